@@ -1,0 +1,1 @@
+"""Simulated devices that speak the wire protocols over one shared physical world."""

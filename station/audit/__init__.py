@@ -1,0 +1,1 @@
+"""The Merkle log and its proofs."""

@@ -1,0 +1,1 @@
+"""The whole station on one machine, against simulators that speak the real wires."""

@@ -1,0 +1,1 @@
+"""Doses, cycles and recipes: pure integration and judgement."""

@@ -1,0 +1,55 @@
+"""Alarms after ISA-18.2: active until the cause is gone, unacknowledged until a person has seen it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlarmPriority(StrEnum):
+    """How soon a person must act."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class AlarmCode(StrEnum):
+    """Stable codes; each has a text and a remedy in both languages under `alarm-<code>` and `alarm-<code>-remedy`."""
+
+    DEVICE_LOST = "device-lost"
+    PLC_FAULT = "plc-fault"
+    ZONE_ACCESSED = "zone-accessed"
+    TRACK_LOST = "track-lost"
+    PIECE_AT_GATE = "piece-at-gate"
+    ATTENTION = "attention"
+    FROZEN = "frozen"
+    ESCAPED = "escaped"
+    TEST_PIECE_MISSING = "test-piece-missing"
+    TEST_PIECE_FAILED = "test-piece-failed"
+    DOSE_SHORT = "dose-short"
+    LAMP = "lamp"
+    CALIBRATION = "calibration"
+    MODEL_FAILED = "model-failed"
+    STORE_FAILING = "store-failing"
+    DISK_LOW = "disk-low"
+    TRACKING_BLOCKED = "tracking-blocked"
+    TRACKING_BACKLOG = "tracking-backlog"
+    UNPROVED_MODEL = "unproved-model"
+    RADIATION = "radiation"
+    BIN_FULL = "bin-full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One alarm. `subject` tells what it is about (lane, device or piece); `detail` is language-free figures."""
+
+    alarm_id: int
+    code: AlarmCode
+    priority: AlarmPriority
+    subject: str
+    detail: str
+    raised_at: datetime
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    cleared_at: datetime | None = None

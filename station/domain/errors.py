@@ -1,0 +1,95 @@
+"""One family of errors: each says what happened, why it matters and what to do."""
+
+
+class StationError(Exception):
+    """Base of every error that the station raises on purpose.
+
+    Attributes:
+        what: what happened, naming device or file and the request.
+        consequence: why it matters (what is held, what is lost).
+        remedy: what a person should do next.
+        code: stable machine-readable name, used in problem details and exit codes.
+    """
+
+    code = "station-error"
+
+    def __init__(self, what: str, *, consequence: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.consequence = consequence
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return ". ".join(part.rstrip(".") for part in (self.what, self.consequence, self.remedy) if part)
+
+
+class TransitionError(StationError):
+    """A piece was asked to change into a state that its lifecycle does not allow from where it is."""
+
+    code = "transition-not-allowed"
+
+
+class IdentifierError(StationError):
+    """A piece id, tag or local id is malformed."""
+
+    code = "identifier-malformed"
+
+
+class ConfigurationError(StationError):
+    """The configuration names something unknown or out of range."""
+
+    code = "configuration-invalid"
+
+
+class DeviceError(StationError):
+    """A device answered wrongly, refused, or did not answer."""
+
+    code = "device-error"
+
+
+class DeviceUnreachableError(DeviceError):
+    """A device or its link cannot be reached."""
+
+    code = "device-unreachable"
+
+
+class DeviceProtocolError(DeviceError):
+    """A device answered with something that its protocol does not allow; nothing of the answer is used."""
+
+    code = "device-protocol"
+
+
+class DeviceRefusedError(DeviceError):
+    """A device understood the request and refused it."""
+
+    code = "device-refused"
+
+
+class StoreError(StationError):
+    """A fact could not be made durable."""
+
+    code = "store-error"
+
+
+class ScreeningError(StationError):
+    """A scan could not be read by the model."""
+
+    code = "screening-error"
+
+
+class NotFoundError(StationError):
+    """What was asked for does not exist, or must look as if it did not."""
+
+    code = "not-found"
+
+
+class ConflictError(StationError):
+    """The request was valid once, but the world has moved on (lease lost, decision already taken)."""
+
+    code = "conflict"
+
+
+class RefusedError(StationError):
+    """The station understood the request and refuses it by rule."""
+
+    code = "refused"

@@ -1,0 +1,56 @@
+"""The site's policy: data that is validated when loaded, versioned by its hash, and named in every decision."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from station.domain.piece import Secrecy
+
+
+class Authority(StrEnum):
+    """Who may clear a scan."""
+
+    MODEL = "model"
+    OPERATOR = "operator"
+    TWO_PEOPLE = "two_people"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Rules of the site (design: safety and decisions). `sha256` is over the canonical form of all other members.
+
+    `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
+    `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
+    """
+
+    sha256: str
+    alpha: float = 0.05
+    freeze_score: float | None = None
+    authority_unmarked: Authority = Authority.OPERATOR
+    authority_c: Authority = Authority.OPERATOR
+    authority_b: Authority = Authority.OPERATOR
+    authority_a: Authority = Authority.TWO_PEOPLE
+    blind_first_read: frozenset[Secrecy] = frozenset({Secrecy.A, Secrecy.B})
+    blind_sample: float = 0.02
+    decision_window_s: float = 8.0
+    extension_s: float = 45.0
+    hold_unannounced: bool = True
+    test_piece_max_age_h: float = 24.0
+    viewing_limit_min: float = 20.0
+    size_tolerance_mm: float = 40.0
+    weight_tolerance_share: float = 0.25
+    weight_tolerance_g: float = 15.0
+    radiation_limit_nsv_per_h: float = 400.0
+    image_match_bound: float = 0.15
+    model_on_marked: bool = True
+    unproved_model: bool = False
+    marked_need_access: bool = True
+
+    def authority_for(self, secrecy: Secrecy | None) -> Authority:
+        """Who may clear a piece of this level; None means unmarked."""
+        if secrecy is None:
+            return self.authority_unmarked
+        return {
+            Secrecy.A: self.authority_a,
+            Secrecy.B: self.authority_b,
+            Secrecy.C: self.authority_c,
+        }[secrecy]

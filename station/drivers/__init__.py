@@ -1,0 +1,1 @@
+"""Adapters to the devices of a lane."""

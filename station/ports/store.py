@@ -1,0 +1,208 @@
+"""The system of record and the image store."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
+from station.domain.clearance import Clearance, Identification
+from station.domain.disinfection import DisinfectionResult
+from station.domain.events import PieceEvent
+from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.review import Handover, OperatorReading, ReviewDecision
+from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.ports.screening import RawScan, ScreeningResult
+from station.ports.xray import Counts
+
+T = TypeVar("T")
+
+
+Evidence = (
+    Identification
+    | Scan
+    | ModelReading
+    | OperatorReading
+    | ReviewDecision
+    | ImageMatch
+    | Clearance
+    | DisinfectionResult
+    | Permit
+    | Refusal
+    | GateAction
+    | Handover
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRow:
+    """One stored fact; `row_id` rises in the order of commits; `leaf_index` is its place in the audit log."""
+
+    row_id: int
+    piece_id: str
+    visit: int
+    at: datetime
+    evidence: Evidence
+    leaf_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A reviewer's lease on a held piece."""
+
+    piece_id: str
+    person: str
+    expires_at: datetime
+
+
+class ReadView(Protocol):
+    """Read-only queries over one consistent snapshot of the store."""
+
+    def piece(self, piece_id: str) -> Piece | None:
+        """One piece, or None."""
+        ...
+
+    def pieces(
+        self,
+        *,
+        states: Sequence[PieceState] = (),
+        lane_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Piece]:
+        """Pieces by state and lane: urgent and marked first, then oldest; `after` is the cursor (a piece id) of the last page."""
+        ...
+
+    def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
+        """All facts about a piece in commit order."""
+        ...
+
+    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
+        """The pieces of a lane that last got their outcome (released, held, rejected, …), newest first."""
+        ...
+
+    def claim(self, piece_id: str) -> Claim | None:
+        """The lease on a piece, expired or not."""
+        ...
+
+    def alarms(self, *, active_only: bool = True, limit: int = 200) -> list[Alarm]:
+        """Alarms that are active or unacknowledged (or all), newest first."""
+        ...
+
+    def value(self, key: str) -> str | None:
+        """A small persistent value of the station (for example when the test piece passed last)."""
+        ...
+
+    def outbox_depth(self) -> tuple[int, int, int]:
+        """(events that were written, receipted, blocked)."""
+        ...
+
+
+class UnitOfWork(ReadView, Protocol):
+    """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
+
+    def announce(self, announcement: Announcement, at: datetime) -> Piece:
+        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs."""
+        ...
+
+    def add_piece(self, piece: Piece) -> Piece:
+        """Insert a piece that nobody announced."""
+        ...
+
+    def change_state(
+        self,
+        piece_id: str,
+        state: PieceState,
+        at: datetime,
+        *,
+        reasons: Sequence[str] = (),
+        lane_id: str | None = None,
+        visit: int | None = None,
+    ) -> Piece:
+        """Move a piece along its lifecycle table (raises `TransitionError`); appends an audit leaf of the change."""
+        ...
+
+    def append(self, evidence: Evidence) -> EvidenceRow:
+        """Append a fact and its audit leaf."""
+        ...
+
+    def publish(self, event: PieceEvent) -> None:
+        """Append an event to the outbox with the piece's next sequence number, in the same transaction."""
+        ...
+
+    def next_number(self, counter: str) -> int:
+        """The next value of a named, durable, gap-free counter (tags, acquisitions, local ids)."""
+        ...
+
+    def set_claim(self, claim: Claim | None, piece_id: str) -> None:
+        """Set or drop the lease on a piece."""
+        ...
+
+    def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> Alarm:
+        """Raise an alarm, or return the active one with the same code and subject."""
+        ...
+
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
+        """The cause is gone."""
+        ...
+
+    def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:
+        """A person has seen it; raises `NotFoundError`."""
+        ...
+
+    def set_value(self, key: str, value: str) -> None:
+        """Set a small persistent value."""
+        ...
+
+    def remember_request(self, key: str, fingerprint: str, answer: str) -> None:
+        """Store the answer to a request under its idempotency key."""
+        ...
+
+    def answer_for(self, key: str) -> tuple[str, str] | None:
+        """(fingerprint, answer) of an earlier request with this idempotency key."""
+        ...
+
+
+class Store(Protocol):
+    """The system of record. One writer with group commit; `write` returns only when the change is durable."""
+
+    def write(self, work: Callable[[UnitOfWork], T]) -> Awaitable[T]:
+        """Run `work` in a transaction of its own; its exception rolls it back and is raised here. Callable from any event loop."""
+        ...
+
+    def read(self, query: Callable[[ReadView], T]) -> T:
+        """Run a read-only query at once, in the calling thread."""
+        ...
+
+    def healthy(self) -> bool:
+        """False when the last write failed for a reason of the medium (disk full, I/O error), until one succeeds again."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was accepted and close."""
+        ...
+
+
+class ImageStore(Protocol):
+    """Raw scans and their views on disk, by the SHA-256 of the raw bytes."""
+
+    def put(self, scan: RawScan) -> str:
+        """Store the raw counts durably and return their SHA-256 (hash taken before anything else). Blocking: call it in a thread."""
+        ...
+
+    def put_views(self, sha256: str, result: ScreeningResult) -> None:
+        """Store what screening made of a scan (views, heat map, fingerprint). Blocking."""
+        ...
+
+    def raw(self, sha256: str) -> tuple[Counts, Counts]:
+        """LE and HE counts; the hash is checked before decoding. Raises `NotFoundError` or `StoreError`."""
+        ...
+
+    def views(self, sha256: str) -> ScreeningResult:
+        """What screening made of it. Raises `NotFoundError` or `StoreError`."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Free space on the medium."""
+        ...

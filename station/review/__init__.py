@@ -1,0 +1,1 @@
+"""Rules of review and the performance of people and model."""

@@ -1,0 +1,1 @@
+"""From detector lines to a verdict."""

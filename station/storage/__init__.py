@@ -1,0 +1,1 @@
+"""The system of record on SQLite, and the image store."""

@@ -1,0 +1,1 @@
+"""What happens to a piece, step by step."""

@@ -1,0 +1,127 @@
+"""What a lane shows of itself, and what people may ask of it: the seam between a lane's thread and the interface."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.review import OperatorDecision
+
+
+class LaneState(StrEnum):
+    """The lane in one word."""
+
+    OFFLINE = "offline"
+    """A device is out of reach: nothing moves."""
+    STARTING = "starting"
+    """Connecting, purging, calibrating, warming lamps."""
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Belts wait for a late decision or for room downstream."""
+    STOPPED = "stopped"
+    """A person or a fault stopped it; it starts again when asked and the cause is gone."""
+    ATTENTION = "attention"
+    """An attention stop: the operator must decide."""
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceOnLane:
+    """One piece on the belts. `head_mm` is the leading edge along the lane (0: start of B1)."""
+
+    piece_id: str
+    visit: int
+    state: PieceState
+    secrecy: Secrecy | None
+    urgency: Urgency | None
+    destination: str
+    head_mm: float
+    length_mm: float
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRequest:
+    """A scan that waits for the operator. The score and findings are None/empty while the read must stay blind."""
+
+    piece_id: str
+    visit: int
+    scan_sha256: str
+    opened_at: datetime
+    seconds_left: float
+    extended: bool
+    attention: bool
+    blind: bool
+    score: float | None
+    threshold: float | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceHealth:
+    """One device as the supervisor sees it; `detail` says what is wrong, language-free."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneView:
+    """A snapshot of one lane. `latest_scan` is the piece and SHA-256 of the newest complete scan that may be shown."""
+
+    lane_id: str
+    at: datetime
+    state: LaneState
+    belt_speeds_mm_s: tuple[int, int, int, int, int]
+    beam_on: bool
+    lamps_on: bool
+    gate: str
+    frozen: bool
+    radiation_nsv_per_h: int
+    pieces: tuple[PieceOnLane, ...]
+    request: DecisionRequest | None
+    latest_piece_id: str | None
+    latest_scan_sha256: str | None
+    devices: tuple[DeviceHealth, ...]
+    test_piece_passed_at: datetime | None
+    pieces_per_hour: float
+
+
+class LaneCommand(StrEnum):
+    """What a person may ask of a lane."""
+
+    START = "start"
+    STOP = "stop"
+    CLEAR_ACCESS = "clear-access"
+    PURGE = "purge"
+
+
+class LaneControl(Protocol):
+    """A running lane as the handlers see it. Every method may be called from any thread or event loop."""
+
+    @property
+    def lane_id(self) -> str:
+        """The lane's name, for example `lane-1`."""
+        ...
+
+    def view(self) -> LaneView:
+        """The newest snapshot."""
+        ...
+
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+        """The operator decides the scan that waits; returns when the decision is durable.
+
+        Raises:
+            ConflictError: that scan is not waiting (any more); nothing was changed.
+        """
+        ...
+
+    async def freeze(self, *, person: str) -> None:
+        """Freeze in place: returns when the PLC's latch is read back."""
+        ...
+
+    async def command(self, command: LaneCommand, *, person: str) -> None:
+        """Start, stop, purge, or take a cleared access as seen. Raises `RefusedError` with the reason."""
+        ...
