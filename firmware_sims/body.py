@@ -12,11 +12,15 @@ from firmware_sims.xray_physics import piece_transmission, with_scatter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One shape of one material. `sign` −1 cuts a hole (a window, a drilled hole) out of the same material."""
+    """One shape of one material.
+
+    `sign` −1 cuts a hole (a window, a drilled hole) out of the same material; `threat` marks what is forbidden.
+    """
 
     material: str
     shape: Shape
     sign: int = 1
+    threat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,16 @@ class ThingBody:
         maps = self.thickness_maps_mm(line_mm=line_mm, pixel_mm=pixel_mm)
         direct = piece_transmission(maps, tube_kv=tube_kv)
         return with_scatter(direct, line_mm=line_mm, pixel_mm=pixel_mm)
+
+    def threat_thickness_mm(self, *, line_mm: float, pixel_mm: float) -> FloatArray:
+        """Summed thickness (lines, pixels) of the forbidden parts alone: the truth about where they lie."""
+        forbidden = tuple(part for part in self.parts if part.threat)
+        alone = ThingBody(length_mm=self.length_mm, width_mm=self.width_mm, parts=forbidden)
+        lines, pixels = math.ceil(self.length_mm / line_mm), math.ceil(self.width_mm / pixel_mm)
+        total = np.zeros((lines, pixels), dtype=np.float32)
+        for values in alone.thickness_maps_mm(line_mm=line_mm, pixel_mm=pixel_mm).values():
+            total += values
+        return total
 
     def weight_g(self) -> float:
         """Mass of everything inside."""

@@ -130,7 +130,8 @@ class Ellipse:
         radius = np.hypot(along / np.float32(self.radius_x_mm), across / np.float32(self.radius_y_mm))
         scale = np.float32(min(self.radius_x_mm, self.radius_y_mm))
         if self.dome:
-            return np.sqrt(np.maximum(1.0 - radius * radius, 0.0)) * np.float32(self.thick_mm)
+            lens: FloatArray = np.sqrt(np.maximum(1.0 - radius * radius, 0.0)) * np.float32(self.thick_mm)
+            return lens
         inside = _inside((1.0 - radius) * scale, grid.blur_mm)
         if self.hole > 0:
             inside = inside * _inside((radius - np.float32(self.hole)) * scale, grid.blur_mm)
@@ -231,7 +232,8 @@ class Outline:
             edge_y = np.float32(ay) + (xs - np.float32(ax)) * np.float32((by - ay) / (bx - ax))
             inside ^= crossing & (edge_y > ys)
         coverage = inside.reshape(lines, 3, pixels, 3).mean(axis=(1, 3), dtype=np.float32)
-        return coverage * np.float32(self.thick_mm)
+        plate: FloatArray = coverage * np.float32(self.thick_mm)
+        return plate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
