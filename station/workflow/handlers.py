@@ -1,0 +1,248 @@
+"""What people and the tracking system may ask of the station: one method for each use case, one transaction for each change."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+
+from station.domain.errors import NotFoundError
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.review import OperatorDecision
+from station.ports.clock import Clock
+from station.ports.store import Store, UnitOfWork
+from station.workflow import reviewing
+from station.workflow.feed import EventFeed
+from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
+from station.workflow.refusals import MarkedPieceRefusedError, NotAnnounceableError, UnfreezeRefusedError
+from station.workflow.views import LaneCommand, LaneControl
+
+_RESERVED = ("TEST-", "LOCAL-")
+
+
+class Handlers:
+    """The use cases over the store and the running lanes. Every method may be called from any event loop.
+
+    Each answer is a small JSON document that is stored under the request's key in the transaction of the change: the same request
+    gets the same answer again and has no second effect.
+
+    Args:
+        store: system of record.
+        lanes: running lanes by id; looked up at each call, so lanes may come later.
+        policy_sha256: the site's policy, named in the events of decisions.
+        clock: the station's time.
+        feed: told after each commit that a piece or an alarm changed.
+        lease_s: how long a reviewer's claim lasts, in station time.
+    """
+
+    def __init__(
+        self, *, store: Store, lanes: Mapping[str, LaneControl], policy_sha256: str, clock: Clock, feed: EventFeed, lease_s: float = 120.0
+    ) -> None:
+        self._store = store
+        self._lanes = lanes
+        self._policy_sha256 = policy_sha256
+        self._clock = clock
+        self._feed = feed
+        self._lease = timedelta(seconds=lease_s)
+
+    # Pieces
+
+    async def announce(self, announcement: Announcement, *, once: Once) -> Answer:
+        """Take a pre-advice; the same one again changes nothing.
+
+        Raises:
+            NotAnnounceableError: the id is one that the station gives itself.
+            ConflictError: the piece is past `announced` and the advice differs.
+        """
+        if announcement.piece_id.startswith(_RESERVED):
+            raise NotAnnounceableError(
+                f"Ids that begin with {' or '.join(_RESERVED)} are given by the station itself",
+                consequence="Nothing was announced",
+                remedy="Announce the piece under its S10 number",
+            )
+        return await self._change(once, lambda uow: _about(uow.announce(announcement, self._clock.utc_now())))
+
+    async def cancel(self, piece_id: str, *, once: Once) -> Answer:
+        """The tracking system withdraws a pre-advice."""
+        at = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> Answer:
+            piece = reviewing.known_piece(uow, piece_id)
+            reviewing.in_state(piece, PieceState.ANNOUNCED)
+            uow.publish(
+                PieceEvent(
+                    piece_id=piece_id,
+                    visit=piece.visit,
+                    status=PieceStatus.CANCELLED,
+                    at=at,
+                    lane_id=piece.lane_id or "",
+                    secrecy=piece.secrecy,
+                )
+            )
+            return _about(uow.change_state(piece_id, PieceState.CANCELLED, at))
+
+        return await self._change(once, work)
+
+    async def hand_over(self, piece_id: str, *, returned: bool, to: str, person: str, once: Once) -> Answer:
+        """A rejected piece went back to its sender unit (`returned`), or to the competent force."""
+        at = self._clock.utc_now()
+        state = PieceState.RETURNED if returned else PieceState.HANDED_OVER
+        return await self._change(once, lambda uow: _about(reviewing.hand_over(uow, piece_id, state=state, to=to, person=person, at=at)))
+
+    # Review
+
+    async def claim(self, piece_id: str, *, person: str, once: Once) -> Answer:
+        """Take a held piece for review, or renew the lease on it."""
+        at = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> Answer:
+            claim = reviewing.claim(uow, piece_id, person, at, self._lease)
+            answer: Answer = {"piece_id": piece_id, "person": claim.person, "expires_at": claim.expires_at.isoformat()}
+            return answer | {"lease_s": self._lease.total_seconds()}
+
+        return await self._change(once, work)
+
+    async def release(self, piece_id: str, *, person: str, once: Once) -> Answer:
+        """Give a claimed piece back undecided."""
+        at = self._clock.utc_now()
+        return await self._change(once, lambda uow: _about(reviewing.release(uow, piece_id, person, at)))
+
+    async def review_decide(self, request: reviewing.ReviewRequest, *, once: Once) -> Answer:
+        """Decide about a claimed piece; `awaiting_second_person` tells that another person must decide before it has an effect."""
+
+        def work(uow: UnitOfWork) -> Answer:
+            piece = reviewing.decide(uow, request, self._policy_sha256)
+            return _about(piece) | {"awaiting_second_person": piece.state is PieceState.HELD and request.outcome == "clear"}
+
+        return await self._change(once, work)
+
+    async def hold_expired_claims(self) -> int:
+        """Hold every piece again whose reviewer's lease ran out; returns how many. Call it every few seconds."""
+        at = self._clock.utc_now()
+        claimed = self._store.read(lambda view: [piece.piece_id for piece in view.pieces(states=[PieceState.IN_REVIEW], limit=1000)])
+        expired = self._store.read(
+            lambda view: [
+                piece_id for piece_id in claimed if (claim := view.claim(piece_id)) is None or claim.expires_at <= self._clock.utc_now()
+            ]
+        )
+        count = 0
+        for piece_id in expired:
+            if await self._store.write(partial(reviewing.release_if_expired, piece_id=piece_id, at=at)):
+                count += 1
+                self._tell_piece(piece_id, PieceState.HELD.value)
+        return count
+
+    # Lanes
+
+    def lane(self, lane_id: str) -> LaneControl:
+        """A running lane, or `NotFoundError`."""
+        lane = self._lanes.get(lane_id)
+        if lane is None:
+            raise NotFoundError(f"No lane {lane_id!r} is running here", remedy="Check the lane's name")
+        return lane
+
+    @property
+    def lanes(self) -> Mapping[str, LaneControl]:
+        """The running lanes by id."""
+        return self._lanes
+
+    async def lane_decide(
+        self,
+        lane_id: str,
+        *,
+        piece_id: str,
+        visit: int,
+        scan_sha256: str | None,
+        decision: OperatorDecision,
+        person: str,
+        once: Once,
+    ) -> Answer:
+        """The operator decides the scan that waits on a lane.
+
+        `scan_sha256` may be None only for a piece whose picture is shown to nobody; such a piece cannot be cleared here.
+
+        Raises:
+            ConflictError: that scan is not waiting (any more).
+            MarkedPieceRefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
+        """
+        lane = self.lane(lane_id)
+        earlier = await self._store.write(lambda uow: earlier_answer(uow, once))
+        if earlier is not None:
+            return earlier
+        piece = self._store.read(lambda view: view.piece(piece_id))
+        if decision is OperatorDecision.CLEAR and (piece is None or piece.is_marked):
+            raise MarkedPieceRefusedError(
+                f"Piece {piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
+                consequence="The piece is held when its time is over",
+                remedy="Hold it",
+            )
+        request = lane.view().request
+        if scan_sha256 is None and request is not None and request.piece_id == piece_id and request.visit == visit:
+            scan_sha256 = request.scan_sha256
+        await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
+        answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
+        await self._store.write(lambda uow: remember(uow, once, answer))
+        return answer
+
+    async def freeze(self, lane_id: str, *, person: str) -> Answer:
+        """Freeze a lane in place. Freezing twice is freezing once, so the store is not asked first: it works with a full disk too."""
+        await self.lane(lane_id).freeze(person=person)
+        return {"lane_id": lane_id, "frozen": True}
+
+    def unfreeze(self, lane_id: str) -> None:
+        """Refused with the reason: it takes two people with roles, who are not known to this station yet."""
+        self.lane(lane_id)
+        raise UnfreezeRefusedError(
+            f"Lane {lane_id} stays frozen: giving the all clear takes two people with roles, and people do not log in to this station yet",
+            consequence="Belts, X-ray and lamps stay inhibited",
+            remedy="Follow the checklist and call the competent force",
+        )
+
+    async def lane_command(self, lane_id: str, command: LaneCommand, *, person: str, once: Once) -> Answer:
+        """Start, stop, purge a lane, or take a cleared access as seen.
+
+        Stopping twice is stopping once, so for a stop the store is not asked first: it works with a full disk too.
+        """
+        lane = self.lane(lane_id)
+        if command is LaneCommand.STOP:
+            await lane.command(command, person=person)
+            return {"lane_id": lane_id, "command": command.value}
+        earlier = await self._store.write(lambda uow: earlier_answer(uow, once))
+        if earlier is not None:
+            return earlier
+        await lane.command(command, person=person)
+        answer: Answer = {"lane_id": lane_id, "command": command.value}
+        await self._store.write(lambda uow: remember(uow, once, answer))
+        return answer
+
+    # Alarms
+
+    async def acknowledge_alarm(self, alarm_id: int, *, person: str, once: Once) -> Answer:
+        """A person has seen an alarm."""
+        at = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> Answer:
+            alarm = uow.acknowledge_alarm(alarm_id, person, at)
+            seen = alarm.acknowledged_at
+            return {
+                "alarm_id": alarm.alarm_id,
+                "acknowledged_by": alarm.acknowledged_by,
+                "acknowledged_at": seen.isoformat() if seen else None,
+            }
+
+        answer, _ = await self._store.write(lambda uow: do_once(uow, once, work))
+        self._feed.publish("alarm", json.dumps({"alarm_id": alarm_id}))
+        return answer
+
+    async def _change(self, once: Once, work: Callable[[UnitOfWork], Answer]) -> Answer:
+        answer, done = await self._store.write(lambda uow: do_once(uow, once, work))
+        if done:
+            self._tell_piece(str(answer["piece_id"]), answer.get("state"))
+        return answer
+
+    def _tell_piece(self, piece_id: str, state: object) -> None:
+        self._feed.publish("piece", json.dumps({"piece_id": piece_id, "state": state}))
+
+
+def _about(piece: Piece) -> Answer:
+    return {"piece_id": piece.piece_id, "state": piece.state.value, "visit": piece.visit}

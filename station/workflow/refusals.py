@@ -1,0 +1,63 @@
+"""Why a use case says no: each refusal has a stable code with a text in both languages (`problem-<code>`)."""
+
+from station.domain.errors import ConflictError, RefusedError, StationError
+
+
+class KeyReusedError(StationError):
+    """An idempotency key came back with another request."""
+
+    code = "idempotency-key-reused"
+
+
+class MarkedPieceRefusedError(RefusedError):
+    """A marked piece cannot be cleared while people are not told apart by role and clearance."""
+
+    code = "marked-needs-access"
+
+
+class UnfreezeRefusedError(RefusedError):
+    """Taking a freeze back needs two people with roles."""
+
+    code = "unfreeze-needs-access"
+
+
+class NothingToLookAtError(RefusedError):
+    """A piece without a scan of its own on this visit cannot be cleared."""
+
+    code = "no-scan-to-clear"
+
+
+class SecondPersonError(RefusedError):
+    """The same person may not decide twice."""
+
+    code = "second-person-needed"
+
+
+class NotAnnounceableError(RefusedError):
+    """The id is one that the station gives itself."""
+
+    code = "id-reserved"
+
+
+class ScanOutdatedError(ConflictError):
+    """The scan that was looked at is not the newest."""
+
+    code = "scan-outdated"
+
+
+class LeaseLostError(ConflictError):
+    """The person does not hold the lease on the piece (any more)."""
+
+    code = "lease-lost"
+
+
+class LeaseTakenError(ConflictError):
+    """Somebody else holds the lease."""
+
+    code = "lease-taken"
+
+
+class WrongStateError(ConflictError):
+    """The piece is not in a state in which this can be asked."""
+
+    code = "wrong-state"

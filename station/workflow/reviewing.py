@@ -1,0 +1,215 @@
+"""Deciding about held pieces: the steps inside one transaction. Each raises before it has changed anything."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from station.domain.errors import NotFoundError
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.piece import Piece, PieceState
+from station.domain.reasons import Reason
+from station.domain.review import Handover, ReviewDecision, ReviewOutcome
+from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
+from station.review import rules
+from station.workflow.refusals import (
+    LeaseLostError,
+    LeaseTakenError,
+    MarkedPieceRefusedError,
+    NothingToLookAtError,
+    ScanOutdatedError,
+    SecondPersonError,
+    WrongStateError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRequest:
+    """What a reviewer asks. `scan_sha256` is the scan that was looked at; None when none was shown."""
+
+    piece_id: str
+    outcome: ReviewOutcome
+    scan_sha256: str | None
+    note: str
+    person: str
+    at: datetime
+
+
+def known_piece(view: ReadView, piece_id: str) -> Piece:
+    """The piece, or `NotFoundError`."""
+    piece = view.piece(piece_id)
+    if piece is None:
+        raise NotFoundError(f"No piece {piece_id!r} is known", remedy="Check the number")
+    return piece
+
+
+def facts_of_visit(view: ReadView, piece: Piece) -> list[Evidence]:
+    """Everything known about the piece's current visit, in commit order."""
+    return [row.evidence for row in view.evidence(piece.piece_id, piece.visit)]
+
+
+def in_state(piece: Piece, *states: PieceState) -> None:
+    """Raise `WrongStateError` unless the piece is in one of these states."""
+    if piece.state not in states:
+        raise WrongStateError(
+            f"Piece {piece.piece_id} is {piece.state.value}, not {' or '.join(state.value for state in states)}",
+            consequence="Nothing was changed",
+            remedy="Look at the piece's present state",
+        )
+
+
+def claim(uow: UnitOfWork, piece_id: str, person: str, at: datetime, lease: timedelta) -> Claim:
+    """Take or renew the lease; a lease that ran out may be taken by anybody."""
+    piece = known_piece(uow, piece_id)
+    in_state(piece, PieceState.HELD, PieceState.IN_REVIEW)
+    current = uow.claim(piece_id)
+    if current is not None and at < current.expires_at and not rules.same_person(current.person, person):
+        raise LeaseTakenError(
+            f"{current.person} is deciding about piece {piece_id}",
+            consequence="Nothing was changed",
+            remedy="Take another piece, or wait until the lease runs out",
+        )
+    if piece.state is PieceState.HELD:
+        uow.change_state(piece_id, PieceState.IN_REVIEW, at, reasons=piece.reasons)
+    taken = Claim(piece_id=piece_id, person=person, expires_at=at + lease)
+    uow.set_claim(taken, piece_id)
+    return taken
+
+
+def _demand_lease(uow: UnitOfWork, piece_id: str, person: str, at: datetime) -> None:
+    if not rules.holds_lease(uow.claim(piece_id), person, at):
+        raise LeaseLostError(
+            f"{person} does not hold the lease on piece {piece_id}",
+            consequence="Nothing was decided",
+            remedy="Claim the piece and look at its newest scan",
+        )
+
+
+def release(uow: UnitOfWork, piece_id: str, person: str, at: datetime) -> Piece:
+    """Give the lease back; the piece stays held."""
+    piece = known_piece(uow, piece_id)
+    in_state(piece, PieceState.IN_REVIEW)
+    _demand_lease(uow, piece_id, person, at)
+    uow.set_claim(None, piece_id)
+    return uow.change_state(piece_id, PieceState.HELD, at, reasons=piece.reasons)
+
+
+def release_if_expired(uow: UnitOfWork, piece_id: str, at: datetime) -> bool:
+    """Hold a piece again whose lease ran out; False when there was nothing to do."""
+    piece = uow.piece(piece_id)
+    if piece is None or piece.state is not PieceState.IN_REVIEW:
+        return False
+    current = uow.claim(piece_id)
+    if current is not None and at < current.expires_at:
+        return False
+    uow.set_claim(None, piece_id)
+    uow.change_state(piece_id, PieceState.HELD, at, reasons=piece.reasons)
+    return True
+
+
+def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece:
+    """Record one reviewer's decision and what follows from it, with its event, in this transaction."""
+    piece = known_piece(uow, request.piece_id)
+    in_state(piece, PieceState.IN_REVIEW)
+    _demand_lease(uow, request.piece_id, request.person, request.at)
+    facts = facts_of_visit(uow, piece)
+    scan = rules.newest_scan(facts)
+    # The picture of a marked piece is shown to nobody, so nobody can name its hash either.
+    shown = None if scan is None or piece.is_marked else scan.sha256
+    if request.outcome is ReviewOutcome.CLEAR:
+        _refuse_clearance(piece, shown)
+    if request.scan_sha256 != shown:
+        raise ScanOutdatedError(
+            f"The scan that was looked at is not the newest of piece {piece.piece_id}",
+            consequence="Nothing was decided",
+            remedy="Look at the newest scan and decide again",
+        )
+    earlier = rules.people_who_cleared(facts, shown) if shown is not None else ()
+    reasons = rules.standing_reasons(piece.reasons, facts)
+    if request.outcome is ReviewOutcome.CLEAR and any(rules.same_person(person, request.person) for person in earlier):
+        raise SecondPersonError(
+            f"{request.person} has already cleared piece {piece.piece_id}; the second decision must come from somebody else",
+            consequence="Nothing was decided",
+            remedy="Release the piece to another person",
+        )
+    uow.append(
+        ReviewDecision(
+            piece_id=piece.piece_id,
+            visit=piece.visit,
+            at=request.at,
+            scan_sha256=shown,
+            person=request.person,
+            outcome=request.outcome,
+            note=request.note,
+        )
+    )
+    uow.set_claim(None, piece.piece_id)
+    people = len(earlier) + 1
+    if request.outcome is ReviewOutcome.REJECT:
+        # Two readers who differ settle nothing: the piece stays held.
+        state, added = PieceState.HELD if earlier else PieceState.REJECTED, Reason.REVIEW_REJECTS
+    elif request.outcome is ReviewOutcome.HOLD:
+        state, added = PieceState.HELD, Reason.REVIEW_HOLDS
+    elif people < rules.people_needed(reasons):
+        state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
+    else:
+        state, added = PieceState.CLEARED, None
+    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy_sha256)
+
+
+def _refuse_clearance(piece: Piece, shown: str | None) -> None:
+    if piece.is_marked:
+        raise MarkedPieceRefusedError(
+            f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
+            consequence="The piece stays held",
+            remedy="Hold it, or reject it for hand-over to the competent authority",
+        )
+    if shown is None:
+        raise NothingToLookAtError(
+            f"Piece {piece.piece_id} has no scan of this visit that anybody could have looked at",
+            consequence="The piece stays held",
+            remedy="Feed the piece in again, or reject it",
+        )
+
+
+_STATUS = {PieceState.CLEARED: PieceStatus.CLEARED, PieceState.REJECTED: PieceStatus.REJECTED, PieceState.HELD: PieceStatus.HELD}
+
+
+def _settle(
+    uow: UnitOfWork, piece: Piece, state: PieceState, added: Reason | None, request: ReviewRequest, *, model: str | None, policy: str
+) -> Piece:
+    # What the piece was held for stays in its reasons: holding it once more must not wash a finding away.
+    kept = [reason for reason in piece.reasons if reason not in {Reason.AWAITING_SECOND_PERSON, Reason.REVIEW_HOLDS}]
+    reasons = [] if added is None else [*kept, added.value]
+    uow.publish(
+        PieceEvent(
+            piece_id=piece.piece_id,
+            visit=piece.visit,
+            status=_STATUS[state],
+            at=request.at,
+            lane_id=piece.lane_id or "",
+            secrecy=piece.secrecy,
+            reasons=tuple(Reason(reason) for reason in reasons),
+            outcome=state.value,
+            policy_sha256=policy,
+            model_sha256=model,
+        )
+    )
+    return uow.change_state(piece.piece_id, state, request.at, reasons=reasons)
+
+
+def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, person: str, at: datetime) -> Piece:
+    """A rejected piece leaves by hand: `returned` to its sender unit, or `handed_over` to the competent force."""
+    piece = known_piece(uow, piece_id)
+    in_state(piece, PieceState.REJECTED)
+    uow.append(Handover(piece_id=piece_id, visit=piece.visit, at=at, to=to, person=person))
+    uow.publish(
+        PieceEvent(
+            piece_id=piece_id,
+            visit=piece.visit,
+            status=PieceStatus.RETURNED if state is PieceState.RETURNED else PieceStatus.HANDED_OVER,
+            at=at,
+            lane_id=piece.lane_id or "",
+            secrecy=piece.secrecy,
+            outcome=state.value,
+        )
+    )
+    return uow.change_state(piece_id, state, at)
