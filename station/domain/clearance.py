@@ -1,14 +1,22 @@
 """`clear`: may this piece's own scan be called cleared? Hold is the default; each hold has its reasons."""
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from station.domain.evidence import Identification, StationHealth, VisitEvidence
+from station.domain.identifiers import is_local_id, is_test_id
+from station.domain.moments import is_known_by
+from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW, distinct_people, people_needed
 from station.domain.piece import Secrecy
 from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
-from station.domain.review import OperatorReading, ReviewDecision
-from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.domain.review import OperatorDecision, OperatorReading, ReviewOutcome
+from station.domain.scan import ModelReading
+
+__all__ = ["MIN_CALIBRATION", "Clearance", "Identification", "Outcome", "StationHealth", "VisitEvidence", "clear"]
 
 
 class Outcome(StrEnum):
@@ -19,55 +27,6 @@ class Outcome(StrEnum):
     AWAITING = "awaiting"
     ATTENTION = "attention"
     """The score reached the freeze score: belts stop and the operator is called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identification:
-    """A piece was identified at the infeed on one visit.
-
-    `barcode` is what was read (None: unreadable). `tag` is the lane PLC's number for this visit. `reasons` are what speaks against the
-    identity (unreadable, malformed, unannounced, not new, weight or size far from the announcement).
-    """
-
-    piece_id: str
-    visit: int
-    at: datetime
-    lane_id: str
-    tag: int
-    barcode: str | None
-    secrecy: Secrecy | None
-    weight_g: float | None = None
-    reasons: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitEvidence:
-    """All facts about one visit of one piece. `earlier_clearance` is the review that cleared it in the bin on an earlier visit.
-
-    `contradictions` are newer findings that speak against the piece (lost track, access to its zone, restart, purge, device lost, …).
-    `window_expired` tells that the operator's time is over.
-    """
-
-    identification: Identification | None
-    scan: Scan | None = None
-    model_reading: ModelReading | None = None
-    operator_readings: tuple[OperatorReading, ...] = ()
-    earlier_clearance: ReviewDecision | None = None
-    image_match: ImageMatch | None = None
-    contradictions: tuple[Reason, ...] = ()
-    window_expired: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationHealth:
-    """What the station knows of itself. `model_proved`: signed, fitted on this site, n ≥ 500, detection bound ≥ 0.90."""
-
-    model_usable: bool
-    model_proved: bool
-    audit_ok: bool
-    store_ok: bool
-    frozen: bool
-    test_piece_passed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +45,291 @@ class Clearance:
     policy_sha256: str
 
 
+MIN_CALIBRATION = 500
+"""Benign pieces behind a threshold before the model may clear on its own (design: threshold with a guarantee)."""
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One question, so that each check can be a function of one argument."""
+
+    evidence: VisitEvidence
+    policy: Policy
+    health: StationHealth
+    now: datetime
+
+    @property
+    def piece_id(self) -> str:
+        return self.evidence.identification.piece_id if self.evidence.identification else ""
+
+    @property
+    def visit(self) -> int:
+        return self.evidence.identification.visit if self.evidence.identification else 0
+
+    @property
+    def secrecy(self) -> Secrecy | None:
+        return self.evidence.identification.secrecy if self.evidence.identification else Secrecy.A
+
+    @property
+    def authority(self) -> Authority:
+        return self.policy.authority_for(self.secrecy)
+
+    @property
+    def model_reading(self) -> ModelReading | None:
+        """The model's reading, unless the policy keeps the model away from marked pieces."""
+        return None if self.secrecy is not None and not self.policy.model_on_marked else self.evidence.model_reading
+
+    @property
+    def operator_readings(self) -> tuple[OperatorReading, ...]:
+        """Readings of real images: what was said of a projected one never counts, for or against."""
+        return tuple(reading for reading in self.evidence.operator_readings if reading.projected_sha256 is None)
+
+    @property
+    def refed(self) -> bool:
+        """True when the piece comes back from a review, whatever that review said."""
+        return self.evidence.earlier_clearance is not None
+
+    @property
+    def model_alarms(self) -> bool:
+        reading = self.model_reading
+        return reading is not None and (reading.alarms or any(finding.reason in JUDGED_BY_PEOPLE for finding in reading.findings))
+
+    @property
+    def clearing_people(self) -> tuple[str, ...]:
+        return distinct_people(reading.person for reading in self.operator_readings if reading.decision is OperatorDecision.CLEAR)
+
+
+_Check = Callable[[_Case], Iterator[Reason]]
+
+
+def _identity(case: _Case) -> Iterator[Reason]:
+    found = case.evidence.identification
+    if found is None:
+        yield Reason.NOT_IDENTIFIED
+        return
+    if is_test_id(found.piece_id):
+        yield Reason.TEST_PIECE
+    if is_local_id(found.piece_id) or not found.piece_id or found.visit < 1:
+        yield Reason.NOT_IDENTIFIED
+    if not found.barcode:
+        yield Reason.BARCODE_UNREADABLE
+    if found.tag < 1:
+        yield Reason.TRACK_LOST
+    if found.weight_g is not None and not math.isfinite(found.weight_g):
+        yield Reason.WEIGHT_DIFFERS
+    yield from found.reasons
+
+
+def _level(case: _Case) -> Iterator[Reason]:
+    if case.secrecy is not None and case.policy.marked_need_access:
+        yield Reason.LEVEL_NEEDS_ACCESS
+
+
+def _contradictions(case: _Case) -> Iterator[Reason]:
+    yield from case.evidence.contradictions
+
+
+def _earlier_holds(case: _Case) -> Iterator[Reason]:
+    for reason in case.evidence.earlier_holds:
+        if case.secrecy is not None or reason in NEEDS_REVIEW:
+            yield reason
+
+
+def _own_scan(case: _Case) -> Iterator[Reason]:
+    scan = case.evidence.scan
+    if scan is None or not scan.sha256:
+        yield Reason.NO_SCAN
+        return
+    found = case.evidence.identification
+    if (scan.piece_id, scan.visit) != (case.piece_id, case.visit) or (found is not None and scan.lane_id != found.lane_id):
+        yield Reason.SCAN_NOT_THIS_PIECE
+    if scan.lines < 1 or scan.pixels < 1 or not all(math.isfinite(size) and size > 0 for size in (scan.length_mm, scan.width_mm)):
+        yield Reason.SCAN_INCOMPLETE
+    if not all(math.isfinite(value) and value > 0 for value in (scan.kv, scan.ma)):
+        yield Reason.BEAM_OFF_SET_POINT
+
+
+def _automatic_findings(case: _Case) -> Iterator[Reason]:
+    findings = case.evidence.scan.findings if case.evidence.scan else ()
+    for finding in findings:
+        if not (case.refed and finding.reason in JUDGED_BY_PEOPLE):
+            yield finding.reason
+
+
+def _model_reading(case: _Case) -> Iterator[Reason]:
+    """A reading that is missing, broken, or not of this scan holds, whoever clears: it may hide an alarm."""
+    reading = case.model_reading
+    if reading is None:
+        if case.secrecy is None or case.policy.model_on_marked:
+            yield Reason.NO_MODEL_READING
+        return
+    scan = case.evidence.scan
+    if (reading.piece_id, reading.visit) != (case.piece_id, case.visit) or scan is None or reading.scan_sha256 != scan.sha256:
+        yield Reason.SCAN_NOT_THIS_PIECE
+    if reading.projected_sha256 is not None:
+        yield Reason.PROJECTED_IMAGE
+    figures = (reading.score, reading.threshold, reading.p_value, reading.duration_ms)
+    if not reading.model_sha256 or not all(math.isfinite(figure) for figure in figures) or not 0 <= reading.p_value <= 1:
+        yield Reason.MODEL_FAILED
+    for finding in reading.findings:
+        if finding.reason not in JUDGED_BY_PEOPLE:
+            yield finding.reason
+
+
+def _model_alarm(case: _Case) -> Iterator[Reason]:
+    """On the belt one operator may clear the model's alarm of an unmarked piece; a marked piece takes two people."""
+    if not case.model_alarms or case.refed:
+        return
+    if case.authority is Authority.MODEL or (case.secrecy is not None and case.authority is not Authority.TWO_PEOPLE):
+        yield Reason.MODEL_ALARM
+
+
+def _model_authority(case: _Case) -> Iterator[Reason]:
+    if case.authority is not Authority.MODEL or case.refed:
+        return
+    if not case.health.model_usable:
+        yield Reason.MODEL_STALE
+    reading = case.model_reading
+    proved = case.health.model_proved or case.policy.unproved_model
+    if reading is None:
+        yield Reason.NO_MODEL_READING
+    elif not proved or reading.calibration_n < MIN_CALIBRATION:
+        yield Reason.MODEL_NOT_PROVED
+
+
+def _operator(case: _Case) -> Iterator[Reason]:
+    scan = case.evidence.scan
+    for reading in case.operator_readings:
+        if (reading.piece_id, reading.visit) != (case.piece_id, case.visit) or scan is None or reading.scan_sha256 != scan.sha256:
+            yield Reason.SCAN_NOT_THIS_PIECE
+        if reading.decision is OperatorDecision.HOLD:
+            yield Reason.OPERATOR_HOLDS
+        elif reading.decision is OperatorDecision.FREEZE:
+            yield Reason.FROZEN
+        elif case.secrecy in case.policy.blind_first_read and not reading.blind:
+            yield Reason.READ_NOT_BLIND
+
+
+def _review(case: _Case) -> Iterator[Reason]:
+    """A piece that people cleared in the bin: the decisions, how many people, and that this is the piece they saw."""
+    decision = case.evidence.earlier_clearance
+    if decision is None:
+        return
+    second = case.evidence.second_clearance
+    decisions = (decision,) if second is None else (decision, second)
+    for one in decisions:
+        if one.outcome is ReviewOutcome.REJECT:
+            yield Reason.REVIEW_REJECTS
+        elif one.outcome is ReviewOutcome.HOLD:
+            yield Reason.REVIEW_HOLDS
+        if one.piece_id != case.piece_id or one.visit >= case.visit:
+            yield Reason.SCAN_NOT_THIS_PIECE
+    scan = case.evidence.scan
+    judged = [finding.reason for finding in scan.findings] if scan else []
+    needed = 2 if case.authority is Authority.TWO_PEOPLE else people_needed(case.secrecy, judged)
+    if len(distinct_people(one.person for one in decisions)) < needed:
+        yield Reason.AWAITING_SECOND_PERSON
+    match = case.evidence.image_match
+    if match is None or scan is None or not decision.scan_sha256:
+        yield Reason.IMAGE_MISMATCH
+        return
+    same_images = {one.scan_sha256 for one in decisions} == {match.cleared_scan_sha256} and match.new_scan_sha256 == scan.sha256
+    if not (same_images and 0 <= match.distance <= match.bound and match.distance <= case.policy.image_match_bound):
+        yield Reason.IMAGE_MISMATCH
+    if match.new_findings:
+        yield Reason.NEW_FINDING
+
+
+def _station(case: _Case) -> Iterator[Reason]:
+    health = case.health
+    if not health.audit_ok:
+        yield Reason.AUDIT_BROKEN
+    if not health.store_ok:
+        yield Reason.STORE_FAILING
+    if health.frozen:
+        yield Reason.FROZEN
+    passed_at = health.test_piece_passed_at
+    limit_s = case.policy.test_piece_max_age_h * SECONDS_PER_HOUR
+    if passed_at is None or not (is_known_by(passed_at, case.now) and (case.now - passed_at).total_seconds() <= limit_s):
+        yield Reason.TEST_PIECE_MISSING
+
+
+def _moments(case: _Case) -> Iterator[Reason]:
+    """Nothing may be dated after now: a clock that jumped must not make old facts look fresh."""
+    evidence = case.evidence
+    single = (evidence.identification, evidence.scan, evidence.model_reading, evidence.earlier_clearance, evidence.second_clearance)
+    facts = (*single, *evidence.operator_readings)
+    if not all(is_known_by(fact.at, case.now) for fact in facts if fact is not None):
+        yield Reason.EVIDENCE_STALE
+
+
+_CHECKS: tuple[_Check, ...] = (
+    _identity,
+    _level,
+    _contradictions,
+    _earlier_holds,
+    _own_scan,
+    _automatic_findings,
+    _model_reading,
+    _model_alarm,
+    _model_authority,
+    _operator,
+    _review,
+    _station,
+    _moments,
+)
+
+
+def _alarms_of_model(case: _Case) -> tuple[Reason, ...]:
+    """What a valid reading says against the piece, unless people have judged it in a review that still stands."""
+    reading = case.model_reading
+    if reading is None or any(_model_reading(case)) or (case.refed and not any(_review(case))):
+        return ()
+    limit = case.policy.freeze_score
+    freezes = limit is not None and not reading.score < limit
+    return (*((Reason.ATTENTION_SCORE,) if freezes else ()), *((Reason.MODEL_ALARM,) if case.model_alarms else ()))
+
+
+def _missing_decision(case: _Case) -> tuple[Reason, ...]:
+    """The person whose decision is missing, if the policy demands people and no review has cleared the piece."""
+    if case.authority is Authority.MODEL or case.refed:
+        return ()
+    people = case.clearing_people
+    if not people:
+        return (Reason.AWAITING_OPERATOR,)
+    lacks_second = case.authority is Authority.TWO_PEOPLE and len(people) < 2  # noqa: PLR2004 - two people are two people
+    return (Reason.AWAITING_SECOND_PERSON,) if lacks_second else ()
+
+
+def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
+    against = tuple(dict.fromkeys(reason for check in _CHECKS for reason in check(case)))
+    alarms = _alarms_of_model(case)
+    expired = case.evidence.window_expired
+    may_ask = not (case.operator_readings or expired or case.health.frozen or is_test_id(case.piece_id))
+    if Reason.ATTENTION_SCORE in alarms and may_ask:
+        # Before any hold: a hold would carry a suspected device to the bin, an attention stop leaves it where it is.
+        return Outcome.ATTENTION, tuple(dict.fromkeys((*alarms, *against)))
+    missing = _missing_decision(case)
+    if against or (missing and expired):
+        late = (Reason.DECISION_TIMEOUT,) if missing and expired else ()
+        return Outcome.HELD, tuple(dict.fromkeys((*against, *late, *alarms)))
+    return (Outcome.AWAITING, missing) if missing else (Outcome.CLEARED, ())
+
+
+def _cleared_by(case: _Case) -> tuple[str, ...]:
+    if case.evidence.earlier_clearance is not None:
+        second = case.evidence.second_clearance
+        return distinct_people([case.evidence.earlier_clearance.person, *([second.person] if second else [])])
+    return ("model",) if case.authority is Authority.MODEL else case.clearing_people
+
+
 def clear(evidence: VisitEvidence, policy: Policy, health: StationHealth, now: datetime) -> Clearance:
     """Judge one visit. Never raises on odd evidence: what cannot be understood is held.
+
+    Cleared only if nothing speaks against the piece and the demanded authority cleared exactly this visit's scan, or people cleared
+    the piece in the bin on an earlier visit and this visit's scan shows the same piece. An attention stop comes before a hold.
 
     Args:
         evidence: facts of this visit; anything missing speaks for holding.
@@ -95,4 +337,18 @@ def clear(evidence: VisitEvidence, policy: Policy, health: StationHealth, now: d
         health: the station's own condition at `now`.
         now: aware UTC.
     """
-    raise NotImplementedError
+    case = _Case(evidence=evidence, policy=policy, health=health, now=now)
+    outcome, reasons = _judge(case)
+    scan, reading = evidence.scan, case.model_reading
+    return Clearance(
+        piece_id=case.piece_id,
+        visit=case.visit,
+        at=now,
+        outcome=outcome,
+        reasons=reasons,
+        scan_sha256=scan.sha256 if scan else None,
+        model_sha256=reading.model_sha256 if reading else None,
+        authority=case.authority,
+        by=_cleared_by(case) if outcome is Outcome.CLEARED else (),
+        policy_sha256=policy.sha256,
+    )

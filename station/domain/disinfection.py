@@ -1,9 +1,19 @@
 """Facts about a piece's disinfection: the piece's own dose, bound to its cycle by a nonce."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
 from station.domain.reasons import Reason
+
+AGREEMENT_SHARE = 0.05
+"""How far the unit's own dose may lie from the station's, as a share of the greater (design: disinfection)."""
+
+
+def doses_agree(dose: float, other: float, share: float) -> bool:
+    """True when both are finite, not negative, and differ by at most `share` of the greater one."""
+    greater = max(dose, other)
+    return math.isfinite(dose) and math.isfinite(other) and min(dose, other) >= 0 and abs(dose - other) <= share * greater
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ class Reason(StrEnum):
     """Stable codes. `describes_content` tells which of them may not leave the site for a marked piece."""
 
     # identity
+    NOT_IDENTIFIED = "not-identified"
     BARCODE_UNREADABLE = "barcode-unreadable"
     BARCODE_MALFORMED = "barcode-malformed"
     BARCODE_DIFFERS = "barcode-differs"
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     ATTENTION_SCORE = "attention-score"
     PROJECTED_IMAGE = "projected-image"
     # people
+    READ_NOT_BLIND = "read-not-blind"
     AWAITING_OPERATOR = "awaiting-operator"
     AWAITING_SECOND_PERSON = "awaiting-second-person"
     OPERATOR_HOLDS = "operator-holds"
@@ -64,6 +66,8 @@ class Reason(StrEnum):
     SENSOR_OVERDUE = "sensor-overdue"
     DISINFECTED_BEFORE_CLEARANCE = "disinfected-before-clearance"
     UNIT_NOT_READY = "unit-not-ready"
+    UNIT_FAULT = "unit-fault"
+    PARAMETER_OUT_OF_WINDOW = "parameter-out-of-window"
     # station
     TEST_PIECE_MISSING = "test-piece-missing"
     TEST_PIECE = "test-piece"
@@ -71,12 +75,14 @@ class Reason(StrEnum):
     STORE_FAILING = "store-failing"
     DEVICE_LOST = "device-lost"
     POLICY_CHANGED = "policy-changed"
+    STATION_UNHEALTHY = "station-unhealthy"
     # gate
     FROZEN = "frozen"
     TAG_DIFFERS = "tag-differs"
     CHALLENGE_STALE = "challenge-stale"
     EVIDENCE_STALE = "evidence-stale"
     WRONG_STATE = "wrong-state"
+    PERMIT_INVALID = "permit-invalid"
 
     @property
     def describes_content(self) -> bool:
