@@ -1,0 +1,114 @@
+"""Which belts run and where the diverters point, given where the pieces are. Pure.
+
+A belt stops before a piece goes where it may not go yet; belts that carry one piece between them move together; both diverters
+point to their bin except for the one piece that may go through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from station.workflow.geometry import LaneGeometry
+from station.workflow.tracker import Branch
+
+DIVERT_AHEAD_MM = 350.0
+"""A diverter turns to `through` when the piece's head is this close."""
+
+UNDECIDED_ROOM = 2
+"""B3 and the end of B2 hold this many undecided pieces besides the one that is let onto B2."""
+
+SCAN_MARGIN_MM = 25.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mover:
+    """One piece as far as traffic goes; `uv_announced` tells that the unit knows it; `refused` that the gate stays shut for it."""
+
+    head_mm: float
+    tail_mm: float
+    ready_for_xray: bool
+    branch_1: Branch
+    uv_announced: bool
+    branch_2: Branch
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneCondition:
+    """What the lane itself allows now. Diverters: 0 bin, 1 through, 2 moving; gate: 1 open."""
+
+    xray_ready: bool
+    uv_ready: bool
+    diverter_1: int
+    diverter_2: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """What to command: B1..B5 run or stand, and the diverters."""
+
+    belts: tuple[bool, bool, bool, bool, bool]
+    diverter_1_through: bool
+    diverter_2_through: bool
+    waits_for_decision: bool
+
+
+def drive(pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) -> Drive:
+    """Decide the belts and diverters. `pieces` in any order; nothing is assumed about pitch."""
+    diverter_1_through = any(_wants_through(p, p.branch_1, geometry.diverter_1_mm) and p.uv_announced for p in pieces)
+    diverter_2_through = any(_wants_through(p, p.branch_2, geometry.diverter_2_mm) for p in pieces)
+    b5 = not any(p.refused for p in pieces)
+    gate_waits = not b5 or any(p.head_mm >= geometry.gate_mm - 100.0 and p.tail_mm < geometry.gate_mm for p in pieces) and lane.gate != 1
+    b4 = not any(_blocks_b4(p, lane, geometry, gate_waits=gate_waits) for p in pieces)
+    waiting = [p for p in pieces if _at(p, geometry.diverter_1_mm, geometry.stop_margin_mm) and not _may_pass_1(p, lane, b4=b4)]
+    b3 = not waiting and (b4 or not _straddled(pieces, geometry.diverter_1_mm))
+    scanning = any(p.head_mm > geometry.beam_mm - SCAN_MARGIN_MM and p.tail_mm < geometry.beam_mm + SCAN_MARGIN_MM for p in pieces)
+    b3_start = geometry.belt_starts_mm[2]
+    b2 = b3 or (scanning and not _straddled(pieces, b3_start) and not any(_at(p, b3_start, geometry.stop_margin_mm) for p in pieces))
+    b2_start = geometry.belt_starts_mm[1]
+    if _straddled(pieces, b2_start):
+        b1 = b2
+    else:
+        b1 = not any(
+            _at(p, b2_start, geometry.stop_margin_mm) and not (b2 and _admitted(p, pieces, lane, geometry)) for p in pieces
+        )
+    return Drive(
+        belts=(b1, b2, b3, b4, b5),
+        diverter_1_through=diverter_1_through,
+        diverter_2_through=diverter_2_through,
+        waits_for_decision=any(p.branch_1 is Branch.UNDECIDED for p in waiting),
+    )
+
+
+def _at(piece: Mover, edge_mm: float, margin_mm: float) -> bool:
+    return edge_mm - margin_mm <= piece.head_mm < edge_mm
+
+
+def _straddled(pieces: Sequence[Mover], edge_mm: float) -> bool:
+    return any(p.tail_mm < edge_mm <= p.head_mm for p in pieces)
+
+
+def _wants_through(piece: Mover, branch: Branch, diverter_mm: float) -> bool:
+    near = diverter_mm - DIVERT_AHEAD_MM <= piece.head_mm and piece.tail_mm < diverter_mm + SCAN_MARGIN_MM
+    return branch is Branch.THROUGH and near
+
+
+def _may_pass_1(piece: Mover, lane: LaneCondition, *, b4: bool) -> bool:
+    if piece.branch_1 is Branch.BIN:
+        return lane.diverter_1 == 0
+    return piece.branch_1 is Branch.THROUGH and piece.uv_announced and lane.uv_ready and lane.diverter_1 == 1 and b4
+
+
+def _blocks_b4(piece: Mover, lane: LaneCondition, geometry: LaneGeometry, *, gate_waits: bool) -> bool:
+    edge_mm = geometry.diverter_2_mm
+    if _at(piece, edge_mm, geometry.stop_margin_mm - 20.0):
+        if piece.branch_2 is Branch.BIN:
+            return lane.diverter_2 != 0
+        return piece.branch_2 is Branch.UNDECIDED or lane.diverter_2 != 1 or gate_waits
+    return gate_waits and piece.tail_mm < edge_mm <= piece.head_mm
+
+
+def _admitted(piece: Mover, pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) -> bool:
+    ahead = [p for p in pieces if p is not piece and piece.head_mm < p.head_mm < geometry.diverter_1_mm]
+    undecided = sum(1 for p in ahead if p.branch_1 is Branch.UNDECIDED or (p.branch_1 is Branch.THROUGH and not lane.uv_ready))
+    return piece.ready_for_xray and lane.xray_ready and undecided <= UNDECIDED_ROOM
