@@ -1,0 +1,224 @@
+"""The lane PLC over Modbus TCP (contract: lane PLC registers; device codes). Implements `station.ports.lane_plc.LanePlc`."""
+
+from collections.abc import Sequence
+
+from station.drivers.link import Connector, open_endpoint
+from station.drivers.modbus import ModbusMaster
+from station.drivers.modbus_unit import COMMON, ModbusUnit, Reading
+from station.drivers.registers import Block, Register, Values
+from station.ports.clock import Clock
+from station.ports.lane_plc import Command, CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
+
+DEVICE = "The lane PLC"
+MAGIC = 0x4B54
+BELTS = 5
+LEADING, TRAILING = 0, 1
+HALF_SEQ = 0x8000
+
+STATUS = Block(
+    (
+        *COMMON,
+        Register(address=20, name="uptime", kinds=("u32",), unit="ms"),
+        Register(address=22, name="estop_bits", kinds=("u16",)),
+        Register(address=23, name="interlock_bits", kinds=("u16",)),
+        Register(address=24, name="access_bits", kinds=("u16",)),
+        Register(address=25, name="beam_bits", kinds=("u16",)),
+        Register(address=26, name="photo_eyes", kinds=("u16",)),
+        Register(address=27, name="belt_speed", kinds=("i16",), repeat=BELTS, unit="mm/s"),
+        Register(address=32, name="encoder", kinds=("u32",), repeat=BELTS, unit="0.1 mm"),
+        Register(address=42, name="diverter_1", kinds=("u16",)),
+        Register(address=43, name="diverter_2", kinds=("u16",)),
+        Register(address=44, name="gate", kinds=("u16",)),
+        Register(address=45, name="gate_challenge", kinds=("u32",)),
+        Register(address=47, name="freeze_latch", kinds=("u16",)),
+        Register(address=48, name="stack_light", kinds=("u16",)),
+        Register(address=49, name="radiation", kinds=("u32",), unit="nSv/h"),
+        Register(address=51, name="weight", kinds=("u16",), unit="g"),
+        Register(address=52, name="zone_tag", kinds=("u32",), repeat=7),
+        Register(address=66, name="tail_seq", kinds=("u16",)),
+    )
+)
+
+EVENTS = Block(
+    (
+        Register(address=200, name="head_seq", kinds=("u16",)),
+        Register(address=201, name="heartbeat_echo", kinds=("u16",)),
+        Register(address=202, name="boot_count", kinds=("u16",)),
+        Register(address=203, name="uptime", kinds=("u32",), unit="ms"),
+        Register(address=205, name="edges", kinds=("u16", "u16", "u32"), repeat=16, unit="0.1 mm"),
+        Register(address=269, name="passed", kinds=("u16", "u32", "u32"), repeat=8),
+        Register(address=309, name="tail_seq", kinds=("u16",)),
+    )
+)
+
+BELT_SPEED_SET = Register(address=120, name="belt_speed_set", kinds=("i16",), repeat=BELTS, unit="mm/s", access="rw")
+DIVERTER_1_SET = Register(address=125, name="diverter_1_set", kinds=("u16",), access="rw")
+DIVERTER_2_SET = Register(address=126, name="diverter_2_set", kinds=("u16",), access="rw")
+BEAM_REQUEST = Register(address=127, name="beam_request", kinds=("u16",), access="rw")
+STACK_LIGHT_SET = Register(address=128, name="stack_light_set", kinds=("u16",), access="rw")
+FREEZE = Register(address=129, name="freeze", kinds=("u16",), access="w")
+INFEED_TAG = Register(address=130, name="infeed_tag", kinds=("u32",), access="w")
+PERMIT = Register(address=132, name="permit", kinds=("u32", "u32", "u16"), access="w")
+
+HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
+"""Enumerated values of the status block and their highest code."""
+
+
+class LanePlcDriver:
+    """Drives one lane PLC. See `station.ports.lane_plc.LanePlc` for what each call promises, `ModbusUnit` for its errors.
+
+    `watchdog_ms` (device time) is written on connect; a heartbeat is due every third of it. `deadline_s` bounds each transaction.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        unit: int,
+        *,
+        clock: Clock,
+        connector: Connector = open_endpoint,
+        deadline_s: float | None = None,
+        quiet_s: float | None = None,
+        watchdog_ms: int = 1000,
+    ) -> None:
+        self._master = ModbusMaster(endpoint, unit, device=DEVICE, connector=connector, deadline_s=deadline_s, quiet_s=quiet_s)
+        self._unit = ModbusUnit(self._master, device=DEVICE, magic=MAGIC, status=STATUS, clock=clock, watchdog_ms=watchdog_ms)
+
+    async def connect(self) -> LaneStatus:
+        """(Re)open the link, drop the beam request with read-back, prove identity, set the watchdog, and return a first status."""
+
+        async def make_safe() -> None:
+            await self._unit.write_checked(BEAM_REQUEST, 0)
+
+        return self._lane_status(await self._unit.connect(make_safe))
+
+    async def close(self) -> None:
+        """Drop the link."""
+        await self._unit.close()
+
+    async def heartbeat(self) -> None:
+        """Write the next heartbeat value; readings do it too."""
+        async with self._unit.lock:
+            await self._unit.beat()
+
+    async def read_status(self) -> LaneStatus:
+        """Read registers 0-66 as evidence; two transactions."""
+        async with self._unit.lock:
+            return self._lane_status(await self._unit.read_evidence(STATUS))
+
+    async def read_events(self) -> LaneEvents:
+        """Read registers 200-309 as evidence; two transactions."""
+        async with self._unit.lock:
+            reading = await self._unit.read_evidence(EVENTS)
+        values = reading.values
+        return LaneEvents(
+            read_at_s=reading.read_at_s,
+            uptime_ms=values.one("uptime"),
+            boot_count=values.one("boot_count"),
+            edges=self._edges(values),
+            passed=tuple(PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in _oldest_first(values, "passed")),
+        )
+
+    def _edges(self, values: Values) -> tuple[EyeEdge, ...]:
+        edges = []
+        for seq, where, encoder in _oldest_first(values, "edges"):
+            eye, direction = where & 0xFF, where >> 8
+            if eye > max(Eye) or direction > TRAILING:
+                self._unit.reject(f"reports an edge of eye {eye} in direction {direction}")
+            edges.append(EyeEdge(seq=seq, eye=eye, leading=direction == LEADING, encoder=encoder))
+        return tuple(edges)
+
+    def _lane_status(self, reading: Reading) -> LaneStatus:
+        values = reading.values
+        for name, highest in HIGHEST.items():
+            if values.one(name) > highest:
+                self._unit.reject(f"reports {name} = {values.one(name)}, which the map does not name")
+        belts, encoders, zones = values.many("belt_speed"), values.many("encoder"), values.many("zone_tag")
+        return LaneStatus(
+            read_at_s=reading.read_at_s,
+            uptime_ms=values.one("uptime"),
+            boot_count=values.one("boot_count"),
+            serial=values.one("serial"),
+            state=values.one("state"),
+            mode=values.one("mode"),
+            accepted_seq=values.one("accepted_seq"),
+            result=values.one("result"),
+            device_heartbeat=values.one("device_heartbeat"),
+            watchdog_left_ms=values.one("watchdog_left"),
+            status_bits=values.one("status_bits"),
+            faults=values.one("faults"),
+            first_fault=values.one("first_fault"),
+            estop_bits=values.one("estop_bits"),
+            interlock_bits=values.one("interlock_bits"),
+            access_bits=values.one("access_bits"),
+            beam_bits=values.one("beam_bits"),
+            photo_eyes=values.one("photo_eyes"),
+            belt_speeds_mm_s=(belts[0], belts[1], belts[2], belts[3], belts[4]),
+            encoders=(encoders[0], encoders[1], encoders[2], encoders[3], encoders[4]),
+            diverter_1=values.one("diverter_1"),
+            diverter_2=values.one("diverter_2"),
+            gate=values.one("gate"),
+            gate_challenge=values.one("gate_challenge"),
+            freeze_latch=bool(values.one("freeze_latch")),
+            stack_light=values.one("stack_light"),
+            radiation_nsv_per_h=values.one("radiation"),
+            weight_g=values.one("weight"),
+            zone_tags=(zones[0], zones[1], zones[2], zones[3], zones[4], zones[5], zones[6]),
+        )
+
+    async def command(self, command: Command, argument: int = 0) -> CommandResult:
+        """Select with read-back, operate, and return the PLC's result."""
+        return await self._unit.command(command, argument)
+
+    async def _set(self, register: Register, *values: int) -> None:
+        async with self._unit.lock:
+            await self._unit.write_checked(register, *values)
+
+    async def set_belts(self, speeds_mm_s: Sequence[int]) -> None:
+        """Set the five belt speeds in one write, read back; raises `DeviceRefusedError` (frozen, for example)."""
+        await self._set(BELT_SPEED_SET, *speeds_mm_s)
+
+    async def set_diverter_1(self, *, through: bool) -> None:
+        """Through, or the hold bin; read back."""
+        await self._set(DIVERTER_1_SET, int(through))
+
+    async def set_diverter_2(self, *, through: bool) -> None:
+        """Through, or the return bin; read back."""
+        await self._set(DIVERTER_2_SET, int(through))
+
+    async def request_beam(self, *, on: bool) -> None:
+        """Request the beam, read back; the hardware grants it or not (status `beam_bits`)."""
+        await self._set(BEAM_REQUEST, int(on))
+
+    async def set_stack_light(self, pattern: int) -> None:
+        """Set the stack light, read back."""
+        await self._set(STACK_LIGHT_SET, pattern)
+
+    async def freeze(self) -> None:
+        """Set the retained freeze latch and see it set; raises `DeviceProtocolError` when it is not."""
+        async with self._unit.lock:
+            await self._unit.write(FREEZE, 1)
+            reading = await self._unit.read_evidence(STATUS)
+        if not reading.values.one("freeze_latch"):
+            self._unit.reject("did not set its freeze latch")
+
+    async def tag_infeed(self, tag: int) -> None:
+        """Give the newest untagged piece on B1 its tag, in one write; raises `DeviceRefusedError` with the PLC's result."""
+        async with self._unit.lock:
+            result = await self._unit.write_judged(INFEED_TAG, tag)
+        if result is not CommandResult.ACCEPTED:
+            raise self._unit.refusal(f"tag {tag} at the infeed", result)
+
+    async def permit(self, *, tag: int, challenge: int, valid_ms: int) -> CommandResult:
+        """Answer the gate's challenge for a tag, in one write of five words; returns the PLC's result."""
+        async with self._unit.lock:
+            return await self._unit.write_judged(PERMIT, tag, challenge, valid_ms)
+
+
+def _oldest_first(values: Values, ring: str) -> list[tuple[int, ...]]:
+    """Entries of a ring by sequence number (u16, wraps), all-zero entries left out."""
+    rows = [row for row in values.rows(ring, 3) if any(row)]
+    if not rows:
+        return rows
+    anchor = rows[0][0]
+    return sorted(rows, key=lambda row: (row[0] - anchor + HALF_SEQ) % (2 * HALF_SEQ))

@@ -1,0 +1,135 @@
+"""Register tables as data: address, words, type, scale, unit, access; and their big-endian codec (u32 and f32 high word first).
+
+Pure. A block is a run of registers without gaps that is read in one transaction; its values come out under the names of the map.
+"""
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from station.domain.errors import DeviceProtocolError, DeviceRefusedError
+
+FORMATS = {"u16": "H", "i16": "h", "u32": "I", "f32": "f"}
+WORDS = {"u16": 1, "i16": 1, "u32": 2, "f32": 2}
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """One named register of a map.
+
+    `kinds` are the types of one element in wire order (several for a structure), `repeat` how many elements follow each other. A value is
+    raw / `divisor` in `unit`. `access`: "r" input register, "rw" holding register that reads back what was written, "w" holding
+    register whose effect shows elsewhere.
+    """
+
+    address: int
+    name: str
+    kinds: tuple[str, ...]
+    repeat: int = 1
+    divisor: int = 1
+    unit: str = ""
+    access: str = "r"
+
+    @property
+    def words(self) -> int:
+        """How many 16-bit words it takes."""
+        return self.repeat * sum(WORDS[kind] for kind in self.kinds)
+
+    @property
+    def format(self) -> str:
+        """Its `struct` format, without the byte order."""
+        return "".join(FORMATS[kind] for kind in self.kinds) * self.repeat
+
+    def encode(self, *values: Number) -> bytes:
+        """Raw values to the bytes of one write; raises `DeviceRefusedError` when they do not fit."""
+        try:
+            return struct.pack(f">{self.format}", *values)
+        except struct.error as error:
+            what = f"{self.name} = {values} does not fit {'+'.join(self.kinds)} x {self.repeat}"
+            raise DeviceRefusedError(what, consequence="Nothing was sent") from error
+
+    def decode(self, data: bytes) -> tuple[Number, ...]:
+        """The bytes of one read to raw values."""
+        return struct.unpack(f">{self.format}", data)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Registers that follow each other without a gap, read in one transaction."""
+
+    registers: Sequence[Register]
+    _layout: struct.Struct = field(init=False, repr=False)
+    _names: tuple[tuple[str, int, int], ...] = field(init=False, repr=False)
+    _divisors: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check that nothing overlaps or is missing, and compile the layout."""
+        at = self.registers[0].address
+        names, position = [], 0
+        for register in self.registers:
+            if register.address != at:
+                raise ValueError(f"{register.name} stands at {register.address}, but {at} is next")
+            at += register.words
+            values = register.repeat * len(register.kinds)
+            names.append((register.name, position, values))
+            position += values
+        object.__setattr__(self, "_layout", struct.Struct(">" + "".join(register.format for register in self.registers)))
+        object.__setattr__(self, "_names", tuple(names))
+        object.__setattr__(self, "_divisors", {register.name: register.divisor for register in self.registers})
+
+    @property
+    def address(self) -> int:
+        """First address."""
+        return self.registers[0].address
+
+    @property
+    def words(self) -> int:
+        """How many words one reading takes."""
+        return self._layout.size // 2
+
+    def decode(self, data: bytes) -> "Values":
+        """One reading; raises `DeviceProtocolError` when it has another size or holds a float that is not a number."""
+        if len(data) != self._layout.size:
+            raise DeviceProtocolError(
+                f"A reading of {len(data)} bytes came for a block of {self._layout.size}", consequence="It is dropped"
+            )
+        raw = self._layout.unpack(data)
+        if any(isinstance(value, float) and not math.isfinite(value) for value in raw):
+            raise DeviceProtocolError("A reading holds a value that is not a number", consequence="It is dropped")
+        return Values({name: raw[start : start + count] for name, start, count in self._names}, self._divisors)
+
+
+class Values:
+    """One decoded block by register name; raw values."""
+
+    __slots__ = ("_by_name", "_divisors")
+
+    def __init__(self, by_name: Mapping[str, tuple[Number, ...]], divisors: Mapping[str, int]) -> None:
+        self._by_name = by_name
+        self._divisors = divisors
+
+    def one(self, name: str) -> int:
+        """A single integer."""
+        (value,) = self._by_name[name]
+        return int(value)
+
+    def real(self, name: str) -> float:
+        """A single float."""
+        (value,) = self._by_name[name]
+        return float(value)
+
+    def scaled(self, name: str) -> float:
+        """A single value in its unit."""
+        return self.real(name) / self._divisors[name]
+
+    def many(self, name: str) -> tuple[int, ...]:
+        """All integers of an array or structure in wire order."""
+        return tuple(int(value) for value in self._by_name[name])
+
+    def rows(self, name: str, width: int) -> list[tuple[int, ...]]:
+        """An array of structures, `width` values each."""
+        flat = self.many(name)
+        return [flat[start : start + width] for start in range(0, len(flat), width)]
