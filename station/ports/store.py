@@ -1,6 +1,6 @@
 """The system of record and the image store."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -45,6 +45,81 @@ class EvidenceRow:
     at: datetime
     evidence: Evidence
     leaf_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """One step of a piece's life, itself a stored fact with an audit leaf. `before` is None when the piece became known."""
+
+    piece_id: str
+    visit: int
+    at: datetime
+    before: PieceState | None
+    after: PieceState
+    reasons: tuple[str, ...]
+    lane_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLeaf:
+    r"""One leaf of the audit log with what it commits to.
+
+    `commitment` = SHA-256(b"kt1:evidence:v1\0" + salt + content), the data of the RFC 6962 leaf; `content` is the RFC 8785 canonical JSON
+    of the whole stored fact. `salt` and `content` are None when the fact itself is gone.
+    """
+
+    leaf_index: int
+    commitment: bytes
+    salt: bytes | None
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditHead:
+    """Size and RFC 6962 root hash of the audit log; `frontier` are the roots of its perfect subtrees, largest first."""
+
+    size: int
+    root: bytes
+    frontier: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEvent:
+    """A piece's event as it goes out: its stable id and the exact body that every attempt sends."""
+
+    event_id: str
+    body: str
+
+
+EventRenderer = Callable[[PieceEvent, int], RenderedEvent]
+"""Makes the outgoing message of an event and its sequence number (given to the store when it is opened)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEvent:
+    """One event of the outbox. `state` is pending, receipted or blocked; `attempts` counts failed ones."""
+
+    piece_id: str
+    sequence: int
+    event_id: str
+    body: str
+    created_at: datetime
+    state: str
+    attempts: int
+    next_attempt_at: datetime
+    last_error: str
+    receipt: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxStatus:
+    """What stands in the outbox. `oldest_pending_at` is when the oldest event without a receipt was written."""
+
+    written: int
+    receipted: int
+    blocked: int
+    pending: int
+    oldest_pending_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +173,34 @@ class ReadView(Protocol):
         """(events that were written, receipted, blocked)."""
         ...
 
+    def outbox_status(self) -> OutboxStatus:
+        """The outbox in figures."""
+        ...
+
+    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
+        """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first."""
+        ...
+
+    def next_due_at(self) -> datetime | None:
+        """When the next pending head of line becomes due; None when nothing is pending."""
+        ...
+
+    def events_of(self, piece_id: str) -> list[OutboxEvent]:
+        """All events of a piece in order."""
+        ...
+
+    def history(self, piece_id: str) -> list[StateChange]:
+        """The steps of a piece's life in commit order."""
+        ...
+
+    def audit_head(self) -> AuditHead:
+        """Size and root of the audit log."""
+        ...
+
+    def audit_leaves(self, *, start: int, limit: int) -> list[AuditLeaf]:
+        """Leaves from `start` on, in order, with what they commit to."""
+        ...
+
 
 class UnitOfWork(ReadView, Protocol):
     """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
@@ -129,6 +232,22 @@ class UnitOfWork(ReadView, Protocol):
 
     def publish(self, event: PieceEvent) -> None:
         """Append an event to the outbox with the piece's next sequence number, in the same transaction."""
+        ...
+
+    def mark_receipted(self, piece_id: str, sequence: int, receipt: str, at: datetime) -> None:
+        """The receiver's receipt (JSON text) for an event is here. Idempotent."""
+        ...
+
+    def mark_retry(self, piece_id: str, sequence: int, next_attempt_at: datetime, error: str) -> None:
+        """An attempt failed; try again at that time. Leaves an event alone that is not pending."""
+        ...
+
+    def mark_blocked(self, piece_id: str, sequence: int, error: str) -> None:
+        """An event can never be delivered as it is; it blocks its own piece."""
+        ...
+
+    def reopen_events(self, piece_id: str, from_sequence: int, at: datetime) -> int:
+        """Make receipted or blocked events of a piece from that sequence on pending and due again; returns how many changed."""
         ...
 
     def next_number(self, counter: str) -> int:

@@ -1,0 +1,90 @@
+"""Facts (evidence and steps of a piece's life): append-only rows, each with its leaf in the audit log."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from station.domain.errors import NotFoundError
+from station.domain.scan import ImageMatch, Scan
+from station.ports.store import Evidence, EvidenceRow, StateChange
+from station.storage import codec, tables
+from station.storage.audit_log import AuditAppender, commitment_of, fact_content
+from station.storage.tables import utc_text
+
+SALT_BYTES = 16
+_T = tables.evidence
+_C = tables.evidence.c
+
+
+def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, new_salt: Callable[[int], bytes]) -> tuple[int, int]:
+    """Store a fact with its leaf; returns (row id, leaf index). `new_salt(n)` gives n random bytes."""
+    kind = codec.kind_of(fact)
+    payload = codec.to_json(fact)
+    piece_id, visit, at = _place_of(connection, fact)
+    salt = new_salt(SALT_BYTES)
+    content = fact_content(piece_id=piece_id, visit=visit, at_text=utc_text(at), kind=kind, payload=payload)
+    leaf_index = log.append(commitment_of(salt, content))
+    inserted = connection.execute(
+        insert(_T),
+        {
+            "piece_id": piece_id,
+            "visit": visit,
+            "at": at,
+            "kind": kind,
+            "scan_sha256": fact.sha256 if isinstance(fact, Scan) else None,
+            "payload": payload,
+            "salt": salt,
+            "leaf_index": leaf_index,
+        },
+    )
+    (row_id,) = inserted.inserted_primary_key or (0,)
+    return row_id, leaf_index
+
+
+def row_of(connection: Connection, fact: Evidence, row_id: int, leaf_index: int) -> EvidenceRow:
+    """The stored row of a fact that was just appended."""
+    piece_id, visit, at = _place_of(connection, fact)
+    return EvidenceRow(row_id=row_id, piece_id=piece_id, visit=visit, at=at, evidence=fact, leaf_index=leaf_index)
+
+
+def of_piece(connection: Connection, piece_id: str, visit: int | None) -> list[EvidenceRow]:
+    """Evidence about a piece in commit order."""
+    query = select(_T).where(_C.piece_id == piece_id, _C.kind != codec.STATE_CHANGE).order_by(_C.row_id)
+    if visit is not None:
+        query = query.where(_C.visit == visit)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def history_of(connection: Connection, piece_id: str) -> list[StateChange]:
+    """The steps of a piece's life in commit order."""
+    query = select(_C.kind, _C.payload).where(_C.piece_id == piece_id, _C.kind == codec.STATE_CHANGE).order_by(_C.row_id)
+    return [codec.from_json(row.kind, row.payload) for row in connection.execute(query)]
+
+
+def _row(row: Row[Any]) -> EvidenceRow:
+    return EvidenceRow(
+        row_id=row.row_id,
+        piece_id=row.piece_id,
+        visit=row.visit,
+        at=row.at,
+        evidence=codec.from_json(row.kind, row.payload),
+        leaf_index=row.leaf_index,
+    )
+
+
+def _place_of(connection: Connection, fact: Evidence | StateChange) -> tuple[str, int, datetime]:
+    """Piece, visit and time of a fact. An image match names only scans, so it stands where its newer scan stands."""
+    if not isinstance(fact, ImageMatch):
+        return fact.piece_id, fact.visit, fact.at
+    row = connection.execute(
+        select(_C.piece_id, _C.visit, _C.at).where(_C.scan_sha256 == fact.new_scan_sha256).order_by(_C.row_id.desc()).limit(1)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"No scan {fact.new_scan_sha256} is stored that this image match could belong to",
+            consequence="Nothing was stored",
+            remedy="Store the new scan first",
+        )
+    return row.piece_id, row.visit, row.at

@@ -1,0 +1,125 @@
+"""The outbox: events to the tracking system, one gap-free sequence per piece, strictly in order."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
+
+from station.ports.store import OutboxEvent, OutboxStatus, RenderedEvent
+from station.storage import tables
+
+PENDING = "pending"
+RECEIPTED = "receipted"
+BLOCKED = "blocked"
+_T = tables.outbox
+_C = tables.outbox.c
+
+
+def next_sequence(connection: Connection, piece_id: str) -> int:
+    """The piece's next sequence number, from 1."""
+    return int(connection.execute(select(func.coalesce(func.max(_C.sequence), 0)).where(_C.piece_id == piece_id)).scalar_one()) + 1
+
+
+def append(connection: Connection, piece_id: str, sequence: int, event: RenderedEvent, at: datetime) -> None:
+    """Append a pending event that is due at once."""
+    connection.execute(
+        insert(_T),
+        {
+            "piece_id": piece_id,
+            "sequence": sequence,
+            "event_id": event.event_id,
+            "body": event.body,
+            "created_at": at,
+            "state": PENDING,
+            "attempts": 0,
+            "next_attempt_at": at,
+            "last_error": "",
+        },
+    )
+
+
+def _is_head() -> ColumnElement[bool]:
+    earlier = _T.alias("earlier")
+    open_before = and_(earlier.c.piece_id == _C.piece_id, earlier.c.sequence < _C.sequence, earlier.c.receipted_at.is_(None))
+    return and_(_C.receipted_at.is_(None), _C.state == PENDING, ~exists().where(open_before))
+
+
+def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str]) -> list[OutboxEvent]:
+    """Pending heads of line that are due, oldest first."""
+    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(_C.position).limit(limit)
+    if excluding:
+        query = query.where(_C.piece_id.not_in(excluding))
+    return [_event(row) for row in connection.execute(query)]
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """When the next pending head of line becomes due."""
+    return connection.execute(select(_C.next_attempt_at).where(_is_head()).order_by(_C.next_attempt_at).limit(1)).scalar_one_or_none()
+
+
+def of_piece(connection: Connection, piece_id: str) -> list[OutboxEvent]:
+    """All events of a piece in order."""
+    return [_event(row) for row in connection.execute(select(_T).where(_C.piece_id == piece_id).order_by(_C.sequence))]
+
+
+def status(connection: Connection) -> OutboxStatus:
+    """The outbox in figures."""
+    written = connection.execute(select(func.count()).select_from(_T)).scalar_one()
+    is_open = _C.receipted_at.is_(None)
+    counts = {row.state: row.n for row in connection.execute(select(_C.state, func.count().label("n")).where(is_open).group_by(_C.state))}
+    pending, blocked = counts.get(PENDING, 0), counts.get(BLOCKED, 0)
+    oldest = connection.execute(select(_C.created_at).where(is_open).order_by(_C.position).limit(1)).scalar_one_or_none()
+    return OutboxStatus(written=written, receipted=written - pending - blocked, blocked=blocked, pending=pending, oldest_pending_at=oldest)
+
+
+def mark_receipted(connection: Connection, piece_id: str, sequence: int, receipt: str, at: datetime) -> None:
+    """Close an event with the receiver's receipt; a second one changes nothing."""
+    connection.execute(
+        update(_T)
+        .where(_C.piece_id == piece_id, _C.sequence == sequence, _C.receipted_at.is_(None))
+        .values(state=RECEIPTED, receipt=receipt, receipted_at=at, last_error="")
+    )
+
+
+def mark_retry(connection: Connection, piece_id: str, sequence: int, next_attempt_at: datetime, error: str) -> None:
+    """Count a failed attempt of a pending event."""
+    connection.execute(
+        update(_T)
+        .where(_C.piece_id == piece_id, _C.sequence == sequence, _C.state == PENDING)
+        .values(attempts=_C.attempts + 1, next_attempt_at=next_attempt_at, last_error=error)
+    )
+
+
+def mark_blocked(connection: Connection, piece_id: str, sequence: int, error: str) -> None:
+    """Set a pending event aside; what follows it waits."""
+    connection.execute(
+        update(_T)
+        .where(_C.piece_id == piece_id, _C.sequence == sequence, _C.state == PENDING)
+        .values(state=BLOCKED, attempts=_C.attempts + 1, last_error=error)
+    )
+
+
+def reopen(connection: Connection, piece_id: str, from_sequence: int, at: datetime) -> int:
+    """Make events from that sequence on pending and due; returns how many changed."""
+    result = connection.execute(
+        update(_T)
+        .where(_C.piece_id == piece_id, _C.sequence >= from_sequence, _C.state != PENDING)
+        .values(state=PENDING, receipt=None, receipted_at=None, next_attempt_at=at, attempts=0)
+    )
+    return result.rowcount
+
+
+def _event(row: Row[Any]) -> OutboxEvent:
+    return OutboxEvent(
+        piece_id=row.piece_id,
+        sequence=row.sequence,
+        event_id=row.event_id,
+        body=row.body,
+        created_at=row.created_at,
+        state=row.state,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        last_error=row.last_error,
+        receipt=row.receipt,
+    )

@@ -1,0 +1,66 @@
+"""Leases, counters, small values and answered requests."""
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from station.domain.errors import ConflictError
+from station.ports.store import Claim
+from station.storage import tables
+
+
+def claim_on(connection: Connection, piece_id: str) -> Claim | None:
+    """The lease on a piece, expired or not."""
+    row = connection.execute(select(tables.claim).where(tables.claim.c.piece_id == piece_id)).one_or_none()
+    return None if row is None else Claim(piece_id=row.piece_id, person=row.person, expires_at=row.expires_at)
+
+
+def set_claim(connection: Connection, claim: Claim | None, piece_id: str) -> None:
+    """Replace or drop the lease on a piece. Raises `ConflictError` when the lease names another piece."""
+    if claim is not None and claim.piece_id != piece_id:
+        raise ConflictError(f"A lease on {claim.piece_id} is none on {piece_id}", consequence="Nothing was changed")
+    connection.execute(delete(tables.claim).where(tables.claim.c.piece_id == piece_id))
+    if claim is not None:
+        connection.execute(insert(tables.claim), {"piece_id": piece_id, "person": claim.person, "expires_at": claim.expires_at})
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """The next value of a durable counter, from 1. A rolled-back transaction gives its numbers back, so there are no gaps."""
+    number = connection.execute(
+        update(tables.counter)
+        .where(tables.counter.c.name == name)
+        .values(number=tables.counter.c.number + 1)
+        .returning(tables.counter.c.number)
+    ).scalar_one_or_none()
+    if number is None:
+        number = 1
+        connection.execute(insert(tables.counter), {"name": name, "number": number})
+    return int(number)
+
+
+def value_of(connection: Connection, key: str) -> str | None:
+    """A small persistent value."""
+    return connection.execute(select(tables.value.c.content).where(tables.value.c.key == key)).scalar_one_or_none()
+
+
+def set_value(connection: Connection, key: str, content: str) -> None:
+    """Set a small persistent value."""
+    changed = connection.execute(update(tables.value).where(tables.value.c.key == key).values(content=content))
+    if not changed.rowcount:
+        connection.execute(insert(tables.value), {"key": key, "content": content})
+
+
+def answer_for(connection: Connection, key: str) -> tuple[str, str] | None:
+    """(fingerprint, answer) of an earlier request with this key."""
+    row = connection.execute(select(tables.request).where(tables.request.c.key == key)).one_or_none()
+    return None if row is None else (row.fingerprint, row.answer)
+
+
+def remember_request(connection: Connection, key: str, fingerprint: str, answer: str) -> None:
+    """Store the answer to a request. Raises `ConflictError` when the key was used for another one."""
+    known = answer_for(connection, key)
+    if known == (fingerprint, answer):
+        return
+    if known is not None:
+        raise ConflictError(
+            f"The idempotency key {key!r} was used for another request", consequence="Nothing was changed", remedy="Send a fresh key"
+        )
+    connection.execute(insert(tables.request), {"key": key, "fingerprint": fingerprint, "answer": answer})

@@ -1,0 +1,239 @@
+"""The tables of the system of record (SQLAlchemy Core; no rows leave this package)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=_NAMES)
+receiver_metadata = MetaData(naming_convention=_NAMES)
+"""The reference tracking receiver's own database, apart from the station's."""
+
+
+class UtcText(TypeDecorator[datetime]):
+    """Aware datetimes as RFC 3339 UTC text with microseconds, so that text order is time order in every dialect."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Write as UTC; a naive time is a programming error."""
+        del dialect
+        return None if value is None else utc_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Read back as aware UTC."""
+        del dialect
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 UTC with microseconds, always the same width. Raises `ValueError` for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError("a naive time cannot be stored")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+piece = Table(
+    "piece",
+    metadata,
+    Column("piece_id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("state_since", UtcText, nullable=False),
+    Column("announced", Boolean, nullable=False),
+    Column("lane_id", String(64)),
+    Column("reasons", Text, nullable=False),
+    Column("row_version", Integer, nullable=False),
+    # Order in queues: urgent and marked first (rank), then in the order in which the pieces came (turn).
+    Column("rank", Integer, nullable=False),
+    Column("turn", BigId, nullable=False),
+    Column("secrecy", String(1)),
+    Column("urgency", String(16)),
+    Column("destination", Text, nullable=False),
+    Column("sender_unit", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("length_mm", Float),
+    Column("width_mm", Float),
+    Column("height_mm", Float),
+    Column("weight_g", Float),
+    Index("ix_piece_state_rank_turn", "state", "rank", "turn"),
+    Index("ix_piece_lane_id_state_since", "lane_id", "state_since"),
+)
+
+audit_leaf = Table(
+    "audit_leaf",
+    metadata,
+    Column("leaf_index", BigId, primary_key=True, autoincrement=False),
+    Column("commitment", LargeBinary(32), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("head_id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigId, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    CheckConstraint("head_id = 1", name="single"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("row_id", BigId, primary_key=True, autoincrement=True),
+    Column("piece_id", String(64), nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("at", UtcText, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("scan_sha256", String(64)),
+    Column("payload", Text, nullable=False),
+    Column("salt", LargeBinary(16), nullable=False),
+    Column(
+        "leaf_index",
+        BigId,
+        ForeignKey("audit_leaf.leaf_index", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    UniqueConstraint("leaf_index"),
+    Index("ix_evidence_piece_id_row_id", "piece_id", "row_id"),
+    Index(
+        "ix_evidence_scan_sha256",
+        "scan_sha256",
+        sqlite_where=text("scan_sha256 IS NOT NULL"),
+        postgresql_where=text("scan_sha256 IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", BigId, primary_key=True, autoincrement=True),
+    Column("piece_id", String(64), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("event_id", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", UtcText, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcText, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("receipt", Text),
+    Column("receipted_at", UtcText),
+    UniqueConstraint("piece_id", "sequence"),
+    UniqueConstraint("event_id"),
+    CheckConstraint("state IN ('pending', 'receipted', 'blocked')", name="state"),
+    # Everything that is not yet receipted, however long the history grows.
+    Index(
+        "ix_outbox_open", "piece_id", "sequence", sqlite_where=text("receipted_at IS NULL"), postgresql_where=text("receipted_at IS NULL")
+    ),
+    sqlite_autoincrement=True,
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("piece_id", String(64), ForeignKey("piece.piece_id"), primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("expires_at", UtcText, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("alarm_id", BigId, primary_key=True, autoincrement=True),
+    Column("code", String(64), nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raised_at", UtcText, nullable=False),
+    Column("acknowledged_at", UtcText),
+    Column("acknowledged_by", Text),
+    Column("cleared_at", UtcText),
+    Index(
+        "ix_alarm_active",
+        "code",
+        "subject",
+        unique=True,
+        sqlite_where=text("cleared_at IS NULL"),
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("number", BigId, nullable=False),
+)
+
+value = Table(
+    "value",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+)
+
+seen_event = Table(
+    "seen_event",
+    receiver_metadata,
+    Column("source", Text, primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("event_id", String(200), nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    Column("receipt", Text, nullable=False),
+)
+
+effect = Table(
+    "effect",
+    receiver_metadata,
+    # No uniqueness besides the number: the log must be able to show a double effect if the rest ever let one through.
+    Column("number", BigId, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("event_id", String(200), nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("received_at", UtcText, nullable=False),
+    Index("ix_effect_subject_number", "subject", "number"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,240 @@
+"""The queries and the changes of one transaction, over one connection."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from sqlalchemy import Connection
+
+from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
+from station.domain.errors import StoreError
+from station.domain.events import PieceEvent
+from station.domain.piece import Announcement, Piece, PieceState
+from station.ports.store import (
+    AuditHead,
+    AuditLeaf,
+    Claim,
+    EventRenderer,
+    Evidence,
+    EvidenceRow,
+    OutboxEvent,
+    OutboxStatus,
+    StateChange,
+)
+from station.storage import alarms, audit_log, facts, outbox, pieces, small_things
+
+
+class SqlReadView:
+    """`station.ports.store.ReadView` over the snapshot of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def piece(self, piece_id: str) -> Piece | None:
+        """One piece, or None."""
+        return pieces.get(self._connection, piece_id)
+
+    def pieces(
+        self,
+        *,
+        states: Sequence[PieceState] = (),
+        lane_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> list[Piece]:
+        """Pieces by state and lane, urgent and marked first, then oldest; raises `NotFoundError` for a bad cursor."""
+        return pieces.find(self._connection, states=states, lane_id=lane_id, after=after, limit=limit)
+
+    def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
+        """All facts about a piece in commit order."""
+        return facts.of_piece(self._connection, piece_id, visit)
+
+    def history(self, piece_id: str) -> list[StateChange]:
+        """The steps of a piece's life in commit order."""
+        return facts.history_of(self._connection, piece_id)
+
+    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
+        """The pieces of a lane that last got their outcome, newest first."""
+        return pieces.with_outcome(self._connection, lane_id=lane_id, limit=limit)
+
+    def claim(self, piece_id: str) -> Claim | None:
+        """The lease on a piece, expired or not."""
+        return small_things.claim_on(self._connection, piece_id)
+
+    def alarms(self, *, active_only: bool = True, limit: int = 200) -> list[Alarm]:
+        """Alarms that are active or unacknowledged (or all), newest first."""
+        return alarms.find(self._connection, active_only=active_only, limit=limit)
+
+    def value(self, key: str) -> str | None:
+        """A small persistent value."""
+        return small_things.value_of(self._connection, key)
+
+    def outbox_depth(self) -> tuple[int, int, int]:
+        """(events that were written, receipted, blocked)."""
+        status = outbox.status(self._connection)
+        return status.written, status.receipted, status.blocked
+
+    def outbox_status(self) -> OutboxStatus:
+        """The outbox in figures."""
+        return outbox.status(self._connection)
+
+    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
+        """Pending heads of line that are due, oldest first."""
+        return outbox.due(self._connection, now, limit=limit, excluding=excluding)
+
+    def next_due_at(self) -> datetime | None:
+        """When the next pending head of line becomes due."""
+        return outbox.next_due_at(self._connection)
+
+    def events_of(self, piece_id: str) -> list[OutboxEvent]:
+        """All events of a piece in order."""
+        return outbox.of_piece(self._connection, piece_id)
+
+    def audit_head(self) -> AuditHead:
+        """Size and root of the audit log."""
+        return audit_log.read_head(self._connection)
+
+    def audit_leaves(self, *, start: int, limit: int) -> list[AuditLeaf]:
+        """Leaves from `start` on, in order, with what they commit to."""
+        return audit_log.read_leaves(self._connection, start=start, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """What the store cannot know by itself: how events are written, and where random bytes come from."""
+
+    render: EventRenderer
+    random_bytes: Callable[[int], bytes]
+
+
+class SqlUnitOfWork(SqlReadView):
+    """`station.ports.store.UnitOfWork`: changes of one transaction, which somebody else commits."""
+
+    def __init__(self, connection: Connection, injected: Injected) -> None:
+        super().__init__(connection)
+        self._injected = injected
+        self._log = audit_log.AuditAppender(connection)
+
+    def mark(self) -> tuple[int, int, tuple[bytes, ...]]:
+        """Where the state outside the database stands, for `undo`."""
+        return self._log.mark()
+
+    def undo(self, mark: tuple[int, int, tuple[bytes, ...]]) -> None:
+        """The savepoint that began at `mark` was rolled back."""
+        self._log.undo(mark)
+
+    def flush(self) -> None:
+        """Write what was gathered; the commit follows."""
+        self._log.flush()
+
+    def audit_head(self) -> AuditHead:
+        """Size and root of the audit log with the leaves of this transaction."""
+        return self._log.head()
+
+    def announce(self, announcement: Announcement, at: datetime) -> Piece:
+        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs."""
+        piece, new = pieces.announce(self._connection, announcement, at)
+        if new:
+            self._record(piece, None, at)
+        return piece
+
+    def add_piece(self, piece: Piece) -> Piece:
+        """Insert a piece that nobody announced."""
+        pieces.add(self._connection, piece)
+        self._record(piece, None, piece.state_since)
+        return piece
+
+    def change_state(
+        self,
+        piece_id: str,
+        state: PieceState,
+        at: datetime,
+        *,
+        reasons: Sequence[str] = (),
+        lane_id: str | None = None,
+        visit: int | None = None,
+    ) -> Piece:
+        """Move a piece along its lifecycle table (raises `TransitionError`); appends an audit leaf of the change."""
+        before, after = pieces.move(self._connection, piece_id, state, at, reasons=reasons, lane_id=lane_id, visit=visit)
+        self._record(after, before.state, at, reasons)
+        return after
+
+    def append(self, evidence: Evidence) -> EvidenceRow:
+        """Append a fact and its audit leaf."""
+        row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.random_bytes)
+        return facts.row_of(self._connection, evidence, row_id, leaf_index)
+
+    def publish(self, event: PieceEvent) -> None:
+        """Append an event to the outbox with the piece's next sequence number."""
+        sequence = outbox.next_sequence(self._connection, event.piece_id)
+        outbox.append(self._connection, event.piece_id, sequence, self._injected.render(event, sequence), event.at)
+
+    def mark_receipted(self, piece_id: str, sequence: int, receipt: str, at: datetime) -> None:
+        """The receiver's receipt for an event is here."""
+        outbox.mark_receipted(self._connection, piece_id, sequence, receipt, at)
+
+    def mark_retry(self, piece_id: str, sequence: int, next_attempt_at: datetime, error: str) -> None:
+        """An attempt failed; try again at that time."""
+        outbox.mark_retry(self._connection, piece_id, sequence, next_attempt_at, error)
+
+    def mark_blocked(self, piece_id: str, sequence: int, error: str) -> None:
+        """An event can never be delivered as it is; it blocks its own piece."""
+        outbox.mark_blocked(self._connection, piece_id, sequence, error)
+
+    def reopen_events(self, piece_id: str, from_sequence: int, at: datetime) -> int:
+        """Make receipted or blocked events of a piece from that sequence on pending and due again."""
+        return outbox.reopen(self._connection, piece_id, from_sequence, at)
+
+    def next_number(self, counter: str) -> int:
+        """The next value of a named, durable, gap-free counter."""
+        return small_things.next_number(self._connection, counter)
+
+    def set_claim(self, claim: Claim | None, piece_id: str) -> None:
+        """Set or drop the lease on a piece."""
+        small_things.set_claim(self._connection, claim, piece_id)
+
+    def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> Alarm:
+        """Raise an alarm, or return the active one with the same code and subject."""
+        return alarms.raise_one(self._connection, code, priority, subject, detail, at)
+
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
+        """The cause is gone."""
+        alarms.clear(self._connection, code, subject, at)
+
+    def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:
+        """A person has seen it; raises `NotFoundError`."""
+        return alarms.acknowledge(self._connection, alarm_id, person, at)
+
+    def set_value(self, key: str, value: str) -> None:
+        """Set a small persistent value."""
+        small_things.set_value(self._connection, key, value)
+
+    def remember_request(self, key: str, fingerprint: str, answer: str) -> None:
+        """Store the answer to a request under its idempotency key."""
+        small_things.remember_request(self._connection, key, fingerprint, answer)
+
+    def answer_for(self, key: str) -> tuple[str, str] | None:
+        """(fingerprint, answer) of an earlier request with this idempotency key."""
+        return small_things.answer_for(self._connection, key)
+
+    def _record(self, piece: Piece, before: PieceState | None, at: datetime, reasons: Sequence[str] = ()) -> None:
+        change = StateChange(
+            piece_id=piece.piece_id,
+            visit=piece.visit,
+            at=at,
+            before=before,
+            after=piece.state,
+            reasons=tuple(str(reason) for reason in reasons),
+            lane_id=piece.lane_id,
+        )
+        facts.append(self._connection, self._log, change, self._injected.random_bytes)
+
+
+def refuse_events(event: PieceEvent, sequence: int) -> NoReturn:
+    """Renderer of a store that was opened without one; raises `StoreError`."""
+    raise StoreError(
+        f"Event {sequence} of piece {event.piece_id} cannot be written: the store was opened without a message format",
+        consequence="Nothing was stored",
+        remedy="Report this as a programming error",
+    )
