@@ -1,5 +1,6 @@
-"""How many people a clearance takes, and which holds only people can lift."""
+"""How many people a clearance takes, who counts as another person, and which holds only people can lift."""
 
+import unicodedata
 from collections.abc import Iterable
 
 from station.domain.piece import Secrecy
@@ -18,39 +19,40 @@ NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
 }
 """Holds that stay over later visits until a review lifts them: feeding a piece in again and again must not clear it."""
 
-MODEL_FREE = frozenset(
+ONE_PERSON_REASONS = frozenset(
     {
-        Reason.OPAQUE_AREA,
-        Reason.RADIATION,
-        Reason.SIZE_DIFFERS,
-        Reason.WEIGHT_DIFFERS,
-        Reason.BARCODE_DIFFERS,
-        Reason.TAILGATE,
-        Reason.SCAN_INCOMPLETE,
-        Reason.LINES_MISSING,
-        Reason.PIECE_CLIPPED,
-        Reason.TWO_PIECES,
-        Reason.DETECTOR_SATURATED,
-        Reason.BELT_SPEED_OFF,
-        Reason.BEAM_OFF_SET_POINT,
-        Reason.CALIBRATION_STALE,
-        Reason.IMAGE_MISMATCH,
-        Reason.NEW_FINDING,
+        Reason.NO_MODEL_READING,
+        Reason.MODEL_FAILED,
+        Reason.MODEL_STALE,
+        Reason.MODEL_NOT_PROVED,
+        Reason.MODEL_ALARM,
+        Reason.ATTENTION_SCORE,
+        Reason.PROJECTED_IMAGE,
+        Reason.AWAITING_OPERATOR,
+        Reason.AWAITING_SECOND_PERSON,
+        Reason.OPERATOR_HOLDS,
+        Reason.DECISION_TIMEOUT,
+        Reason.REVIEW_HOLDS,
     }
 )
-"""Model-free findings and device alarms: overriding one takes two people."""
+"""Reasons that come from the model or from people. Every other one is a finding of a device or an alarm: two people override it."""
 
 
-def people_needed(secrecy: Secrecy | None, reasons: Iterable[Reason]) -> int:
-    """How many distinct people must clear a held piece: two for a marked one and over a model-free finding, else one."""
-    return 2 if secrecy is not None or not MODEL_FREE.isdisjoint(reasons) else 1
+def people_needed(secrecy: Secrecy | None, reasons: Iterable[str]) -> int:
+    """How many different people must clear a held piece: two for a marked one and over a device's finding, else one."""
+    return 2 if secrecy is not None or not all(reason in ONE_PERSON_REASONS for reason in reasons) else 1
+
+
+def person_key(name: str) -> str:
+    """What two spellings of one person's name share: letter case, spacing and Unicode form do not tell people apart."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def distinct_people(names: Iterable[str]) -> tuple[str, ...]:
-    """The different people among `names`, in order; spelling in other case or with spaces around is the same person, blank is nobody."""
+    """The different people among `names`, in order of appearance; a blank name is nobody."""
     seen: dict[str, str] = {}
     for name in names:
-        key = name.strip().casefold()
+        key = person_key(name)
         if key:
             seen.setdefault(key, name)
     return tuple(seen.values())
