@@ -1,0 +1,207 @@
+"""A real X-ray picture as a piece: the picture is the piece's extent, and its colours become two energies.
+
+Vendor palettes show attenuation as darkness and material as hue: orange organic, green mixed, blue metal, black opaque. Luma
+gives the attenuation, hue the ratio of the two energies where it means anything (black and grey have none).
+"""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from firmware_sims.mail import Piece, s10
+from firmware_sims.mail_layout import Rng, chance, pick
+from firmware_sims.xray_physics import with_scatter
+
+FloatArray = npt.NDArray[np.float32]
+
+FIT_LENGTH_MM = 450.0
+FIT_WIDTH_MM = 380.0
+LEAST_LENGTH_MM = 100.0
+LUMA = np.asarray((0.299, 0.587, 0.114), dtype=np.float32)
+OPAQUE_ATTENUATION = 6.0
+OPAQUE_LUMA = 6.0
+NEUTRAL_RATIO = 1.45
+HUES_DEG = (0.0, 30.0, 60.0, 120.0, 180.0, 215.0, 265.0, 360.0)
+RATIOS = (1.20, 1.20, 1.30, 1.55, 1.90, 2.30, 2.30, 1.20)
+MASS_ATTENUATION_CM2_G = 0.17
+MAX_PIXELS = 40_000_000
+
+
+def invert_palette(rgb: npt.NDArray[np.uint8]) -> FloatArray:
+    """LE and HE transmission (2, rows, columns) from a vendor's colours (rows, columns, 3)."""
+    colour = rgb.astype(np.float32)
+    brightest, darkest = colour.max(axis=2), colour.min(axis=2)
+    chroma = brightest - darkest
+    luma = colour @ LUMA
+    background = _background_luma(luma, chroma)
+    mean = -np.log(np.clip(luma, 1.0, background) / background)
+    mean = np.where(luma < OPAQUE_LUMA, OPAQUE_ATTENUATION, np.minimum(mean, OPAQUE_ATTENUATION))
+    saturation = chroma / np.maximum(brightest, 1.0)
+    meaning = np.clip((saturation - 0.08) / 0.25, 0.0, 1.0) * np.clip(brightest / 40.0, 0.0, 1.0)
+    ratio = meaning * np.interp(_hue_deg(colour, brightest, chroma), HUES_DEG, RATIOS) + (1.0 - meaning) * NEUTRAL_RATIO
+    low = mean * 2.0 * ratio / (1.0 + ratio)
+    high = mean * 2.0 / (1.0 + ratio)
+    transmission: FloatArray = np.exp(-np.stack((low, high))).astype(np.float32)
+    return transmission
+
+
+def _background_luma(luma: FloatArray, chroma: FloatArray) -> float:
+    """Luma of belt and air: the commonest value among bright pixels of low saturation; white if there are few."""
+    bright = luma[(luma > 170.0) & (chroma < 40.0)]
+    if bright.size < 0.01 * luma.size:
+        return 255.0
+    return float(np.bincount(bright.astype(np.int64), minlength=256).argmax()) + 0.5
+
+
+def _hue_deg(colour: FloatArray, brightest: FloatArray, chroma: FloatArray) -> FloatArray:
+    red, green, blue = colour[..., 0], colour[..., 1], colour[..., 2]
+    safe = np.maximum(chroma, 1e-3)
+    hue = np.where(
+        brightest == red,
+        ((green - blue) / safe) % 6.0,
+        np.where(brightest == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0),
+    )
+    result: FloatArray = np.where(chroma < 1.0, 0.0, hue * 60.0).astype(np.float32)
+    return result
+
+
+@lru_cache(maxsize=4)
+def _native(path: str) -> FloatArray:
+    with Image.open(path) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise ValueError(f"{path}: {picture.width} x {picture.height} pixels are too many")
+        rgb = np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    if rgb.shape[0] > rgb.shape[1]:
+        rgb = np.rot90(rgb)
+    # Lines run along the belt, which is the picture's longer side.
+    return np.ascontiguousarray(invert_palette(rgb).transpose(0, 2, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureBody:
+    """See `xray_physics.Body`; the picture is decoded when the beam first needs it."""
+
+    path: str
+    length_mm: float
+    width_mm: float
+
+    def transmission(self, *, tube_kv: float, line_mm: float, pixel_mm: float) -> FloatArray:  # noqa: ARG002 - a picture has one kV
+        """Resampled to the detector's raster; what is far below what the detector can show is left to it."""
+        lines, pixels = math.ceil(self.length_mm / line_mm), math.ceil(self.width_mm / pixel_mm)
+        native = _native(self.path)
+        resized = [np.asarray(Image.fromarray(energy).resize((pixels, lines), Image.Resampling.BOX), dtype=np.float32) for energy in native]
+        return with_scatter(np.stack(resized), line_mm=line_mm, pixel_mm=pixel_mm)
+
+    def weight_g(self) -> float:
+        """A guess from the attenuation: mass per area times area."""
+        native = _native(self.path)
+        depth = float(-np.log(np.maximum(native[1], 1e-3)).mean())
+        return depth / MASS_ATTENUATION_CM2_G * self.length_mm * self.width_mm / 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledPicture:
+    """A picture file and whether it shows a threat; `name` is as the manifest writes it."""
+
+    path: Path
+    name: str
+    is_threat: bool
+
+
+def read_manifest(directory: Path) -> list[LabelledPicture]:
+    """The labelled pictures that lie in `directory`, sorted by name.
+
+    The labels come from `manifest.csv` there or one level up; columns `file` (relative to that csv) and `is_threat`.
+
+    Raises:
+        FileNotFoundError: no manifest, or it names no picture in `directory`.
+    """
+    directory = directory.resolve()
+    for manifest in (directory / "manifest.csv", directory.parent / "manifest.csv"):
+        if not manifest.is_file():
+            continue
+        with manifest.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        pictures = [
+            LabelledPicture(
+                path=(manifest.parent / row["file"]).resolve(),
+                name=row["file"],
+                is_threat=row["is_threat"].strip().lower() in {"1", "true", "yes"},
+            )
+            for row in rows
+        ]
+        found = [picture for picture in pictures if picture.path.is_relative_to(directory) and picture.path.is_file()]
+        if found:
+            return sorted(found, key=lambda picture: picture.name)
+        raise FileNotFoundError(f"{manifest} names no picture that lies in {directory}")
+    raise FileNotFoundError(f"no manifest.csv in {directory} or above it")
+
+
+def picture_piece(rng: Rng, picture: LabelledPicture, *, serial: int, piece_id: str) -> Piece:
+    """A piece that shows `picture`, scaled to fit the belt, its longer side along it.
+
+    Raises:
+        OSError: the file is not a picture.
+    """
+    with Image.open(picture.path) as header:
+        longer, shorter = max(header.size), min(header.size)
+    scale = min(FIT_LENGTH_MM / longer, FIT_WIDTH_MM / shorter)
+    body = PictureBody(
+        path=str(picture.path),
+        length_mm=round(max(longer * scale, LEAST_LENGTH_MM), 1),
+        width_mm=round(shorter * scale, 1),
+    )
+    secrecy = pick(rng, ("C", "B", "A"), (0.6, 0.3, 0.1)) if chance(rng, 0.1) else None
+    return Piece(
+        serial=serial,
+        piece_id=piece_id,
+        barcode=piece_id,
+        kind="small_parcel",
+        truth="threat" if picture.is_threat else "benign",
+        length_mm=body.length_mm,
+        width_mm=body.width_mm,
+        height_mm=150.0,
+        weight_g=round(min(body.weight_g(), 20000.0), 1),
+        body=body,
+        threat_kind="pictured" if picture.is_threat else None,
+        secrecy=secrecy,
+        urgency=pick(rng, ("hoa_toc", "hen_gio")) if chance(rng, 0.12) else None,
+        image_source=picture.name,
+    )
+
+
+def draw_pictures(
+    rng: Rng, pictures: Sequence[LabelledPicture], count: int, *, first_serial: int = 1, threat_share: float = 0.2
+) -> list[Piece]:
+    """`count` pieces that show pictures, about `threat_share` of them with a threat as far as the pictures allow.
+
+    Every picture is shown once before any is shown again.
+
+    Raises:
+        ValueError: no pictures.
+    """
+    if not pictures:
+        raise ValueError("no pictures to draw from")
+    heaps = {threat: [picture for picture in pictures if picture.is_threat is threat] for threat in (False, True)}
+    wanted = round(count * threat_share)
+    if not heaps[False] or not heaps[True]:
+        wanted = count if heaps[True] else 0
+    flags = [index < wanted for index in range(count)]
+    order = rng.permutation(count)
+    queues: dict[bool, list[int]] = {False: [], True: []}
+    numbers = rng.choice(89_999_999, size=count, replace=False) + 10_000_000
+    pieces = []
+    for index in range(count):
+        threat = flags[int(order[index])]
+        if not queues[threat]:
+            queues[threat] = [int(one) for one in rng.permutation(len(heaps[threat]))]
+        picture = heaps[threat][queues[threat].pop()]
+        pieces.append(picture_piece(rng, picture, serial=first_serial + index, piece_id=s10(int(numbers[index]))))
+    return pieces
