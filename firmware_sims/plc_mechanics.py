@@ -1,0 +1,74 @@
+"""What the lane PLC concludes about its mechanics: belts, diverters and encoders that do not do what they were told."""
+
+from firmware_sims.belts import Belt, Flap
+from firmware_sims.geometry import BELTS, EYES, Geometry
+from firmware_sims.plc_tracking import Tracker
+
+EYE_BELT = (0, 1, 1, 2, 3, 3, 4, 4, 2, 3)
+"""The belt whose encoder stamps each eye's edges."""
+JAM_MS = 800.0
+BLOCKED_TRAVEL_MM = 700.0
+SLIP_WINDOW_MS = 500.0
+SLIP_MM = 5.0
+IDLE_MM_S = 0.0
+
+
+class Mechanics:
+    """Counts, scan by scan, what has lasted too long."""
+
+    __slots__ = ("_blocked_from_mm", "_diverter_mm", "_jam_ms", "_slip_mm", "_slip_ms")
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._diverter_mm = geometry.diverter_mm
+        self._blocked_from_mm = [0.0] * EYES
+        self._jam_ms = [0.0] * (BELTS + 2)
+        self._slip_ms = 0.0
+        self._slip_mm = [0.0] * BELTS
+
+    def covered(self, eye: int, encoder_mm: float) -> None:
+        """An eye was covered at this place of its belt."""
+        self._blocked_from_mm[eye] = encoder_mm
+
+    def blocked_too_long(self, eyes: int, encoder_mm: list[float]) -> bool:
+        """True once when a belt has run 70 cm on under an eye that stays covered."""
+        for eye, belt in enumerate(EYE_BELT):
+            if eyes >> eye & 1 and encoder_mm[belt] - self._blocked_from_mm[eye] > BLOCKED_TRAVEL_MM:
+                self._blocked_from_mm[eye] = encoder_mm[belt]
+                return True
+        return False
+
+    def belt_jammed(self, belts: list[Belt], dt_ms: float) -> bool:
+        """True while a drive that is told to run has stood for too long."""
+        jam_ms, jammed = self._jam_ms, False
+        for index, belt in enumerate(belts):
+            if belt.target_mm_s and belt.speed_mm_s == IDLE_MM_S:
+                jam_ms[index] += dt_ms
+                jammed |= jam_ms[index] > JAM_MS
+            else:
+                jam_ms[index] = 0.0
+        return jammed
+
+    def diverter_jammed(self, flaps: list[Flap], tracker: Tracker, dt_ms: float) -> bool:
+        """True while a diverter with no piece on it has been off its target for too long."""
+        jam_ms, jammed = self._jam_ms, False
+        for which, flap in enumerate(flaps):
+            index = BELTS + which
+            if flap.position != flap.target and not tracker.straddles(self._diverter_mm[which]):
+                jam_ms[index] += dt_ms
+                jammed |= jam_ms[index] > JAM_MS
+            else:
+                jam_ms[index] = 0.0
+        return jammed
+
+    def encoder_slips(self, belts: list[Belt], moved_mm: list[float], dt_ms: float) -> bool:
+        """True when over half a second an encoder and its drive's speed disagree by more than 5 mm."""
+        slip_mm, dt_s = self._slip_mm, dt_ms / 1000.0
+        for index, belt in enumerate(belts):
+            if belt.speed_mm_s:
+                slip_mm[index] += belt.speed_mm_s * dt_s - moved_mm[index]
+        self._slip_ms += dt_ms
+        if self._slip_ms < SLIP_WINDOW_MS:
+            return False
+        slipped = max(slip_mm) > SLIP_MM or min(slip_mm) < -SLIP_MM
+        self._slip_ms, self._slip_mm = 0.0, [0.0] * BELTS
+        return slipped
