@@ -1,0 +1,30 @@
+"""`/alarms`: the alarm list and acknowledging."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from station.api import schemas, shown
+from station.api.callers import OnceKey, Person
+from station.api.context import Context
+from station.workflow.once import Answer
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of this resource."""
+    routes = APIRouter(prefix="/alarms", tags=["alarms"])
+
+    @routes.get("")
+    def alarms(
+        *, everything: Annotated[bool, Query(alias="all")] = False, limit: Annotated[int, Query(ge=1, le=500)] = 200
+    ) -> schemas.AlarmsOut:
+        """Alarms that are active or unacknowledged, or all of them; newest first."""
+        found = context.store.read(lambda view: view.alarms(active_only=not everything, limit=limit))
+        return schemas.AlarmsOut(items=[shown.alarm_out(alarm) for alarm in found])
+
+    @routes.post("/{alarm_id}/acknowledge", response_model=schemas.AcknowledgedOut)
+    async def acknowledge(alarm_id: Annotated[int, Path(ge=0, le=2**62)], person: Person, once: OnceKey) -> Answer:
+        """A person has seen it."""
+        return await context.handlers.acknowledge_alarm(alarm_id, person=person, once=once)
+
+    return routes

@@ -1,0 +1,79 @@
+"""The web application: everything comes in from outside, nothing here knows an adapter."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+
+from fastapi import APIRouter, FastAPI
+
+from station.api import alarms, console, guards, health, lanes, pieces, problems, reviews, scans, stream
+from station.api.context import Context
+from station.api.texts import Texts
+from station.domain.errors import StationError
+from station.ports.clock import Clock
+from station.ports.store import ImageStore, Store
+from station.workflow.feed import EventFeed
+from station.workflow.handlers import Handlers
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_SWEEP_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    *,
+    handlers: Handlers,
+    store: Store,
+    images: ImageStore,
+    feed: EventFeed,
+    clock: Clock,
+    hosts: Sequence[str] = LOOPBACK_HOSTS,
+    version: str = "0.1.0",
+) -> FastAPI:
+    """The interface under `/api/v1`, the console, and the health endpoints.
+
+    While it runs it also holds pieces again whose reviewer's lease ran out. Serve it on loopback only: people are not told apart by
+    log-in yet.
+
+    Args:
+        handlers: the use cases.
+        store: for reading.
+        images: scans and their views.
+        feed: events for the live pages.
+        clock: the station's time.
+        hosts: names under which it may be called; others are refused.
+        version: shown in the interface's description.
+    """
+    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=Texts())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweep = asyncio.create_task(_sweep(handlers))
+        yield
+        sweep.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sweep
+
+    app = FastAPI(
+        title="KT1 station", version=version, lifespan=lifespan, docs_url=None, redoc_url=None, separate_input_output_schemas=False
+    )
+    problems.install(app, context.texts)
+    app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
+    api = APIRouter(prefix="/api/v1")
+    for resource in (pieces, scans, reviews, lanes, alarms, stream):
+        api.include_router(resource.router(context))
+    app.include_router(api)
+    app.include_router(health.router(context))
+    console.install(app, context)
+    return app
+
+
+async def _sweep(handlers: Handlers) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        try:
+            await handlers.hold_expired_claims()
+        except StationError as error:
+            # The store says for itself that it is failing; the next round tries again.
+            _log.warning("claims were not swept: %s", error)

@@ -1,0 +1,59 @@
+"""The console's pages, scripts and texts: served as they are read, nothing from elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from station.api.context import Context
+from station.domain.errors import NotFoundError
+
+STATIC_DIR = Path(__file__).parent / "static"
+_FRESH = {"Cache-Control": "no-cache"}
+_LANE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class _FreshFiles(StaticFiles):
+    """Static files that the browser must check before it uses its copy: after an update nobody works with an old console."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def install(app: FastAPI, context: Context) -> None:
+    """Serve the console, its texts, and the page that shows the interface's description."""
+    routes = APIRouter(include_in_schema=False)
+    texts = {language: context.texts.for_browser(language) for language in ("vi", "en")}
+
+    def page(name: str) -> FileResponse:
+        return FileResponse(STATIC_DIR / f"{name}.html", headers=_FRESH, media_type="text/html; charset=utf-8")
+
+    @routes.get("/")
+    async def start() -> FileResponse:
+        return page("index")
+
+    @routes.get("/lane/{lane_id}")
+    async def lane(lane_id: str) -> FileResponse:
+        if _LANE_NAME.fullmatch(lane_id) is None:
+            raise NotFoundError("No such page")
+        return page("lane")
+
+    @routes.get("/review")
+    async def review() -> FileResponse:
+        return page("review")
+
+    @routes.get("/docs")
+    async def docs() -> FileResponse:
+        return page("docs")
+
+    @routes.get("/locales/{language}.json")
+    async def locale(language: Literal["vi", "en"]) -> JSONResponse:
+        return JSONResponse(texts[language], headers=_FRESH)
+
+    app.include_router(routes)
+    app.mount("/static", _FreshFiles(directory=STATIC_DIR), name="static")

@@ -1,0 +1,82 @@
+"""`/healthz`, `/readyz`, `/metrics`: for supervision by machines."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from station.api.context import Context
+from station.domain.errors import StoreError
+from station.workflow.views import LaneState
+
+_HELP = {
+    "kt1_store_healthy": "1 when the last write was made durable",
+    "kt1_outbox_events": "Events for the tracking system by what became of them",
+    "kt1_alarms_active": "Alarms that are active or unacknowledged, by priority",
+    "kt1_lane_state": "1 for the state that the lane is in",
+    "kt1_lane_pieces": "Pieces on the lane's belts",
+    "kt1_lane_pieces_per_hour": "Pieces that got their outcome, per hour",
+    "kt1_device_ok": "1 when the device answers as it should",
+    "kt1_image_free_bytes": "Free space for scans",
+}
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _exposition(samples: list[tuple[str, dict[str, str], float]]) -> str:
+    """Prometheus text format 0.0.4."""
+    lines: list[str] = []
+    for name, text in _HELP.items():
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+        for sample_name, labels, value in samples:
+            if sample_name == name:
+                inside = ",".join(f'{label}="{_escape(content)}"' for label, content in labels.items())
+                lines.append(f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}")
+    return "\n".join(lines) + "\n"
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of this resource."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The interface answers."""
+        return {"status": "ok"}
+
+    @routes.get("/readyz")
+    def readyz() -> JSONResponse:
+        """Ready when facts can be made durable and read; otherwise 503. Lanes are listed for information."""
+        lanes = {lane_id: lane.view().state.value for lane_id, lane in dict(context.handlers.lanes).items()}
+        try:
+            context.store.read(lambda view: view.outbox_depth())
+            ready = context.store.healthy()
+        except StoreError:
+            ready = False
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return JSONResponse({"ready": ready, "store": ready, "lanes": lanes}, status_code=status.value)
+
+    @routes.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> PlainTextResponse:
+        """Figures in the Prometheus text format."""
+        samples: list[tuple[str, dict[str, str], float]] = [("kt1_store_healthy", {}, float(context.store.healthy()))]
+        (written, receipted, blocked), alarms = context.store.read(lambda view: (view.outbox_depth(), view.alarms(limit=1000)))
+        samples += [
+            ("kt1_outbox_events", {"what": what}, float(count))
+            for what, count in (("written", written), ("receipted", receipted), ("blocked", blocked))
+        ]
+        samples.append(("kt1_image_free_bytes", {}, float(context.images.free_bytes())))
+        for priority in sorted({alarm.priority.value for alarm in alarms}):
+            count = sum(alarm.priority.value == priority for alarm in alarms)
+            samples.append(("kt1_alarms_active", {"priority": priority}, float(count)))
+        for lane_id, lane in sorted(dict(context.handlers.lanes).items()):
+            view = lane.view()
+            samples += [("kt1_lane_state", {"lane": lane_id, "state": state.value}, float(view.state is state)) for state in LaneState]
+            samples.append(("kt1_lane_pieces", {"lane": lane_id}, float(len(view.pieces))))
+            samples.append(("kt1_lane_pieces_per_hour", {"lane": lane_id}, view.pieces_per_hour))
+            samples += [("kt1_device_ok", {"lane": lane_id, "device": device.name}, float(device.ok)) for device in view.devices]
+        return PlainTextResponse(_exposition(samples), media_type="text/plain; version=0.0.4")
+
+    return routes

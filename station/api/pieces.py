@@ -1,0 +1,79 @@
+"""`/pieces`: pre-advice, lists, one piece with its evidence, withdrawal and hand-over."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from station.api import schemas, shown
+from station.api.callers import OnceKey, Person
+from station.api.context import Context
+from station.domain.piece import Announcement, PieceState, Secrecy
+from station.domain.scan import ModelReading
+from station.ports.store import ReadView
+from station.workflow.once import Answer
+from station.workflow.reviewing import known_piece
+
+PieceIdPath = Annotated[str, Path(pattern=r"^[!-.0-~]{1,40}$")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=40, description="`next` of the page before.")]
+
+
+def _secrecy(level: str | None) -> Secrecy | None:
+    # A level that this station does not know is the highest one.
+    if level is None:
+        return None
+    return Secrecy(level) if level in {each.value for each in Secrecy} else Secrecy.A
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of this resource."""
+    routes = APIRouter(prefix="/pieces", tags=["pieces"])
+
+    @routes.post("", status_code=HTTPStatus.CREATED, response_model=schemas.ChangedOut)
+    async def announce(body: schemas.AnnouncementIn, once: OnceKey, person: Person) -> Answer:  # noqa: ARG001 - part of the request's identity
+        """Announce a piece before it comes. The same advice again changes nothing."""
+        members = body.model_dump() | {"secrecy": _secrecy(body.secrecy)}
+        return await context.handlers.announce(Announcement(**members), once=once)
+
+    @routes.get("")
+    def list_pieces(
+        state: Annotated[list[PieceState] | None, Query()] = None,
+        lane_id: Annotated[str | None, Query(max_length=32)] = None,
+        after: Cursor = None,
+        limit: Limit = 100,
+    ) -> schemas.PageOut:
+        """Pieces by state and lane: urgent and marked first, then oldest."""
+
+        def query(view: ReadView) -> schemas.PageOut:
+            found = view.pieces(states=state or (), lane_id=lane_id, after=after, limit=limit)
+            return schemas.PageOut(
+                items=[shown.piece_out(piece) for piece in found], next=found[-1].piece_id if len(found) == limit else None
+            )
+
+        return context.store.read(query)
+
+    @routes.get("/{piece_id}")
+    def one_piece(piece_id: PieceIdPath) -> schemas.PieceDetailOut:
+        """One piece with its newest scan, its claim and its evidence. Of a restricted piece nothing that describes its content."""
+        blind = context.blind_scans()
+
+        def query(view: ReadView) -> schemas.PieceDetailOut:
+            piece = known_piece(view, piece_id)
+            rows = view.evidence(piece_id)
+            visible = [row for row in rows if not (isinstance(row.evidence, ModelReading) and row.evidence.scan_sha256 in blind)]
+            return shown.piece_detail_out(piece, visible, view.claim(piece_id), context.clock.utc_now())
+
+        return context.store.read(query)
+
+    @routes.post("/{piece_id}/cancel", response_model=schemas.ChangedOut)
+    async def cancel(piece_id: PieceIdPath, once: OnceKey) -> Answer:
+        """Withdraw a pre-advice whose piece has not come."""
+        return await context.handlers.cancel(piece_id, once=once)
+
+    @routes.post("/{piece_id}/hand-over", response_model=schemas.ChangedOut)
+    async def hand_over(piece_id: PieceIdPath, body: schemas.HandOverIn, person: Person, once: OnceKey) -> Answer:
+        """A rejected piece leaves by hand: back to its sender unit, or to the competent force."""
+        return await context.handlers.hand_over(piece_id, returned=body.how == "returned", to=body.to, person=person, once=once)
+
+    return routes

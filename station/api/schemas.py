@@ -1,0 +1,309 @@
+"""What the interface takes and gives: the wire shapes of every resource."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.review import OperatorDecision, ReviewOutcome
+from station.workflow.views import LaneCommand, LaneState
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PieceId = Annotated[str, Field(pattern=r"^[!-.0-~]{1,40}$")]
+Extent = Annotated[float, Field(gt=0, le=5000, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Asked(BaseModel):
+    """A request's body: unknown members are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AnnouncementIn(Asked):
+    """Pre-advice of one piece: routing data only, never title or content."""
+
+    piece_id: PieceId
+    secrecy: str | None = Field(max_length=32, description="`A`, `B`, `C`; null for an unmarked piece. Anything else counts as `A`.")
+    urgency: Urgency | None = None
+    destination: Code = ""
+    sender_unit: Code = ""
+    kind: Literal["envelope", "packet", "parcel", "unknown"] = "unknown"
+    length_mm: Extent | None = None
+    width_mm: Extent | None = None
+    height_mm: Extent | None = None
+    weight_g: Weight | None = None
+
+
+class HandOverIn(Asked):
+    """A rejected piece leaves by hand."""
+
+    how: Literal["returned", "handed_over"] = Field(description="Back to the sender unit, or to the competent force.")
+    to: Code = Field(min_length=1, description="Who took it.")
+
+
+class ReviewIn(Asked):
+    """A reviewer's decision. `scan_sha256` names the scan that was looked at; null when none was shown."""
+
+    outcome: ReviewOutcome
+    scan_sha256: Sha256 | None
+    note: str = Field(default="", max_length=1000)
+
+
+class LaneDecisionIn(Asked):
+    """An operator's decision on the scan that waits. `scan_sha256` is null only for a restricted piece."""
+
+    piece_id: PieceId
+    visit: int = Field(ge=1)
+    scan_sha256: Sha256 | None
+    decision: OperatorDecision
+
+
+class LaneCommandIn(Asked):
+    """What a person asks of a lane."""
+
+    command: LaneCommand
+
+
+class PieceOut(BaseModel):
+    """A piece as it is now. `restricted`: it carries a secrecy level, so nothing about its content is given."""
+
+    piece_id: str
+    state: PieceState
+    visit: int
+    state_since: datetime
+    announced: bool
+    restricted: bool
+    secrecy: Secrecy | None
+    urgency: Urgency | None
+    destination: str
+    sender_unit: str
+    kind: str
+    lane_id: str | None
+    reasons: list[str]
+    row_version: int
+
+
+class PageOut(BaseModel):
+    """One page of pieces; `next` is the cursor of the next page, null on the last."""
+
+    items: list[PieceOut]
+    next: str | None
+
+
+class FindingOut(BaseModel):
+    """Something noticed in a scan; `box_px` is x, y, width, height in the corrected image."""
+
+    reason: str
+    box_px: tuple[int, int, int, int] | None
+    measured: float | None
+    limit: float | None
+
+
+class ScanOut(BaseModel):
+    """The newest scan of a piece's visit, and what the model said of it."""
+
+    sha256: str
+    visit: int
+    at: datetime
+    lane_id: str
+    lines: int
+    pixels: int
+    length_mm: float
+    width_mm: float
+    kv: float
+    ma: float
+    findings: list[FindingOut]
+    score: float | None
+    threshold: float | None
+    p_value: float | None
+    model_sha256: str | None
+
+
+class ClaimOut(BaseModel):
+    """A reviewer's lease."""
+
+    person: str
+    expires_at: datetime
+    seconds_left: float
+
+
+class FactOut(BaseModel):
+    """One stored fact. `values` are its members; for a restricted piece only those that say nothing about its content."""
+
+    row_id: int
+    type: str
+    visit: int
+    at: datetime
+    values: dict[str, object]
+
+
+class PieceDetailOut(PieceOut):
+    """A piece with its evidence. `people_needed`: how many different people must clear it."""
+
+    scan: ScanOut | None
+    claim: ClaimOut | None
+    people_needed: int
+    evidence: list[FactOut]
+
+
+class QueueItemOut(PieceOut):
+    """A held piece in the review queue."""
+
+    scan_sha256: str | None
+    claim: ClaimOut | None
+    people_needed: int
+
+
+class QueueOut(BaseModel):
+    """One page of the review queue, urgent and marked pieces first."""
+
+    items: list[QueueItemOut]
+    next: str | None
+
+
+class ChangedOut(BaseModel):
+    """What became of a piece."""
+
+    piece_id: str
+    state: PieceState
+    visit: int
+
+
+class DecidedOut(ChangedOut):
+    """What became of a piece after a decision."""
+
+    awaiting_second_person: bool
+
+
+class ClaimedOut(BaseModel):
+    """The lease that was given."""
+
+    piece_id: str
+    person: str
+    expires_at: datetime
+    lease_s: float
+
+
+class PieceOnLaneOut(BaseModel):
+    """One piece on the belts; `head_mm` is its leading edge from the start of the lane."""
+
+    piece_id: str
+    visit: int
+    state: PieceState
+    restricted: bool
+    secrecy: Secrecy | None
+    urgency: Urgency | None
+    destination: str
+    head_mm: float
+    length_mm: float
+    outcome: str | None
+
+
+class DecisionRequestOut(BaseModel):
+    """A scan that waits for the operator. Of a restricted piece neither the scan nor what was found in it is given."""
+
+    piece_id: str
+    visit: int
+    restricted: bool
+    scan_sha256: str | None
+    opened_at: datetime
+    seconds_left: float
+    extended: bool
+    attention: bool
+    blind: bool
+    score: float | None
+    threshold: float | None
+    findings: list[str]
+
+
+class DeviceOut(BaseModel):
+    """One device's health."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class LaneOut(BaseModel):
+    """A snapshot of one lane. `latest_*` is the newest scan that may be shown."""
+
+    lane_id: str
+    at: datetime
+    state: LaneState
+    belt_speeds_mm_s: tuple[int, int, int, int, int]
+    beam_on: bool
+    lamps_on: bool
+    gate: str
+    frozen: bool
+    radiation_nsv_per_h: int
+    pieces: list[PieceOnLaneOut]
+    request: DecisionRequestOut | None
+    latest_piece_id: str | None
+    latest_restricted: bool
+    latest_scan_sha256: str | None
+    devices: list[DeviceOut]
+    test_piece_passed_at: datetime | None
+    pieces_per_hour: float
+
+
+class LanesOut(BaseModel):
+    """All running lanes."""
+
+    items: list[LaneOut]
+    next: None = None
+
+
+class LaneDecidedOut(BaseModel):
+    """The decision is recorded."""
+
+    lane_id: str
+    piece_id: str
+    visit: int
+    decision: OperatorDecision
+
+
+class FrozenOut(BaseModel):
+    """The lane's latch is read back."""
+
+    lane_id: str
+    frozen: bool
+
+
+class CommandedOut(BaseModel):
+    """The lane took the command."""
+
+    lane_id: str
+    command: LaneCommand
+
+
+class AlarmOut(BaseModel):
+    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`."""
+
+    alarm_id: int
+    code: AlarmCode
+    priority: AlarmPriority
+    subject: str
+    detail: str
+    raised_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    cleared_at: datetime | None
+
+
+class AlarmsOut(BaseModel):
+    """Alarms, newest first."""
+
+    items: list[AlarmOut]
+    next: None = None
+
+
+class AcknowledgedOut(BaseModel):
+    """The alarm is acknowledged."""
+
+    alarm_id: int
+    acknowledged_by: str
+    acknowledged_at: datetime

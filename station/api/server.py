@@ -1,0 +1,84 @@
+"""Serving the application in a thread and event loop of its own, so that a slow page never delays a lane's heartbeat."""
+
+import asyncio
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from station.domain.errors import ConfigurationError
+from station.workflow.feed import EventFeed
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 10.0
+
+
+class _Server(uvicorn.Server):
+    """Tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config, up: threading.Event) -> None:
+        super().__init__(config)
+        self._up = up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start and tell so."""
+        await super().startup(sockets)
+        self._up.set()
+
+
+class ApiServer:
+    """A running server on loopback.
+
+    Args:
+        app: the application.
+        feed: closed when the server stops, so that live pages do not keep it open.
+        port: TCP port; 0 takes a free one.
+        host: a loopback address.
+
+    Raises:
+        ConfigurationError: the port is taken, or cannot be listened on.
+    """
+
+    def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1") -> None:
+        self._feed = feed
+        try:
+            self._socket = socket.create_server((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"The console cannot listen on {host}:{port}: {error.strerror}",
+                consequence="The station does not start",
+                remedy="End the program that uses this port, or choose another port",
+            ) from error
+        self._host = host
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=30, ws="none"
+        )
+        self._started = threading.Event()
+        self._server = _Server(config, self._started)
+        self._thread = threading.Thread(target=self._run, name="api", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached."""
+        return f"http://{self._host}:{self.port}"
+
+    def start(self) -> None:
+        """Start serving; returns when the application is up."""
+        self._thread.start()
+        if not self._started.wait(_START_TIMEOUT_S) or not self._server.started:
+            raise ConfigurationError(f"The console did not start on {self.url}", remedy="Look at the log")
+
+    def stop(self) -> None:
+        """End live streams, finish what runs, and close the port."""
+        self._feed.close()
+        self._server.should_exit = True
+        self._thread.join(_STOP_TIMEOUT_S)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._socket]))
+        finally:
+            self._started.set()

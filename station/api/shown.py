@@ -1,0 +1,230 @@
+"""What may be shown of a fact: the one place that decides it. Nothing of a marked piece's content passes, nor a first reader's view."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+
+from station.api import schemas
+from station.domain.alarm import Alarm
+from station.domain.clearance import Clearance, Identification
+from station.domain.disinfection import DisinfectionResult
+from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.piece import Piece, PieceState
+from station.domain.reasons import Reason
+from station.domain.review import Handover, OperatorReading, ReviewDecision
+from station.domain.scan import ModelReading, Scan
+from station.ports.store import Claim, Evidence, EvidenceRow
+from station.review import rules
+from station.workflow.views import DecisionRequest, LaneView, PieceOnLane
+
+_SAFE_OF_MARKED: dict[type, frozenset[str]] = {
+    Identification: frozenset({"lane_id", "tag", "barcode", "weight_g", "reasons"}),
+    Clearance: frozenset({"outcome", "reasons", "authority", "policy_sha256"}),
+    OperatorReading: frozenset({"person", "decision"}),
+    ReviewDecision: frozenset({"person", "outcome"}),
+    DisinfectionResult: frozenset(field.name for field in dataclasses.fields(DisinfectionResult)),
+    Permit: frozenset({"tag", "challenge", "valid_ms", "nonce", "policy_sha256"}),
+    Refusal: frozenset({"reasons"}),
+    GateAction: frozenset({"tag", "challenge", "ring_seq", "exit_seen"}),
+    Handover: frozenset({"to", "person"}),
+}
+"""Members that say nothing about what is inside; of a type that is not here only the fact itself is shown."""
+
+
+def reasons_shown(piece_is_marked: bool, reasons: Sequence[str]) -> list[str]:  # noqa: FBT001
+    """Reasons without those that would tell a marked piece's content, or that a first reader has cleared the piece."""
+    shown = [str(reason) for reason in reasons if reason != Reason.AWAITING_SECOND_PERSON]
+    known = {reason.value for reason in Reason}
+    if piece_is_marked:
+        return [reason for reason in shown if reason in known and not Reason(reason).describes_content]
+    return shown
+
+
+def piece_out(piece: Piece) -> schemas.PieceOut:
+    """A piece as anybody may see it."""
+    return schemas.PieceOut(**_piece_members(piece))
+
+
+def _piece_members(piece: Piece) -> dict[str, object]:
+    announcement = piece.announcement
+    return {
+        "piece_id": piece.piece_id,
+        "state": piece.state,
+        "visit": piece.visit,
+        "state_since": piece.state_since,
+        "announced": piece.announced,
+        "restricted": piece.is_marked,
+        "secrecy": piece.secrecy,
+        "urgency": announcement.urgency,
+        "destination": announcement.destination,
+        "sender_unit": announcement.sender_unit,
+        "kind": announcement.kind,
+        "lane_id": piece.lane_id,
+        "reasons": reasons_shown(piece.is_marked, piece.reasons),
+        "row_version": piece.row_version,
+    }
+
+
+def _claim_out(claim: Claim | None, now: datetime) -> schemas.ClaimOut | None:
+    if claim is None or claim.expires_at <= now:
+        return None
+    return schemas.ClaimOut(person=claim.person, expires_at=claim.expires_at, seconds_left=(claim.expires_at - now).total_seconds())
+
+
+def _finite(value: float | None) -> float | None:
+    # JSON has no NaN; a figure that is none is shown as none.
+    return value if value is not None and math.isfinite(value) else None
+
+
+def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
+    """A scan of an unmarked piece with the model's newest reading of it."""
+    readings = [
+        fact for fact in facts if isinstance(fact, ModelReading) and fact.scan_sha256 == scan.sha256 and fact.projected_sha256 is None
+    ]
+    reading = readings[-1] if readings else None
+    findings = [*scan.findings, *(reading.findings if reading else ())]
+    return schemas.ScanOut(
+        sha256=scan.sha256,
+        visit=scan.visit,
+        at=scan.at,
+        lane_id=scan.lane_id,
+        lines=scan.lines,
+        pixels=scan.pixels,
+        length_mm=scan.length_mm,
+        width_mm=scan.width_mm,
+        kv=scan.kv,
+        ma=scan.ma,
+        findings=[
+            schemas.FindingOut(reason=found.reason, box_px=found.box_px, measured=_finite(found.measured), limit=_finite(found.limit))
+            for found in findings
+        ],
+        score=_finite(reading.score) if reading else None,
+        threshold=_finite(reading.threshold) if reading else None,
+        p_value=_finite(reading.p_value) if reading else None,
+        model_sha256=reading.model_sha256 if reading else None,
+    )
+
+
+def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.PieceDetailOut:
+    """A piece with everything that may be shown of it."""
+    facts = [row.evidence for row in rows if row.visit == piece.visit]
+    scan = None if piece.is_marked else rules.newest_scan(facts)
+    people = rules.people_needed(rules.standing_reasons(piece.reasons, facts))
+    undecided = piece.state in {PieceState.HELD, PieceState.IN_REVIEW} and people > 1
+    shown = [row for row in rows if not (undecided and row.visit == piece.visit and isinstance(row.evidence, ReviewDecision))]
+    return schemas.PieceDetailOut.model_validate(
+        _piece_members(piece)
+        | {
+            "scan": scan_out(scan, facts) if scan else None,
+            "claim": _claim_out(claim, now),
+            "people_needed": people,
+            "evidence": [fact_out(row, marked=piece.is_marked) for row in shown],
+        }
+    )
+
+
+def queue_item_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.QueueItemOut:
+    """A held piece in the queue."""
+    facts = [row.evidence for row in rows if row.visit == piece.visit]
+    scan = None if piece.is_marked else rules.newest_scan(facts)
+    return schemas.QueueItemOut.model_validate(
+        _piece_members(piece)
+        | {
+            "scan_sha256": scan.sha256 if scan else None,
+            "claim": _claim_out(claim, now),
+            "people_needed": rules.people_needed(rules.standing_reasons(piece.reasons, facts)),
+        }
+    )
+
+
+def fact_out(row: EvidenceRow, *, marked: bool) -> schemas.FactOut:
+    """One fact; of a marked piece only the members that are known to say nothing about its content."""
+    fact = row.evidence
+    names = [field.name for field in dataclasses.fields(fact) if field.name not in {"piece_id", "visit", "at"}]
+    if marked:
+        names = [name for name in names if name in _SAFE_OF_MARKED.get(type(fact), frozenset())]
+    values = {name: _plain(getattr(fact, name)) for name in names}
+    if marked and "reasons" in values:
+        values["reasons"] = reasons_shown(piece_is_marked=True, reasons=getattr(fact, "reasons", ()))
+    return schemas.FactOut(row_id=row.row_id, type=type(fact).__name__, visit=row.visit, at=row.at, values=values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
+
+
+def lane_out(view: LaneView) -> schemas.LaneOut:
+    """A lane's snapshot. A piece that the lane does not list any more counts as restricted, for its level is not known here."""
+    open_pieces = {piece.piece_id for piece in view.pieces if piece.secrecy is None}
+    latest_restricted = view.latest_piece_id is not None and any(
+        piece.piece_id == view.latest_piece_id and piece.secrecy is not None for piece in view.pieces
+    )
+    return schemas.LaneOut(
+        lane_id=view.lane_id,
+        at=view.at,
+        state=view.state,
+        belt_speeds_mm_s=view.belt_speeds_mm_s,
+        beam_on=view.beam_on,
+        lamps_on=view.lamps_on,
+        gate=view.gate,
+        frozen=view.frozen,
+        radiation_nsv_per_h=view.radiation_nsv_per_h,
+        pieces=[_on_lane_out(piece) for piece in view.pieces],
+        request=_request_out(view.request, restricted=view.request.piece_id not in open_pieces) if view.request else None,
+        latest_piece_id=view.latest_piece_id,
+        latest_restricted=latest_restricted,
+        latest_scan_sha256=None if latest_restricted else view.latest_scan_sha256,
+        devices=[schemas.DeviceOut(name=device.name, ok=device.ok, detail=device.detail) for device in view.devices],
+        test_piece_passed_at=view.test_piece_passed_at,
+        pieces_per_hour=view.pieces_per_hour if math.isfinite(view.pieces_per_hour) else 0.0,
+    )
+
+
+def _on_lane_out(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
+    return schemas.PieceOnLaneOut(
+        piece_id=piece.piece_id,
+        visit=piece.visit,
+        state=piece.state,
+        restricted=piece.secrecy is not None,
+        secrecy=piece.secrecy,
+        urgency=piece.urgency,
+        destination=piece.destination,
+        head_mm=piece.head_mm,
+        length_mm=piece.length_mm,
+        outcome=piece.outcome,
+    )
+
+
+def _request_out(request: DecisionRequest, *, restricted: bool) -> schemas.DecisionRequestOut:
+    hidden = restricted or request.blind
+    return schemas.DecisionRequestOut(
+        piece_id=request.piece_id,
+        visit=request.visit,
+        restricted=restricted,
+        scan_sha256=None if restricted else request.scan_sha256,
+        opened_at=request.opened_at,
+        seconds_left=request.seconds_left,
+        extended=request.extended,
+        attention=request.attention,
+        blind=request.blind,
+        score=None if hidden else _finite(request.score),
+        threshold=None if hidden else _finite(request.threshold),
+        findings=[] if hidden else list(request.findings),
+    )
+
+
+def alarm_out(alarm: Alarm) -> schemas.AlarmOut:
+    """An alarm."""
+    return schemas.AlarmOut(**{field.name: getattr(alarm, field.name) for field in dataclasses.fields(alarm)})

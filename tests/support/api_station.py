@@ -1,0 +1,304 @@
+"""A station's store, images and interface on a free port; only the lane's thread is a double."""
+
+import asyncio
+import dataclasses
+import hashlib
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+
+from station.api.app import create_app
+from station.api.server import ApiServer
+from station.domain.clearance import Identification
+from station.domain.errors import ConflictError
+from station.domain.events import PieceEvent
+from station.domain.identifiers import s10_check_digit
+from station.domain.piece import Announcement, PieceState, Secrecy, Urgency
+from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision
+from station.domain.scan import Finding, ModelReading, Scan
+from station.ports.screening import RawScan, ScreeningResult
+from station.ports.store import RenderedEvent, UnitOfWork
+from station.ports.xray import DetectorInfo
+from station.storage.image_store import FileImageStore
+from station.storage.store import SqliteStore
+from station.workflow.feed import EventFeed
+from station.workflow.handlers import Handlers
+from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane
+
+START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+LANE = "lane-1"
+POLICY = "ab" * 32
+MODEL = "cd" * 32
+
+
+class SetClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def monotonic_s(self) -> float:
+        return (self.now - START).total_seconds()
+
+    def utc_now(self) -> datetime:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class DeskLane:
+    """Stands where a lane's thread would: shows what a test sets and remembers what was asked of it."""
+
+    def __init__(self, lane_id: str = LANE) -> None:
+        self._lane_id = lane_id
+        self.asked: list[tuple[Any, ...]] = []
+        self.stale = False
+        self._ticks = itertools.count()
+        self._view = LaneView(
+            lane_id=lane_id,
+            at=START,
+            state=LaneState.RUNNING,
+            belt_speeds_mm_s=(200, 200, 200, 200, 200),
+            beam_on=True,
+            lamps_on=True,
+            gate="shut",
+            frozen=False,
+            radiation_nsv_per_h=90,
+            pieces=(),
+            request=None,
+            latest_piece_id=None,
+            latest_scan_sha256=None,
+            devices=(DeviceHealth(name="lane_plc", ok=True, detail=""), DeviceHealth(name="xray_generator", ok=True, detail="")),
+            test_piece_passed_at=START,
+            pieces_per_hour=812.0,
+        )
+
+    @property
+    def lane_id(self) -> str:
+        return self._lane_id
+
+    def show(self, **changes: Any) -> None:
+        self._view = dataclasses.replace(self._view, **changes)
+
+    def view(self) -> LaneView:
+        if self.stale:
+            return self._view
+        return dataclasses.replace(self._view, at=START + timedelta(milliseconds=next(self._ticks)))
+
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+        request = self._view.request
+        if request is None or (request.piece_id, request.visit, request.scan_sha256) != (piece_id, visit, scan_sha256):
+            raise ConflictError("That scan is not waiting any more", consequence="Nothing was changed")
+        self.asked.append(("decide", piece_id, visit, scan_sha256, decision, person))
+        self.show(request=None, state=LaneState.RUNNING)
+
+    async def freeze(self, *, person: str) -> None:
+        self.asked.append(("freeze", person))
+        self.show(frozen=True, state=LaneState.FROZEN, request=None, belt_speeds_mm_s=(0, 0, 0, 0, 0), beam_on=False, lamps_on=False)
+
+    async def command(self, command: LaneCommand, *, person: str) -> None:
+        self.asked.append((command, person))
+        states = {LaneCommand.STOP: LaneState.STOPPED, LaneCommand.START: LaneState.RUNNING}
+        self.show(state=states.get(command, self._view.state))
+
+
+class Desk:
+    """Everything that the tests of the interface and of the console need."""
+
+    def __init__(self, directory: Path) -> None:
+        self.events: list[PieceEvent] = []
+        self.clock = SetClock()
+        self.store = SqliteStore(directory / "data", render=self._render, floor_bytes=0, warn_bytes=0, reserve_bytes=0)
+        self.images = FileImageStore(directory / "images")
+        self.feed = EventFeed(epoch="run1", capacity=64)
+        self.lane = DeskLane()
+        self.lanes = {LANE: self.lane}
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.server = self._serve(0)
+        self.client = httpx.Client(base_url=self.server.url, timeout=20)
+        self._keys = itertools.count()
+        self._serials = itertools.count(10000000)
+
+    def _serve(self, port: int) -> ApiServer:
+        app = create_app(handlers=self.handlers, store=self.store, images=self.images, feed=self.feed, clock=self.clock)
+        server = ApiServer(app, feed=self.feed, port=port)
+        server.start()
+        return server
+
+    def _render(self, event: PieceEvent, sequence: int) -> RenderedEvent:
+        self.events.append(event)
+        return RenderedEvent(event_id=f"t:{event.piece_id}:{sequence}", body=json.dumps({"status": event.status.value, "n": sequence}))
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.stop()
+        self.store.close()
+
+    def write(self, work: Any) -> Any:
+        return self.store.write(work).result()
+
+    def post(self, path: str, body: Any = None, *, person: str = "an", key: str | None = None) -> httpx.Response:
+        headers = {"Idempotency-Key": key or f"k{next(self._keys)}", "X-Person": person}
+        return self.client.post(f"/api/v1{path}", json=body, headers=headers)
+
+    def get(self, path: str) -> Any:
+        answer = self.client.get(f"/api/v1{path}")
+        answer.raise_for_status()
+        return answer.json()
+
+    def new_id(self) -> str:
+        serial = f"{next(self._serials):08d}"
+        return f"EE{serial}{s10_check_digit(serial)}VN"
+
+    def put_scan(self, seed: int = 1) -> str:
+        """Store a scan with a picture and a heat map; its SHA-256."""
+        counts = np.random.default_rng(seed).integers(1000, 60000, (120, 96), dtype=np.uint16)
+        flat = np.ones(96, dtype=np.float32)
+        info = DetectorInfo(model="test", pixels=96, pixel_pitch_mm=0.8, line_pitch_mm=0.8, he_lag_lines=0, full_scale=65535)
+        raw = RawScan(
+            le=counts,
+            he=counts,
+            dark_le=flat,
+            dark_he=flat,
+            air_le=flat,
+            air_he=flat,
+            info=info,
+            lost_lines=0,
+            saturated=False,
+            speed_error_share=0.0,
+            beam_error_share=0.0,
+            calibration_age_s=1.0,
+            kind="envelope",
+        )
+        sha256 = self.images.put(raw)
+        picture = np.full((120, 96, 3), 255, dtype=np.uint8)
+        cv2.rectangle(picture, (20, 30), (70, 90), (25, 130, 235), -1)
+        overlay = np.zeros((120, 96, 4), dtype=np.uint8)
+        overlay[40:60, 30:50] = (0, 0, 255, 160)
+        result = ScreeningResult(
+            model_sha256=MODEL,
+            score=0.7,
+            threshold=0.5,
+            p_value=0.01,
+            calibration_n=100,
+            length_mm=96.0,
+            width_mm=77.0,
+            findings=(),
+            model_findings=(),
+            heat_map=overlay[..., 3],
+            view_png=cv2.imencode(".png", picture)[1].tobytes(),
+            heat_png=cv2.imencode(".png", overlay)[1].tobytes(),
+            fingerprint=np.zeros(4, dtype=np.float32),
+            duration_ms=5.0,
+        )
+        self.images.put_views(sha256, result)
+        return sha256
+
+    def put_piece(
+        self,
+        *,
+        reasons: tuple[Reason, ...] = (Reason.MODEL_ALARM,),
+        findings: tuple[Finding, ...] = (),
+        secrecy: Secrecy | None = None,
+        urgency: Urgency | None = None,
+        scanned: bool = True,
+        state: PieceState = PieceState.HELD,
+        destination: str = "VP-01",
+        seed: int | None = None,
+    ) -> tuple[str, str | None]:
+        """A piece that went over the lane and is held; (its id, the SHA-256 of its scan)."""
+        piece_id = self.new_id()
+        # Seeded by the id, so that no two pieces have the same picture.
+        sha256 = self.put_scan(seed or int(hashlib.sha256(piece_id.encode()).hexdigest()[:8], 16)) if scanned else None
+        at = self.clock.utc_now()
+
+        def work(uow: UnitOfWork) -> None:
+            uow.announce(Announcement(piece_id=piece_id, secrecy=secrecy, urgency=urgency, destination=destination, kind="envelope"), at)
+            uow.change_state(piece_id, PieceState.ARRIVED, at, visit=1, lane_id=LANE)
+            uow.append(Identification(piece_id=piece_id, visit=1, at=at, lane_id=LANE, tag=7, barcode=piece_id, secrecy=secrecy))
+            if sha256 is not None:
+                uow.change_state(piece_id, PieceState.SCANNING, at)
+                uow.append(
+                    Scan(
+                        piece_id=piece_id,
+                        visit=1,
+                        at=at,
+                        lane_id=LANE,
+                        sha256=sha256,
+                        acquisition=1,
+                        lines=120,
+                        pixels=96,
+                        length_mm=96.0,
+                        width_mm=77.0,
+                        kv=140.0,
+                        ma=1.0,
+                        findings=findings,
+                    )
+                )
+                uow.append(
+                    ModelReading(
+                        piece_id=piece_id,
+                        visit=1,
+                        at=at,
+                        scan_sha256=sha256,
+                        model_sha256=MODEL,
+                        score=0.7,
+                        threshold=0.5,
+                        p_value=0.01,
+                        calibration_n=100,
+                        kind="envelope",
+                        duration_ms=5.0,
+                    )
+                )
+                uow.change_state(piece_id, PieceState.SCANNED, at)
+            if state is PieceState.HELD:
+                uow.change_state(piece_id, PieceState.HELD, at, reasons=[reason.value for reason in reasons])
+
+        self.write(work)
+        return piece_id, sha256
+
+    def ask_operator(self, piece_id: str, sha256: str, **changes: Any) -> None:
+        """Let the lane wait for the operator's decision on a piece."""
+        secrecy = changes.pop("secrecy", None)
+        request = DecisionRequest(
+            piece_id=piece_id,
+            visit=1,
+            scan_sha256=sha256,
+            opened_at=self.clock.utc_now(),
+            seconds_left=6.5,
+            extended=False,
+            attention=False,
+            blind=False,
+            score=0.7,
+            threshold=0.5,
+            findings=("opaque-area",),
+        )
+        piece = PieceOnLane(
+            piece_id=piece_id,
+            visit=1,
+            state=PieceState.SCANNED,
+            secrecy=secrecy,
+            urgency=None,
+            destination="VP-01",
+            head_mm=2900.0,
+            length_mm=300.0,
+            outcome=None,
+        )
+        self.lane.show(
+            request=dataclasses.replace(request, **changes),
+            pieces=(piece,),
+            latest_piece_id=piece_id,
+            latest_scan_sha256=sha256,
+        )

@@ -1,0 +1,157 @@
+"""Deciding about held pieces, over real HTTP and a real store."""
+
+import pytest
+
+from station.domain.piece import PieceState, Secrecy
+from station.domain.reasons import Reason
+from station.domain.scan import Finding
+from tests.support.api_station import Desk
+
+
+def decide(desk: Desk, piece_id: str, outcome: str, sha256: str | None, *, person: str = "an", note: str = ""):
+    claimed = desk.post(f"/reviews/{piece_id}/claim", person=person)
+    assert claimed.status_code == 200, claimed.text
+    body = {"outcome": outcome, "scan_sha256": sha256, "note": note}
+    return desk.post(f"/reviews/{piece_id}/decision", body, person=person)
+
+
+def state(desk: Desk, piece_id: str) -> str:
+    return desk.get(f"/pieces/{piece_id}")["state"]
+
+
+def test_one_person_clears_what_only_the_model_held(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    answer = decide(desk, piece_id, "clear", sha256, note="bill")
+    assert answer.json() == {"piece_id": piece_id, "state": "cleared", "visit": 1, "awaiting_second_person": False}
+    event = desk.events[-1]
+    assert (event.status, event.policy_sha256, event.reasons) == ("cleared", "ab" * 32, ())
+    detail = desk.get(f"/pieces/{piece_id}")
+    assert [fact["values"]["note"] for fact in detail["evidence"] if fact["type"] == "ReviewDecision"] == ["bill"]
+    assert detail["claim"] is None
+
+
+@pytest.mark.parametrize("reason", [Reason.OPAQUE_AREA, Reason.WEIGHT_DIFFERS, Reason.RADIATION, Reason.UNANNOUNCED, Reason.TRACK_LOST])
+def test_what_a_device_found_takes_two_people(desk: Desk, reason: Reason) -> None:
+    piece_id, sha256 = desk.put_piece(reasons=(Reason.MODEL_ALARM, reason))
+    first = decide(desk, piece_id, "clear", sha256)
+    assert first.json()["awaiting_second_person"] is True
+    assert state(desk, piece_id) == "held"
+    stored = desk.store.read(lambda view: view.piece(piece_id))
+    assert stored is not None
+    assert set(stored.reasons) == {Reason.MODEL_ALARM, reason, Reason.AWAITING_SECOND_PERSON}
+    again = decide(desk, piece_id, "clear", sha256, person="%20AN")
+    assert (again.status_code, again.json()["code"]) == (403, "second-person-needed")
+    assert desk.post(f"/reviews/{piece_id}/release", person="an").status_code == 200
+    assert decide(desk, piece_id, "clear", sha256, person="binh").json()["state"] == "cleared"
+
+
+def test_a_finding_of_the_scan_counts_even_when_the_piece_is_held_for_something_else(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(findings=(Finding(reason=Reason.OPAQUE_AREA, box_px=(1, 2, 3, 4)),))
+    assert desk.get("/reviews")["items"][0]["people_needed"] == 2
+    assert decide(desk, piece_id, "clear", sha256).json()["awaiting_second_person"] is True
+
+
+def test_the_second_reader_is_told_nothing_of_the_first(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    decide(desk, piece_id, "clear", sha256, note="harmless book")
+    seen = desk.client.get(f"/api/v1/pieces/{piece_id}").text + desk.client.get("/api/v1/reviews").text
+    for secret in ("harmless book", "awaiting-second-person", "ReviewDecision", '"an"'):
+        assert secret not in seen
+
+
+def test_two_readers_who_differ_leave_it_held_and_start_again(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    decide(desk, piece_id, "clear", sha256, person="an")
+    assert decide(desk, piece_id, "reject", sha256, person="binh").json()["state"] == "held"
+    assert decide(desk, piece_id, "clear", sha256, person="chi").json()["awaiting_second_person"] is True
+    assert decide(desk, piece_id, "hold", sha256, person="dung").json()["state"] == "held"
+    assert decide(desk, piece_id, "reject", sha256, person="binh").json()["state"] == "rejected"
+
+
+def test_holding_once_more_does_not_wash_a_finding_away(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    decide(desk, piece_id, "hold", sha256)
+    assert desk.get(f"/pieces/{piece_id}")["reasons"] == ["opaque-area", "review-holds"]
+    assert decide(desk, piece_id, "clear", sha256).json()["awaiting_second_person"] is True
+
+
+def test_a_marked_piece_is_never_cleared_and_never_shown(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.C, reasons=(Reason.MODEL_ALARM, Reason.LEVEL_NEEDS_ACCESS))
+    for named in (None, sha256):
+        answer = decide(desk, piece_id, "clear", named)
+        assert (answer.status_code, answer.json()["code"]) == (403, "marked-needs-access")
+        assert set(answer.json()["titles"]) == {"vi", "en"}
+    seen = desk.client.get(f"/api/v1/pieces/{piece_id}").text + desk.client.get("/api/v1/reviews").text
+    for secret in (sha256, "model-alarm", "score", "0.7"):
+        assert secret is not None
+        assert secret not in seen.replace('"score":null', "")
+    absent = desk.client.get(f"/api/v1/scans/{'0' * 64}/view.png", params={"piece": piece_id})
+    for name in ("view.png", "heat.png"):
+        hidden = desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": piece_id})
+        assert hidden.status_code == 404
+        assert hidden.content == absent.content
+    assert decide(desk, piece_id, "reject", None).json()["state"] == "rejected"
+
+
+def test_without_a_scan_nothing_can_be_cleared(desk: Desk) -> None:
+    piece_id, _ = desk.put_piece(scanned=False, reasons=(Reason.RESTARTED,))
+    answer = decide(desk, piece_id, "clear", None)
+    assert (answer.status_code, answer.json()["code"]) == (403, "no-scan-to-clear")
+    assert state(desk, piece_id) == "in_review"
+    assert decide(desk, piece_id, "hold", None).json()["state"] == "held"
+
+
+def test_a_decision_on_another_scan_is_too_late(desk: Desk) -> None:
+    piece_id, _ = desk.put_piece()
+    answer = decide(desk, piece_id, "clear", "0" * 64)
+    assert (answer.status_code, answer.json()["code"]) == (409, "scan-outdated")
+
+
+def test_the_lease_is_one_persons_and_runs_out(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    body = {"outcome": "clear", "scan_sha256": sha256}
+    assert desk.post(f"/reviews/{piece_id}/decision", body).json()["code"] == "wrong-state"
+    claimed = desk.post(f"/reviews/{piece_id}/claim", person="an").json()
+    assert claimed["lease_s"] == 120
+    assert desk.post(f"/reviews/{piece_id}/claim", person="binh").json()["code"] == "lease-taken"
+    assert desk.post(f"/reviews/{piece_id}/decision", body, person="binh").json()["code"] == "lease-lost"
+    desk.clock.forward(100)
+    assert desk.post(f"/reviews/{piece_id}/claim", person="an").status_code == 200
+    desk.clock.forward(100)
+    assert desk.get("/reviews")["items"][0]["claim"]["person"] == "an"
+    desk.clock.forward(21)
+    assert desk.post(f"/reviews/{piece_id}/decision", body, person="an").json()["code"] == "lease-lost"
+    assert desk.post(f"/reviews/{piece_id}/claim", person="binh").status_code == 200
+
+
+async def test_a_piece_whose_lease_ran_out_is_held_again_with_its_reasons(desk: Desk) -> None:
+    piece_id, _ = desk.put_piece()
+    desk.post(f"/reviews/{piece_id}/claim")
+    assert await desk.handlers.hold_expired_claims() == 0
+    desk.clock.forward(121)
+    assert await desk.handlers.hold_expired_claims() == 1
+    held = desk.store.read(lambda view: view.piece(piece_id))
+    assert held is not None
+    assert (held.state, held.reasons) == (PieceState.HELD, ("model-alarm",))
+
+
+def test_a_rejected_piece_leaves_by_hand(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    assert desk.post(f"/pieces/{piece_id}/hand-over", {"how": "returned", "to": "BĐTW"}).json()["code"] == "wrong-state"
+    assert decide(desk, piece_id, "reject", sha256).json()["state"] == "rejected"
+    assert [event.status for event in desk.events] == ["rejected"]
+    assert Reason.REVIEW_REJECTS in desk.events[-1].reasons
+    assert desk.post(f"/pieces/{piece_id}/hand-over", {"how": "handed_over", "to": "CA TP"}).json()["state"] == "handed_over"
+    assert desk.events[-1].status == "handed_over"
+
+
+def test_the_same_decision_twice_has_one_effect(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    desk.post(f"/reviews/{piece_id}/claim")
+    body = {"outcome": "clear", "scan_sha256": sha256}
+    first = desk.post(f"/reviews/{piece_id}/decision", body, key="same")
+    again = desk.post(f"/reviews/{piece_id}/decision", body, key="same")
+    assert first.json() == again.json()
+    assert len(desk.events) == 1
+    other = desk.post(f"/reviews/{piece_id}/decision", body | {"note": "x"}, key="same")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
