@@ -111,7 +111,7 @@ def tunnel_recipe(values: Mapping[str, object], *, sha256: str) -> TunnelRecipe:
     for key in sorted(given.keys() ^ expected):
         state = "missing" if key in expected else "unknown"
         raise ConfigurationError(f"Recipe {name}: {key} is {state}", remedy=f"Keys are {', '.join(sorted(expected | FOR_PEOPLE))}")
-    if not isinstance(values["sensor_calibrated_on"], date):
+    if type(values["sensor_calibrated_on"]) is not date:
         raise _wrong(name, "sensor_calibrated_on", values["sensor_calibrated_on"], "a date such as 2026-01-31")
     numbers = {key: _number(name, key, values[key]) for key in _BOUNDS}
     for low, high in _RISING:

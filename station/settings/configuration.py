@@ -1,0 +1,103 @@
+"""The whole configuration of a station: `station.toml` and every file that it names, in one frozen value."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import rfc8785
+
+from station.domain.identifiers import DEFAULT_SCHEMES, Scheme
+from station.domain.policy import Policy
+from station.settings.checklist import Checklist, load_checklist
+from station.settings.lane_file import LaneFile
+from station.settings.policy_file import load_policy
+from station.settings.station_file import StationFile
+from station.settings.toml_file import TomlFile, read
+from station.settings.validation import validate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A recipe file as it stands; the disinfection part understands its values. `sha256` is over their RFC 8785 form."""
+
+    path: Path
+    values: Mapping[str, object]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneConfiguration:
+    """One lane: its name, its devices and geometry, its recipe."""
+
+    lane_id: str
+    devices: LaneFile
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that the station is told from outside. Paths are absolute; `policy_file` can tell where a policy key stands."""
+
+    path: Path
+    station: StationFile
+    data_dir: Path
+    signing_key_file: Path
+    receiver_key_file: Path
+    policy: Policy
+    policy_file: TomlFile
+    checklist: Checklist
+    schemes: tuple[Scheme, ...]
+    lanes: tuple[LaneConfiguration, ...]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe's values; raises `ConfigurationError` when the file is no TOML or has tables in it."""
+    file = read(path)
+    for key, value in file.values.items():
+        if isinstance(value, dict | list):
+            raise file.error((key,), "is a table or a list", "plain values only")
+    members = {key: _plain(value) for key, value in file.values.items()}
+    return Recipe(path=path, values=MappingProxyType(file.values), sha256=hashlib.sha256(rfc8785.dumps(members)).hexdigest())
+
+
+def load(path: Path, *, demo: bool = False) -> Configuration:
+    """Load and check everything. Files are looked for beside the one that names them.
+
+    Args:
+        path: `station.toml`.
+        demo: the demo alone may waive the proof of a model (`unproved_model`).
+
+    Raises:
+        ConfigurationError: with file, line, key and what is allowed.
+    """
+    path = path.absolute()
+    file = read(path)
+    station = validate(StationFile, file)
+    beside = path.parent
+    lanes: list[LaneConfiguration] = []
+    for index, lane in enumerate(station.lanes):
+        if any(other.lane_id == lane.id for other in lanes):
+            raise file.error(("lanes", index, "id"), f"{lane.id!r} stands twice", "an id of its own for each lane")
+        devices = validate(LaneFile, read(beside / lane.devices))
+        lanes.append(LaneConfiguration(lane_id=lane.id, devices=devices, recipe=load_recipe(beside / lane.recipe)))
+    extra = tuple(Scheme(name=scheme.name, pattern=scheme.pattern, check=scheme.check) for scheme in station.schemes)
+    return Configuration(
+        path=path,
+        station=station,
+        data_dir=beside / station.data_dir,
+        signing_key_file=beside / station.tracking.signing_key_file,
+        receiver_key_file=beside / station.tracking.receiver_key_file,
+        policy=load_policy(beside / station.policy, demo=demo),
+        policy_file=read(beside / station.policy),
+        checklist=load_checklist(beside / station.checklist),
+        schemes=(*DEFAULT_SCHEMES, *extra),
+        lanes=tuple(lanes),
+    )

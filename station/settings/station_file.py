@@ -1,0 +1,101 @@
+"""Keys of `station.toml`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from station.domain.identifiers import CheckRule
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(text, re.ASCII)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return text
+
+
+class Http(BaseModel):
+    """Where the console and the interface listen. Without log-in only the loopback is allowed."""
+
+    model_config = _STRICT
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class Tracking(BaseModel):
+    """The central tracking system. Empty `receiver` sends nothing and keeps every event; key files lie beside this file."""
+
+    model_config = _STRICT
+
+    receiver: str = Field(default="", pattern=r"^(https?://[^\s/]+(/\S*)?)?$")
+    signing_key_file: Path = Path("keys/tracking-signing.key")
+    receiver_key_file: Path = Path("keys/tracking-receiver.pub")
+    receipts: Literal["signed", "none"] = "signed"
+    send_secrecy: bool = False
+    send_destination: bool = False
+    timeout_s: float = Field(default=5.0, gt=0, le=60)
+
+
+class Screening(BaseModel):
+    """The screening process. An empty `model` is the one that the station ships with."""
+
+    model_config = _STRICT
+
+    model: str = ""
+    timeout_s: float = Field(default=5.0, gt=0, le=60)
+    memory_mb: int = Field(default=1500, ge=256, le=65536)
+
+
+class Storage(BaseModel):
+    """The system of record. Below `free_floor_mb` all lanes hold; `reserve_mb` is kept to be able to say so."""
+
+    model_config = _STRICT
+
+    free_warning_mb: int = Field(default=2048, ge=1)
+    free_floor_mb: int = Field(default=512, ge=1)
+    reserve_mb: int = Field(default=16, ge=1)
+
+
+class NumberingScheme(BaseModel):
+    """One way in which pieces are numbered besides UPU S10."""
+
+    model_config = _STRICT
+
+    name: str = Field(pattern=r"^[a-z0-9-]{1,16}$")
+    pattern: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_pattern)]
+    check: CheckRule = CheckRule.NONE
+
+
+class LaneEntry(BaseModel):
+    """One lane: its devices and geometry, and what disinfects its pieces."""
+
+    model_config = _STRICT
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,15}$")
+    devices: Path
+    recipe: Path
+
+
+class StationFile(BaseSettings):
+    """The whole of `station.toml`. `KT1_SITE`, `KT1_HTTP__PORT` and so on in the environment fill keys that the file leaves out."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KT1_", env_nested_delimiter="__")
+
+    site: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    data_dir: Path = Path("data")
+    policy: Path = Path("policy.toml")
+    checklist: Path = Path("checklists/freeze.toml")
+    speed: float = Field(default=1.0, gt=0, le=4)
+    http: Http = Http()
+    tracking: Tracking = Tracking()
+    screening: Screening = Screening()
+    storage: Storage = Storage()
+    schemes: tuple[NumberingScheme, ...] = ()
+    lanes: tuple[LaneEntry, ...] = Field(min_length=1, max_length=16)
