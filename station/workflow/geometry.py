@@ -42,6 +42,7 @@ class LaneGeometry:
     uv_field_start_mm: float = 3800.0
     uv_field_end_mm: float = 4600.0
     diverter_2_mm: float = 5100.0
+    gate_reader_mm: float = 5640.0
     gate_mm: float = 5900.0
     belt_speed_mm_s: int = 200
     stop_margin_mm: float = 60.0

@@ -1,12 +1,13 @@
 """What people and the tracking system may ask of the station: one method for each use case, one transaction for each change."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
 from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
+from station.domain.identifiers import DEFAULT_SCHEMES, Scheme, parse_piece_id
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.review import OperatorDecision
 from station.ports.clock import Clock
@@ -16,8 +17,6 @@ from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
 from station.workflow.refusals import MarkedPieceRefusedError, NotAnnounceableError, UnfreezeRefusedError
 from station.workflow.views import LaneCommand, LaneControl
-
-_RESERVED = ("TEST-", "LOCAL-")
 
 
 class Handlers:
@@ -33,16 +32,26 @@ class Handlers:
         clock: the station's time.
         feed: told after each commit that a piece or an alarm changed.
         lease_s: how long a reviewer's claim lasts, in station time.
+        schemes: how the site's pieces are numbered.
     """
 
     def __init__(
-        self, *, store: Store, lanes: Mapping[str, LaneControl], policy_sha256: str, clock: Clock, feed: EventFeed, lease_s: float = 120.0
+        self,
+        *,
+        store: Store,
+        lanes: Mapping[str, LaneControl],
+        policy_sha256: str,
+        clock: Clock,
+        feed: EventFeed,
+        lease_s: float = 120.0,
+        schemes: Sequence[Scheme] = DEFAULT_SCHEMES,
     ) -> None:
         self._store = store
         self._lanes = lanes
         self._policy_sha256 = policy_sha256
         self._clock = clock
         self._feed = feed
+        self._schemes = tuple(schemes)
         self._lease = timedelta(seconds=lease_s)
 
     # Pieces
@@ -51,14 +60,15 @@ class Handlers:
         """Take a pre-advice; the same one again changes nothing.
 
         Raises:
-            NotAnnounceableError: the id is one that the station gives itself.
+            IdentifierError: the id fits no numbering scheme of the site, or its check digit is wrong.
+            NotAnnounceableError: the id is a test piece's.
             ConflictError: the piece is past `announced` and the advice differs.
         """
-        if announcement.piece_id.startswith(_RESERVED):
+        if parse_piece_id(announcement.piece_id, self._schemes).is_test:
             raise NotAnnounceableError(
-                f"Ids that begin with {' or '.join(_RESERVED)} are given by the station itself",
+                f"{announcement.piece_id} is a test piece: it has no life that could be announced",
                 consequence="Nothing was announced",
-                remedy="Announce the piece under its S10 number",
+                remedy="Announce pieces under the numbers that the post gave them",
             )
         return await self._change(once, lambda uow: _about(uow.announce(announcement, self._clock.utc_now())))
 

@@ -34,7 +34,7 @@ class SecondPersonError(RefusedError):
 
 
 class NotAnnounceableError(RefusedError):
-    """The id is one that the station gives itself."""
+    """The id is a test piece's."""
 
     code = "id-reserved"
 

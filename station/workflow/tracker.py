@@ -21,6 +21,17 @@ class Branch(StrEnum):
     BIN = "bin"
 
 
+_NEXT_EYE = {
+    Eye.INFEED: Eye.XRAY_IN,
+    Eye.XRAY_IN: Eye.XRAY_OUT,
+    Eye.XRAY_OUT: Eye.DIVERT,
+    Eye.DIVERT: Eye.UV_IN,
+    Eye.UV_IN: Eye.UV_OUT,
+    Eye.UV_OUT: Eye.GATE,
+    Eye.GATE: Eye.EXIT,
+}
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Track:
     """One piece on the belts, as the station follows it. Identity is the object.
@@ -45,23 +56,11 @@ class Track:
 
     def next_eye(self) -> Eye | None:
         """The eye that the leading edge reaches next; None after the exit."""
-        match self.head_eye:
-            case Eye.INFEED:
-                return Eye.XRAY_IN
-            case Eye.XRAY_IN:
-                return Eye.XRAY_OUT
-            case Eye.XRAY_OUT:
-                return Eye.DIVERT
-            case Eye.DIVERT:
-                return Eye.UV_IN if self.branch_1 is Branch.THROUGH else Eye.HOLD_BIN
-            case Eye.UV_IN:
-                return Eye.UV_OUT
-            case Eye.UV_OUT:
-                return Eye.GATE if self.branch_2 is Branch.THROUGH else Eye.RETURN_BIN
-            case Eye.GATE:
-                return Eye.EXIT
-            case _:
-                return None
+        if self.head_eye is Eye.DIVERT and self.branch_1 is not Branch.THROUGH:
+            return Eye.HOLD_BIN
+        if self.head_eye is Eye.UV_OUT and self.branch_2 is not Branch.THROUGH:
+            return Eye.RETURN_BIN
+        return _NEXT_EYE.get(self.head_eye)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +94,10 @@ Happening = Entered | Passed | Lost
 BIN_TRAVEL_MM = 900.0
 """A piece that was diverted must fall into its bin within this way of its belt."""
 
+HALF_WAY = 0x8000
+LAST_SEQ = 0xFFFF
+"""After it the ring's numbers go on with 1 on some controllers and 0 on others."""
+
 _BINS = (Eye.HOLD_BIN, Eye.RETURN_BIN)
 
 
@@ -115,9 +118,9 @@ class Tracker:
         if self._last_seq is None:
             self._last_seq = events.edges[-1].seq if events.edges else 0
             return happenings
-        new = [edge for edge in events.edges if 0 < ((edge.seq - self._last_seq) & 0xFFFF) < 0x8000]
+        new = [edge for edge in events.edges if 0 < ((edge.seq - self._last_seq) & LAST_SEQ) < HALF_WAY]
         if new:
-            if ((new[0].seq - self._last_seq) & 0xFFFF) != 1:
+            if new[0].seq not in {(self._last_seq + 1) & 0xFFFF, 1 if self._last_seq == LAST_SEQ else -1}:
                 detail = f"edges between {self._last_seq} and {new[0].seq} were never read"
                 happenings.extend(Lost(track=track, eye=None, reason=Reason.TRACK_LOST, detail=detail) for track in self.tracks)
                 happenings.append(Lost(track=None, eye=None, reason=Reason.TRACK_LOST, detail=detail))

@@ -1,0 +1,75 @@
+"""What a lane works with: its devices, its settings and the services that it shares with others."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from station.disinfect.recipes import TunnelRecipe
+from station.domain.reasons import Reason
+from station.ports.clock import Clock
+from station.ports.lane_devices import LaneDevices
+from station.ports.screening import ModelInfo, ScreeningEngine
+from station.ports.store import ImageStore
+from station.workflow.geometry import LaneGeometry
+
+T = TypeVar("T")
+
+
+class RunBlocking(Protocol):
+    """Runs blocking work off the event loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return the work's result, or raise what it raised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSettings:
+    """A lane's numbers. Times in seconds of station time."""
+
+    lane_id: str
+    kv: float
+    ma: float
+    recipe: TunnelRecipe
+    unit_id: str = "uv-1"
+    geometry: LaneGeometry = field(default_factory=LaneGeometry)
+    poll_s: float = 0.05
+    unit_poll_s: float = 0.15
+    generator_poll_s: float = 0.2
+    start_timeout_s: float = 120.0
+    beam_idle_s: float = 6.0
+    dark_max_age_s: float = 1200.0
+    gate_code_wait_s: float = 1.5
+    permit_valid_ms: int = 1000
+    exit_wait_s: float = 4.0
+    verdict_wait_s: float = 3.0
+    screening_timeout_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """Everything that a lane's session is built from."""
+
+    settings: LaneSettings
+    devices: LaneDevices
+    clock: Clock
+    screening: ScreeningEngine
+    model: Callable[[], ModelInfo | None]
+    images: ImageStore
+    run_blocking: RunBlocking
+
+
+class LaneTrouble(Exception):  # noqa: N818 - trouble is what the lane is in, not an error of the program
+    """The lane cannot go on as it is: belts stop, everything on them is held, a person starts it again.
+
+    `piece_reason` is why the pieces concerned are held; `detail` is language-free.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class FreezeLatched(Exception):  # noqa: N818 - a condition of the lane
+    """The PLC's retained freeze latch is set: nothing on the lane moves until it is cleared at the lane."""

@@ -1,0 +1,122 @@
+"""Who is this piece? Compares what the infeed measured with what the store knows, inside the transaction of the arrival."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from station.domain.clearance import Clearance, Outcome
+from station.domain.identifiers import PieceId, local_id
+from station.domain.people import NEEDS_REVIEW, people_needed
+from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.policy import Policy
+from station.domain.reasons import Reason
+from station.domain.review import ReviewDecision, ReviewOutcome
+from station.ports.store import Evidence, ReadView, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfeedFacts:
+    """What was measured of a piece at the infeed. `on_lane` are the ids of the pieces that are on the belts already."""
+
+    barcode: str | None
+    length_mm: float | None
+    weight_g: float | None
+    radiation_nsv_per_h: float
+    on_lane: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """The answer: the id for this visit, what speaks against it, and what earlier visits left behind.
+
+    `known` is the stored piece that is fed in (again); None for a piece that gets a new record. `first_clearance` and
+    `second_clearance` are the decisions of the people who cleared it where it lay in a bin.
+    """
+
+    piece_id: str
+    visit: int
+    announcement: Announcement
+    known: Piece | None
+    reasons: tuple[Reason, ...]
+    first_clearance: ReviewDecision | None = None
+    second_clearance: ReviewDecision | None = None
+    earlier_holds: tuple[Reason, ...] = ()
+
+
+def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane_id: str, policy: Policy) -> Arrival:
+    """Find the piece, or give it a local id. Takes a number from the store where a local id is needed; changes nothing else."""
+    if isinstance(found, Reason):
+        return _stranger(uow, found, lane_id)
+    known = uow.piece(found.value)
+    if known is None:
+        announcement = Announcement(piece_id=found.value)
+        unannounced = (Reason.UNANNOUNCED,) if policy.hold_unannounced else ()
+        return Arrival(piece_id=found.value, visit=1, announcement=announcement, known=None, reasons=unannounced)
+    if known.piece_id in facts.on_lane or not _may_be_fed_in(uow, known):
+        return _stranger(uow, Reason.ID_NOT_NEW, lane_id)
+    reasons = [] if known.announced or not policy.hold_unannounced else [Reason.UNANNOUNCED]
+    reasons.extend(_size_reasons(known.announcement, facts, policy))
+    history = [row.evidence for row in uow.evidence(known.piece_id)]
+    clearances = clearing_reviews(uow, known)
+    return Arrival(
+        piece_id=known.piece_id,
+        visit=known.visit + 1,
+        announcement=known.announcement,
+        known=known,
+        reasons=tuple(reasons),
+        first_clearance=clearances[-1] if clearances else None,
+        second_clearance=clearances[-2] if len(clearances) > 1 else None,
+        earlier_holds=_unlifted_holds(history, known),
+    )
+
+
+def clearing_reviews(view: ReadView, known: Piece) -> list[ReviewDecision]:
+    """The decisions by which people cleared the piece where it lies in a bin; empty when it was not (only) people."""
+    if known.state is not PieceState.CLEARED:
+        return []
+    facts = [row.evidence for row in view.evidence(known.piece_id, known.visit)]
+    decisions = [fact for fact in facts if isinstance(fact, ReviewDecision)]
+    if not decisions or decisions[-1].outcome is not ReviewOutcome.CLEAR:
+        return []
+    return [decision for decision in decisions if decision.outcome is ReviewOutcome.CLEAR]
+
+
+def _stranger(uow: UnitOfWork, reason: Reason, lane_id: str) -> Arrival:
+    piece_id = local_id(lane_id, uow.next_number(f"local:{lane_id}"))
+    return Arrival(piece_id=piece_id, visit=1, announcement=Announcement(piece_id=piece_id), known=None, reasons=(reason,))
+
+
+def _may_be_fed_in(view: ReadView, known: Piece) -> bool:
+    if known.state is PieceState.CLEARED:
+        return bool(clearing_reviews(view, known))
+    return known.state in {PieceState.ANNOUNCED, PieceState.HELD}
+
+
+def _unlifted_holds(history: Sequence[Evidence], known: Piece) -> tuple[Reason, ...]:
+    """Reasons that only people can lift, since the last review that lifted them."""
+    holds: set[Reason] = set()
+    cleared_by: set[str] = set()
+    for fact in history:
+        if isinstance(fact, Clearance) and fact.outcome is Outcome.HELD:
+            holds |= NEEDS_REVIEW & set(fact.reasons)
+            cleared_by.clear()
+        elif isinstance(fact, ReviewDecision):
+            if fact.outcome is ReviewOutcome.CLEAR:
+                cleared_by.add(fact.person)
+                if len(cleared_by) >= people_needed(known.secrecy, holds):
+                    holds.clear()
+            else:
+                holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)
+                cleared_by.clear()
+    return tuple(sorted(holds))
+
+
+def _size_reasons(announcement: Announcement, facts: InfeedFacts, policy: Policy) -> list[Reason]:
+    reasons = []
+    sizes = [s for s in (announcement.length_mm, announcement.width_mm, announcement.height_mm) if s is not None]
+    if facts.length_mm is not None and sizes and min(abs(s - facts.length_mm) for s in sizes) > policy.size_tolerance_mm:
+        reasons.append(Reason.SIZE_DIFFERS)
+    if announcement.weight_g is not None and facts.weight_g is not None:
+        allowed_g = max(policy.weight_tolerance_g, policy.weight_tolerance_share * announcement.weight_g)
+        if abs(facts.weight_g - announcement.weight_g) > allowed_g:
+            reasons.append(Reason.WEIGHT_DIFFERS)
+    return reasons

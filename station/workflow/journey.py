@@ -1,0 +1,483 @@
+"""The durable side of a piece's way through a lane: each step is one transaction, and the lane acts only after it.
+
+State change, evidence, audit leaf and outbox event of a step commit together; a step that cannot be made durable raises, and the
+lane holds.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence, clear
+from station.domain.disinfection import DisinfectionResult
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.gate import GateAction, GateRequest, Permit, Refusal, may_open
+from station.domain.identifiers import PieceId, Scheme, identify
+from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState
+from station.domain.policy import Policy
+from station.domain.reasons import Reason
+from station.domain.review import OperatorReading, ReviewDecision
+from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.ports.clock import Clock
+from station.ports.store import ReadView, Store, UnitOfWork
+from station.workflow.identification import Arrival, InfeedFacts, clearing_reviews, recognise
+from station.workflow.scanner import BeamWatch
+from station.workflow.tracker import Track
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LanePiece:
+    """One piece on the belts with everything that is known of its present visit. Identity is the object."""
+
+    track: Track
+    watch: BeamWatch = field(default_factory=BeamWatch)
+    piece_id: str | None = None
+    visit: int = 0
+    tag: int = 0
+    is_test: bool = False
+    state: PieceState = PieceState.ARRIVED
+    announcement: Announcement | None = None
+    identification: Identification | None = None
+    scan: Scan | None = None
+    reading: ModelReading | None = None
+    match: ImageMatch | None = None
+    earlier: ReviewDecision | None = None
+    second: ReviewDecision | None = None
+    earlier_holds: tuple[Reason, ...] = ()
+    clearance: Clearance | None = None
+    disinfection: DisinfectionResult | None = None
+    permit: Permit | None = None
+    nonce: int = 0
+    operator_readings: list[OperatorReading] = field(default_factory=list)
+    contradictions: list[Reason] = field(default_factory=list)
+    window_expired: bool = False
+    barcode: str | None = None
+    code_read: bool = False
+    waits_for_lines: bool = False
+    last_line_s: float = 0.0
+    decision_s: float | None = None
+    gate_asked_s: float = 0.0
+    permit_s: float | None = None
+    in_bin: bool = False
+    gate_barcode: str | None = None
+    gate_answered: bool = False
+    ready_for_xray: bool = False
+    uv_announced: bool = False
+    refused: bool = False
+
+    @property
+    def known_id(self) -> str:
+        """The piece's id; only after identification."""
+        if self.piece_id is None:
+            raise RuntimeError("the piece has not been identified")
+        return self.piece_id
+
+    def contradict(self, reason: Reason) -> None:
+        """Note a newer fact that speaks against the piece."""
+        if reason not in self.contradictions:
+            self.contradictions.append(reason)
+
+    def evidence(self) -> VisitEvidence:
+        """All facts of the visit, as `clear` wants them."""
+        return VisitEvidence(
+            identification=self.identification,
+            scan=self.scan,
+            model_reading=self.reading,
+            operator_readings=tuple(self.operator_readings),
+            earlier_clearance=self.earlier,
+            second_clearance=self.second,
+            earlier_holds=self.earlier_holds,
+            image_match=self.match,
+            contradictions=tuple(self.contradictions),
+            window_expired=self.window_expired,
+        )
+
+
+class Journey:
+    """The steps of one lane's pieces."""
+
+    def __init__(
+        self,
+        *,
+        lane_id: str,
+        store: Store,
+        policy: Policy,
+        clock: Clock,
+        health: Callable[[], StationHealth],
+        schemes: tuple[Scheme, ...],
+    ) -> None:
+        self._lane_id = lane_id
+        self._store = store
+        self.policy = policy
+        self._clock = clock
+        self._health = health
+        self._schemes = schemes
+        text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
+        self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
+
+    async def identify(self, piece: LanePiece, facts: InfeedFacts) -> None:
+        """Give the piece its identity for this visit, or a local id; a test piece gets no life of its own."""
+        found = identify(facts.barcode, self._schemes)
+
+        def work(uow: UnitOfWork) -> None:
+            piece.tag = uow.next_number("tag")
+            if isinstance(found, PieceId) and found.is_test:
+                self._identify_test_piece(uow, piece, found.value, facts)
+            else:
+                self._arrive(uow, piece, recognise(uow, found, facts, self._lane_id, self.policy), facts)
+
+        await self._store.write(work)
+        piece.state = PieceState.ARRIVED
+
+    def _identify_test_piece(self, uow: UnitOfWork, piece: LanePiece, piece_id: str, facts: InfeedFacts) -> None:
+        piece.piece_id, piece.is_test = piece_id, True
+        piece.announcement = Announcement(piece_id=piece_id, kind="test")
+        piece.visit = uow.next_number(f"visit:{piece_id}")
+        piece.identification = self._identification(piece, self._clock.utc_now(), facts, ())
+
+    def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> None:
+        now = self._clock.utc_now()
+        piece.piece_id, piece.visit, piece.announcement = arrival.piece_id, arrival.visit, arrival.announcement
+        piece.earlier, piece.second, piece.earlier_holds = arrival.first_clearance, arrival.second_clearance, arrival.earlier_holds
+        if facts.radiation_nsv_per_h > self.policy.radiation_limit_nsv_per_h:
+            piece.contradict(Reason.RADIATION)
+        piece.identification = self._identification(piece, now, facts, arrival.reasons)
+        if arrival.known is None:
+            uow.add_piece(
+                Piece(
+                    piece_id=arrival.piece_id,
+                    state=PieceState.ARRIVED,
+                    visit=arrival.visit,
+                    state_since=now,
+                    announcement=arrival.announcement,
+                    announced=False,
+                    lane_id=self._lane_id,
+                )
+            )
+        else:
+            uow.change_state(arrival.piece_id, PieceState.ARRIVED, now, lane_id=self._lane_id, visit=arrival.visit)
+            uow.set_claim(None, arrival.piece_id)
+        uow.append(piece.identification)
+        self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=arrival.reasons)
+
+    async def scanning(self, piece: LanePiece) -> None:
+        """The piece's first lines are due."""
+        await self._move(piece, PieceState.SCANNING)
+
+    async def scanned(self, piece: LanePiece, scan: Scan, reading: ModelReading | None, match: ImageMatch | None) -> Clearance:
+        """The image is complete and stored; record it with the model's reading, and judge."""
+        piece.scan, piece.reading, piece.match = scan, reading, match
+
+        def work(uow: UnitOfWork) -> Clearance:
+            now = self._clock.utc_now()
+            uow.change_state(piece.known_id, PieceState.SCANNED, now, lane_id=self._lane_id)
+            uow.append(scan)
+            self._publish(uow, piece, PieceStatus.SCREENED, now)
+            if reading is not None:
+                uow.append(reading)
+            if match is not None:
+                uow.append(match)
+            return self._judge(uow, piece, now)
+
+        clearance = await self._store.write(work)
+        self._settle(piece, clearance, scanned=True)
+        return clearance
+
+    async def unscanned(self, piece: LanePiece) -> Clearance:
+        """No usable image came of the piece: judge it without a scan, which holds it."""
+        clearance = await self._store.write(lambda uow: self._judge(uow, piece, self._clock.utc_now()))
+        self._settle(piece, clearance, scanned=False)
+        return clearance
+
+    def healthy(self) -> bool:
+        """True when nothing in the station itself speaks against opening a gate."""
+        health = self._health()
+        return health.store_ok and health.audit_ok and not health.frozen
+
+    async def decided(self, piece: LanePiece, reading: OperatorReading | None) -> Clearance:
+        """An operator decided, or (None) the window is over: judge again."""
+        if reading is None:
+            piece.window_expired = True
+        else:
+            piece.operator_readings.append(reading)
+
+        def work(uow: UnitOfWork) -> Clearance:
+            if reading is not None:
+                uow.append(reading)
+            return self._judge(uow, piece, self._clock.utc_now())
+
+        clearance = await self._store.write(work)
+        self._settle(piece, clearance, scanned=False)
+        return clearance
+
+    async def disinfecting(self, piece: LanePiece) -> None:
+        """The piece may enter the UV field: fix its nonce, durably, before the unit learns it."""
+        piece.nonce = secrets.randbelow(0xFFFF_FFFE) + 1
+        await self._move(piece, PieceState.DISINFECTING)
+
+    async def disinfected(self, piece: LanePiece, result: DisinfectionResult) -> None:
+        """The cycle was judged: disinfected, or held because the dose is not proved."""
+        piece.disinfection = result
+        new = PieceState.DISINFECTED if result.passed else PieceState.HELD
+
+        def work(uow: UnitOfWork) -> None:
+            now = self._clock.utc_now()
+            uow.append(result)
+            uow.change_state(piece.known_id, new, now, reasons=[r.value for r in result.reasons], lane_id=self._lane_id)
+            status = PieceStatus.DISINFECTED if result.passed else PieceStatus.HELD
+            self._publish(uow, piece, status, now, reasons=result.reasons)
+
+        await self._store.write(work)
+        piece.state = new
+
+    async def ask_gate(self, piece: LanePiece, request: GateRequest) -> Permit | Refusal:
+        """Ask `may_open` and record the answer; a permit is durable before it is written to the PLC."""
+        answer = may_open(request)
+
+        def work(uow: UnitOfWork) -> None:
+            uow.append(answer)
+            if isinstance(answer, Refusal) and not piece.is_test:
+                self._hold(uow, piece, answer.reasons)
+
+        await self._store.write(work)
+        if isinstance(answer, Permit):
+            piece.permit = answer
+        else:
+            piece.state = PieceState.HELD
+        return answer
+
+    async def released(self, piece: LanePiece, *, ring_seq: int, exit_seen: bool) -> None:
+        """The permit was used and the piece was seen to leave."""
+        permit = piece.permit
+        if permit is None:
+            raise RuntimeError("released without a permit")
+
+        def work(uow: UnitOfWork) -> None:
+            self._release(uow, permit, piece.announcement, ring_seq=ring_seq, exit_seen=exit_seen)
+
+        await self._store.write(work)
+        piece.state = PieceState.RELEASED
+
+    async def escaped(self, piece_id: str, detail: str) -> None:
+        """A piece was seen past the gate without a permit: incident, alarm, recall event."""
+
+        def work(uow: UnitOfWork) -> None:
+            now = self._clock.utc_now()
+            known = uow.piece(piece_id)
+            if known is not None and not known.state.is_terminal:
+                uow.change_state(piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
+                uow.publish(self._event(known, PieceStatus.ESCAPED, now))
+            uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, piece_id, detail, now)
+
+        await self._store.write(work)
+
+    async def freeze(self, piece: LanePiece | None, person: str) -> None:
+        """Record a freeze: the suspect piece is frozen, the others keep their state."""
+
+        def work(uow: UnitOfWork) -> None:
+            now = self._clock.utc_now()
+            uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, person, now)
+            if piece is not None and piece.piece_id is not None and not piece.is_test:
+                uow.change_state(piece.known_id, PieceState.FROZEN, now, lane_id=self._lane_id)
+                self._publish(uow, piece, PieceStatus.FROZEN, now)
+
+        await self._store.write(work)
+        if piece is not None:
+            piece.state = PieceState.FROZEN
+
+    async def hold(self, piece: LanePiece, *reasons: Reason) -> None:
+        """Newer evidence speaks against the piece."""
+        for reason in reasons:
+            piece.contradict(reason)
+        if piece.piece_id is None or piece.is_test:
+            return
+
+        def work(uow: UnitOfWork) -> None:
+            self._hold(uow, piece, reasons)
+
+        await self._store.write(work)
+        piece.state = PieceState.HELD
+
+    async def hold_everything(self, reason: Reason, *, except_ids: frozenset[str] = frozenset()) -> list[str]:
+        """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
+
+        A piece with a permit whose exit is not known yet must be settled with `settle_permits` first.
+        """
+
+        def work(uow: UnitOfWork) -> list[str]:
+            now = self._clock.utc_now()
+            held = []
+            for known in _on_belts(uow, self._lane_id):
+                if known.piece_id in except_ids:
+                    continue
+                uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
+                uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
+                held.append(known.piece_id)
+            return held
+
+        return await self._store.write(work)
+
+    async def settle_permits(self, passed: list[tuple[int, int, int]]) -> None:
+        """Compare permits without a known exit with the PLC's retained ring of (seq, tag, challenge): what the ring says, left."""
+
+        def work(uow: UnitOfWork) -> None:
+            for known in _on_belts(uow, self._lane_id):
+                permits = [row.evidence for row in uow.evidence(known.piece_id, known.visit) if isinstance(row.evidence, Permit)]
+                for permit in permits:
+                    seq = next((s for s, tag, challenge in passed if (tag, challenge) == (permit.tag, permit.challenge)), None)
+                    if seq is not None and known.state is PieceState.DISINFECTED:
+                        self._release(uow, permit, known.announcement, ring_seq=seq, exit_seen=False)
+                        break
+
+        await self._store.write(work)
+
+    async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
+        """Keep the newest result of the test piece."""
+        now = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> None:
+            uow.set_value(f"test-piece:{self._lane_id}:values", values)
+            if passed:
+                uow.set_value(f"test-piece:{self._lane_id}:passed-at", now.isoformat())
+                uow.clear_alarm(AlarmCode.TEST_PIECE_FAILED, self._lane_id, now)
+                uow.clear_alarm(AlarmCode.TEST_PIECE_MISSING, self._lane_id, now)
+            else:
+                uow.set_value(f"test-piece:{self._lane_id}:passed-at", "")
+                uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, self._lane_id, values, now)
+
+        await self._store.write(work)
+        self._test_piece_passed_at = now if passed else None
+        piece.state = PieceState.HELD
+
+    def test_piece_passed_at(self) -> datetime | None:
+        """When this lane's test piece passed last; None if never, or if the newest one failed."""
+        return self._test_piece_passed_at
+
+    async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
+        """Raise an alarm durably."""
+        await self._store.write(lambda uow: uow.raise_alarm(code, priority, subject, detail, self._clock.utc_now()))
+
+    async def clear_alarm(self, code: AlarmCode, subject: str) -> None:
+        """The cause of an alarm is gone."""
+        await self._store.write(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
+
+    async def next_number(self, counter: str) -> int:
+        """The next value of a durable counter."""
+        return await self._store.write(lambda uow: uow.next_number(counter))
+
+    async def _move(self, piece: LanePiece, state: PieceState) -> None:
+        if not piece.is_test:
+            await self._store.write(lambda uow: uow.change_state(piece.known_id, state, self._clock.utc_now(), lane_id=self._lane_id))
+        piece.state = state
+
+    def _identification(self, piece: LanePiece, now: datetime, facts: InfeedFacts, reasons: tuple[Reason, ...]) -> Identification:
+        return Identification(
+            piece_id=piece.known_id,
+            visit=piece.visit,
+            at=now,
+            lane_id=self._lane_id,
+            tag=piece.tag,
+            barcode=facts.barcode,
+            secrecy=piece.announcement.secrecy if piece.announcement else None,
+            weight_g=facts.weight_g,
+            reasons=reasons,
+        )
+
+    def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime) -> Clearance:
+        clearance = clear(piece.evidence(), self.policy, self._health(), now)
+        if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
+            return clearance
+        uow.append(clearance)
+        if clearance.outcome is Outcome.CLEARED:
+            uow.change_state(piece.known_id, PieceState.CLEARED, now, lane_id=self._lane_id)
+            self._publish(uow, piece, PieceStatus.CLEARED, now, clearance=clearance)
+        else:
+            self._hold(uow, piece, clearance.reasons, clearance)
+        return clearance
+
+    def _settle(self, piece: LanePiece, clearance: Clearance, *, scanned: bool) -> None:
+        if scanned:
+            piece.state = PieceState.SCANNED
+        if clearance.outcome is Outcome.CLEARED:
+            piece.clearance, piece.state = clearance, PieceState.CLEARED
+        elif clearance.outcome is Outcome.HELD:
+            piece.clearance, piece.state = clearance, PieceState.HELD
+
+    def _hold(self, uow: UnitOfWork, piece: LanePiece, reasons: tuple[Reason, ...], clearance: Clearance | None = None) -> None:
+        known = uow.piece(piece.known_id)
+        if known is None or known.visit != piece.visit or known.state not in ON_LANE_STATES:
+            return
+        now = self._clock.utc_now()
+        uow.change_state(piece.known_id, PieceState.HELD, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
+        self._publish(uow, piece, PieceStatus.HELD, now, reasons=reasons, clearance=clearance)
+
+    def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
+        now = self._clock.utc_now()
+        uow.append(
+            GateAction(
+                piece_id=permit.piece_id,
+                visit=permit.visit,
+                at=now,
+                tag=permit.tag,
+                challenge=permit.challenge,
+                ring_seq=ring_seq,
+                exit_seen=exit_seen,
+            )
+        )
+        uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
+        uow.publish(
+            PieceEvent(
+                piece_id=permit.piece_id,
+                visit=permit.visit,
+                status=PieceStatus.RELEASED,
+                at=now,
+                lane_id=self._lane_id,
+                secrecy=announcement.secrecy if announcement else None,
+                outcome="released",
+                policy_sha256=permit.policy_sha256,
+            )
+        )
+
+    def _publish(
+        self,
+        uow: UnitOfWork,
+        piece: LanePiece,
+        status: PieceStatus,
+        now: datetime,
+        *,
+        reasons: tuple[Reason, ...] = (),
+        clearance: Clearance | None = None,
+    ) -> None:
+        uow.publish(
+            PieceEvent(
+                piece_id=piece.known_id,
+                visit=piece.visit,
+                status=status,
+                at=now,
+                lane_id=self._lane_id,
+                secrecy=piece.announcement.secrecy if piece.announcement else None,
+                reasons=reasons or (clearance.reasons if clearance else ()),
+                outcome=clearance.outcome.value if clearance else None,
+                policy_sha256=self.policy.sha256,
+                model_sha256=piece.reading.model_sha256 if piece.reading and clearance else None,
+                disinfection=piece.disinfection if status is PieceStatus.DISINFECTED else None,
+            )
+        )
+
+    def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
+        return PieceEvent(
+            piece_id=known.piece_id,
+            visit=known.visit,
+            status=status,
+            at=now,
+            lane_id=self._lane_id,
+            secrecy=known.secrecy,
+            policy_sha256=self.policy.sha256,
+        )
+
+
+def _on_belts(view: ReadView, lane_id: str) -> list[Piece]:
+    known = view.pieces(states=sorted(ON_LANE_STATES), lane_id=lane_id, limit=1000)
+    return [piece for piece in known if not clearing_reviews(view, piece)]

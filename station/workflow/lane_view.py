@@ -1,0 +1,116 @@
+"""Makes the snapshot that a lane shows of itself."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from station.workflow.equipment import Equipment
+from station.workflow.journey import Journey, LanePiece
+from station.workflow.passage import Pending
+from station.workflow.session import LaneSession
+from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, LaneView, PieceOnLane
+
+GATE_WORDS = {0: "closed", 1: "open", 2: "moving", 3: "jammed"}
+DEVICE_NAMES = ("lane_plc", "xray_generator", "line_detector", "disinfection_unit", "barcode_reader", "gate_reader")
+RATE_WINDOW = 50
+
+
+@dataclass(slots=True, kw_only=True)
+class LaneCounts:
+    """Station times at which pieces came to their end on the lane (gate exit or hold bin)."""
+
+    ended_at_s: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
+
+    def per_hour(self) -> float:
+        """Pieces per hour over the newest pieces; 0 until there are two."""
+        if len(self.ended_at_s) < 2 or self.ended_at_s[-1] <= self.ended_at_s[0]:  # noqa: PLR2004 - an interval has two ends
+            return 0.0
+        return (len(self.ended_at_s) - 1) * 3600.0 / (self.ended_at_s[-1] - self.ended_at_s[0])
+
+
+def view_of(
+    equipment: Equipment,
+    journey: Journey,
+    session: LaneSession | None,
+    *,
+    state: LaneState,
+    detail: str,
+    lost: dict[str, str],
+    counts: LaneCounts,
+) -> LaneView:
+    """Build the snapshot; `detail` is shown with the first device that is out of order."""
+    status = session.status if session else None
+    pending = session.pending[0] if session and session.pending else None
+    if session is not None and state is LaneState.RUNNING:
+        if pending is not None and pending.attention:
+            state = LaneState.ATTENTION
+        elif session.drive is not None and session.drive.waits_for_decision:
+            state = LaneState.WAITING
+    newest = session.newest if session else None
+    shown = newest if newest is not None and newest.announcement is not None and newest.announcement.secrecy is None else None
+    return LaneView(
+        lane_id=equipment.settings.lane_id,
+        at=equipment.clock.utc_now(),
+        state=state,
+        belt_speeds_mm_s=status.belt_speeds_mm_s if status else (0, 0, 0, 0, 0),
+        beam_on=bool(status and status.beam_bits >> 2 & 1),
+        lamps_on=bool(session and session.unit and session.unit.lamp_bits),
+        gate=GATE_WORDS.get(status.gate, "unknown") if status else "closed",
+        frozen=state is LaneState.FROZEN,
+        radiation_nsv_per_h=status.radiation_nsv_per_h if status else 0,
+        pieces=tuple(_on_lane(piece) for piece in session.pieces if piece.piece_id is not None) if session else (),
+        request=_request(equipment, journey, pending) if pending is not None and not pending.answered else None,
+        latest_piece_id=newest.piece_id if newest else None,
+        latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
+        devices=_devices(session, state, detail, lost),
+        test_piece_passed_at=journey.test_piece_passed_at(),
+        pieces_per_hour=counts.per_hour(),
+    )
+
+
+def _on_lane(piece: LanePiece) -> PieceOnLane:
+    announcement = piece.announcement
+    return PieceOnLane(
+        piece_id=piece.known_id,
+        visit=piece.visit,
+        state=piece.state,
+        secrecy=announcement.secrecy if announcement else None,
+        urgency=announcement.urgency if announcement else None,
+        destination=announcement.destination if announcement else "",
+        head_mm=round(piece.track.head_mm, 1),
+        length_mm=round(piece.track.length_mm or 0.0, 1),
+        outcome=piece.clearance.outcome.value if piece.clearance else None,
+    )
+
+
+def _request(equipment: Equipment, journey: Journey, pending: Pending) -> DecisionRequest:
+    policy = journey.policy
+    passed_s = equipment.clock.monotonic_s() - pending.opened_s
+    reading = None if pending.blind else pending.piece.reading
+    scan = pending.piece.scan
+    reasons = [f.reason.value for f in scan.findings] if scan else []
+    if reading is not None:
+        reasons += [f.reason.value for f in reading.findings]
+    return DecisionRequest(
+        piece_id=pending.piece.known_id,
+        visit=pending.piece.visit,
+        scan_sha256=pending.scan_sha256,
+        opened_at=pending.piece.scan.at if pending.piece.scan else equipment.clock.utc_now(),
+        seconds_left=max(0.0, policy.decision_window_s + policy.extension_s - passed_s),
+        extended=passed_s >= policy.decision_window_s,
+        attention=pending.attention,
+        blind=pending.blind,
+        score=reading.score if reading else None,
+        threshold=reading.threshold if reading else None,
+        findings=tuple(dict.fromkeys(reasons)),
+    )
+
+
+def _devices(session: LaneSession | None, state: LaneState, detail: str, lost: dict[str, str]) -> tuple[DeviceHealth, ...]:
+    if session is not None:
+        return tuple(DeviceHealth(name=name, ok=True, detail="") for name in DEVICE_NAMES)
+    if state is LaneState.STARTING:
+        return (DeviceHealth(name="lane", ok=True, detail=detail),)
+    return (
+        DeviceHealth(name="lane", ok=False, detail=detail),
+        *(DeviceHealth(name=name, ok=False, detail=why) for name, why in lost.items()),
+    )

@@ -1,0 +1,346 @@
+"""One piece's way through a running lane, written down in the order in which it happens.
+
+Each step waits for the belts, commits what happened, and only then lets the piece go on. Nothing here opens the gate without
+`may_open`'s permit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import Clearance, Outcome
+from station.domain.errors import NotFoundError, ScreeningError, StoreError
+from station.domain.gate import GateRequest, Permit
+from station.domain.piece import PieceState, Secrecy
+from station.domain.reasons import Reason
+from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.ports.lane_plc import CommandResult, Eye, Zone
+from station.ports.screening import RawScan, ScreeningResult
+from station.workflow.equipment import LaneTrouble
+from station.workflow.identification import InfeedFacts
+from station.workflow.scanner import beam_window, cut_scan
+from station.workflow.tracker import Branch
+
+if TYPE_CHECKING:
+    from station.workflow.journey import LanePiece
+    from station.workflow.session import LaneSession
+
+CODE_LIMIT_MM = 330.0
+"""A piece whose head is this far past the reader without a code cannot be identified."""
+
+CLEAR_GAP_MM = 140.0
+"""With this much way to the piece ahead, the lines before the head show nothing but air."""
+
+PERMIT_TRIES = 3
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pending:
+    """A scan that waits for the operator; identity is the object."""
+
+    piece: LanePiece
+    scan_sha256: str
+    opened_s: float
+    attention: bool
+    blind: bool
+    answered: bool = False
+    clearance: Clearance | None = None
+
+    def is_about(self, piece_id: str, visit: int, scan_sha256: str) -> bool:
+        """True when a decision names this very scan."""
+        return (self.piece.piece_id, self.piece.visit, self.scan_sha256) == (piece_id, visit, scan_sha256)
+
+
+class Passage:
+    """The steps of one piece in one session."""
+
+    def __init__(self, session: LaneSession, piece: LanePiece) -> None:
+        self._session = session
+        self._piece = piece
+        self._clock = session.equipment.clock
+        self._journey = session.journey
+
+    async def run(self) -> None:
+        """Follow the piece to its bin, through the gate, or until the session ends."""
+        piece, track, session = self._piece, self._piece.track, self._session
+        await self._identify()
+        await session.equipment.devices.plc.tag_infeed(piece.tag)
+        piece.ready_for_xray = True
+        await session.until(lambda: Eye.XRAY_IN in track.leading)
+        await self._journey.scanning(piece)
+        raw = await self._raw_scan()
+        if piece.is_test:
+            await self._score_test_piece(raw)
+            track.branch_1 = Branch.BIN
+        else:
+            clearance = await self._judge(raw)
+            if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
+                clearance = await self._ask_operator(clearance)
+            track.branch_1 = Branch.THROUGH if clearance.outcome is Outcome.CLEARED else Branch.BIN
+        if track.branch_1 is Branch.BIN:
+            return
+        await self._disinfect()
+        if track.branch_2 is Branch.THROUGH:
+            await self._leave()
+
+    async def _identify(self) -> None:
+        piece, session = self._piece, self._session
+        limit_mm = session.geometry.infeed_reader_mm + CODE_LIMIT_MM
+        radiation = 0
+
+        def measured() -> bool:
+            nonlocal radiation
+            radiation = max(radiation, session.status.radiation_nsv_per_h if session.status else 0)
+            return (piece.code_read and piece.track.length_mm is not None) or piece.track.head_mm >= limit_mm
+
+        await session.until(measured)
+        on_lane = frozenset(p.piece_id for p in session.pieces if p is not piece and p.piece_id is not None)
+        facts = InfeedFacts(
+            barcode=piece.barcode,
+            length_mm=piece.track.length_mm,
+            weight_g=float(session.status.weight_g) if session.status else None,
+            radiation_nsv_per_h=float(radiation),
+            on_lane=on_lane,
+        )
+        await self._journey.identify(piece, facts)
+
+    async def _raw_scan(self) -> RawScan | None:
+        """Wait for the piece's last line and cut its scan; None when no line came."""
+        piece, session = self._piece, self._session
+        await session.until(lambda: Eye.XRAY_IN in piece.track.trailing)
+        _, last = beam_window(piece.track, session.lines.info, session.geometry)
+        limit_mm = session.geometry.beam_mm + 250.0
+        piece.waits_for_lines = True
+        await session.until(lambda: session.lines.reached(last) or piece.track.tail_mm(session.geometry.longest_piece_mm) > limit_mm)
+        piece.waits_for_lines = False
+        piece.last_line_s = self._clock.monotonic_s()
+        ahead = [p for p in session.pieces if p is not piece and p.track.head_mm > piece.track.head_mm]
+        gap_is_free = all(p.track.tail_mm(0.0) - piece.track.head_mm > CLEAR_GAP_MM for p in ahead)
+        try:
+            scan, session.calibration = cut_scan(
+                session.lines,
+                piece.track,
+                session.calibration,
+                piece.watch,
+                geometry=session.geometry,
+                kind=piece.announcement.kind if piece.announcement else "unknown",
+                now_s=self._clock.monotonic_s(),
+                gap_is_free=gap_is_free,
+            )
+        except ScreeningError:
+            piece.contradict(Reason.SCAN_INCOMPLETE)
+            return None
+        return scan
+
+    async def _score_test_piece(self, raw: RawScan | None) -> None:
+        session = self._session
+        if raw is None:
+            await self._journey.test_piece_scored(self._piece, passed=False, values="{}")
+            return
+        try:
+            result = await session.equipment.screening.score_test_piece(raw)
+        except ScreeningError as error:
+            await self._journey.test_piece_scored(self._piece, passed=False, values=json.dumps({"error": str(error)}))
+            return
+        values = json.dumps({name: list(value) for name, value in result.values.items()})
+        await self._journey.test_piece_scored(self._piece, passed=result.passed, values=values)
+
+    async def _judge(self, raw: RawScan | None) -> Clearance:
+        piece, equipment = self._piece, self._session.equipment
+        if raw is None:
+            return await self._journey.unscanned(piece)
+        stored, read = await asyncio.gather(
+            equipment.run_blocking(lambda: equipment.images.put(raw)), self._read(raw), return_exceptions=True
+        )
+        if isinstance(stored, StoreError):
+            piece.contradict(Reason.STORE_FAILING)
+            return await self._journey.unscanned(piece)
+        if isinstance(stored, BaseException):
+            raise stored
+        if isinstance(read, BaseException):
+            raise read
+        now = self._clock.utc_now()
+        scan = Scan(
+            piece_id=piece.known_id,
+            visit=piece.visit,
+            at=now,
+            lane_id=self._session.settings.lane_id,
+            sha256=stored,
+            acquisition=self._session.lines.acquisition,
+            lines=raw.le.shape[0],
+            pixels=raw.le.shape[1],
+            length_mm=read.length_mm if read else piece.track.length_mm or 0.0,
+            width_mm=read.width_mm if read else 0.0,
+            kv=self._session.settings.kv,
+            ma=self._session.settings.ma,
+            findings=read.findings if read else (),
+        )
+        reading = match = None
+        if read is not None:
+            equipment.run_blocking(lambda: equipment.images.put_views(stored, read))
+            reading = ModelReading(
+                piece_id=piece.known_id,
+                visit=piece.visit,
+                at=now,
+                scan_sha256=stored,
+                model_sha256=read.model_sha256,
+                score=read.score,
+                threshold=read.threshold,
+                p_value=read.p_value,
+                calibration_n=read.calibration_n,
+                kind=raw.kind,
+                duration_ms=read.duration_ms,
+                findings=read.model_findings,
+            )
+            match = await self._compare(read, stored)
+        clearance = await self._journey.scanned(piece, scan, reading, match)
+        piece.decision_s = self._clock.monotonic_s() - piece.last_line_s
+        self._session.newest = piece
+        return clearance
+
+    async def _read(self, raw: RawScan) -> ScreeningResult | None:
+        try:
+            return await self._session.equipment.screening.read(raw)
+        except ScreeningError as error:
+            self._piece.contradict(Reason.MODEL_FAILED)
+            await self._journey.raise_alarm(AlarmCode.MODEL_FAILED, AlarmPriority.HIGH, self._session.settings.lane_id, error.what)
+            return None
+
+    async def _compare(self, read: ScreeningResult, sha256: str) -> ImageMatch | None:
+        earlier, equipment = self._piece.earlier, self._session.equipment
+        if earlier is None or earlier.scan_sha256 is None:
+            return None
+        cleared_sha256 = earlier.scan_sha256
+        try:
+            cleared = await equipment.run_blocking(lambda: equipment.images.views(cleared_sha256))
+            return await equipment.screening.compare(
+                cleared, read, cleared_sha256=cleared_sha256, new_sha256=sha256, bound=self._journey.policy.image_match_bound
+            )
+        except (ScreeningError, StoreError, NotFoundError):
+            return None
+
+    async def _ask_operator(self, clearance: Clearance) -> Clearance:
+        piece, session, policy = self._piece, self._session, self._journey.policy
+        if piece.scan is None:
+            return clearance
+        secrecy: Secrecy | None = piece.announcement.secrecy if piece.announcement else None
+        pending = Pending(
+            piece=piece,
+            scan_sha256=piece.scan.sha256,
+            opened_s=self._clock.monotonic_s(),
+            attention=clearance.outcome is Outcome.ATTENTION,
+            blind=secrecy in policy.blind_first_read,
+        )
+        session.pending.append(pending)
+        if pending.attention:
+            await self._journey.raise_alarm(AlarmCode.ATTENTION, AlarmPriority.CRITICAL, piece.known_id, session.settings.lane_id)
+        answered = await session.until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
+        if not answered and pending.attention:
+            await session.freeze(person="")
+            await session.until(lambda: False)
+        if pending.answered:
+            await session.until(lambda: pending.clearance is not None)
+        else:
+            pending.answered = True
+            pending.clearance = await self._journey.decided(piece, None)
+        session.pending.remove(pending)
+        if pending.attention:
+            await self._journey.clear_alarm(AlarmCode.ATTENTION, piece.known_id)
+        final = pending.clearance
+        if final is None or final.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
+            piece.window_expired = True
+            return await self._journey.decided(piece, None)
+        return final
+
+    async def _disinfect(self) -> None:
+        piece, session = self._piece, self._session
+        await session.until(lambda: Eye.XRAY_OUT in piece.track.leading and self._uv_turn())
+        await self._journey.disinfecting(piece)
+        await session.equipment.devices.unit.announce_next(tag=piece.tag, nonce=piece.nonce)
+        piece.uv_announced = True
+        clear_mm = session.geometry.uv_field_end_mm + 10.0
+        await session.until(lambda: piece.track.tail_mm(session.geometry.longest_piece_mm) >= clear_mm)
+        await session.until(lambda: session.uv.verdict_is_in(piece), timeout_s=session.settings.verdict_wait_s)
+        result = session.uv.judge(piece, at=self._clock.utc_now())
+        await self._journey.disinfected(piece, result)
+        piece.track.branch_2 = Branch.THROUGH if result.passed else Branch.BIN
+
+    def _uv_turn(self) -> bool:
+        """True when every piece that the unit was told of before has entered the field."""
+        for other in self._session.pieces:
+            ahead = other is not self._piece and other.track.head_mm > self._piece.track.head_mm
+            if ahead and other.track.branch_1 is not Branch.BIN and not (other.uv_announced and self._session.uv.has_entered(other)):
+                return False
+        return True
+
+    async def _leave(self) -> None:
+        piece, session = self._piece, self._session
+        await session.until(lambda: Eye.GATE in piece.track.leading)
+        await session.until(lambda: piece.gate_answered, timeout_s=session.settings.gate_code_wait_s)
+        for _ in range(PERMIT_TRIES):
+            permit = await self._ask_gate()
+            if permit is None:
+                return
+            result = await session.equipment.devices.plc.permit(tag=permit.tag, challenge=permit.challenge, valid_ms=permit.valid_ms)
+            if result is CommandResult.ACCEPTED:
+                break
+        else:
+            await self._refuse(Reason.CHALLENGE_STALE)
+            return
+        piece.permit_s = self._clock.monotonic_s() - piece.gate_asked_s
+        key = (permit.tag, permit.challenge)
+        in_ring = await session.until(
+            lambda: any((e.tag, e.challenge) == key for e in session.ring), timeout_s=session.settings.exit_wait_s
+        )
+        if not in_ring:
+            raise LaneTrouble(Reason.WRONG_STATE, "the gate did not let a permitted piece pass")
+        exit_seen = await session.until(lambda: Eye.EXIT in piece.track.leading, timeout_s=session.settings.exit_wait_s)
+        ring_seq = next(e.seq for e in session.ring if (e.tag, e.challenge) == key)
+        await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)
+        await session.until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
+        session.remove(piece)
+
+    async def _ask_gate(self) -> Permit | None:
+        piece, session = self._piece, self._session
+        status = await session.equipment.devices.plc.read_status()
+        piece.gate_asked_s = self._clock.monotonic_s()
+        request = GateRequest(
+            piece_id=piece.known_id,
+            visit=piece.visit,
+            state=piece.state,
+            identification=piece.identification,
+            scan=piece.scan,
+            clearance=piece.clearance,
+            disinfection=piece.disinfection,
+            plc_tag=status.zone_tags[Zone.GATE],
+            plc_challenge=status.gate_challenge,
+            challenge_used=any(status.gate_challenge == challenge for _, challenge in session.permits),
+            gate_barcode=piece.gate_barcode,
+            track_intact=piece.track in session.tracker.tracks,
+            access=bool(status.access_bits),
+            frozen=status.freeze_latch,
+            healthy=self._journey.healthy(),
+            contradictions=tuple(piece.contradictions),
+            policy_sha256=self._journey.policy.sha256,
+            valid_ms=session.settings.permit_valid_ms,
+            now=self._clock.utc_now(),
+        )
+        answer = await self._journey.ask_gate(piece, request)
+        if isinstance(answer, Permit):
+            session.permits.add((answer.tag, answer.challenge))
+            return answer
+        await self._refuse(*answer.reasons)
+        return None
+
+    async def _refuse(self, *reasons: Reason) -> None:
+        """The piece stays on B5 with an alarm until a person lifts it out."""
+        piece = self._piece
+        piece.refused = True
+        if piece.state is not PieceState.HELD:
+            await self._journey.hold(piece, *reasons)
+        detail = ", ".join(reason.value for reason in reasons)
+        await self._journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, self._session.settings.lane_id, detail)

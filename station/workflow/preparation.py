@@ -1,0 +1,291 @@
+"""Makes a lane ready: proves every device, settles what the gate's ring says, empties the belts, calibrates, warms the lamps.
+
+Every zone counts as occupied until the purge has proved it empty. Nothing is taken over from before.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.errors import DeviceError, DeviceRefusedError
+from station.domain.reasons import Reason
+from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus
+from station.ports.xray import DetectorInfo, LineBlock
+from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.workflow.journey import Journey
+from station.workflow.scanner import MIN_AIR_LINES, MIN_DARK_LINES, Calibration, LineStore
+
+STOPPED, IDLE, EXECUTE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 6, 9, 11, 5, 17
+"""PackML state numbers (ISA-TR88.00.02)."""
+
+READY, EXPOSING = 2, 3
+"""Phases of the UV tunnel in which its lamps burn steadily."""
+
+BOTH_CHAINS = 0b11
+"""Both e-stop chains closed; both interlocks closed and in agreement."""
+
+_NEXT_COMMAND = {
+    ABORTED: Command.CLEAR,
+    STOPPED: Command.RESET,
+    COMPLETE: Command.RESET,
+    IDLE: Command.START,
+    HELD: Command.UNHOLD,
+    SUSPENDED: Command.UNSUSPEND,
+}
+
+CALIBRATION_LINES = 64
+SET_POINT_SHARE = 0.02
+POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A lane that is ready to run."""
+
+    info: DetectorInfo
+    calibration: Calibration
+    lines: LineStore
+    boot_count: int
+    unit_boot_count: int
+
+
+async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, note: Callable[[str], None]) -> Prepared:
+    """Bring the lane from any condition to running, empty and calibrated.
+
+    Args:
+        equipment: the lane's devices and services.
+        journey: settles permits and holds what was on the belts.
+        hold_reason: why whatever the store believes on the belts is held.
+        note: told what is being done, language-free.
+
+    Raises:
+        DeviceError: a device is out of reach or refuses.
+        FreezeLatched: the freeze latch is set.
+        LaneTrouble: something must be put right by a person first.
+    """
+    devices, settings = equipment.devices, equipment.settings
+    note("connect")
+    status = await devices.plc.connect()
+    if status.freeze_latch:
+        raise FreezeLatched
+    await devices.generator.connect()
+    info = await devices.detector.connect()
+    unit = await devices.unit.connect()
+    await devices.infeed_reader.connect()
+    await devices.gate_reader.connect()
+    events = await devices.plc.read_events()
+    await journey.settle_permits([(entry.seq, entry.tag, entry.challenge) for entry in events.passed])
+    await journey.hold_everything(hold_reason)
+    _demand_safe(status)
+    await devices.plc.set_belts((0, 0, 0, 0, 0))
+    await devices.plc.set_diverter_1(through=False)
+    await devices.plc.set_diverter_2(through=False)
+    note("execute")
+    await _bring_to_execute(equipment)
+    note("purge")
+    await _purge(equipment, journey)
+    await _bring_unit_to_execute(equipment)
+    await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
+    await devices.unit.set_lamps(on=True)
+    speed = settings.geometry.belt_speed_mm_s
+    await devices.plc.set_belts((speed,) * 5)
+    note("calibrate")
+    calibration, lines = await _calibrate(equipment, journey, info)
+    note("lamps")
+    await _until_unit_ready(equipment)
+    return Prepared(info=info, calibration=calibration, lines=lines, boot_count=status.boot_count, unit_boot_count=unit.boot_count)
+
+
+def safety_problem(status: LaneStatus) -> str | None:
+    """What of the lane's own safety circuit speaks against moving anything; None when nothing does."""
+    if status.estop_bits != BOTH_CHAINS:
+        return f"e-stop chains {status.estop_bits:#x}"
+    if status.interlock_bits != BOTH_CHAINS:
+        return f"interlock {status.interlock_bits:#x}"
+    return None
+
+
+def _demand_safe(status: LaneStatus) -> None:
+    if status.access_bits:
+        raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x} were reached into")
+    problem = safety_problem(status)
+    if problem is not None:
+        raise LaneTrouble(Reason.DEVICE_LOST, problem)
+
+
+async def _pause(equipment: Equipment) -> LaneStatus:
+    """Let a moment pass; keeps both units' watchdogs fed."""
+    await equipment.clock.sleep(POLL_S)
+    await equipment.devices.unit.heartbeat()
+    status = await equipment.devices.plc.read_status()
+    if status.freeze_latch:
+        raise FreezeLatched
+    _demand_safe(status)
+    return status
+
+
+async def _bring_to_execute(equipment: Equipment) -> None:
+    deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
+    while True:
+        status = await _pause(equipment)
+        if status.state == EXECUTE:
+            return
+        command = _NEXT_COMMAND.get(status.state)
+        if command is not None:
+            await equipment.devices.plc.command(command)
+        if equipment.clock.monotonic_s() > deadline_s:
+            raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC stays in state {status.state}, faults {status.faults:#x}")
+
+
+async def _bring_unit_to_execute(equipment: Equipment) -> None:
+    deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
+    while True:
+        await _pause(equipment)
+        unit = await equipment.devices.unit.read_status()
+        if unit.state == EXECUTE:
+            return
+        command = _NEXT_COMMAND.get(unit.state)
+        if command is not None:
+            await equipment.devices.unit.command(command)
+        if equipment.clock.monotonic_s() > deadline_s:
+            raise LaneTrouble(Reason.UNIT_NOT_READY, f"the disinfection unit stays in state {unit.state}, faults {unit.faults:#x}")
+
+
+async def _purge(equipment: Equipment, journey: Journey) -> None:
+    """Run the belts empty into the bins; a piece on B5 waits at the shut gate until a person lifts it out."""
+    plc, settings = equipment.devices.plc, equipment.settings
+    lane_id = settings.lane_id
+    result = await plc.command(Command.PURGE)
+    if result is not CommandResult.ACCEPTED:
+        raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC refuses to purge: {result.name.lower()}")
+    geometry = settings.geometry
+    way_mm = geometry.gate_mm + geometry.longest_piece_mm
+    needed_s = way_mm / geometry.belt_speed_mm_s
+    started_s = clear_since_s = equipment.clock.monotonic_s()
+    while True:
+        status = await _pause(equipment)
+        now_s = equipment.clock.monotonic_s()
+        if status.eye(Eye.GATE) and now_s - started_s > needed_s:
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, lane_id, "purge")
+            raise LaneTrouble(Reason.PURGED, "a piece stands at the gate; lift it into the hold bin")
+        if status.photo_eyes:
+            clear_since_s = now_s
+        if now_s - started_s >= needed_s and now_s - clear_since_s >= geometry.longest_piece_mm / geometry.belt_speed_mm_s:
+            await journey.clear_alarm(AlarmCode.PIECE_AT_GATE, lane_id)
+            break
+        if now_s - started_s > settings.start_timeout_s:
+            raise LaneTrouble(Reason.DEVICE_LOST, f"the belts do not run empty: eyes {status.photo_eyes:#x} stay blocked")
+    await _bring_to_execute(equipment)
+
+
+async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo) -> tuple[Calibration, LineStore]:
+    """Dark with the beam off, air with the beam on and nothing on the belts, then start the running acquisition."""
+    devices, settings, clock = equipment.devices, equipment.settings, equipment.clock
+    dark = await _lines(equipment, journey, info, MIN_DARK_LINES)
+    dark_at_s = clock.monotonic_s()
+    await switch_beam_on(equipment)
+    deadline_s = clock.monotonic_s() + settings.start_timeout_s
+    while True:
+        await _pause(equipment)
+        beam = await devices.generator.read_status()
+        if beam.high_voltage_on and at_set_point(beam.kv, settings.kv) and at_set_point(beam.ma, settings.ma):
+            break
+        if clock.monotonic_s() > deadline_s:
+            raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, f"the generator stays at {beam.kv:.1f} kV, {beam.ma:.2f} mA {beam.fault_names}")
+    air = await _lines(equipment, journey, info, MIN_AIR_LINES)
+    calibration = Calibration(
+        dark_le=dark.le.mean(axis=0, dtype="float32"),
+        dark_he=dark.he.mean(axis=0, dtype="float32"),
+        air_le=air.le.mean(axis=0, dtype="float32"),
+        air_he=air.he.mean(axis=0, dtype="float32"),
+        dark_at_s=dark_at_s,
+        air_at_s=clock.monotonic_s(),
+    )
+    acquisition = await journey.next_number("acquisition")
+    await devices.detector.start(acquisition, by_encoder=True)
+    return calibration, LineStore(info, acquisition)
+
+
+def at_set_point(value: float, set_value: float) -> bool:
+    """True when a monitor stands within the set point's band."""
+    return abs(value - set_value) <= SET_POINT_SHARE * set_value
+
+
+async def switch_beam_on(equipment: Equipment) -> None:
+    """Request the beam of the hardware and switch high voltage on; the interlocks grant it or not."""
+    await equipment.devices.plc.request_beam(on=True)
+    settings = equipment.settings
+    await equipment.devices.generator.set_point(kv=settings.kv, ma=settings.ma)
+    for _ in range(20):
+        status = await equipment.devices.plc.read_status()
+        if status.beam_bits & 1:
+            break
+        await equipment.clock.sleep(POLL_S)
+    await equipment.devices.generator.switch_on()
+
+
+async def switch_beam_off(equipment: Equipment) -> None:
+    """High voltage off, then drop the request."""
+    await equipment.devices.generator.switch_off()
+    await equipment.devices.plc.request_beam(on=False)
+
+
+async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, least: int) -> LineBlock:
+    """Take a short calibration acquisition by the detector's own timer."""
+    detector = equipment.devices.detector
+    acquisition = await journey.next_number("acquisition")
+    store = LineStore(info, acquisition)
+    await detector.start(acquisition, by_encoder=False)
+    deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
+    while store.lines < CALIBRATION_LINES:
+        store.add(await detector.next_lines())
+        await equipment.devices.unit.heartbeat()
+        await equipment.devices.plc.heartbeat()
+        if equipment.clock.monotonic_s() > deadline_s:
+            raise LaneTrouble(Reason.CALIBRATION_STALE, f"{store.lines} calibration lines instead of {CALIBRATION_LINES}")
+    await detector.stop()
+    block = store.everything()
+    if block is None or len(block.encoders) < least:
+        raise LaneTrouble(Reason.CALIBRATION_STALE, "too few calibration lines")
+    return block
+
+
+async def _until_unit_ready(equipment: Equipment) -> None:
+    deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
+    while True:
+        await _pause(equipment)
+        unit = await equipment.devices.unit.read_status()
+        if unit.phase in (READY, EXPOSING):
+            return
+        if equipment.clock.monotonic_s() > deadline_s:
+            raise LaneTrouble(Reason.UNIT_NOT_READY, f"the lamps stay in phase {unit.phase}, faults {unit.faults:#x}")
+
+
+async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
+    """Stop everything that can be reached: belts, beam, lamps, diverters to their bins. Never raises; says what did not answer.
+
+    On a freeze the diverters stay untouched: a frozen piece is not moved.
+
+    A PLC that cannot be reached does the same by itself when its watchdog runs out.
+    """
+    devices = equipment.devices
+    failed = []
+    steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+        ("belts", lambda: devices.plc.set_belts((0, 0, 0, 0, 0))),
+        ("beam", devices.generator.switch_off),
+        ("beam request", lambda: devices.plc.request_beam(on=False)),
+        ("lamps", lambda: devices.unit.set_lamps(on=False)),
+        ("diverter 1", lambda: devices.plc.set_diverter_1(through=False)),
+        ("diverter 2", lambda: devices.plc.set_diverter_2(through=False)),
+        ("detector", devices.detector.stop),
+    )
+    for name, step in steps:
+        if frozen and name.startswith(("belts", "diverter")):
+            continue
+        try:
+            await step()
+        except DeviceRefusedError:
+            continue
+        except DeviceError:
+            failed.append(name)
+    return failed

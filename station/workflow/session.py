@@ -1,0 +1,326 @@
+"""One running session of a lane, from prepared to trouble: polls the devices, follows the pieces, steers the belts.
+
+The control loop alone steers. Each piece's way is one task (`passage`), woken after every poll. The session ends by an exception:
+trouble, a lost device, or a freeze; what is on the belts is then held by whoever runs the session.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from station.domain.errors import ConflictError
+from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision, OperatorReading
+from station.ports.disinfection_unit import UnitStatus
+from station.ports.lane_plc import Eye, LaneStatus, PassedPiece
+from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.workflow.journey import Journey, LanePiece
+from station.workflow.passage import Passage, Pending
+from station.workflow.preparation import EXECUTE, EXPOSING, READY, Prepared, at_set_point, safety_problem, switch_beam_off, switch_beam_on
+from station.workflow.scanner import Calibration
+from station.workflow.tracker import Entered, Lost, Passed, Tracker
+from station.workflow.traffic import Drive, LaneCondition, Mover, drive
+from station.workflow.uv_watch import UvWatch
+
+READER_REACH_MM = 130.0
+"""A code belongs to the piece that covers the reader within this reach."""
+
+TAILGATE_FAULT = 1 << 7
+
+
+class LaneSession:
+    """Everything that lives from one preparation to the next trouble. Runs in the lane's own event loop."""
+
+    def __init__(
+        self, equipment: Equipment, journey: Journey, prepared: Prepared, *, on_poll: Callable[[], None], on_end: Callable[[], None]
+    ) -> None:
+        self.equipment = equipment
+        self.journey = journey
+        self.settings = equipment.settings
+        self.geometry = equipment.settings.geometry
+        self.prepared = prepared
+        self.lines = prepared.lines
+        self.calibration: Calibration = prepared.calibration
+        self.tracker = Tracker(self.geometry)
+        self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id)
+        self.pieces: list[LanePiece] = []
+        self.pending: list[Pending] = []
+        self.status: LaneStatus | None = None
+        self.unit: UnitStatus | None = None
+        self.ring: tuple[PassedPiece, ...] = ()
+        self.drive: Drive | None = None
+        self.beam_on = True
+        self.beam_ready = True
+        self.permits: set[tuple[int, int]] = set()
+        self.newest: LanePiece | None = None
+        self._on_poll = on_poll
+        self._on_end = on_end
+        self._ending: LaneTrouble | None = None
+        self._ticked = asyncio.Event()
+        self._commanded: tuple[tuple[int, ...], bool, bool] | None = None
+        self._last_due_s = equipment.clock.monotonic_s()
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Run until something ends the session.
+
+        Raises:
+            ExceptionGroup: of `LaneTrouble`, `FreezeLatched` or a `StationError`.
+        """
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for loop in (
+                self._control,
+                self._watch_unit,
+                self._watch_generator,
+                self._collect_lines,
+                self._read_infeed_codes,
+                self._read_gate_codes,
+            ):
+                group.create_task(loop())
+
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float | None = None) -> bool:
+        """Wait until the condition holds after some poll; False when station time ran out first."""
+        deadline_s = None if timeout_s is None else self.equipment.clock.monotonic_s() + timeout_s
+        while not condition():
+            if deadline_s is not None and self.equipment.clock.monotonic_s() >= deadline_s:
+                return False
+            await self._ticked.wait()
+        return True
+
+    def wake(self) -> None:
+        """Let every waiting task look again."""
+        self._ticked.set()
+        self._ticked = asyncio.Event()
+
+    def remove(self, piece: LanePiece) -> None:
+        """The piece left the belts."""
+        self.tracker.drop(piece.track)
+        if piece in self.pieces:
+            self.pieces.remove(piece)
+            self._on_end()
+
+    def end(self, trouble: LaneTrouble) -> None:
+        """End the session at the next poll, as if the lane had run into that trouble."""
+        self._ending = trouble
+
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+        """An operator's decision about a scan that waits; durable when it returns."""
+        pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
+        if pending is None:
+            raise ConflictError(
+                "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
+            )
+        if decision is OperatorDecision.FREEZE:
+            await self.freeze(person=person)
+            return
+        pending.answered = True
+        reading = OperatorReading(
+            piece_id=piece_id,
+            visit=visit,
+            at=self.equipment.clock.utc_now(),
+            scan_sha256=scan_sha256,
+            person=person,
+            decision=decision,
+            blind=pending.blind,
+        )
+        try:
+            pending.clearance = await self.journey.decided(pending.piece, reading)
+        except BaseException:
+            pending.answered = False
+            raise
+        self.wake()
+
+    async def freeze(self, *, person: str) -> None:
+        """Latch the freeze in the PLC first, then record it; the suspect is the piece that waits for a decision, if any."""
+        await self.equipment.devices.plc.freeze()
+        suspect = self.pending[0].piece if self.pending else None
+        await self.journey.freeze(suspect, person)
+
+    async def _control(self) -> None:
+        plc, clock = self.equipment.devices.plc, self.equipment.clock
+        due_s = clock.monotonic_s()
+        while True:
+            status = await plc.read_status()
+            events = await plc.read_events()
+            self.status = status
+            self._check(status)
+            for happening in self.tracker.poll(status, events):
+                await self._happened(happening)
+            await self._check_ring(events.passed)
+            self.uv.note_lane(status, clock.utc_now())
+            for piece in self.pieces:
+                if self._under_beam(piece):
+                    piece.watch.note_speed(status.belt_speeds_mm_s[1], self.geometry.belt_speed_mm_s)
+            await self._steer(status)
+            self.wake()
+            self._on_poll()
+            due_s = max(due_s + self.settings.poll_s, clock.monotonic_s() - self.settings.poll_s)
+            await clock.sleep(max(0.0, due_s - clock.monotonic_s()))
+
+    def _check(self, status: LaneStatus) -> None:
+        if self._ending is not None:
+            raise self._ending
+        if status.freeze_latch:
+            raise FreezeLatched
+        if status.boot_count != self.prepared.boot_count:
+            raise LaneTrouble(Reason.DEVICE_LOST, "the lane PLC restarted")
+        if status.access_bits:
+            raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x}")
+        if status.faults & TAILGATE_FAULT:
+            raise LaneTrouble(Reason.TAILGATE, f"faults {status.faults:#x}")
+        if status.faults or status.state != EXECUTE:
+            raise LaneTrouble(
+                Reason.DEVICE_LOST, f"lane PLC in state {status.state}, faults {status.faults:#x}, first {status.first_fault}"
+            )
+        problem = safety_problem(status)
+        if problem is not None:
+            raise LaneTrouble(Reason.DEVICE_LOST, problem)
+
+    async def _happened(self, happening: Entered | Passed | Lost) -> None:
+        if isinstance(happening, Entered):
+            piece = LanePiece(track=happening.track)
+            self.pieces.append(piece)
+            if self._group is not None:
+                self._group.create_task(Passage(self, piece).run())
+            return
+        if isinstance(happening, Lost):
+            if happening.eye is Eye.EXIT and happening.track is None:
+                await self.journey.escaped("unknown", happening.detail)
+            raise LaneTrouble(happening.reason, happening.detail)
+        piece = next(p for p in self.pieces if p.track is happening.track)
+        if happening.leading and happening.eye in (Eye.HOLD_BIN, Eye.RETURN_BIN):
+            piece.in_bin = True
+            self.remove(piece)
+        elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
+            await self.journey.escaped(piece.piece_id or "unknown", "passed the exit eye without a permit")
+            raise LaneTrouble(Reason.TRACK_LOST, "a piece passed the gate without a permit")
+
+    async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
+        before = {entry.seq for entry in self.ring}
+        first_look = not self.ring and not self.permits
+        self.ring = ring
+        for entry in ring:
+            if first_look or entry.seq in before or (entry.tag, entry.challenge) in self.permits:
+                continue
+            suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), "unknown")
+            await self.journey.escaped(suspect, f"the gate let tag {entry.tag} pass for challenge {entry.challenge}")
+            raise LaneTrouble(Reason.TRACK_LOST, "the gate opened without a permit of this station")
+
+    def _under_beam(self, piece: LanePiece) -> bool:
+        beam_mm = self.geometry.beam_mm
+        return piece.track.tail_mm(self.geometry.longest_piece_mm) <= beam_mm <= piece.track.head_mm
+
+    async def _steer(self, status: LaneStatus) -> None:
+        longest_mm = self.geometry.longest_piece_mm
+        movers = [
+            Mover(
+                head_mm=piece.track.head_mm,
+                tail_mm=piece.track.tail_mm(longest_mm),
+                ready_for_xray=piece.ready_for_xray,
+                branch_1=piece.track.branch_1,
+                uv_announced=piece.uv_announced,
+                branch_2=piece.track.branch_2,
+                refused=piece.refused,
+            )
+            for piece in self.pieces
+        ]
+        condition = LaneCondition(
+            xray_ready=self.beam_ready,
+            uv_ready=self._uv_ready(),
+            diverter_1=status.diverter_1,
+            diverter_2=status.diverter_2,
+            gate=status.gate,
+        )
+        self.drive = drive(movers, condition, self.geometry)
+        attention = any(pending.attention for pending in self.pending)
+        speed = self.geometry.belt_speed_mm_s
+        belts = tuple(speed if run and not attention else 0 for run in self.drive.belts)
+        before = self._commanded or ((), None, None)
+        plc = self.equipment.devices.plc
+        if before[1] is not self.drive.diverter_1_through:
+            await plc.set_diverter_1(through=self.drive.diverter_1_through)
+        if before[2] is not self.drive.diverter_2_through:
+            await plc.set_diverter_2(through=self.drive.diverter_2_through)
+        if before[0] != belts:
+            await plc.set_belts(belts)
+        self._commanded = (belts, self.drive.diverter_1_through, self.drive.diverter_2_through)
+
+    def _uv_ready(self) -> bool:
+        return self.unit is not None and self.unit.phase in (READY, EXPOSING) and self.unit.faults == 0
+
+    async def _watch_unit(self) -> None:
+        unit, clock = self.equipment.devices.unit, self.equipment.clock
+        lamps_dark = False
+        while True:
+            status = await unit.read_status()
+            if status.boot_count != self.prepared.unit_boot_count:
+                raise LaneTrouble(Reason.DEVICE_LOST, "the disinfection unit restarted")
+            if status.faults:
+                raise LaneTrouble(Reason.LAMP_FAULT, f"disinfection unit faults {status.faults:#x}")
+            self.unit = status
+            self.uv.note_unit(status)
+            b4_runs = self.drive is not None and self.drive.belts[3]
+            if status.phase == 0 and b4_runs and lamps_dark:
+                await unit.set_lamps(on=True)
+            lamps_dark = status.phase == 0 and b4_runs
+            self.wake()
+            await clock.sleep(self.settings.unit_poll_s)
+
+    async def _watch_generator(self) -> None:
+        generator, clock, settings = self.equipment.devices.generator, self.equipment.clock, self.settings
+        while True:
+            status = await generator.read_status()
+            now_s = clock.monotonic_s()
+            for piece in self.pieces:
+                if self._under_beam(piece):
+                    piece.watch.note_beam(on=status.high_voltage_on, kv=status.kv, kv_set=settings.kv, ma=status.ma, ma_set=settings.ma)
+            due = any(p.track.tail_mm(self.geometry.longest_piece_mm) < self.geometry.beam_mm + READER_REACH_MM for p in self.pieces)
+            self._last_due_s = now_s if due else self._last_due_s
+            self.beam_ready = status.high_voltage_on and at_set_point(status.kv, settings.kv) and at_set_point(status.ma, settings.ma)
+            b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
+            if due and not status.high_voltage_on and b2_runs:
+                if status.fault_names:
+                    await generator.reset_faults()
+                await switch_beam_on(self.equipment)
+                self.beam_on = True
+            elif self.beam_on and not due and now_s - self._last_due_s > settings.beam_idle_s:
+                await switch_beam_off(self.equipment)
+                self.beam_on = False
+            if not self.pieces and now_s - self.calibration.dark_at_s > settings.dark_max_age_s:
+                raise LaneTrouble(Reason.CALIBRATION_STALE, "recalibration is due")
+            await clock.sleep(settings.generator_poll_s)
+
+    async def _collect_lines(self) -> None:
+        detector = self.equipment.devices.detector
+        while True:
+            block = await detector.next_lines()
+            self.lines.add(block)
+            if any(piece.waits_for_lines for piece in self.pieces):
+                self.wake()
+
+    async def _read_infeed_codes(self) -> None:
+        while True:
+            code = await self.equipment.devices.infeed_reader.next_code()
+            place_mm = self.geometry.infeed_reader_mm
+            piece = self._piece_at(place_mm)
+            if piece is None or piece.ready_for_xray:
+                continue
+            if piece.code_read and code.text != piece.barcode:
+                piece.contradict(Reason.BARCODE_DIFFERS)
+            piece.code_read, piece.barcode = True, code.text
+            self.wake()
+
+    async def _read_gate_codes(self) -> None:
+        while True:
+            code = await self.equipment.devices.gate_reader.next_code()
+            piece = self._piece_at(self.geometry.gate_reader_mm)
+            if piece is not None:
+                piece.gate_answered, piece.gate_barcode = True, code.text
+                self.wake()
+
+    def _piece_at(self, place_mm: float) -> LanePiece | None:
+        longest_mm = self.geometry.longest_piece_mm
+        for piece in self.pieces:
+            if piece.track.tail_mm(longest_mm) - READER_REACH_MM <= place_mm <= piece.track.head_mm + READER_REACH_MM:
+                return piece
+        return None
