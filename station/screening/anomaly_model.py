@@ -1,0 +1,226 @@
+"""The one home of onnxruntime: the session, the reading in-process, and the worker's own program.
+
+`python -m station.screening.anomaly_model SOCKET_FD MEMORY_FD` is what `worker.WorkerScreening` starts: a process with bounded memory and time
+that reads one scan at a time. It imports nothing of the interface, the store or the drivers.
+"""
+
+import mmap
+import resource
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from station.domain.errors import ScreeningError
+from station.domain.scan import ImageMatch
+from station.ports.screening import ModelInfo, RawScan, ScreeningResult, TestPieceResult
+from station.screening import frames
+from station.screening.image import one_thread
+from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
+from station.screening.manifest import load_model
+from station.screening.pipeline import Reader
+from station.screening.refeed import new_findings
+
+FloatArray = npt.NDArray[np.float32]
+
+INPUT, HEAT, SCORE = "channels", "heat", "score"
+
+
+class OnnxModel:
+    """A session over bytes that were proved before; one CPU provider, a fixed number of threads, sequential: deterministic."""
+
+    def __init__(self, data: bytes, *, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.use_deterministic_compute = True
+        options.log_severity_level = 4
+        # an arena grows to the largest piece ever seen and never shrinks; the worker's memory is bounded
+        options.enable_cpu_mem_arena = True
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ScreeningError(
+                f"model: the runtime refuses it ({str(error)[:120]})",
+                consequence="it is not loaded; every piece is held",
+                remedy="install the released model again",
+            ) from error
+        names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
+        if names != ([INPUT], [HEAT, SCORE]):
+            raise ScreeningError(
+                f"model: its inputs and outputs are {names}",
+                consequence="it is not loaded; every piece is held",
+                remedy="install the released model again",
+            )
+
+    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+        """See `pipeline.Inference`."""
+        try:
+            heat, score = self._session.run([HEAT, SCORE], {INPUT: channels})
+        except Exception as error:
+            raise ScreeningError(
+                f"model: inference failed ({str(error)[:120]})",
+                consequence="the piece is held",
+                remedy="check the model with `station doctor`",
+            ) from error
+        return np.asarray(heat), np.asarray(score)
+
+
+def load_reader(
+    model_dir: Path,
+    *,
+    alpha: float,
+    site: str = "",
+    threads: int = 1,
+    limits: ScreeningLimits = DEFAULT_LIMITS,
+) -> Reader:
+    """Load the pinned model of a folder and make a reader of it.
+
+    Raises:
+        ScreeningError: the folder does not hold a proved model, or its calibration cannot support `alpha`.
+    """
+    manifest, data = load_model(model_dir)
+    return Reader(manifest, OnnxModel(data, threads=threads), alpha=alpha, site=site, limits=limits)
+
+
+class InlineScreening:
+    """`ScreeningEngine` without a process of its own: for runs on a virtual clock, where nothing may depend on time."""
+
+    def __init__(self, model_dir: Path, *, alpha: float, site: str = "", limits: ScreeningLimits = DEFAULT_LIMITS) -> None:
+        self._model_dir = model_dir
+        self._alpha = alpha
+        self._site = site
+        self._limits = limits
+        self._reader: Reader | None = None
+
+    def _ready(self) -> Reader:
+        if self._reader is None:
+            one_thread()
+            self._reader = load_reader(self._model_dir, alpha=self._alpha, site=self._site, limits=self._limits)
+        return self._reader
+
+    async def start(self) -> ModelInfo:
+        """See `ScreeningEngine`."""
+        return self._ready().info()
+
+    async def read(self, scan: RawScan) -> ScreeningResult:
+        """See `ScreeningEngine`."""
+        return self._ready().read(scan)
+
+    async def compare(
+        self,
+        cleared: ScreeningResult,
+        new: ScreeningResult,
+        *,
+        cleared_sha256: str,
+        new_sha256: str,
+        bound: float,
+    ) -> ImageMatch:
+        """See `ScreeningEngine`."""
+        return ImageMatch(
+            cleared_scan_sha256=cleared_sha256,
+            new_scan_sha256=new_sha256,
+            distance=self._ready().compare(cleared.fingerprint, new.fingerprint),
+            bound=bound,
+            new_findings=new_findings(cleared.findings, new.findings),
+        )
+
+    async def score_test_piece(self, scan: RawScan) -> TestPieceResult:
+        """See `ScreeningEngine`."""
+        return self._ready().score_test_piece(scan)
+
+    async def close(self) -> None:
+        """See `ScreeningEngine`."""
+        self._reader = None
+
+
+class _Worker:
+    """Answers one request after the other until the station closes the pipe."""
+
+    def __init__(self, pipe: socket.socket, memory: memoryview) -> None:
+        self._pipe = pipe
+        self._memory = memory
+        self._reader: Reader | None = None
+
+    def run(self) -> None:
+        """Serve; every error that is meant goes back as an answer, any other ends the process."""
+        while (head := self._receive()) is not None:
+            # the station kills a worker that is late; this is for a station that died while the model runs away
+            signal.setitimer(signal.ITIMER_REAL, float(head.get("time_limit_s", 60.0)) * 2)
+            try:
+                answer = self._answer(head)
+            except ScreeningError as error:
+                answer = {"error": {"what": error.what, "consequence": error.consequence, "remedy": error.remedy}}
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._pipe.sendall(frames.encode_head(answer))
+
+    def _receive(self) -> frames.Head | None:
+        prefix = self._exactly(frames.HEAD.size)
+        if prefix is None:
+            return None
+        data = self._exactly(frames.HEAD.unpack(prefix)[0])
+        return None if data is None else frames.decode_head(data)
+
+    def _exactly(self, count: int) -> bytes | None:
+        data = b""
+        while len(data) < count:
+            part = self._pipe.recv(count - len(data))
+            if not part:
+                return None
+            data += part
+        return data
+
+    def _answer(self, head: frames.Head) -> frames.Head:
+        asked = head["ask"]
+        if asked == "load":
+            self._reader = load_reader(
+                Path(head["model_dir"]),
+                alpha=head["alpha"],
+                site=head["site"],
+                threads=head["threads"],
+                limits=ScreeningLimits(**head["limits"]),
+            )
+            _warm_up(self._reader)
+            return {"info": asdict(self._reader.info())}
+        if self._reader is None:
+            raise frames.nonsense("no model is loaded")
+        arrays = frames.take_arrays(self._memory, head["arrays"], copy=False)
+        if asked == "compare":
+            return {"distance": self._reader.compare(arrays["cleared"], arrays["new"])}
+        scan = frames.scan_from(head["scan"], arrays)
+        if asked == "test-piece":
+            return {"test_piece": asdict(self._reader.score_test_piece(scan))}
+        result = self._reader.read(scan)
+        del arrays, scan
+        return {"result": frames.result_head(result), "arrays": frames.put_arrays(self._memory, frames.result_arrays(result))}
+
+
+def _warm_up(reader: Reader) -> None:
+    """One reading of air, so that the first piece does not pay for the runtime's set-up."""
+    air: Any = np.ones((320, 320), np.float32)
+    reader.score(air, air)
+
+
+def main(arguments: list[str]) -> None:
+    """The worker's program: bounds first, then serve."""
+    pipe_fd, memory_fd, data_bytes, space_bytes = (int(one) for one in arguments)
+    resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
+    resource.setrlimit(resource.RLIMIT_AS, (space_bytes, space_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread()
+    memory = mmap.mmap(memory_fd, frames.MEMORY_BYTES)
+    with socket.socket(fileno=pipe_fd) as pipe:
+        _Worker(pipe, memoryview(memory)).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,151 @@
+"""What is inside an ONNX file, read from its bytes alone: operators and whether it stands by itself.
+
+The model is data from outside the program until it is proved otherwise: before the runtime sees it, every operator must be on the
+allow-list, no weight may lie in another file, and there may be no functions, loops, branches or custom operator domains. Field
+numbers are those of `onnx.proto` (ONNX 1.23): ModelProto 7 graph, 8 opset_import, 25 functions; GraphProto 1 node, 5 initializer,
+15 sparse_initializer; NodeProto 4 op_type, 5 attribute, 7 domain; AttributeProto 5 t, 6 g, 10 tensors, 11 graphs, 22/23 sparse tensors;
+TensorProto 13 external_data, 14 data_location.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from station.domain.errors import ScreeningError
+
+ALLOWED_OPERATORS = frozenset(
+    {
+        "Add",
+        "AveragePool",
+        "Concat",
+        "Conv",
+        "Flatten",
+        "Mul",
+        "ReduceMean",
+        "Relu",
+        "Reshape",
+        "Resize",
+        "Sigmoid",
+        "Slice",
+        "TopK",
+    }
+)
+MAX_MODEL_BYTES = 8 * 1024 * 1024
+
+Value = int | memoryview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxContents:
+    """Operators used and how many nodes there are."""
+
+    operators: frozenset[str]
+    nodes: int
+
+
+def _refuse(why: str) -> ScreeningError:
+    return ScreeningError(f"model: {why}", consequence="it is not loaded; every piece is held", remedy="install the released model again")
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        if at >= len(data) or shift > 63:  # noqa: PLR2004 - a varint has at most ten bytes
+            raise _refuse("the file is cut short or is no ONNX file")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, at
+        shift += 7
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
+    """Field number and value (int for varints, bytes otherwise) of one protobuf message."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire == 2:  # noqa: PLR2004 - protobuf wire type: length-delimited
+            size, at = _varint(data, at)
+        elif wire in {1, 5}:
+            size = 8 if wire == 1 else 4
+        else:
+            raise _refuse("the file is no ONNX file")
+        if size > len(data) - at:
+            raise _refuse("the file is cut short or is no ONNX file")
+        yield number, data[at : at + size]
+        at += size
+
+
+def _message(value: Value) -> memoryview:
+    if isinstance(value, int):
+        raise _refuse("the file is no ONNX file")
+    return value
+
+
+def _text(value: Value) -> str:
+    return bytes(_message(value)).decode("utf-8", "replace")
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    for number, value in _fields(tensor):
+        if number == 13 or (number == 14 and value != 0):  # noqa: PLR2004 - see the module's field numbers
+            raise _refuse("its weights lie in another file")
+
+
+def _check_attribute(attribute: memoryview) -> None:
+    for number, value in _fields(attribute):
+        if number in {6, 11}:
+            raise _refuse("it holds a graph within a graph")
+        if number in {22, 23}:
+            raise _refuse("it holds sparse tensors")
+        if number in {5, 10}:
+            _check_tensor(_message(value))
+
+
+def _node_operator(node: memoryview) -> str:
+    operator = ""
+    for number, value in _fields(node):
+        if number == 4:  # noqa: PLR2004
+            operator = _text(value)
+        elif number == 7 and _text(value) not in {"", "ai.onnx"}:  # noqa: PLR2004
+            raise _refuse(f"it uses the operator domain {_text(value)!r}")
+        elif number == 5:  # noqa: PLR2004
+            _check_attribute(_message(value))
+    return operator
+
+
+def check_onnx(data: bytes) -> OnnxContents:
+    """Read and judge a model file.
+
+    Raises:
+        ScreeningError: too large, not ONNX, an operator that is not allowed, or not self-contained.
+    """
+    if len(data) > MAX_MODEL_BYTES:
+        raise _refuse(f"the file has {len(data)} bytes, more than {MAX_MODEL_BYTES}")
+    operators: list[str] = []
+    graphs = 0
+    for number, value in _fields(memoryview(data)):
+        if number == 25:  # noqa: PLR2004
+            raise _refuse("it defines functions of its own")
+        if number == 20:  # noqa: PLR2004 - ModelProto.training_info
+            raise _refuse("it holds training graphs")
+        if number != 7:  # noqa: PLR2004
+            continue
+        graphs += 1
+        for part, content in _fields(_message(value)):
+            if part == 1:
+                operators.append(_node_operator(_message(content)))
+            elif part == 5:  # noqa: PLR2004
+                _check_tensor(_message(content))
+            elif part == 15:  # noqa: PLR2004
+                raise _refuse("it holds sparse tensors")
+    if graphs != 1 or not operators:
+        raise _refuse("the file holds no model")
+    if strange := sorted(set(operators) - ALLOWED_OPERATORS):
+        raise _refuse(f"operator {strange[0]!r} is not allowed")
+    return OnnxContents(operators=frozenset(operators), nodes=len(operators))

@@ -1,0 +1,212 @@
+"""The whole reading of one scan, from raw counts to verdict and views; the same in the worker process and in-process."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from station.domain.errors import ScreeningError
+from station.domain.reasons import Reason
+from station.domain.scan import Finding
+from station.ports.screening import ModelInfo, RawScan, ScreeningResult, TestPieceResult
+from station.screening import conformal, test_piece
+from station.screening.correction import correct_scan
+from station.screening.features import GridScan, model_input, to_grid
+from station.screening.findings import find
+from station.screening.fingerprint import distance, fingerprint
+from station.screening.image import components, resample, resample_bytes
+from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
+from station.screening.manifest import Manifest
+from station.screening.measure import PieceMeasure, measure
+from station.screening.policy import ModelFacts, may_be_authority
+from station.screening.views import heat_png, pseudo_colour_png
+
+FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+
+HEAT_STRIDE = 4
+CROP_MARGIN_CELLS = 16
+MIN_SIDE_CELLS = 64
+MAX_NAMED_SPOTS = 3
+
+
+class Inference(Protocol):
+    """A loaded model: channels (1, 4, rows, columns) float32 in; heat and piece score out, as the runtime gave them."""
+
+    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+        """Run the model; raises `ScreeningError` when the runtime fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the model made of one picture: `heat` (rows/4, columns/4) float32 in 0…1 and the piece's `score` in 0…1."""
+
+    heat: FloatArray
+    score: float
+
+
+def _nonsense(what: str) -> ScreeningError:
+    return ScreeningError(f"model: {what}", consequence="the piece is held", remedy="check the model with `station doctor`")
+
+
+class Reader:
+    """Reads scans with one model. Not thread-safe; one per worker."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        infer: Inference,
+        *,
+        alpha: float,
+        site: str = "",
+        limits: ScreeningLimits = DEFAULT_LIMITS,
+    ) -> None:
+        if not math.isclose(manifest.grid_mm, limits.grid_mm):
+            raise _nonsense(f"it wants a grid of {manifest.grid_mm} mm, the station makes {limits.grid_mm} mm")
+        self._manifest = manifest
+        self._infer = infer
+        self._limits = limits
+        self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in manifest.calibration}
+        self._site = site
+
+    def info(self) -> ModelInfo:
+        """What the model is and what it lacks to be an authority."""
+        known = self._manifest
+        facts = ModelFacts(
+            signed=known.signed,
+            fitted_site=known.fitted_site,
+            calibration_n=len(known.scores_for("unknown")),
+            detection_lower_95=known.detection_lower_95,
+        )
+        judgement = may_be_authority(facts, site=self._site)
+        return ModelInfo(
+            sha256=known.model_sha256,
+            name=known.name,
+            calibration_n=facts.calibration_n,
+            freeze_score=known.freeze_score,
+            proved=judgement.allowed,
+            why_not_proved="; ".join(judgement.objections),
+        )
+
+    def score(self, le: FloatArray, he: FloatArray) -> Reading:
+        """Read LE and HE transmission (rows, columns) on the standard grid; any size up to the limit.
+
+        Raises:
+            ScreeningError: too large, or the model answered nonsense.
+        """
+        rows, columns = le.shape
+        multiple = self._manifest.side_multiple
+        height = max(MIN_SIDE_CELLS, -(-rows // multiple) * multiple)
+        width = max(MIN_SIDE_CELLS, -(-columns // multiple) * multiple)
+        if height * width > self._limits.max_grid_cells:
+            raise _nonsense(f"a picture of {rows} × {columns} cells is larger than it may read")
+        padding = ((0, height - rows), (0, width - columns))
+        channels = model_input(np.pad(le, padding, constant_values=1.0), np.pad(he, padding, constant_values=1.0), limits=self._limits)
+        heat, score = self._infer(channels[None])
+        return self._checked(heat, score, height, width, rows, columns)
+
+    @staticmethod
+    def _checked(
+        heat: npt.NDArray[np.generic],
+        score: npt.NDArray[np.generic],
+        height: int,
+        width: int,
+        rows: int,
+        columns: int,
+    ) -> Reading:
+        wanted = (1, 1, height // HEAT_STRIDE, width // HEAT_STRIDE)
+        if heat.shape != wanted or heat.dtype != np.float32 or score.shape != (1,) or score.dtype != np.float32:
+            raise _nonsense(f"it answered shapes {heat.shape} {heat.dtype} and {score.shape} {score.dtype}, not {wanted} and (1,) float32")
+        if not (np.isfinite(heat).all() and np.isfinite(score).all()):
+            raise _nonsense("it answered something that is no number")
+        if heat.min() < 0 or heat.max() > 1 or not 0 <= float(score[0]) <= 1:  # type: ignore[operator]
+            raise _nonsense("it answered outside of 0…1")
+        kept: FloatArray = heat[0, 0, : -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)].astype(np.float32)
+        return Reading(heat=kept, score=float(score[0]))
+
+    def read(self, scan: RawScan) -> ScreeningResult:
+        """Correct, register, measure, look, score, draw.
+
+        Raises:
+            ScreeningError: the scan cannot be used or the model failed.
+        """
+        began = time.perf_counter()
+        corrected = correct_scan(scan, limits=self._limits)
+        grid = to_grid(corrected, limits=self._limits)
+        piece = measure(grid, limits=self._limits)
+        findings = find(scan, grid, piece, limits=self._limits)
+        window = _window(grid, piece)
+        reading = self.score(grid.le[window], grid.he[window])
+        kind = scan.kind if scan.kind in self._thresholds else "unknown"
+        threshold = self._thresholds[kind]
+        calibration = self._manifest.scores_for(kind)
+        heat = _heat_on_image(reading.heat, window, corrected.le.shape, grid)
+        return ScreeningResult(
+            model_sha256=self._manifest.model_sha256,
+            score=reading.score,
+            threshold=threshold,
+            p_value=conformal.p_value(calibration, reading.score),
+            calibration_n=len(calibration),
+            length_mm=piece.length_mm,
+            width_mm=piece.width_mm,
+            findings=findings,
+            model_findings=() if reading.score < threshold else _spots(reading, window, grid, threshold),
+            heat_map=heat,
+            view_png=pseudo_colour_png(grid),
+            heat_png=heat_png(heat, height=grid.le.shape[0], width=grid.le.shape[1]),
+            fingerprint=fingerprint(grid, piece),
+            duration_ms=(time.perf_counter() - began) * 1000.0,
+        )
+
+    def compare(self, cleared: FloatArray, new: FloatArray) -> float:
+        """Registered distance of two fingerprints; see `fingerprint.distance`."""
+        return distance(cleared, new)
+
+    def score_test_piece(self, scan: RawScan) -> TestPieceResult:
+        """Score a scan of the test piece; needs no model.
+
+        Raises:
+            ScreeningError: the scan cannot be corrected.
+        """
+        return test_piece.score(to_grid(correct_scan(scan, limits=self._limits), limits=self._limits))
+
+
+def _window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:
+    """The part of the grid that the model reads: the piece with a margin of air, the whole picture where nothing was found."""
+    rows, columns = grid.le.shape
+    if piece.box is None:
+        return slice(0, rows), slice(0, columns)
+    x, y, width, height = piece.box
+    margin = CROP_MARGIN_CELLS
+    return slice(max(0, y - margin), min(rows, y + height + margin)), slice(max(0, x - margin), min(columns, x + width + margin))
+
+
+def _heat_on_image(heat: FloatArray, window: tuple[slice, slice], shape: tuple[int, ...], grid: GridScan) -> ByteArray:
+    """The heat of the window as u8 over the whole corrected image."""
+    whole = np.zeros(grid.le.shape, np.uint8)
+    part = whole[window]
+    large = resample(heat, height=heat.shape[0] * HEAT_STRIDE, width=heat.shape[1] * HEAT_STRIDE)
+    part[...] = (large[: part.shape[0], : part.shape[1]] * 255 + 0.5).astype(np.uint8)
+    return whole if whole.shape == shape else resample_bytes(whole, height=shape[0], width=shape[1])
+
+
+def _spots(reading: Reading, window: tuple[slice, slice], grid: GridScan, threshold: float) -> tuple[Finding, ...]:
+    """The hottest places of a piece that alarms, as boxes in the corrected image."""
+    peak = float(reading.heat.max())
+    _, boxes = components(reading.heat >= max(0.5 * peak, 1e-6))
+    top, left = window[0].start, window[1].start
+    found = []
+    for x, y, width, height, _ in boxes:
+        hottest = float(reading.heat[y : y + height, x : x + width].max())
+        box = (
+            round((left + x * HEAT_STRIDE) * grid.scale_x),
+            round((top + y * HEAT_STRIDE) * grid.scale_y),
+            max(1, round(width * HEAT_STRIDE * grid.scale_x)),
+            max(1, round(height * HEAT_STRIDE * grid.scale_y)),
+        )
+        found.append(Finding(reason=Reason.MODEL_ALARM, box_px=box, measured=hottest, limit=threshold))
+    return tuple(sorted(found, key=lambda one: -(one.measured or 0.0))[:MAX_NAMED_SPOTS])

@@ -1,0 +1,148 @@
+"""Score fresh synthetic pieces through the simulated detector: calibration scores per kind, detection per threat, baselines.
+
+Pieces come from seeds that training never saw. The figures are self-graded: the same generator drew the training pieces; its version is named
+with them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firmware_sims.mail import GENERATOR_VERSION, KIND_SHARES, THREAT_SHARES, Piece, draw_piece
+from station.screening import conformal
+from station.screening.anomaly_model import OnnxModel
+from station.screening.features import attenuation
+from station.screening.manifest import Manifest
+from station.screening.pipeline import Reader
+from training.bench import Bench
+
+CALIBRATION_SEED, TEST_SEED, FREEZE_SEED = 20_001, 30_001, 40_001
+DARK_SHARE = 0.02
+
+
+def bare_manifest(sha256: str) -> Manifest:
+    """A manifest to read with before there are calibration scores; its thresholds mean nothing."""
+    return Manifest(
+        name="uncalibrated",
+        model_file="",
+        model_sha256=sha256,
+        grid_mm=0.8,
+        side_multiple=16,
+        calibration={"unknown": tuple(np.linspace(0, 1, 500).tolist())},
+        freeze_score=None,
+        freeze_n=0,
+        generator_version=GENERATOR_VERSION,
+        training_data_sha256="",
+        fitted_site=None,
+        detection_lower_95=None,
+        signed=False,
+        metrics={},
+    )
+
+
+@dataclass(slots=True)
+class Scored:
+    """Scores of many pieces, with what they truly were and what plain darkness says."""
+
+    kinds: list[str] = field(default_factory=list)
+    threats: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    darkness: list[float] = field(default_factory=list)
+    findings: list[tuple[str, ...]] = field(default_factory=list)
+    size_errors_mm: list[float] = field(default_factory=list)
+
+    def chosen(self, *, kind: str | None = None, threat: bool) -> np.ndarray:
+        """Scores of benign or threat pieces, of one kind or all."""
+        pairs = zip(self.kinds, self.threats, self.scores, strict=True)
+        return np.asarray([score for one, what, score in pairs if bool(what) is threat and kind in {None, one}])
+
+
+def score_pieces(model: Path, pieces: Iterator[Piece], *, seed: int) -> Scored:
+    """Read every piece as the station would."""
+    reader = Reader(bare_manifest(""), OnnxModel(model.read_bytes()), alpha=0.05)
+    scored = Scored()
+    bench = Bench(seed)
+    for number, piece in enumerate(pieces):
+        if number % 200 == 199:
+            bench = Bench(seed + number)
+        scan = bench.scan(piece)
+        result = reader.read(scan)
+        scored.kinds.append(piece.kind)
+        scored.threats.append(piece.threat_kind or "")
+        scored.scores.append(result.score)
+        dark = np.sort(attenuation((scan.he[::4, ::4] - scan.dark_he[::4]) / np.maximum(scan.air_he - scan.dark_he, 3000)[::4]).ravel())
+        scored.darkness.append(float(dark[-max(1, int(DARK_SHARE * dark.size)) :].mean()))
+        scored.findings.append(tuple(sorted({one.reason.value for one in result.findings})))
+        scored.size_errors_mm.append(max(abs(result.length_mm - piece.length_mm), abs(result.width_mm - piece.width_mm)))
+    return scored
+
+
+def benign_pieces(seed: int, per_kind: int) -> Iterator[Piece]:
+    """`per_kind` benign pieces of each kind, in turn."""
+    for number in range(per_kind):
+        for kind in KIND_SHARES:
+            rng = np.random.default_rng((seed, number, len(kind)))
+            yield draw_piece(rng, serial=number + 1, piece_id=f"CAL-{kind}-{number}", kind=kind)
+
+
+def threat_pieces(seed: int, per_threat: int) -> Iterator[Piece]:
+    """`per_threat` pieces of each threat in each kind that carries it."""
+    for number in range(per_threat):
+        for kind, threats in THREAT_SHARES.items():
+            for threat in threats:
+                rng = np.random.default_rng((seed, number, len(kind), sum(threat.encode())))
+                yield draw_piece(rng, serial=number + 1, piece_id=f"THR-{number}", kind=kind, threat_kind=threat)
+
+
+def auroc(benign: np.ndarray, threat: np.ndarray) -> float:
+    """Share of pairs in which the threat scores higher; ties count half."""
+    values = np.concatenate([benign, threat])
+    order = values.argsort()
+    ranks = np.empty(len(values))
+    ranks[order] = np.arange(1, len(values) + 1)
+    for value in np.unique(values[np.concatenate([np.diff(values[order]) == 0, [False]])[order.argsort()]]):
+        same = values == value
+        ranks[same] = ranks[same].mean()
+    total = ranks[len(benign) :].sum() - len(threat) * (len(threat) + 1) / 2
+    return float(total / (len(benign) * len(threat)))
+
+
+def calibration_scores(scored: Scored) -> dict[str, list[float]]:
+    """Benign scores per kind, sorted; `unknown` holds all of them."""
+    result = {"unknown": sorted(round(float(score), 7) for score in scored.chosen(threat=False))}
+    for kind in KIND_SHARES:
+        result[kind] = sorted(round(float(score), 7) for score in scored.chosen(kind=kind, threat=False))
+    return result
+
+
+def detection(calibration: dict[str, list[float]], test: Scored, *, alpha: float) -> dict[str, Any]:
+    """How the thresholds do on the test pieces."""
+    alarms = np.asarray(
+        [score >= conformal.threshold(calibration[kind], alpha) for kind, score in zip(test.kinds, test.scores, strict=True)],
+    )
+    held = alarms | np.asarray([bool(found) for found in test.findings])
+    truth = np.asarray([bool(what) for what in test.threats])
+    kinds, whats = np.asarray(test.kinds), np.asarray(test.threats)
+    return {
+        "alpha": alpha,
+        "benign": int((~truth).sum()),
+        "threats": int(truth.sum()),
+        "benign_alarmed": float(alarms[~truth].mean()),
+        "benign_held": float(held[~truth].mean()),
+        "benign_with_findings": float(np.mean([bool(found) for found, bad in zip(test.findings, truth, strict=True) if not bad])),
+        "threats_alarmed": float(alarms[truth].mean()),
+        "threats_held": float(held[truth].mean()),
+        "auroc": auroc(test.chosen(threat=False), test.chosen(threat=True)),
+        "auroc_darkness": auroc(np.asarray(test.darkness)[~truth], np.asarray(test.darkness)[truth]),
+        "held_by_threat": {str(what): float(held[whats == what].mean()) for what in np.unique(whats[truth])},
+        "alarmed_by_threat": {str(what): float(alarms[whats == what].mean()) for what in np.unique(whats[truth])},
+        "held_by_kind": {str(kind): float(held[truth & (kinds == kind)].mean()) for kind in np.unique(kinds)},
+        "benign_held_by_kind": {str(kind): float(held[~truth & (kinds == kind)].mean()) for kind in np.unique(kinds)},
+        "auroc_by_kind": {
+            str(kind): auroc(test.chosen(kind=str(kind), threat=False), test.chosen(kind=str(kind), threat=True)) for kind in np.unique(kinds)
+        },
+        "worst_size_error_mm": float(np.max(test.size_errors_mm)),
+    }
