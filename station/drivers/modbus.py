@@ -84,7 +84,7 @@ class ModbusMaster:
         self.rtu = at.serial
         self._deadline_s = deadline_s if deadline_s is not None else RTU_DEADLINE_S if at.serial else TCP_DEADLINE_S
         character_s = at.bits_per_character / at.baudrate if at.serial else 0.0
-        self._quiet_s = quiet_s if quiet_s is not None else max(RTU_QUIET_S, 1.5 * LONGEST_RTU_BYTES * character_s)
+        self._quiet_s = quiet_s if quiet_s is not None else max(RTU_QUIET_S, self._deadline_s, 1.5 * LONGEST_RTU_BYTES * character_s)
         self._gap_s = max(RTU_GAP_MIN_S, RTU_GAP_CHARACTERS * character_s)
         self._rtu = FramerRTU(DecodePDU(is_server=False))
         self._tcp = FramerSocket(DecodePDU(is_server=False))

@@ -1,0 +1,297 @@
+"""A hostile peer on a real socket or a real pty, and the suite of mischief that every driver inherits.
+
+`Host` serves a correct device (`tests.contract.driver_peers`) and lets a `Mischief` decide what becomes of each answer.
+"""
+
+import asyncio
+import contextlib
+import os
+import tty
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pytest
+
+from station.domain.errors import StationError
+
+Mischief = Callable[[bytes, bytes], Sequence[tuple[float, bytes]]]
+"""(answer, answer before it) -> (delay in s, bytes) to send instead."""
+
+DEADLINE_S = 0.12
+LATE_S = 0.16
+QUIET_S = 0.15
+
+
+class LoopClock:
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def utc_now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Device(Protocol):
+    def feed(self, data: bytes) -> list[bytes]: ...
+
+    def reboot(self) -> None: ...
+
+
+class Host:
+    """Serves a device; answers pass through `mischief` while it is set."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.mischief: Mischief | None = None
+        self.skip = 0
+        self.answered = 0
+        self.before = b""
+        self.endpoint = ""
+        self.hang_up: Callable[[], None] = lambda: None
+        self._send: Callable[[bytes], None] = lambda _data: None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def harm(self, mischief: Mischief, *, skip: int = 0) -> None:
+        """From the answer after the next `skip` ones on, let `mischief` decide."""
+        self.mischief, self.skip = mischief, skip
+
+    def take(self, data: bytes) -> None:
+        send = self._send
+        for answer in self.device.feed(data):
+            self.answered += 1
+            actions: Sequence[tuple[float, bytes]] = [(0.0, answer)]
+            if self.mischief is not None:
+                if self.skip:
+                    self.skip -= 1
+                else:
+                    actions = self.mischief(answer, self.before)
+            self.before = answer
+            for delay_s, out in actions:
+                if delay_s:
+                    task = asyncio.ensure_future(self._later(delay_s, out, send))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                else:
+                    send(out)
+
+    async def _later(self, delay_s: float, data: bytes, send: Callable[[bytes], None]) -> None:
+        await asyncio.sleep(delay_s)
+        with contextlib.suppress(OSError):
+            send(data)
+
+    def push(self, data: bytes) -> None:
+        """Send something that nobody asked for."""
+        self._send(data)
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@contextlib.asynccontextmanager
+async def tcp_host(device: Device) -> AsyncIterator[Host]:
+    """Serve a device on a free TCP port; the newest connection gets the answers."""
+    host = Host(device)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        host._send, host.hang_up = writer.write, writer.close
+        with contextlib.suppress(OSError):
+            while data := await reader.read(4096):
+                host.take(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host.endpoint = f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield host
+    finally:
+        await host.stop()
+        server.close()
+        for writer in writers:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def pty_host(device: Device, baudrate: int = 115200) -> AsyncIterator[Host]:
+    """Serve a device on the master side of a new pty."""
+    host = Host(device)
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    host.endpoint = f"serial:{os.ttyname(slave)}?baudrate={baudrate}"
+    host._send = lambda data: void(os.write(master, data))
+
+    def readable() -> None:
+        with contextlib.suppress(OSError):
+            host.take(os.read(master, 4096))
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(master, readable)
+    try:
+        yield host
+    finally:
+        await host.stop()
+        loop.remove_reader(master)
+        os.close(slave)
+        os.close(master)
+
+
+def void(_value: object) -> None:
+    """Let a call that returns something stand where nothing is expected."""
+
+
+def late(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(LATE_S, answer)]
+
+
+def duplicated(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, answer), (0, answer)]
+
+
+def previous(answer: bytes, before: bytes) -> list[tuple[float, bytes]]:
+    """The stream is one answer behind, as after a time-out that nobody cleaned up."""
+    return [(0, before)]
+
+
+def split(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    middle = len(answer) // 2
+    return [(0, answer[:middle]), (0.005, answer[middle:])]
+
+
+def truncated(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, answer[: len(answer) * 2 // 3])]
+
+
+def silent(_answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return []
+
+
+def corrupted(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    at = len(answer) * 2 // 3
+    return [(0, answer[:at] + bytes([answer[at] ^ 0x15]) + answer[at + 1 :])]
+
+
+def noisy(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, bytes(range(0x80, 0xC0)) + answer)]
+
+
+ANY_LINK: dict[str, Mischief] = {
+    "late": late,
+    "previous": previous,
+    "truncated": truncated,
+    "silent": silent,
+    "noisy": noisy,
+}
+"""Mischief against which any driver must fail within its deadline."""
+
+
+class AdversarialSuite:
+    """Inherit it, name the fixture `rig` (driver, host), `probe` and `truth`; further mischief by overriding `fatal`.
+
+    `probe` asks the device something that is different each time; `truth` is what the device really said last.
+    """
+
+    async def probe(self, driver: Any) -> object:
+        raise NotImplementedError
+
+    def truth(self, host: Host) -> object:
+        raise NotImplementedError
+
+    def fatal(self) -> dict[str, Mischief]:
+        return ANY_LINK
+
+    longest_s = 10 * DEADLINE_S
+    """What a call may take at most before it must have failed; several transactions."""
+
+    async def fails_in_time(self, driver: Any) -> None:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        with pytest.raises(StationError):
+            await self.probe(driver)
+        assert loop.time() - started_s < self.longest_s
+
+    async def works_again(self, driver: Any, host: Host) -> None:
+        host.mischief = None
+        await driver.connect()
+        for _ in range(3):
+            assert await self.probe(driver) == self.truth(host)
+
+    async def test_tells_the_truth(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        for _ in range(3):
+            assert await self.probe(driver) == self.truth(host)
+
+    @pytest.mark.parametrize("skip", [0, 1])
+    async def test_mischief_is_never_believed(self, rig: tuple[Any, Host], skip: int):
+        driver, host = rig
+        for name, mischief in self.fatal().items():
+            host.harm(mischief, skip=skip)
+            try:
+                await self.fails_in_time(driver)
+                await self.works_again(driver, host)
+            except BaseException as error:
+                error.add_note(f"mischief: {name}")
+                raise
+
+    async def test_a_duplicated_answer_never_answers_the_next_request(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(duplicated)
+        for _ in range(6):
+            try:
+                got = await self.probe(driver)
+            except StationError:
+                await driver.connect() if host.mischief is None else None
+                host.mischief = None
+            else:
+                assert got == self.truth(host)
+        await self.works_again(driver, host)
+
+    async def test_a_split_answer_is_whole(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(split)
+        assert await self.probe(driver) == self.truth(host)
+
+    async def test_a_corrupted_answer_is_never_believed(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(corrupted)
+        await self.fails_in_time(driver)
+        await self.works_again(driver, host)
+
+    async def test_nothing_works_on_a_dirty_link_until_it_is_connected_again(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(silent)
+        await self.fails_in_time(driver)
+        host.mischief = None
+        with pytest.raises(StationError):
+            await self.probe(driver)
+        await self.works_again(driver, host)
+
+    async def test_a_cancelled_request_leaves_nothing_behind(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(late)
+        task = asyncio.ensure_future(self.probe(driver))
+        await asyncio.sleep(DEADLINE_S / 4)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        host.mischief = None
+        with pytest.raises(StationError):
+            await self.probe(driver)
+        await self.works_again(driver, host)
+
+    async def test_unasked_bytes_are_no_answer(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.push(host.before)
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(StationError):
+            assert await self.probe(driver) == self.truth(host)
+        await self.works_again(driver, host)

@@ -1,0 +1,162 @@
+"""The line detector against a correct peer and a hostile one, over real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
+from station.drivers.line_detector import LineDetectorDriver
+from tests.contract.adversary import ANY_LINK, DEADLINE_S, AdversarialSuite, Host, Mischief, tcp_host
+from tests.contract.driver_peers import DetectorPeer, SilentPeer
+
+
+def another_word(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, b"WHAT" + answer)]
+
+
+def letters(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, b"OK x\r\n")]
+
+
+def endless(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, b"OK " + 5000 * b"x")]
+
+
+def bare(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, answer.replace(b"\r", b""))]
+
+
+class TestLineDetector(AdversarialSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[LineDetectorDriver, Host]]:
+        self.peer = DetectorPeer()
+        async with tcp_host(self.peer) as host, tcp_host(SilentPeer()) as self.lines:
+            driver = LineDetectorDriver(host.endpoint, self.lines.endpoint, deadline_s=DEADLINE_S)
+            self.info = await driver.connect()
+            yield driver, host
+            await driver.close()
+
+    async def probe(self, driver: Any) -> object:
+        return await driver.temperature_c()
+
+    def truth(self, host: Host) -> object:
+        return pytest.approx(20 + self.peer.served % 400 / 10)
+
+    def fatal(self) -> dict[str, Mischief]:
+        return {**ANY_LINK, "word": another_word, "letters": letters, "endless": endless, "no CR": bare}
+
+    async def test_a_corrupted_answer_is_never_believed(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, answer[:3] + bytes([answer[3] | 0x80]) + answer[4:])])
+        await self.fails_in_time(driver)
+        await self.works_again(driver, host)
+
+    async def test_says_what_it_is(self, rig: tuple[LineDetectorDriver, Host]):
+        info = self.info
+        assert (info.model, info.pixels, info.pixel_pitch_mm, info.line_pitch_mm) == ("LD-DE", 8, 0.8, 0.8)
+        assert (info.he_lag_lines, info.full_scale) == (5, 65535)
+
+    async def send(self, *lines: bytes) -> None:
+        self.lines.push(b"".join(lines))
+
+    async def test_lines_come_in_order_with_what_is_missing(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, _ = rig
+        await driver.start(7, by_encoder=True)
+        assert self.peer.trigger == "ENCODER"
+        broken = bytearray(self.peer.line(3))
+        broken[60] ^= 1
+        await self.send(
+            self.peer.line(0, acquisition=6),
+            self.peer.line(0),
+            b"XLI garbage XLIN garbage",
+            self.peer.line(1),
+            self.peer.line(1),
+            self.peer.line(2, flags=3),
+            bytes(broken),
+            self.peer.line(4),
+            self.peer.line(9, lost=4),
+            self.peer.line(12)[:50],
+            self.peer.line(13),
+        )
+        got: list[int] = []
+        lost: list[int] = []
+        while len(got) < 6:
+            block = await driver.next_lines()
+            assert block.le.dtype == np.uint16
+            assert (block.le == block.line_numbers[:, None]).all()
+            assert (block.he == block.line_numbers[:, None] + 1).all()
+            assert (block.encoders == 8 * block.line_numbers).all()
+            assert (block.acquisition, block.boot) == (7, 3)
+            got += block.line_numbers.tolist()
+            lost += block.lost_before.tolist()
+        assert got == [0, 1, 2, 4, 9, 13]
+        assert lost == [0, 0, 0, 1, 4, 3]
+        assert driver.stray_lines == 1
+        await driver.stop()
+        await self.send(self.peer.line(14, acquisition=7))
+        assert (await driver.next_lines()).line_numbers.tolist() == [14]
+        await driver.start(8, by_encoder=False)
+        assert self.peer.trigger == "TIMER"
+        await self.send(self.peer.line(15, acquisition=7), self.peer.line(0))
+        assert (await driver.next_lines()).line_numbers.tolist() == [0]
+
+    async def test_a_cancelled_wait_loses_no_line(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, _ = rig
+        await driver.start(7, by_encoder=True)
+        got: list[int] = []
+        for number in range(20):
+            await self.send(self.peer.line(number))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    got += (await driver.next_lines()).line_numbers.tolist()
+        while len(got) < 20:
+            got += (await driver.next_lines()).line_numbers.tolist()
+        assert got == list(range(20))
+
+    async def test_a_restart_is_noticed_in_the_lines(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, host = rig
+        await driver.start(7, by_encoder=True)
+        self.peer.boot += 1
+        await self.send(self.peer.line(0))
+        with pytest.raises(DeviceProtocolError, match="restarted"):
+            await driver.next_lines()
+        with pytest.raises(DeviceUnreachableError):
+            await driver.next_lines()
+        await self.works_again(driver, host)
+
+    async def test_who_waits_is_told_when_the_link_goes(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, _ = rig
+        waiting = asyncio.ensure_future(driver.next_lines())
+        await asyncio.sleep(0.01)
+        await driver.close()
+        with pytest.raises(DeviceUnreachableError):
+            await waiting
+
+    async def test_commands_run_while_another_task_waits_for_lines(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, host = rig
+        await driver.start(7, by_encoder=True)
+        waiting = asyncio.ensure_future(driver.next_lines())
+        await asyncio.sleep(0.01)
+        assert await driver.temperature_c() == self.truth(host)
+        await self.send(self.peer.line(0))
+        assert (await waiting).line_numbers.tolist() == [0]
+
+    async def test_a_refused_start_leaves_the_links_good(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, b"ERR 4 acquisition running\r\n" if answer == b"OK 7\r\n" else answer)])
+        with pytest.raises(DeviceRefusedError, match="4 acquisition running"):
+            await driver.start(7, by_encoder=True)
+        assert await self.probe(driver) == self.truth(host)
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [(b"lsp=1", b"lsp=2"), (b"pixels=8", b"pixels=9"), (b"he_offset_um=4000", b"he_offset_um=4001")]
+    )
+    async def test_another_detector_is_refused(self, rig: tuple[LineDetectorDriver, Host], old: bytes, new: bytes):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, answer.replace(old, new))])
+        with pytest.raises(DeviceProtocolError):
+            await driver.connect()

@@ -1,0 +1,304 @@
+"""Lane PLC and disinfection unit against a correct peer and a hostile one, over a real socket and a real pty."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
+from station.drivers.disinfection_unit import DisinfectionUnitDriver
+from station.drivers.lane_plc import LanePlcDriver
+from station.ports.lane_plc import Command, CommandResult, EyeEdge, PassedPiece
+from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, LoopClock, Mischief, pty_host, tcp_host
+from tests.contract.driver_peers import LanePeer, ModbusPeer, UnitPeer
+
+
+def lane_driver(endpoint: str) -> LanePlcDriver:
+    return LanePlcDriver(endpoint, 1, clock=LoopClock(), deadline_s=DEADLINE_S)
+
+
+def unit_driver(endpoint: str) -> DisinfectionUnitDriver:
+    return DisinfectionUnitDriver(endpoint, 2, clock=LoopClock(), deadline_s=DEADLINE_S, quiet_s=QUIET_S)
+
+
+def reframed(peer: ModbusPeer, change: Callable[[bytes, bytes], tuple[bytes, bytes]]) -> Mischief:
+    """An answer that is valid on the wire (CRC, lengths), but another one."""
+
+    def mischief(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+        return [(0, peer.frame(*change(*peer.unframe(answer))))]
+
+    return mischief
+
+
+def valid_but_wrong(peer: ModbusPeer) -> dict[str, Mischief]:
+    return {
+        "wrong unit": reframed(peer, lambda head, pdu: (head[:-1] + bytes([head[-1] + 1]), pdu)),
+        "wrong function": reframed(peer, lambda head, pdu: (head, bytes([pdu[0] ^ 7]) + pdu[1:])),
+        "wrong count": reframed(peer, lambda head, pdu: (head, bytes([pdu[0], max(0, pdu[1] - 2)]) + pdu[2:-2])),
+        "count too large": reframed(peer, lambda head, pdu: (head, bytes([pdu[0], pdu[1] + 2 & 0xFF]) + pdu[2:] + b"\0\0")),
+        "wrong echo": reframed(peer, lambda head, pdu: (head, pdu[:4] + bytes([pdu[4] ^ 0xFF]) + pdu[5:])),
+        "other content": reframed(peer, lambda head, pdu: (head, pdu[:2] + bytes(byte ^ 0xA5 for byte in pdu[2:]))),
+        "exception": reframed(peer, lambda head, pdu: (head, bytes([pdu[0] | 0x80, 4]))),
+        "empty": reframed(peer, lambda head, pdu: (head, pdu[:1])),
+    }
+
+
+class ModbusSuite(AdversarialSuite):
+    peer: ModbusPeer
+
+    async def probe(self, driver: Any) -> object:
+        return (await driver.read_status()).uptime_ms
+
+    def truth(self, host: Host) -> object:
+        assert isinstance(host.device, ModbusPeer)
+        return 1000 * host.device.served
+
+    def fatal(self) -> dict[str, Mischief]:
+        return {**ANY_LINK, **valid_but_wrong(self.peer)}
+
+    async def test_a_stuck_heartbeat_echo_is_no_evidence(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        stuck = self.peer.inputs[9]
+        original = self.peer.refresh
+
+        def refresh() -> None:
+            original()
+            self.peer.inputs[9] = stuck
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="heartbeat"):
+            await driver.read_status()
+        del self.peer.refresh  # type: ignore[method-assign]
+        await self.works_again(driver, host)
+
+    @pytest.mark.parametrize(("address", "value"), [(0, 0x1234), (1, 2), (17, 0), (3, 1)])
+    async def test_another_device_is_no_evidence(self, rig: tuple[Any, Host], address: int, value: int):
+        driver, _ = rig
+        self.peer.inputs[address] = value
+        with pytest.raises(DeviceProtocolError):
+            await driver.read_status()
+        with pytest.raises(DeviceUnreachableError):
+            await driver.heartbeat()
+
+    async def test_a_restart_is_noticed(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        self.peer.reboot()
+        with pytest.raises(DeviceProtocolError, match="restarted"):
+            await driver.read_status()
+        await self.works_again(driver, host)
+
+    async def test_a_torn_block_is_read_again_and_then_refused(self, rig: tuple[Any, Host]):
+        driver, _ = rig
+        original, tears = self.peer.refresh, [1]
+
+        def refresh() -> None:
+            original()
+            if tears[0]:
+                tears[0] -= 1
+                self.peer.inputs[self.peer.blocks[0][1]] ^= 1
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        assert await driver.read_status()
+        tears[0] = 3
+        with pytest.raises(DeviceProtocolError, match="tore"):
+            await driver.read_status()
+        assert await driver.read_status()
+
+    async def test_heartbeats_and_readings_from_two_tasks(self, rig: tuple[Any, Host]):
+        driver, _ = rig
+        await asyncio.gather(*[driver.heartbeat() if n % 2 else driver.read_status() for n in range(40)])
+
+    async def test_select_before_operate(self, rig: tuple[Any, Host]):
+        driver, _ = rig
+        assert await driver.command(Command.JOG, 3) is CommandResult.ACCEPTED
+        select, operate = [write for write in self.peer.writes if write[0] in {110, 113}][-2:]
+        assert select == (110, bytes([0, 23, 0, 3]) + operate[1])
+        self.peer.inputs[7] = 99
+        self.peer.on_write = lambda _address, _data: None  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="result 99"):
+            await driver.command(Command.START)
+
+    async def test_connecting_is_off_first_and_sets_the_watchdog(self, rig: tuple[Any, Host]):
+        assert self.peer.writes[0] == (127, b"\0\0")
+        assert (101, (1000).to_bytes(2, "big")) in self.peer.writes
+
+
+class TestLanePlcOverTcp(ModbusSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[LanePlcDriver, Host]]:
+        self.peer = LanePeer()
+        async with tcp_host(self.peer) as host:
+            driver = lane_driver(host.endpoint)
+            await driver.connect()
+            yield driver, host
+            await driver.close()
+
+    async def test_writes_are_one_transaction_each(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        self.peer.inputs[7] = 1
+        await driver.set_belts([200, 200, -100, 0, 1])
+        assert self.peer.writes[-1] == (120, bytes.fromhex("00c8 00c8 ff9c 0000 0001"))
+        await driver.tag_infeed(0x01020304)
+        assert (130, bytes.fromhex("01020304")) in self.peer.writes
+        assert await driver.permit(tag=5, challenge=0xDEADBEEF, valid_ms=800) is CommandResult.ACCEPTED
+        assert (132, bytes.fromhex("00000005 deadbeef 0320")) in self.peer.writes
+        await driver.set_diverter_1(through=True)
+        await driver.set_diverter_2(through=False)
+        await driver.request_beam(on=True)
+        await driver.set_stack_light(3)
+        assert [self.peer.holdings[address] for address in range(125, 129)] == [1, 0, 1, 3]
+        await driver.freeze()
+        status = await driver.read_status()
+        assert status.freeze_latch
+        assert status.belt_speeds_mm_s == (200, 200, -100, 0, 1)
+
+    async def test_refusals_name_their_reason(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+
+        def refuse(address: int, _data: bytes) -> None:
+            if address >= 120:
+                self.peer.holdings.update(dict.fromkeys(range(120, 125), 0))
+                self.peer.inputs[7] = 7
+
+        self.peer.on_write = refuse  # type: ignore[method-assign]
+        with pytest.raises(DeviceRefusedError, match="frozen"):
+            await driver.set_belts([200] * 5)
+        with pytest.raises(DeviceRefusedError, match="frozen"):
+            await driver.tag_infeed(7)
+        assert await driver.permit(tag=1, challenge=2, valid_ms=3) is CommandResult.FROZEN
+        with pytest.raises(DeviceRefusedError, match="does not fit"):
+            await driver.set_belts([200] * 4)
+        self.peer.inputs[7] = 1
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({125: 0})  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="kept diverter_1_set"):
+            await driver.set_diverter_1(through=True)
+
+    async def test_a_freeze_that_does_not_latch_is_an_error(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({129: 0})  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="freeze"):
+            await driver.freeze()
+
+    async def test_events_come_oldest_first_across_the_wrap(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        for slot, (seq, where, encoder) in enumerate([(1, 0x0107, 70), (65534, 0x0000, 10), (65535, 0x0103, 0xFFFFFFFF), (0, 0x0006, 60)]):
+            self.peer.put(205 + 4 * slot, ">HHI", seq, where, encoder)
+        self.peer.put(269, ">HII", 9, 900, 0xC0FFEE)
+        events = await driver.read_events()
+        assert events.edges == (
+            EyeEdge(seq=65534, eye=0, leading=True, encoder=10),
+            EyeEdge(seq=65535, eye=3, leading=False, encoder=0xFFFFFFFF),
+            EyeEdge(seq=0, eye=6, leading=True, encoder=60),
+            EyeEdge(seq=1, eye=7, leading=False, encoder=70),
+        )
+        assert events.passed == (PassedPiece(seq=9, tag=900, challenge=0xC0FFEE),)
+        self.peer.put(205, ">HHI", 2, 0x000A, 0)
+        with pytest.raises(DeviceProtocolError, match="eye 10"):
+            await driver.read_events()
+
+    async def test_a_code_outside_the_map_is_refused(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        self.peer.inputs[44] = 4
+        with pytest.raises(DeviceProtocolError, match="gate = 4"):
+            await driver.read_status()
+
+    async def test_the_answer_to_another_transaction_is_refused(self, rig: tuple[LanePlcDriver, Host]):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, (int.from_bytes(answer[:2], "big") + 1).to_bytes(2, "big") + answer[2:])])
+        with pytest.raises(DeviceProtocolError, match="another request"):
+            await driver.heartbeat()
+        host.mischief = None
+        await driver.connect()
+        host.harm(lambda answer, _before: [(0, answer[:2] + b"\0\1" + answer[4:])])
+        with pytest.raises(DeviceProtocolError, match="not Modbus"):
+            await driver.heartbeat()
+
+
+class UnitSuite(ModbusSuite):
+    async def test_reads_the_map(self, rig: tuple[DisinfectionUnitDriver, Host]):
+        driver, _ = rig
+        put = self.peer.put
+        put(22, ">HIHhHIIHIHHI", 3, 1500, 1, -55, 421, 9000, 11000, 15, 12345, 40, 12, 7)
+        put(39, ">IIIIIH", 11, 22, 412, 1000, 5000, 1)
+        put(83, ">H20I", 500, *range(20, 0, -1))
+        status = await driver.read_status()
+        assert (status.phase, status.phase_time_ms, status.temperature_c, status.humidity_percent) == (3, 1500, -5.5, 42.1)
+        assert (status.irradiance_min_uw_per_cm2, status.irradiance_mean_uw_per_cm2) == (9000, 11000)
+        assert (status.lamp_bits, status.lamp_hours, status.ozone_ppb, status.h2o2_ppm, status.cycle_counter) == (15, 1234.5, 40, 1.2, 7)
+        (slot,) = status.slots
+        assert (slot.tag, slot.nonce, slot.dose_mj_per_cm2, slot.entered_ms, slot.left_ms, slot.verdict) == (11, 22, 41.2, 1000, 5000, 1)
+        assert (status.sample_seq, status.samples_uw_per_cm2) == (500, tuple(range(1, 21)))
+        put(49, ">H", 3)
+        with pytest.raises(DeviceProtocolError, match="verdict 3"):
+            await driver.read_status()
+
+    async def test_writes_and_reads_back(self, rig: tuple[DisinfectionUnitDriver, Host]):
+        driver, _ = rig
+        await driver.set_lamps(on=True)
+        await driver.set_dose_target(40.04)
+        await driver.announce_next(tag=9, nonce=0xFFFFFFFF)
+        assert self.peer.holdings[127] == 1
+        assert self.peer.held(125, ">I") == (400,)
+        assert (120, bytes.fromhex("00000009 ffffffff")) in self.peer.writes
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({127: 1})  # type: ignore[method-assign]
+        self.peer.inputs[7] = 3
+        with pytest.raises(DeviceRefusedError, match="wrong state"):
+            await driver.set_lamps(on=False)
+
+    async def test_an_unknown_phase_is_refused(self, rig: tuple[DisinfectionUnitDriver, Host]):
+        driver, _ = rig
+        self.peer.inputs[22] = 7
+        with pytest.raises(DeviceProtocolError, match="phase 7"):
+            await driver.read_status()
+
+
+class TestDisinfectionUnitOverTcp(UnitSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[DisinfectionUnitDriver, Host]]:
+        self.peer = UnitPeer()
+        async with tcp_host(self.peer) as host:
+            driver = unit_driver(host.endpoint)
+            await driver.connect()
+            yield driver, host
+            await driver.close()
+
+
+class TestDisinfectionUnitOverRtu(UnitSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[DisinfectionUnitDriver, Host]]:
+        self.peer = UnitPeer(serial_line=True)
+        async with pty_host(self.peer) as host:
+            driver = unit_driver(host.endpoint)
+            await driver.connect()
+            yield driver, host
+            await driver.close()
+
+    async def test_a_stale_read_back_is_found_out(self, rig: tuple[DisinfectionUnitDriver, Host]):
+        driver, host = rig
+        await driver.set_lamps(on=True)
+        stale = host.before = self.peer.frame(b"\x02", bytes([3, 2, 0, 1]))
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({127: 0})  # type: ignore[method-assign]
+        host.harm(lambda answer, _before: [(0, stale), (0.01, answer)], skip=1)
+        with pytest.raises(StationError):
+            await driver.set_lamps(on=True)
+
+
+async def test_an_unreachable_device_is_named():
+    driver = lane_driver("tcp:127.0.0.1:1")
+    with pytest.raises(DeviceUnreachableError, match=r"lane PLC.*cannot be opened"):
+        await driver.connect()
+    with pytest.raises(DeviceUnreachableError, match="not connected"):
+        await driver.read_status()
+
+
+async def test_an_unknown_register_is_a_refusal_that_leaves_the_link_good():
+    peer = LanePeer()
+    async with tcp_host(peer) as host:
+        driver = lane_driver(host.endpoint)
+        await driver.connect()
+        del peer.holdings[128]
+        with pytest.raises(DeviceRefusedError, match="not in its map"):
+            await driver.set_stack_light(1)
+        assert await driver.read_status()
+        await driver.close()

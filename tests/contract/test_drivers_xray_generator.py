@@ -1,0 +1,207 @@
+"""The X-ray generator against a correct peer and a hostile one, over a real pty."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError
+from station.drivers.xray_generator import XrayGeneratorDriver
+from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, LoopClock, Mischief, pty_host
+from tests.contract.driver_peers import Xrb011Peer, XrvPeer, stx
+
+
+class FastClock(LoopClock):
+    """Station time that runs a thousand times as fast."""
+
+    def monotonic_s(self) -> float:
+        return 1000 * asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 1000)
+
+
+def generator(endpoint: str, **options: Any) -> XrayGeneratorDriver:
+    return XrayGeneratorDriver(endpoint, **{"clock": LoopClock(), "deadline_s": DEADLINE_S, "quiet_s": QUIET_S, **options})
+
+
+def as_another_command(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, stx("15" + answer[3:-3].decode()))]
+
+
+def one_value_less(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, stx(",".join(answer[1:-3].decode().split(",")[:-1])))]
+
+
+def letters(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, stx(answer[1:3].decode() + ",x" * answer[1:-3].count(b",")))]
+
+
+def too_large(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0, stx(answer[1:3].decode() + ",70000" * answer[1:-3].count(b",")))]
+
+
+class TestXrv(AdversarialSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[XrayGeneratorDriver, Host]]:
+        self.peer = XrvPeer()
+        async with pty_host(self.peer) as host:
+            driver = generator(host.endpoint)
+            await driver.connect()
+            yield driver, host
+            await driver.close()
+
+    async def probe(self, driver: Any) -> object:
+        return round((await driver.read_status()).ma / 4 / 1.2 * 4095)
+
+    def truth(self, host: Host) -> object:
+        return self.peer.served % 1000
+
+    def fatal(self) -> dict[str, Mischief]:
+        return {**ANY_LINK, "other command": as_another_command, "short": one_value_less, "letters": letters, "too large": too_large}
+
+    async def test_connecting_is_off_first(self, rig: tuple[XrayGeneratorDriver, Host]):
+        assert self.peer.commands[:2] == ["98,0", "22"]
+
+    async def test_scans(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        await driver.set_point(kv=160, ma=1)
+        assert (self.peer.kv_set, self.peer.ma_set) == (4095, 1024)
+        await driver.switch_on()
+        status = await driver.read_status()
+        assert status.high_voltage_on
+        assert status.interlock_closed
+        assert status.kv == pytest.approx(160, abs=0.1)
+        assert (status.kv_set, status.ma_set) == (pytest.approx(160), pytest.approx(1, abs=1e-3))
+        assert status.fault_names == ()
+        await driver.switch_off()
+        assert not (await driver.read_status()).high_voltage_on
+
+    async def test_refuses_by_name(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        with pytest.raises(DeviceRefusedError, match="at most 160 kV"):
+            await driver.set_point(kv=161, ma=1)
+        self.peer.interlock = 0
+        with pytest.raises(DeviceRefusedError, match="interlock open"):
+            await driver.switch_on()
+        self.peer.interlock, self.peer.faults[11] = 1, 1
+        with pytest.raises(DeviceRefusedError, match="anode arc"):
+            await driver.switch_on()
+        assert (await driver.read_status()).fault_names == ("anode arc",)
+        await driver.reset_faults()
+        await driver.switch_on()
+
+    async def test_a_set_point_that_was_not_taken_is_an_error(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, stx("14,7") if answer[1:3] == b"14" else answer)])
+        with pytest.raises(DeviceProtocolError, match="set-points"):
+            await driver.set_point(kv=100, ma=1)
+
+    async def test_high_voltage_that_stays_on_is_an_error(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, host = rig
+        await driver.switch_on()
+        host.harm(lambda answer, _before: [(0, stx("98,$") if answer[1:3] == b"98" else stx("22,1" + answer[5:-3].decode()))])
+        with pytest.raises(DeviceProtocolError):
+            await driver.switch_off()
+
+    async def test_a_generator_in_local_mode_is_taken_over(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        self.peer.remote = 0
+        await driver.connect()
+        assert self.peer.remote == 1
+
+    async def test_another_full_scale_is_refused(self, rig: tuple[XrayGeneratorDriver, Host]):
+        _, host = rig
+        driver = generator(host.endpoint, kv_max=130.0)
+        await rig[0].close()
+        with pytest.raises(DeviceProtocolError, match="full scale"):
+            await driver.connect()
+        await driver.close()
+
+    async def test_a_cold_tube_is_warmed_up_first(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        await driver.set_point(kv=160, ma=1)
+        before = len(self.peer.commands)
+        await driver.switch_on()
+        levels = [command for command in self.peer.commands[before:] if command.startswith("10,")]
+        assert levels == ["10,1638", "10,2252", "10,2866", "10,4095"]
+        assert self.peer.on
+        await driver.switch_off()
+        before = len(self.peer.commands)
+        await driver.switch_on()
+        assert not [command for command in self.peer.commands[before:] if command.startswith("10,")]
+        await driver.close()
+
+    async def test_a_cancelled_warm_up_leaves_the_beam_off(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=LoopClock(), idle_days=1.0)
+        await driver.connect()
+        task = asyncio.ensure_future(driver.switch_on())
+        await asyncio.sleep(0.3)
+        assert self.peer.on
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not self.peer.on
+        await driver.close()
+
+    async def test_a_tube_that_arcs_goes_a_step_back_and_then_gives_up(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        self.peer.arcs = True
+        with pytest.raises(DeviceRefusedError, match="arced 11 times"):
+            await driver.switch_on()
+        assert not self.peer.on
+        await driver.close()
+
+
+class TestXrb011(AdversarialSuite):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[XrayGeneratorDriver, Host]]:
+        self.peer = Xrb011Peer()
+        async with pty_host(self.peer) as host:
+            driver = generator(host.endpoint, model="XRB011")
+            await driver.connect()
+            yield driver, host
+            await driver.close()
+
+    async def probe(self, driver: Any) -> object:
+        return round((await driver.read_status()).ma / 0.7 * 4095)
+
+    def truth(self, host: Host) -> object:
+        return self.peer.served % 1000
+
+    async def test_sets_and_feeds_the_watchdog(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        assert self.peer.commands[:2] == ["99,0", "22"]
+        assert "28,2" in self.peer.commands
+        await driver.read_status()
+        assert self.peer.commands.count("27") == 2
+
+    async def test_scales_and_the_open_interlock(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        await driver.set_point(kv=80, ma=0.5)
+        assert (self.peer.kv_set, self.peer.ma_set) == (800, 500)
+        self.peer.interlock_open = 1
+        assert not (await driver.read_status()).interlock_closed
+        with pytest.raises(DeviceRefusedError, match="interlock"):
+            await driver.switch_on()
+
+    async def test_an_unasked_status_frame_is_taken_for_no_answer(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, host = rig
+        host.push(stx("22,0,0,1"))
+        assert await self.probe(driver) == self.truth(host)
+        host.harm(lambda answer, _before: [(0, stx("22,0,0,1")), (0, answer)])
+        assert await self.probe(driver) == self.truth(host)
+
+
+def test_an_unknown_model_is_a_configuration_error():
+    async def build() -> None:
+        generator("serial:/dev/null", model="XRZ")
+
+    with pytest.raises(ConfigurationError, match="XRZ"):
+        asyncio.run(build())
