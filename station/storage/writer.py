@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from station.domain.errors import StoreError
 from station.storage.sqlite import is_medium_failure, store_error
@@ -239,11 +239,9 @@ class GroupWriter(Generic[U]):
             result = work(unit)
         # Whatever a work raises belongs to its caller alone.
         except Exception as error:
-            if isinstance(error, DBAPIError):
-                if is_medium_failure(error):
-                    raise
-                error = store_error(error)
-            result = _Failed(error)
+            if isinstance(error, DBAPIError) and is_medium_failure(error):
+                raise
+            result = _Failed(_told(error))
             connection.exec_driver_sql("ROLLBACK TO work")
             unit.undo(mark)
         # Fails, and the whole group with it, when SQLite has already rolled the transaction back behind the work's back.
@@ -258,3 +256,12 @@ class GroupWriter(Generic[U]):
                 connection.invalidate()
             finally:
                 connection.close()
+
+
+def _told(error: Exception) -> BaseException:
+    """What the caller hears: the library's own exceptions do not leave this package."""
+    if isinstance(error, DBAPIError):
+        return store_error(error)
+    if isinstance(error, StatementError) and error.orig is not None:
+        return error.orig
+    return error

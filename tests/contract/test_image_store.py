@@ -1,0 +1,251 @@
+"""Scans come back exactly as they were, or not at all."""
+
+import dataclasses
+import hashlib
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from station.domain.errors import NotFoundError, StoreError
+from station.domain.reasons import Reason
+from station.domain.scan import Finding
+from station.ports.screening import RawScan, ScreeningResult
+from station.ports.store import ImageStore
+from station.ports.xray import DetectorInfo
+from station.storage import image_file
+from station.storage.image_store import FileImageStore
+
+
+def raw_scan(lines: int = 90, pixels: int = 64, seed: int = 1) -> RawScan:
+    noise = np.random.default_rng(seed)
+    le, he = noise.integers(0, 65536, (2, lines, pixels), dtype=np.uint16)
+    dark_le, dark_he, air_le, air_he = noise.random((4, pixels), dtype=np.float32)
+    return RawScan(
+        le=le,
+        he=he,
+        dark_le=dark_le,
+        dark_he=dark_he,
+        air_le=air_le,
+        air_he=air_he,
+        info=DetectorInfo(model="LSP", pixels=pixels, pixel_pitch_mm=0.8, line_pitch_mm=0.8, he_lag_lines=4, full_scale=65535),
+        lost_lines=2,
+        saturated=False,
+        speed_error_share=0.01,
+        beam_error_share=float("nan"),
+        calibration_age_s=12.5,
+        kind="envelope",
+    )
+
+
+def result(seed: int = 1) -> ScreeningResult:
+    noise = np.random.default_rng(seed)
+    return ScreeningResult(
+        model_sha256="ab" * 32,
+        score=0.25,
+        threshold=0.5,
+        p_value=1 / 3,
+        calibration_n=500,
+        length_mm=220.0,
+        width_mm=110.0,
+        findings=(Finding(reason=Reason.OPAQUE_AREA, box_px=(1, 2, 3, 4), measured=0.1, limit=0.05),),
+        model_findings=(Finding(reason=Reason.MODEL_ALARM),),
+        heat_map=noise.integers(0, 256, (30, 20), dtype=np.uint8),
+        view_png=noise.bytes(500),
+        heat_png=noise.bytes(300),
+        fingerprint=noise.random(64, dtype=np.float32),
+        duration_ms=12.0,
+    )
+
+
+def same(left: Any, right: Any) -> bool:
+    names = [field.name for field in dataclasses.fields(left) if field.name != "beam_error_share"]
+    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in names)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> FileImageStore:
+    return FileImageStore(tmp_path / "images")
+
+
+def test_a_scan_comes_back(images: FileImageStore):
+    port: ImageStore = images
+    scan = raw_scan()
+    sha256 = port.put(scan)
+    assert sha256 == hashlib.sha256(scan.le.astype("<u2").tobytes() + scan.he.astype("<u2").tobytes()).hexdigest()
+    le, he = port.raw(sha256)
+    assert np.array_equal(le, scan.le)
+    assert np.array_equal(he, scan.he)
+    assert same(images.scan(sha256), scan)
+    assert images.put(scan) == sha256
+    assert port.free_bytes() > 0
+
+
+@given(st.integers(0, 5), st.integers(1, 9), st.data())
+def test_any_counts_survive_the_file(lines: int, pixels: int, data: st.DataObject):
+    scan = raw_scan(lines, pixels, data.draw(st.integers(0, 99)))
+    sha256 = image_file.raw_sha256(scan.le, scan.he)
+    back = image_file.decode_scan(image_file.encode(scan, sha256), sha256)
+    assert np.array_equal(back.le, scan.le)
+    assert np.array_equal(back.he, scan.he)
+    assert back.le.dtype == np.uint16
+
+
+def test_smooth_images_get_smaller():
+    scan = raw_scan(400, 300)
+    ramp = np.add.outer(np.arange(400, dtype=np.uint16), 40_000 + np.arange(300, dtype=np.uint16) * 3).astype(np.uint16)
+    scan = dataclasses.replace(scan, le=ramp, he=ramp)
+    assert len(image_file.encode(scan, image_file.raw_sha256(ramp, ramp))) < ramp.nbytes / 10
+
+
+def test_arrays_of_other_shapes_are_refused(images: FileImageStore):
+    scan = raw_scan()
+    for change in ({"he": scan.he[1:]}, {"dark_le": scan.dark_le[1:]}):
+        with pytest.raises(StoreError, match="do not belong together"):
+            images.put(dataclasses.replace(scan, **change))
+
+
+def test_unknown_scans(images: FileImageStore):
+    for name in ("ab" * 32, "../../etc/passwd", "AB" * 32, ""):
+        with pytest.raises(NotFoundError):
+            images.raw(name)
+        with pytest.raises(NotFoundError):
+            images.views(name)
+        with pytest.raises(NotFoundError):
+            images.put_views(name, result())
+
+
+def test_every_flipped_or_missing_byte_is_found(images: FileImageStore):
+    sha256 = images.put(raw_scan(12, 8))
+    path = images._path(sha256, ".scan")
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        with pytest.raises(StoreError, match="truncated or changed"):
+            images.raw(sha256)
+    for length in (0, 1, 20, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StoreError, match="feed the piece in again"):
+            images.raw(sha256)
+    images.put(raw_scan(12, 8))
+    assert path.read_bytes() == whole
+
+
+def test_a_whole_file_of_another_scan_is_found(images: FileImageStore):
+    first, second = images.put(raw_scan(seed=1)), images.put(raw_scan(seed=2))
+    images._path(first, ".scan").write_bytes(images._path(second, ".scan").read_bytes())
+    with pytest.raises(StoreError, match="another scan"):
+        images.raw(first)
+
+
+@pytest.mark.parametrize("change", ["frame", "header", "size", "long"])
+def test_a_forged_file_with_a_good_hash_is_not_trusted(change: str):
+    scan = raw_scan(12, 8)
+    sha256 = image_file.raw_sha256(scan.le, scan.he)
+    body = image_file.encode(scan, sha256)[:-32]
+    forged = {
+        "frame": body[:400] + bytes(40) + body[440:],
+        "header": body.replace(b'"kind"', b'"sort"'),
+        "size": body.replace(b'"lines":12', b'"lines":13'),
+        "long": body.replace(b'"lines":12', b'"lines":-1'),
+    }[change]
+    with pytest.raises(StoreError):
+        image_file.decode_scan(forged + hashlib.sha256(forged).digest(), sha256)
+
+
+def test_views_come_back_and_are_replaced(images: FileImageStore):
+    sha256 = images.put(raw_scan())
+    with pytest.raises(NotFoundError):
+        images.views(sha256)
+    for seed in (1, 2):
+        images.put_views(sha256, result(seed))
+        assert same(images.views(sha256), result(seed))
+    assert len(list(images._path(sha256, ".scan").parent.iterdir())) == 5
+
+
+def test_damaged_views_are_found(images: FileImageStore):
+    sha256 = images.put(raw_scan())
+    images.put_views(sha256, result())
+    for path in sorted(images._path(sha256, ".scan").parent.iterdir()):
+        if path.suffix == ".scan":
+            continue
+        whole = path.read_bytes()
+        for broken in (whole[:-1], bytes([whole[0] ^ 1]) + whole[1:]):
+            path.write_bytes(broken)
+            with pytest.raises(StoreError, match="truncated or changed"):
+                images.views(sha256)
+        path.write_bytes(whole)
+    assert same(images.views(sha256), result())
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path):
+    with pytest.raises(StoreError, match="cannot be written"):
+        FileImageStore(Path("/proc/kt1-images"))
+    images = FileImageStore(tmp_path)
+    sha256 = image_file.raw_sha256(raw_scan().le, raw_scan().he)
+    (tmp_path / sha256[:2]).write_text("a file where a directory should be")
+    with pytest.raises(StoreError, match="its piece is held"):
+        images.put(raw_scan())
+    with pytest.raises(StoreError):
+        images.raw(sha256)
+
+
+def _put_with_a_limit(root: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+    images = FileImageStore(root)
+    try:
+        images.put(raw_scan(200, 100))
+    except StoreError as error:
+        os._exit(0 if "Free space" in str(error) and not list(root.glob("*/*")) else 1)
+    os._exit(2)
+
+
+def test_a_file_that_does_not_fit_leaves_nothing(tmp_path: Path):
+    process = multiprocessing.get_context("spawn").Process(target=_put_with_a_limit, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    from station.storage.image_store import FileImageStore
+    from tests.contract.test_image_store import raw_scan, result
+    images = FileImageStore(Path(sys.argv[1]))
+    for seed in range(10**6):
+        sha256 = images.put(raw_scan(seed=seed))
+        images.put_views(sha256, result(seed))
+        print(sha256, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_kill_9_leaves_whole_scans_only(tmp_path: Path, seed: int):
+    chance = random.Random(seed)  # noqa: S311 - repeatable
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    stored = [process.stdout.readline().decode().strip() for _ in range(chance.randrange(1, 60))]
+    process.kill()
+    process.stdout.close()
+    process.wait()
+    images = FileImageStore(tmp_path)
+    for number, sha256 in enumerate(stored):
+        assert np.array_equal(images.raw(sha256)[0], raw_scan(seed=number).le)
+        assert same(images.views(sha256), result(number))
+    for path in tmp_path.glob("*/*.scan"):
+        images.raw(path.stem)
+    images.sweep()
+    assert not list(tmp_path.glob("*/*.tmp"))
