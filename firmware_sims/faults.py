@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from firmware_sims.lsp1 import HEADER_BYTES, reseal_line
 from firmware_sims.modbus_slave import crc16
 from firmware_sims.stx import reseal as reseal_stx
 
@@ -167,11 +168,15 @@ class WireFaults:
             return MBAP_BYTES + (2 if frame[MBAP_BYTES] in READS else 1), len(frame)
         if self._framing == "stx":
             return frame.find(b",") + 1, len(frame) - 2
+        if self._framing == "lines":
+            return HEADER_BYTES, len(frame)
         return 0, len(frame)
 
     def _reseal(self, frame: bytes) -> bytes:
         if self._framing == "rtu":
             return _reseal_rtu(frame)
+        if self._framing == "lines":
+            return reseal_line(frame)
         return reseal_stx(frame) if self._framing == "stx" else frame
 
     def _modbus(self, frame: bytes, change: Callable[[bytes], bytes]) -> bytes:

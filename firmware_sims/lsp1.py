@@ -54,6 +54,12 @@ def payload_of(counts: npt.NDArray[np.uint16]) -> bytes:
     return counts.astype("<u2", copy=False).tobytes()
 
 
+def reseal_line(message: bytes) -> bytes:
+    """The same message with a valid CRC, for damage that the CRC cannot show."""
+    head, payload = message[: HEADER.size], message[HEADER_BYTES:]
+    return head + zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "big") + payload
+
+
 class CommandLines:
     """Cuts a byte stream into command lines; a line that grows beyond the cap is answered with an error."""
 

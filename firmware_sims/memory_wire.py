@@ -24,7 +24,7 @@ class _MemoryTransport(asyncio.Transport):
         self._protocol, self._peer = protocol, peer
         protocol.connection_made(self)
 
-    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         if self._closing or self._lost or not data:
             return
         self._waiting += data
