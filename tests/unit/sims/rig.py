@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sims.barcode_reader import GATE, INFEED, BarcodeReader
+from firmware_sims.disinfection_unit import DisinfectionUnit
+from firmware_sims.lane_plc import LanePlc
 from firmware_sims.mail import Piece
+from firmware_sims.plc_registers import PlcRegisters
+from firmware_sims.unit_registers import UnitRegisters
 from firmware_sims.world import World
 
 DT_S = 0.01
@@ -54,3 +59,102 @@ def run_until(world: World, done: Callable[[], bool], *, limit_s: float = 60.0) 
             return
         world.step(DT_S)
     raise AssertionError("it never came about")
+
+
+class Bench:
+    """The lane with its PLC, UV unit and readers, and a hand-driven stand-in for the station at their registers."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.world = make_world(seed)
+        self.plc = LanePlc(world=self.world, rng=random.Random(seed + 1))
+        self.unit = DisinfectionUnit(world=self.world, rng=random.Random(seed + 2))
+        self.r1 = BarcodeReader(world=self.world, which=INFEED, rng=random.Random(seed + 3))
+        self.r2 = BarcodeReader(world=self.world, which=GATE, rng=random.Random(seed + 4))
+        self.registers = PlcRegisters(self.plc)
+        self.unit_registers = UnitRegisters(self.unit)
+        self.beating = True
+        self._beat = 0
+        self._seq = 0
+        self._steps = 0
+
+    def step(self) -> None:
+        if self.beating and self._steps % 10 == 0:
+            self._beat = self._beat % 0xFFFF + 1
+            for registers in (self.registers, self.unit_registers):
+                if registers.online:
+                    registers.write(100, [self._beat])
+        self._steps += 1
+        self.world.step(DT_S)
+        self.plc.step(DT_S)
+        self.unit.step(DT_S)
+        self.r1.step(DT_S)
+        self.r2.step(DT_S)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / DT_S)):
+            self.step()
+
+    def until(self, done: Callable[[], bool], *, limit_s: float = 60.0) -> None:
+        for _ in range(round(limit_s / DT_S)):
+            if done():
+                return
+            self.step()
+        raise AssertionError("it never came about")
+
+    def operate(self, code: int, argument: int = 0, *, registers: PlcRegisters | UnitRegisters | None = None) -> int:
+        registers = registers or self.registers
+        self._seq = self._seq % 0xFFFF + 1
+        registers.write(110, [code, argument, self._seq])
+        registers.write(113, [self._seq])
+        accepted_seq, result = registers.read_input(6, 2)
+        assert accepted_seq == self._seq
+        return result
+
+    def execute(self) -> None:
+        """Bring the PLC to Execute."""
+        self.run(0.05)
+        assert self.operate(1) == 1
+        self.run(0.2)
+        assert self.operate(2) == 1
+        self.run(0.2)
+        assert self.word(4) == 6
+
+    def go(self, *, speed: int = 200, through: int = 1) -> None:
+        """Execute with belts running and both diverters set."""
+        self.execute()
+        self.write(120, [speed] * 5)
+        self.write(125, [through, through])
+        self.run(0.3)
+
+    def word(self, address: int) -> int:
+        return self.registers.read_input(address, 1)[0]
+
+    def long(self, address: int) -> int:
+        high, low = self.registers.read_input(address, 2)
+        return high << 16 | low
+
+    def write(self, address: int, values: list[int]) -> int:
+        """Write, and give the result register."""
+        self.registers.write(address, values)
+        return self.word(7)
+
+    def tag(self, tag: int) -> int:
+        return self.write(130, [tag >> 16, tag & 0xFFFF])
+
+    def permit(self, tag: int, *, challenge: int | None = None, valid_ms: int = 1000) -> int:
+        challenge = self.long(45) if challenge is None else challenge
+        return self.write(132, [tag >> 16, tag & 0xFFFF, challenge >> 16, challenge & 0xFFFF, valid_ms])
+
+    def head(self) -> float:
+        return self.world.loads[0].head_mm
+
+    def fault(self, bit: int) -> bool:
+        return bool(self.long(12) >> bit & 1)
+
+    def feed_tagged(self, tag: int, piece: Piece | None = None) -> Piece:
+        piece = piece or make_piece()
+        assert self.world.feed(piece)
+        self.until(lambda: bool(self.word(26) & 1))
+        self.run(0.02)
+        assert self.tag(tag) == 1
+        return piece
