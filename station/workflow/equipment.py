@@ -8,7 +8,7 @@ from station.disinfect.recipes import TunnelRecipe
 from station.domain.reasons import Reason
 from station.ports.clock import Clock
 from station.ports.lane_devices import LaneDevices
-from station.ports.screening import ModelInfo, ScreeningEngine
+from station.ports.screening import ScreeningEngine
 from station.ports.store import ImageStore
 from station.workflow.geometry import LaneGeometry
 
@@ -54,7 +54,6 @@ class Equipment:
     devices: LaneDevices
     clock: Clock
     screening: ScreeningEngine
-    model: Callable[[], ModelInfo | None]
     images: ImageStore
     run_blocking: RunBlocking
 

@@ -181,7 +181,7 @@ class Passage:
         )
         reading = match = None
         if read is not None:
-            equipment.run_blocking(lambda: equipment.images.put_views(stored, read))
+            self._session.spawn(self._keep_views(stored, read))
             reading = ModelReading(
                 piece_id=piece.known_id,
                 visit=piece.visit,
@@ -201,6 +201,10 @@ class Passage:
         piece.decision_s = self._clock.monotonic_s() - piece.last_line_s
         self._session.newest = piece
         return clearance
+
+    async def _keep_views(self, sha256: str, read: ScreeningResult) -> None:
+        equipment = self._session.equipment
+        await equipment.run_blocking(lambda: equipment.images.put_views(sha256, read))
 
     async def _read(self, raw: RawScan) -> ScreeningResult | None:
         try:

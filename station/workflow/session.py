@@ -5,7 +5,8 @@ trouble, a lost device, or a freeze; what is on the belts is then held by whoeve
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from station.domain.errors import ConflictError
 from station.domain.reasons import Reason
@@ -86,6 +87,12 @@ class LaneSession:
                 return False
             await self._ticked.wait()
         return True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the loops; its failure ends the session."""
+        if self._group is None:
+            raise RuntimeError("the session is not running")
+        self._group.create_task(work)
 
     def wake(self) -> None:
         """Let every waiting task look again."""
@@ -180,8 +187,7 @@ class LaneSession:
         if isinstance(happening, Entered):
             piece = LanePiece(track=happening.track)
             self.pieces.append(piece)
-            if self._group is not None:
-                self._group.create_task(Passage(self, piece).run())
+            self.spawn(Passage(self, piece).run())
             return
         if isinstance(happening, Lost):
             if happening.eye is Eye.EXIT and happening.track is None:

@@ -186,6 +186,9 @@ class Tracker:
         track.trailing[eye] = encoder
         if eye in _BINS:
             return (Passed(track=track, eye=eye, leading=False),)
+        if eye is Eye.EXIT or track.next_eye() in _BINS:
+            # A piece that falls into its bin, or runs down the chute, no longer moves with the belt that the encoder counts.
+            return (Passed(track=track, eye=eye, leading=False),)
         length_mm = encoder_delta_mm(encoder, track.leading[eye])
         if track.length_mm is not None and abs(length_mm - track.length_mm) > self._geometry.length_tolerance_mm:
             self.drop(track)
