@@ -53,12 +53,13 @@ class Bench:
         self._detector = LineDetector(world=self._belt, rng=self._rng, pixels=pixels)
         self._detector.sink_ready = True
         self._number = 0
+        said = dict(word.split("=", 1) for word in (self._detector.command("IDN?") or "").split()[1:])
         self._info = DetectorInfo(
-            model="LD-DE",
-            pixels=pixels,
-            pixel_pitch_mm=self._detector.pixel_mm,
-            line_pitch_mm=self._detector.line_mm,
-            he_lag_lines=round(self._detector.he_offset_mm / self._detector.line_mm),
+            model=said["model"],
+            pixels=int(said["pixels"]),
+            pixel_pitch_mm=int(said["pixel_pitch_um"]) / 1000,
+            line_pitch_mm=int(said["line_pitch_um"]) / 1000,
+            he_lag_lines=round(int(said["he_offset_um"]) / int(said["line_pitch_um"])),
             full_scale=FULL_SCALE,
         )
         self._dark = self._lines(64).mean(axis=1).astype(np.float32)
@@ -85,8 +86,9 @@ class Bench:
         # the detector keeps what it saw by serial number
         belt.piece = replace(piece, serial=self._number)
         belt.piece_at_units = belt.units + MARGIN_MM * 10 + float(self._rng.uniform(0, STEP_UNITS))
-        length_mm = piece.length_mm + 2 * MARGIN_MM + self._detector.he_offset_mm + STEP_UNITS * 0.1
-        counts = self._lines(int(length_mm / self._detector.line_mm))
+        line_mm = self._info.line_pitch_mm
+        length_mm = piece.length_mm + 2 * MARGIN_MM + self._info.he_lag_lines * line_mm + STEP_UNITS * 0.1
+        counts = self._lines(int(length_mm / line_mm))
         belt.piece = None
         self._lines(4)
         return RawScan(

@@ -1,7 +1,7 @@
 """Score fresh synthetic pieces through the simulated detector: calibration scores per kind, detection per threat, baselines.
 
-Pieces come from seeds that training never saw. The figures are self-graded: the same generator drew the training pieces; its version is named
-with them.
+Pieces come from seeds that training never saw. The figures are self-graded: the same generator drew the training pieces; its version is
+named with them.
 """
 
 from collections.abc import Iterator
@@ -142,7 +142,8 @@ def detection(calibration: dict[str, list[float]], test: Scored, *, alpha: float
         "held_by_kind": {str(kind): float(held[truth & (kinds == kind)].mean()) for kind in np.unique(kinds)},
         "benign_held_by_kind": {str(kind): float(held[~truth & (kinds == kind)].mean()) for kind in np.unique(kinds)},
         "auroc_by_kind": {
-            str(kind): auroc(test.chosen(kind=str(kind), threat=False), test.chosen(kind=str(kind), threat=True)) for kind in np.unique(kinds)
+            str(kind): auroc(test.chosen(kind=str(kind), threat=False), test.chosen(kind=str(kind), threat=True))
+            for kind in np.unique(kinds)
         },
         "worst_size_error_mm": float(np.max(test.size_errors_mm)),
     }

@@ -1,7 +1,7 @@
 """The one home of onnxruntime: the session, the reading in-process, and the worker's own program.
 
-`python -m station.screening.anomaly_model SOCKET_FD MEMORY_FD` is what `worker.WorkerScreening` starts: a process with bounded memory and time
-that reads one scan at a time. It imports nothing of the interface, the store or the drivers.
+`python -m station.screening.anomaly_model` is what `worker.WorkerScreening` starts: a process with bounded memory and time that
+reads one scan at a time. It imports nothing of the interface, the store or the drivers.
 """
 
 import mmap

@@ -122,7 +122,9 @@ def scan_arrays(scan: RawScan) -> dict[str, Array]:
 def scan_from(head: Head, arrays: Mapping[str, Array]) -> RawScan:
     """The scan that `scan_head` and `scan_arrays` took apart."""
     info = DetectorInfo(**head["info"])
-    return RawScan(info=info, **{name: head[name] for name in _SCAN_VALUES}, **{name: arrays[name] for name in _SCAN_ARRAYS})
+    members: dict[str, Any] = {name: head[name] for name in _SCAN_VALUES}
+    members.update({name: arrays[name] for name in _SCAN_ARRAYS})
+    return RawScan(info=info, **members)
 
 
 def finding_head(finding: Finding) -> Head:

@@ -63,7 +63,8 @@ def local_extremes(image: FloatArray, size: int) -> tuple[FloatArray, FloatArray
 def dilated(mask: MaskArray, size: int) -> MaskArray:
     """The mask grown by a square of size × size."""
     grown = cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8))
-    return cast("MaskArray", grown > 0)
+    result: MaskArray = grown > 0
+    return result
 
 
 def components(mask: MaskArray) -> tuple[npt.NDArray[np.int32], list[tuple[int, int, int, int, int]]]:

@@ -31,6 +31,8 @@ ALLOWED_OPERATORS = frozenset(
 )
 MAX_MODEL_BYTES = 8 * 1024 * 1024
 
+_FORBIDDEN_PARTS = {20: "training graphs", 25: "functions of its own"}
+
 Value = int | memoryview
 
 
@@ -119,6 +121,18 @@ def _node_operator(node: memoryview) -> str:
     return operator
 
 
+def _graph_operators(graph: memoryview) -> list[str]:
+    operators = []
+    for number, value in _fields(graph):
+        if number == 1:
+            operators.append(_node_operator(_message(value)))
+        elif number == 5:  # noqa: PLR2004
+            _check_tensor(_message(value))
+        elif number == 15:  # noqa: PLR2004
+            raise _refuse("it holds sparse tensors")
+    return operators
+
+
 def check_onnx(data: bytes) -> OnnxContents:
     """Read and judge a model file.
 
@@ -130,20 +144,11 @@ def check_onnx(data: bytes) -> OnnxContents:
     operators: list[str] = []
     graphs = 0
     for number, value in _fields(memoryview(data)):
-        if number == 25:  # noqa: PLR2004
-            raise _refuse("it defines functions of its own")
-        if number == 20:  # noqa: PLR2004 - ModelProto.training_info
-            raise _refuse("it holds training graphs")
-        if number != 7:  # noqa: PLR2004
-            continue
-        graphs += 1
-        for part, content in _fields(_message(value)):
-            if part == 1:
-                operators.append(_node_operator(_message(content)))
-            elif part == 5:  # noqa: PLR2004
-                _check_tensor(_message(content))
-            elif part == 15:  # noqa: PLR2004
-                raise _refuse("it holds sparse tensors")
+        if number in _FORBIDDEN_PARTS:
+            raise _refuse(f"it holds {_FORBIDDEN_PARTS[number]}")
+        if number == 7:  # noqa: PLR2004 - see the module's field numbers
+            graphs += 1
+            operators += _graph_operators(_message(value))
     if graphs != 1 or not operators:
         raise _refuse("the file holds no model")
     if strange := sorted(set(operators) - ALLOWED_OPERATORS):

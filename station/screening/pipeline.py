@@ -19,7 +19,7 @@ from station.screening.findings import find
 from station.screening.fingerprint import distance, fingerprint
 from station.screening.image import components, resample, resample_bytes
 from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
-from station.screening.manifest import Manifest
+from station.screening.manifest import UNKNOWN_KIND, Manifest
 from station.screening.measure import PieceMeasure, measure
 from station.screening.policy import ModelFacts, may_be_authority
 from station.screening.views import heat_png, pseudo_colour_png
@@ -79,7 +79,7 @@ class Reader:
         facts = ModelFacts(
             signed=known.signed,
             fitted_site=known.fitted_site,
-            calibration_n=len(known.scores_for("unknown")),
+            calibration_n=len(known.scores_for(UNKNOWN_KIND)),
             detection_lower_95=known.detection_lower_95,
         )
         judgement = may_be_authority(facts, site=self._site)
@@ -91,6 +91,10 @@ class Reader:
             proved=judgement.allowed,
             why_not_proved="; ".join(judgement.objections),
         )
+
+    def threshold_for(self, kind: str) -> float:
+        """The score from which a piece of that kind alarms; an unknown kind is judged by all kinds together."""
+        return self._thresholds.get(kind, self._thresholds[UNKNOWN_KIND])
 
     def score(self, le: FloatArray, he: FloatArray) -> Reading:
         """Read LE and HE transmission (rows, columns) on the standard grid; any size up to the limit.
@@ -123,7 +127,7 @@ class Reader:
             raise _nonsense(f"it answered shapes {heat.shape} {heat.dtype} and {score.shape} {score.dtype}, not {wanted} and (1,) float32")
         if not (np.isfinite(heat).all() and np.isfinite(score).all()):
             raise _nonsense("it answered something that is no number")
-        if heat.min() < 0 or heat.max() > 1 or not 0 <= float(score[0]) <= 1:  # type: ignore[operator]
+        if heat.min() < 0 or heat.max() > 1 or not 0 <= float(score[0]) <= 1:
             raise _nonsense("it answered outside of 0…1")
         kept: FloatArray = heat[0, 0, : -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)].astype(np.float32)
         return Reading(heat=kept, score=float(score[0]))
@@ -141,9 +145,8 @@ class Reader:
         findings = find(scan, grid, piece, limits=self._limits)
         window = _window(grid, piece)
         reading = self.score(grid.le[window], grid.he[window])
-        kind = scan.kind if scan.kind in self._thresholds else "unknown"
-        threshold = self._thresholds[kind]
-        calibration = self._manifest.scores_for(kind)
+        threshold = self.threshold_for(scan.kind)
+        calibration = self._manifest.scores_for(scan.kind)
         heat = _heat_on_image(reading.heat, window, corrected.le.shape, grid)
         return ScreeningResult(
             model_sha256=self._manifest.model_sha256,
@@ -157,7 +160,7 @@ class Reader:
             model_findings=() if reading.score < threshold else _spots(reading, window, grid, threshold),
             heat_map=heat,
             view_png=pseudo_colour_png(grid),
-            heat_png=heat_png(heat, height=grid.le.shape[0], width=grid.le.shape[1]),
+            heat_png=heat_png(heat, height=-(-grid.le.shape[0] // 2), width=-(-grid.le.shape[1] // 2)),
             fingerprint=fingerprint(grid, piece),
             duration_ms=(time.perf_counter() - began) * 1000.0,
         )
@@ -172,7 +175,9 @@ class Reader:
         Raises:
             ScreeningError: the scan cannot be corrected.
         """
-        return test_piece.score(to_grid(correct_scan(scan, limits=self._limits), limits=self._limits))
+        corrected = correct_scan(scan, limits=self._limits)
+        pitch_mm = max(scan.info.pixel_pitch_mm, scan.info.line_pitch_mm)
+        return test_piece.score(to_grid(corrected, limits=self._limits), pixel_mm=pitch_mm)
 
 
 def _window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:

@@ -24,6 +24,8 @@ STEP_FIRST_X_MM = 30.0
 STEP_LENGTH_MM = 30.0
 WIRE_LINES_MM = {24: 40.0, 26: 65.0, 30: 90.0, 32: 115.0, 36: 140.0}
 LINE_PAIRS_MM = {6.0: 170.0, 4.0: 210.0, 3.0: 250.0}
+COARSE_PIXEL_MM = 1.7
+PIXELS_PER_PAIR = 2.4
 DETECTABLE = 3.0
 """Signal over noise from which a thing counts as seen (Rose criterion for an extended object of known place)."""
 
@@ -45,8 +47,11 @@ class _Piece:
         return plane[rows, columns]
 
 
-def score(grid: GridScan) -> TestPieceResult:
-    """All tests with their limits; a scan that does not show the test piece fails on its size."""
+def score(grid: GridScan, *, pixel_mm: float) -> TestPieceResult:
+    """All tests with their limits; a scan that does not show the test piece fails on its size.
+
+    `pixel_mm` is the detector's own pitch: a coarse detector is asked only for bars and wires that its pixels can tell apart.
+    """
     found = measure(grid)
     values: dict[str, tuple[float, float, bool]] = {}
     length_off, width_off = abs(found.length_mm - LENGTH_MM), abs(found.width_mm - WIDTH_MM)
@@ -65,9 +70,9 @@ def score(grid: GridScan) -> TestPieceResult:
     )
     for name, measured, limit in (
         ("steel-steps", _steel_steps(piece), 7.0),
-        ("wire-under-steel-mm", _wire_under_steel(piece), 8.0),
+        ("wire-under-steel-mm", _wire_under_steel(piece), 8.0 if pixel_mm <= COARSE_PIXEL_MM else 4.0),
         ("single-wire-awg", _finest_wire(piece), 30.0),
-        ("line-pairs-per-mm", _line_pairs(piece), 1 / 4.0 - 1e-9),
+        ("line-pairs-per-mm", _line_pairs(piece), _demanded_line_pairs(pixel_mm)),
         ("thin-metal-contrast", _thin_metal(piece), DETECTABLE),
         ("material-contrast", _materials(piece), DETECTABLE),
     ):
@@ -130,12 +135,17 @@ def _line_pairs(piece: _Piece) -> float:
     """Spatial resolution: the finest group of bars that is told apart, in line pairs per mm (0 when none)."""
     finest = 0.0
     for pitch, first in LINE_PAIRS_MM.items():
-        # bars lie at first + k · pitch; the profile at finer places than cells by interpolation
         profile = piece.area(piece.he, (first - pitch, first + 5 * pitch), (74, 106)).mean(axis=1)
-        if profile.size < 4 or not _modulated(profile, pitch / piece.cell_mm):
+        if not _modulated(profile, pitch / piece.cell_mm):
             break
         finest = 1.0 / pitch
     return finest
+
+
+def _demanded_line_pairs(pixel_mm: float) -> float:
+    """Line pairs per mm that a detector of that pitch must show: 4 mm, or 6 mm if that is too fine for it, or nothing."""
+    fit = [pitch for pitch in (4.0, 6.0) if pitch >= PIXELS_PER_PAIR * pixel_mm]
+    return 1.0 / fit[0] - 1e-9 if fit else 0.0
 
 
 def _modulated(profile: FloatArray, pitch_cells: float) -> bool:
@@ -152,7 +162,7 @@ def _modulated(profile: FloatArray, pitch_cells: float) -> bool:
 
 
 def _contrast(one: FloatArray, other: FloatArray) -> float:
-    noise = float(np.hypot(one.std(), other.std())) / np.sqrt(max(min(one.size, other.size), 1) / 9) + 1e-6
+    noise = float(np.hypot(one.std(), other.std())) / max(min(one.size, other.size) / 9, 1.0) ** 0.5 + 1e-6
     return float(one.mean() - other.mean()) / noise
 
 

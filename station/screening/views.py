@@ -29,5 +29,5 @@ def pseudo_colour_png(grid: GridScan) -> bytes:
 
 
 def heat_png(heat: ByteArray, *, height: int, width: int) -> bytes:
-    """The heat map as a transparent overlay for a view of that size."""
+    """The heat map as a transparent overlay; it may be smaller than the view that it is laid over."""
     return encode_png(heat_overlay(resample_bytes(heat, height=height, width=width)))
