@@ -126,8 +126,9 @@ class Link:
         """Send; waits while the peer does not read, at most `write_timeout_s`. Raises `DeviceUnreachableError`."""
         try:
             self._writer.write(data)
-            async with asyncio.timeout(self._write_timeout_s):
-                await self._writer.drain()
+            if self._writer.transport.get_write_buffer_size():
+                async with asyncio.timeout(self._write_timeout_s):
+                    await self._writer.drain()
         except LINK_ERRORS as error:
             self.dirty = True
             raise unreachable(self._device, f"takes no data ({describe(error)})") from error

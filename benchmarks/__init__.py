@@ -1,0 +1,1 @@
+"""Measurements of the station against bare libraries; not part of the tests."""
