@@ -37,6 +37,7 @@ class Load:
 
     __slots__ = (
         "belt",
+        "events_mm",
         "eyes",
         "half_mm",
         "head_mm",
@@ -44,12 +45,13 @@ class Load:
         "length_mm",
         "offsets_mm",
         "piece",
+        "quiet_mm",
         "route",
         "stay",
         "zone",
     )
 
-    def __init__(self, piece: Piece, head_mm: float, stay: Stay) -> None:
+    def __init__(self, piece: Piece, head_mm: float, stay: Stay, geometry: Geometry) -> None:
         self.piece = piece
         self.stay = stay
         self.head_mm = head_mm
@@ -63,6 +65,34 @@ class Load:
         self.eyes = 0
         # Of each diverter, the way taken: 0 not met yet.
         self.route = [0, 0]
+        self.events_mm = self._events(geometry)
+        self.quiet_mm = 0.0
+
+    def _events(self, geometry: Geometry) -> tuple[float, ...]:
+        """Every head position at which this piece meets or leaves something."""
+        heads = (*geometry.eye_mm, *geometry.diverter_mm, geometry.gate_mm, geometry.beam_mm)
+        tails = (*geometry.eye_mm, geometry.beam_mm, geometry.outside_mm)
+        centres = (*geometry.belt_end_mm, *geometry.zone_end_mm, *geometry.diverter_mm)
+        codes = (geometry.infeed_reader_mm, geometry.gate_reader_mm)
+        return (
+            *sorted(
+                {
+                    *heads,
+                    *(place + self.length_mm for place in tails),
+                    *(place + self.half_mm for place in centres),
+                    *(place + self.label_mm for place in codes),
+                }
+            ),
+            FAR_MM,
+        )
+
+    def rest_until_next_event(self, beam_mm: float) -> None:
+        """Set how far this piece can now move without meeting or leaving anything."""
+        head_mm = self.head_mm
+        if beam_mm <= head_mm <= beam_mm + self.length_mm:
+            self.quiet_mm = head_mm
+        else:
+            self.quiet_mm = self.events_mm[bisect_left(self.events_mm, head_mm)]
 
 
 class Lane:
@@ -210,13 +240,17 @@ class Lane:
             belt = load.belt
             moved = belts[belt].moved_mm if belt < BELTS else CHUTE_MM_S * dt_s
             if moved:
-                moved = self._limit(load, moved, ahead)
-            if moved:
-                self._advance(load, moved)
-                if frozen_long and belt < BELTS:
+                head = load.head_mm + moved
+                if head < load.quiet_mm and (ahead is None or head < ahead.head_mm - ahead.length_mm):
+                    load.head_mm = head
+                else:
+                    moved = self._limit(load, moved, ahead)
+                    if moved:
+                        self._advance(load, moved)
+                        if self._leaves(load, gone):
+                            continue
+                if frozen_long and moved and belt < BELTS:
                     load.stay.moved_while_frozen = True
-                if self._leaves(load, gone):
-                    continue
             head = load.head_mm
             if level and head > field_mm[0] and head - load.length_mm < field_mm[1]:
                 self._shine(load, head - moved / 2.0, dt_s)
@@ -264,6 +298,7 @@ class Lane:
         while load.belt < BELTS and head - load.half_mm >= ends[load.belt]:
             load.belt += 1
         self._cover_eyes(load)
+        load.rest_until_next_event(self.geometry.beam_mm)
 
     def _cover_eyes(self, load: Load) -> None:
         eyes_mm, head = self.geometry.eye_mm, load.head_mm

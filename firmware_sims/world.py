@@ -116,8 +116,8 @@ class World(Lane):
             now_ms=self.now_ms,
             fed=fed,
         )
-        load = Load(piece, head_mm, stay)
         geometry = self.geometry
+        load = Load(piece, head_mm, stay, geometry)
         centre_mm = head_mm - load.half_mm
         while load.belt < len(geometry.belt_end_mm) and centre_mm >= geometry.belt_end_mm[load.belt]:
             load.belt += 1

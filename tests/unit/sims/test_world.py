@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from firmware_sims.lane import Load
 from firmware_sims.world import World
 from tests.unit.sims.rig import make_piece, make_world, run, run_until
 
@@ -445,3 +446,33 @@ def test_same_seed_and_deeds_give_the_same_ledger():
 
     assert life(3) == life(3)
     assert life(3) != life(4)
+
+
+def test_moving_quietly_between_events_changes_nothing(monkeypatch: pytest.MonkeyPatch):
+    def life() -> tuple[list[dict[str, object]], list[int]]:
+        rng = random.Random(9)
+        world = make_world()
+        open_way(world)
+        world.uv.lit = True
+        shine_beam(world)
+        start(world, 210.0)
+        eyes = []
+        for turn in range(20):
+            piece = make_piece(f"EE{turn:09d}VN", length_mm=rng.uniform(100.0, 450.0), weight_g=rng.uniform(10.0, 90.0))
+            piece.serial = turn
+            world.feed(piece)
+            world.set_diverter(1, through=rng.random() < 0.8)
+            world.set_diverter(2, through=rng.random() < 0.6)
+            world.set_gate(is_open=rng.random() < 0.8, permit_tag=turn)
+            for _ in range(rng.randrange(200, 450)):
+                world.step(0.01)
+                eyes.append(world.eyes())
+        return world.ledger.as_json(), eyes
+
+    def always_look(load: Load, beam_mm: float) -> None:
+        load.quiet_mm = load.head_mm
+
+    quick = life()
+    monkeypatch.setattr(Load, "rest_until_next_event", always_look)
+    assert life() == quick
+    assert {stay["exit"] for stay in quick[0]} >= {"hold_bin", "return_bin", "gate"}
