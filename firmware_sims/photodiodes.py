@@ -22,6 +22,7 @@ DEFAULT_EXPOSURE_US = 3000
 FULL_SCALE = 65535
 DARK_COUNTS = 1000.0
 AIR_SHARE = 0.70
+AIR_KV = 150.0
 # Absorbed quanta per pixel and line through air, and electronic noise: they set how grainy a line is.
 AIR_QUANTA = (40000.0, 28000.0)
 ELECTRONIC_NOISE_COUNTS = 6.0
@@ -62,7 +63,7 @@ def encoder_difference(later: npt.NDArray[np.int64] | int, earlier: int) -> npt.
 
 
 class Photodiodes:
-    """Two rows of `pixels` photodiodes under the belt; the beam is at nominal when air reads 70 % of full scale."""
+    """Two rows of `pixels` photodiodes under the belt; through air at 150 kV, 1 mA they read 70 % of full scale."""
 
     def __init__(self, *, world: SeenWorld, rng: np.random.Generator, pixels: int) -> None:
         self._world = world
@@ -151,7 +152,7 @@ class Photodiodes:
         if not self._world.beam_on or kv <= 0 or ma <= 0:
             return None
         drift = 1.0 + 0.004 * float(np.sin(now_s / 2400.0))
-        scale = np.asarray(air_signal(kv), dtype=np.float32).reshape(2, 1, 1)
+        scale = (np.asarray(air_signal(kv)) / np.asarray(air_signal(AIR_KV))).astype(np.float32).reshape(2, 1, 1)
         scale = scale * np.float32((AIR_SHARE * FULL_SCALE - DARK_COUNTS) * ma * exposure * drift)
         base = self._gain[:, None, :] * scale
         signal = np.repeat(base, encoders.size, axis=1)
