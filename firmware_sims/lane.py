@@ -252,7 +252,7 @@ class Lane:
                 if frozen_long and moved and belt < BELTS:
                     load.stay.moved_while_frozen = True
             head = load.head_mm
-            if level and head > field_mm[0] and head - load.length_mm < field_mm[1]:
+            if level and head > field_mm[0] and head - load.length_mm < field_mm[1] and load.route[0] != INTO_BIN:
                 self._shine(load, head - moved / 2.0, dt_s)
             if self.beam_on and frozen_long and head - load.length_mm <= geometry.beam_mm <= head:
                 load.stay.scanned_while_frozen = True

@@ -4,6 +4,7 @@ The unit has an eye at each end of the lit field and B4's encoder. It follows po
 each enters and leaves the field by the encoder, and what the samples add up to between is that point's dose.
 """
 
+from firmware_sims.lane import INTO_BIN
 from firmware_sims.world import World
 
 SLOTS = 4
@@ -121,7 +122,8 @@ class Slots:
         entry = exit_ = False
         for load in self._world.loads:
             head = load.head_mm
-            if head >= low:
+            # A piece on its way into the hold bin turns off the line at D1, before the field.
+            if head >= low and load.route[0] != INTO_BIN:
                 tail = head - load.length_mm
                 entry = entry or tail <= low
                 exit_ = exit_ or tail <= high <= head
