@@ -146,6 +146,18 @@ class Desk:
         self.server.stop()
         self.store.close()
 
+    def stop_serving(self) -> None:
+        """The interface's process ends; the store and the lane live on."""
+        self.client.close()
+        self.server.stop()
+
+    def serve_again(self) -> None:
+        """The interface comes back on the same port, as another run."""
+        self.feed = EventFeed(epoch="run2", capacity=64)
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.server = self._serve(self.server.port)
+        self.client = httpx.Client(base_url=self.server.url, timeout=20)
+
     def write(self, work: Any) -> Any:
         return self.store.write(work).result()
 

@@ -1,0 +1,268 @@
+// The operator's page of one lane: what it does now, the scan that waits, and the decision on it.
+
+import { get, post } from "./calls.js";
+import { h, keep, say } from "./dom.js";
+import { useKeys } from "./keys.js";
+import { lanePicture } from "./lane_picture.js";
+import { listen } from "./live.js";
+import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
+import { Viewer } from "./viewer.js";
+import { figure, t, timeOf } from "./words.js";
+
+const LANE_STALE_S = 2;
+// A picture must have stood for a moment before it can be cleared: a key meant for the one before must not hit it.
+const SETTLE_MS = 400;
+const REFRESH_MS = 5000;
+const RECENT = 5;
+
+const lane = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const path = `/lanes/${encodeURIComponent(lane)}`;
+const viewer = new Viewer();
+
+/** @type {any} */
+let view = null;
+/** @type {any[]} */
+let recent = [];
+let requestKey = "";
+let requestSince = 0;
+let laneOld = false;
+let streamOld = true;
+let busy = false;
+/** @type {Record<string, any>} */
+let parts = {};
+
+function build(/** @type {HTMLElement} */ main) {
+  parts = {
+    state: h("p", { class: "big-state", id: "lane-state" }),
+    tiles: h("dl", { class: "tiles", id: "tiles" }),
+    request: h("div", { class: "request", id: "request" }),
+    countdown: h("div", { class: "countdown", id: "countdown" }),
+    bar: h("progress", { max: "1", value: "0", "aria-label": t("ui-time-left") }),
+    clear: h("button", { type: "button", id: "clear", class: "decision", onclick: () => decide("clear") }, "✓ ", t("ui-clear"), " ", h("kbd", {}, "F2")),
+    hold: h("button", { type: "button", id: "hold", class: "decision", onclick: () => decide("hold") }, "✕ ", t("ui-hold"), " ", h("kbd", {}, "F4")),
+    freeze: h("button", { type: "button", id: "freeze", class: "decision freeze", onclick: freeze }, "■ ", t("ui-freeze"), " ", h("kbd", {}, "F9")),
+    heat: h("button", { type: "button", id: "heat", "aria-pressed": "false", onclick: toggleHeat }, t("ui-heat"), " ", h("kbd", {}, "F7")),
+    recent: h("ol", { class: "recent", id: "recent" }),
+    picture: h("section", { class: "picture", id: "lane-picture", "aria-label": t("ui-lane") }),
+    devices: h("ul", { class: "devices", id: "devices" }),
+    commands: h(
+      "div",
+      { class: "commands" },
+      ...["start", "stop", "clear-access", "purge"].map((command) =>
+        h("button", { type: "button", "data-command": command, onclick: () => attempt(() => post(`${path}/commands`, { command })) }, t(`ui-command-${command}`)),
+      ),
+    ),
+  };
+  main.className = "lane-page";
+  main.append(
+    h("h1", { class: "visually-hidden" }, `${t("ui-lane")} ${lane}`),
+    h("section", { class: "scan-side" }, viewer.root, h("div", { class: "tools" }, parts.heat)),
+    h(
+      "section",
+      { class: "decide-side" },
+      h("div", { class: "headline" }, h("span", { class: "lane-name" }, lane), parts.state),
+      parts.tiles,
+      parts.request,
+      parts.countdown,
+      parts.bar,
+      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.freeze),
+      h("h2", {}, t("ui-recent")),
+      parts.recent,
+    ),
+    parts.picture,
+    h("section", { class: "foot" }, parts.devices, parts.commands),
+  );
+  useKeys([
+    { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
+    { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
+    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze },
+    { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
+    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ]);
+  show();
+}
+
+function show() {
+  if (!parts.state) return;
+  if (!view) {
+    say(parts.state, t("ui-loading"));
+    viewer.nothing("ui-loading");
+    permit();
+    return;
+  }
+  const request = view.request;
+  document.body.dataset.lane = view.state;
+  say(parts.state, t(`lane-state-${view.state}`));
+  parts.state.dataset.state = view.state;
+  keep(parts.tiles, [view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, view.frozen, view.radiation_nsv_per_h, Math.round(view.pieces_per_hour), view.test_piece_passed_at], tiles);
+  const key = request ? `${request.piece_id} ${request.visit} ${request.scan_sha256}` : "";
+  if (key !== requestKey) {
+    requestKey = key;
+    requestSince = performance.now();
+  }
+  keep(parts.request, request && { ...request, seconds_left: 0 }, () => requestParts(request));
+  parts.request.dataset.attention = String(Boolean(request?.attention));
+  say(parts.countdown, request ? t("ui-seconds-left", { seconds: Math.max(0, Math.ceil(request.seconds_left)) }) : "");
+  parts.bar.max = request?.extended ? 45 : 8;
+  parts.bar.value = request ? Math.max(0, request.seconds_left) : 0;
+  showScan(request);
+  keep(parts.picture, [view.pieces, view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, request?.piece_id], () => [lanePicture(view)]);
+  keep(parts.devices, view.devices, () =>
+    view.devices.map((/** @type {any} */ device) =>
+      h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.ok ? "" : `: ${device.detail}`}`),
+    ),
+  );
+  showRecent();
+  permit();
+}
+
+/** @param {any} request */
+function showScan(request) {
+  const restricted = request ? request.restricted : view.latest_restricted;
+  const piece = request ? request.piece_id : view.latest_piece_id;
+  const sha256 = request ? request.scan_sha256 : view.latest_scan_sha256;
+  if (restricted) viewer.nothing("ui-restricted");
+  else if (piece && sha256) viewer.show(piece, sha256, !request?.blind);
+  else viewer.nothing("ui-scan-none");
+  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
+  parts.heat.disabled = !viewer.heatUrl || !viewer.key;
+}
+
+function tiles() {
+  const tile = (/** @type {string} */ name, /** @type {string} */ value, bad = false) =>
+    h("div", { class: bad ? "tile bad" : "tile", "data-tile": name }, h("dt", {}, t(`ui-tile-${name}`)), h("dd", {}, bad ? `▲ ${value}` : value));
+  const moving = view.belt_speeds_mm_s.filter((/** @type {number} */ speed) => speed !== 0).length;
+  return [
+    tile("belts", moving === 0 ? `■ ${t("ui-belts-stopped")}` : `▶ ${moving}/5`),
+    tile("beam", view.beam_on ? `◉ ${t("ui-beam-on")}` : `○ ${t("ui-beam-off")}`),
+    tile("lamps", view.lamps_on ? `◉ ${t("ui-lamps-on")}` : `○ ${t("ui-lamps-off")}`),
+    tile("gate", t(`gate-${view.gate}`), ["fault", "jammed"].includes(view.gate)),
+    tile("frozen", t(view.frozen ? "ui-yes" : "ui-no"), view.frozen),
+    tile("radiation", `${figure(view.radiation_nsv_per_h, 0)} nSv/h`),
+    tile("rate", t("ui-per-hour", { count: figure(view.pieces_per_hour, 0) })),
+    tile("test", timeOf(view.test_piece_passed_at), !view.test_piece_passed_at),
+  ];
+}
+
+/** @param {any} request */
+function requestParts(request) {
+  if (!request) return [h("p", { class: "quiet" }, t("ui-nothing-waits"))];
+  const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
+  const level = piece?.secrecy ?? (request.restricted ? "A" : "none");
+  return [
+    h("p", { class: "piece-id" }, request.piece_id, request.visit > 1 ? ` (${t("ui-visit", { visit: request.visit })})` : ""),
+    h("p", {}, `${t(`secrecy-${level}`)} · ${t(`urgency-${piece?.urgency ?? "none"}`)} · ${piece?.destination || "–"}`),
+    request.attention ? h("p", { class: "attention" }, `▲ ${t("ui-attention")}`) : null,
+    request.restricted ? h("p", {}, t("ui-restricted")) : null,
+    request.blind && !request.restricted ? h("p", {}, t("ui-blind")) : null,
+    request.score !== null ? h("p", { id: "score" }, t("ui-score", { score: figure(request.score, 2), threshold: figure(request.threshold, 2) })) : null,
+    h("ul", {}, ...request.findings.map((/** @type {string} */ reason) => h("li", { class: "finding" }, `▲ ${t(`reason-${reason}`)}`))),
+  ];
+}
+
+function showRecent() {
+  keep(parts.recent, recent, () =>
+    recent.length === 0
+      ? [h("li", { class: "quiet" }, t("ui-recent-none"))]
+      : recent.map((piece) =>
+          h(
+            "li",
+            { "data-piece": piece.piece_id, class: piece.state },
+            h("strong", {}, `${{ released: "✓", held: "✕", in_review: "✕", rejected: "✕", frozen: "■", escaped: "▲" }[String(piece.state)] ?? "·"} ${t(`piece-state-${piece.state}`)}`),
+            ` ${piece.piece_id} ${timeOf(piece.state_since)} `,
+            h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
+          ),
+        ),
+  );
+}
+
+/** What may be pressed now. Freezing may always. */
+function permit() {
+  const request = view?.request;
+  const fresh = !streamOld && !laneOld && !busy;
+  const settled = performance.now() - requestSince >= SETTLE_MS;
+  parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted);
+  parts.hold.disabled = !(request && fresh);
+}
+
+/** @param {"clear" | "hold"} decision */
+async function decide(decision) {
+  permit();
+  if (parts[decision].disabled || !view?.request) {
+    if (view?.request) tell(t(view.request.restricted ? "problem-marked-needs-access" : "ui-not-yet"), true);
+    return;
+  }
+  const { piece_id, visit, scan_sha256 } = view.request;
+  busy = true;
+  permit();
+  if (await attempt(() => post(`${path}/decision`, { piece_id, visit, scan_sha256, decision }))) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
+  busy = false;
+  permit();
+}
+
+async function freeze() {
+  if (await attempt(() => post(`${path}/freeze`))) tell(t("ui-frozen"));
+}
+
+function toggleHeat() {
+  viewer.toggleHeat();
+  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
+}
+
+async function refreshRecent() {
+  try {
+    recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
+    if (view) showRecent();
+  } catch {
+    // The old-data banner and the next round tell the rest.
+  }
+}
+
+function refreshStale() {
+  showStale(streamOld || laneOld);
+  if (parts.clear) permit();
+}
+
+await openPage({ title: "ui-lane", current: "lane", build });
+try {
+  view = await get(path);
+} catch (error) {
+  tell(error instanceof Error ? error.message : String(error), true);
+}
+show();
+await refreshRecent();
+let refreshTimer = 0;
+let outcomes = "";
+listen({
+  lane: (seen) => {
+    if (seen.lane_id !== lane) return;
+    view = seen;
+    const now = JSON.stringify(seen.pieces.map((/** @type {any} */ piece) => [piece.piece_id, piece.state]));
+    if (now !== outcomes) {
+      outcomes = now;
+      refreshSoon();
+    }
+    show();
+  },
+  tick: (data) => {
+    laneOld = !(data.lane_age_s[lane] <= LANE_STALE_S);
+    refreshStale();
+  },
+  changed: (type) => {
+    if (type === "alarm" || type === "reset") refreshAlarms();
+    refreshSoon();
+  },
+  stale: (old) => {
+    streamOld = old;
+    refreshStale();
+  },
+});
+setInterval(refreshRecent, REFRESH_MS);
+// The settle time ends between two snapshots; the buttons must not wait for the next one.
+setInterval(() => !isStale() && permit(), 100);
+
+function refreshSoon() {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(refreshRecent, 250);
+}

@@ -1,0 +1,62 @@
+// Live by server-sent events. Silence is loud: after two seconds without any event everything on screen counts as old.
+
+const STALE_MS = 2000;
+const REOPEN_MS = 6000;
+
+/**
+ * @typedef {{ lane?: (view: any) => void, changed?: (type: string) => void, tick?: (data: any) => void, stale: (stale: boolean) => void }} Listener
+ */
+
+/**
+ * Listen until the page goes.
+ * @param {Listener} listener `changed` is called for `piece`, `alarm`, and `reset` (look at everything again)
+ */
+export function listen(listener) {
+  let last = performance.now();
+  let opened = last;
+  let stale = true;
+  /** @type {EventSource} */
+  let source;
+
+  function heard() {
+    last = performance.now();
+    if (stale) {
+      stale = false;
+      listener.stale(false);
+    }
+  }
+
+  function open() {
+    opened = performance.now();
+    source = new EventSource("/api/v1/events");
+    source.addEventListener("lane", (event) => {
+      heard();
+      listener.lane?.(JSON.parse(event.data));
+    });
+    source.addEventListener("tick", (event) => {
+      heard();
+      listener.tick?.(JSON.parse(event.data));
+    });
+    for (const type of ["piece", "alarm", "reset", "resumed"]) {
+      source.addEventListener(type, () => {
+        heard();
+        listener.changed?.(type);
+      });
+    }
+  }
+
+  open();
+  listener.stale(true);
+  setInterval(() => {
+    const now = performance.now();
+    if (now - last > STALE_MS && !stale) {
+      stale = true;
+      listener.stale(true);
+    }
+    // A stream that the browser has given up, or that hangs, is opened anew; the server then says "reset".
+    if ((source.readyState === EventSource.CLOSED && now - opened > 1000) || now - Math.max(last, opened) > REOPEN_MS) {
+      source.close();
+      open();
+    }
+  }, 250);
+}

@@ -1,0 +1,284 @@
+// The reviewer's page: held pieces, the lease on one of them, its picture and history, and the decision.
+
+import { get, person, post } from "./calls.js";
+import { h, keep, say } from "./dom.js";
+import { useKeys } from "./keys.js";
+import { listen } from "./live.js";
+import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
+import { Viewer } from "./viewer.js";
+import { figure, t, timeOf } from "./words.js";
+
+const REFRESH_MS = 4000;
+const RENEW_MS = 30000;
+
+const viewer = new Viewer();
+/** @type {any[]} */
+let queue = [];
+let queueKnown = false;
+let more = false;
+/** @type {string | null} */
+let chosen = null;
+/** @type {any} */
+let detail = null;
+let busy = false;
+let lastInput = performance.now();
+/** @type {Record<string, any>} */
+let parts = {};
+
+function build(/** @type {HTMLElement} */ main) {
+  const note = parts.note?.value ?? "";
+  const button = (/** @type {string} */ name, /** @type {string} */ key, /** @type {() => void} */ act, mark = "") =>
+    h("button", { type: "button", id: name, class: "decision", onclick: act }, mark, t(`ui-${name}`), " ", h("kbd", {}, key));
+  parts = {
+    queue: h("ul", { class: "queue", id: "queue" }),
+    about: h("div", { class: "about", id: "about" }),
+    note: h("textarea", { id: "note", rows: 2, maxlength: 1000 }),
+    claim: button("claim", "Enter", claim),
+    release: button("release", "F6", release),
+    clear: button("clear", "F2", () => decide("clear"), "✓ "),
+    hold: button("hold", "F4", () => decide("hold"), "✕ "),
+    reject: button("reject", "F9", () => decide("reject"), "■ "),
+    heat: h("button", { type: "button", id: "heat", "aria-pressed": "false", onclick: toggleHeat }, t("ui-heat"), " ", h("kbd", {}, "F7")),
+    history: h("ol", { class: "history", id: "history" }),
+  };
+  parts.note.value = note;
+  main.className = "review-page";
+  main.append(
+    h("h1", { class: "visually-hidden" }, t("ui-review")),
+    h("section", { class: "queue-side" }, h("h2", {}, t("ui-queue")), parts.queue),
+    h("section", { class: "scan-side" }, viewer.root, h("div", { class: "tools" }, parts.heat)),
+    h(
+      "section",
+      { class: "decide-side" },
+      parts.about,
+      h("div", { class: "lease" }, parts.claim, parts.release),
+      h("label", { for: "note" }, t("ui-note")),
+      parts.note,
+      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.reject),
+      h("h2", {}, t("ui-history")),
+      parts.history,
+    ),
+  );
+  useKeys([
+    { name: "up", codes: ["ArrowUp", "Numpad8"], text: t("ui-key-up"), act: () => step(-1) },
+    { name: "down", codes: ["ArrowDown", "Numpad0"], text: t("ui-key-down"), act: () => step(1) },
+    { name: "claim", codes: ["Enter", "NumpadEnter", "F3"], text: t("ui-claim"), act: claim },
+    { name: "release", codes: ["F6", "Escape"], text: t("ui-release"), act: release },
+    { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
+    { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
+    { name: "reject", codes: ["F9", "Numpad9", "F15"], text: t("ui-reject"), act: () => decide("reject") },
+    { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
+    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ]);
+  show();
+}
+
+function mine() {
+  return Boolean(detail?.claim) && detail.state === "in_review" && detail.claim.person.toLowerCase() === person().toLowerCase();
+}
+
+function show() {
+  if (!parts.queue) return;
+  keep(parts.queue, [queue, chosen, queueKnown, more], queueParts);
+  keep(parts.about, [detail, chosen], aboutParts);
+  keep(parts.history, detail?.evidence ?? [], () =>
+    (detail?.evidence ?? []).map((/** @type {any} */ fact) => h("li", {}, `${timeOf(fact.at)} ${t(`fact-${fact.type}`)}${factText(fact)}`)),
+  );
+  if (!detail) viewer.nothing("ui-choose");
+  else if (detail.restricted) viewer.nothing("ui-restricted");
+  else if (detail.scan) viewer.show(detail.piece_id, detail.scan.sha256, true);
+  else viewer.nothing("ui-scan-none-feed");
+  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
+  permit();
+}
+
+/** @param {any} fact */
+function factText(fact) {
+  const values = fact.values;
+  const words = [];
+  if (values.decision) words.push(t(`ui-said-${values.decision}`));
+  if (values.outcome && fact.type === "ReviewDecision") words.push(t(`ui-said-${values.outcome}`));
+  if (values.person) words.push(values.person);
+  if (values.note) words.push(`“${values.note}”`);
+  if (values.reasons?.length) words.push(values.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; "));
+  return words.length ? ` – ${words.join(" · ")}` : "";
+}
+
+function queueParts() {
+  if (!queueKnown) return [h("li", { class: "quiet" }, t("ui-loading"))];
+  if (queue.length === 0) return [h("li", { class: "quiet", id: "queue-empty" }, t("ui-queue-empty"))];
+  const rows = queue.map((piece) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          class: "queue-item",
+          "data-key": piece.piece_id,
+          "data-piece": piece.piece_id,
+          "aria-pressed": String(piece.piece_id === chosen),
+          onclick: () => choose(piece.piece_id),
+        },
+        h("strong", {}, piece.piece_id),
+        piece.urgency || piece.secrecy ? h("span", { class: "level" }, [piece.secrecy && t(`secrecy-${piece.secrecy}`), piece.urgency && t(`urgency-${piece.urgency}`)].filter(Boolean).join(" · ")) : null,
+        h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
+        h("span", { class: "quiet" }, [timeOf(piece.state_since), piece.claim ? t("ui-claimed-by", { person: piece.claim.person }) : null].filter(Boolean).join(" · ")),
+      ),
+    ),
+  );
+  return more ? [...rows, h("li", { class: "quiet" }, t("ui-queue-more"))] : rows;
+}
+
+function aboutParts() {
+  if (!detail) return [h("p", { class: "quiet" }, t("ui-choose"))];
+  return [
+    h("p", { class: "piece-id" }, detail.piece_id),
+    h("p", {}, `${t(`secrecy-${detail.secrecy ?? "none"}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
+    h("p", {}, `${t(`piece-state-${detail.state}`)}${detail.claim ? ` · ${t("ui-claimed-by", { person: detail.claim.person })}` : ""}`),
+    h("ul", { id: "reasons" }, ...detail.reasons.map((/** @type {string} */ reason) => h("li", { class: "finding" }, `▲ ${t(`reason-${reason}`)}`))),
+    detail.people_needed > 1 ? h("p", { id: "two-people" }, t("ui-two-people")) : null,
+    detail.restricted ? h("p", {}, t("ui-restricted")) : null,
+    detail.scan && detail.scan.score !== null ? h("p", { id: "score" }, t("ui-score", { score: figure(detail.scan.score, 2), threshold: figure(detail.scan.threshold, 2) })) : null,
+  ];
+}
+
+function permit() {
+  const fresh = !isStale() && !busy;
+  const ours = fresh && mine();
+  parts.claim.disabled = !(fresh && detail && !mine() && ["held", "in_review"].includes(detail.state));
+  parts.release.disabled = !ours;
+  parts.clear.disabled = !(ours && !detail.restricted && detail.scan && viewer.ready);
+  parts.hold.disabled = !ours;
+  parts.reject.disabled = !ours;
+  parts.heat.disabled = !viewer.heatUrl || !viewer.key;
+}
+
+async function refreshQueue() {
+  try {
+    const page = await get("/reviews?limit=100");
+    queue = page.items;
+    more = page.next !== null;
+    queueKnown = true;
+  } catch (error) {
+    if (!queueKnown) tell(error instanceof Error ? error.message : String(error), true);
+  }
+  if (chosen === null && queue.length > 0) chosen = queue[0].piece_id;
+  await refreshDetail();
+}
+
+async function refreshDetail() {
+  const wanted = chosen;
+  let seen = null;
+  if (wanted !== null) {
+    try {
+      seen = await get(`/pieces/${encodeURIComponent(wanted)}`);
+    } catch {
+      seen = detail?.piece_id === wanted ? detail : null;
+    }
+  }
+  // Another piece may have been chosen while the answer was on its way.
+  if (wanted === chosen) {
+    detail = seen;
+    show();
+  }
+}
+
+/** @param {string} pieceId */
+async function choose(pieceId) {
+  if (pieceId === chosen || busy) return;
+  if (mine()) await release();
+  chosen = pieceId;
+  detail = null;
+  parts.note.value = "";
+  show();
+  await refreshDetail();
+}
+
+/** @param {number} by */
+function step(by) {
+  if (queue.length === 0) return;
+  const at = queue.findIndex((piece) => piece.piece_id === chosen);
+  const next = queue[Math.min(queue.length - 1, Math.max(0, at + by))];
+  choose(next.piece_id);
+}
+
+async function claim() {
+  if (parts.claim.disabled || !detail) return;
+  await act(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));
+}
+
+async function release() {
+  if (parts.release.disabled || !detail) return;
+  await act(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/release`));
+}
+
+/** @param {() => Promise<unknown>} work */
+async function act(work) {
+  busy = true;
+  permit();
+  const done = await attempt(work);
+  busy = false;
+  await refreshQueue();
+  return done;
+}
+
+/** @param {"clear" | "hold" | "reject"} outcome */
+async function decide(outcome) {
+  permit();
+  if (parts[outcome].disabled || !detail) {
+    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? "problem-marked-needs-access" : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
+    return;
+  }
+  const piece = detail.piece_id;
+  const at = queue.findIndex((each) => each.piece_id === piece);
+  const next = queue[at + 1]?.piece_id ?? queue[at - 1]?.piece_id ?? null;
+  const body = { outcome, scan_sha256: detail.scan?.sha256 ?? null, note: parts.note.value };
+  busy = true;
+  permit();
+  const done = await attempt(async () => {
+    const answer = await post(`/reviews/${encodeURIComponent(piece)}/decision`, body);
+    tell(`${piece}: ${answer.awaiting_second_person ? t("reason-awaiting-second-person") : t(`piece-state-${answer.state}`)}`);
+  });
+  busy = false;
+  if (done) {
+    parts.note.value = "";
+    chosen = next;
+    detail = null;
+  }
+  await refreshQueue();
+}
+
+function toggleHeat() {
+  viewer.toggleHeat();
+  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
+}
+
+await openPage({ title: "ui-review", current: "review", build });
+await refreshQueue();
+let refreshTimer = 0;
+listen({
+  tick: () => permit(),
+  changed: (type) => {
+    if (type === "alarm" || type === "reset") refreshAlarms();
+    clearTimeout(refreshTimer);
+    refreshTimer = setTimeout(refreshQueue, 250);
+  },
+  stale: (old) => {
+    showStale(old);
+    if (parts.queue) permit();
+  },
+});
+for (const kind of ["keydown", "pointerdown", "pointermove"]) {
+  document.addEventListener(kind, () => {
+    lastInput = performance.now();
+  });
+}
+viewer.picture.addEventListener("load", () => permit());
+setInterval(refreshQueue, REFRESH_MS);
+// The lease is renewed only while somebody works here: who goes away gives the piece back.
+setInterval(async () => {
+  if (mine() && performance.now() - lastInput < 2 * RENEW_MS) await attempt(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));
+}, RENEW_MS);

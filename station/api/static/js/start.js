@@ -1,0 +1,90 @@
+// The first page: every lane in one word, and the way to the other pages.
+
+import { get } from "./calls.js";
+import { h, keep } from "./dom.js";
+import { useKeys } from "./keys.js";
+import { listen } from "./live.js";
+import { acknowledge, openPage, refreshAlarms, showStale, switchLanguage } from "./shell.js";
+import { figure, t } from "./words.js";
+
+const REFRESH_MS = 5000;
+
+/** @type {Map<string, any>} */
+const lanes = new Map();
+/** @type {number | null} */
+let held = null;
+let loaded = false;
+let failed = false;
+/** @type {any} */
+let list;
+/** @type {any} */
+let review;
+
+function build(/** @type {HTMLElement} */ main) {
+  list = h("ul", { class: "cards", id: "lanes" });
+  review = h("div", { id: "review-card" });
+  main.className = "start-page";
+  main.append(h("h1", {}, t("ui-start")), h("h2", {}, t("ui-lanes")), list, h("h2", {}, t("ui-review")), review);
+  useKeys([
+    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ]);
+  show();
+}
+
+function show() {
+  if (!list) return;
+  const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
+  keep(list, [shown, loaded, failed], () => {
+    if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
+    if (!loaded) return [h("li", { class: "quiet" }, t("ui-loading"))];
+    if (lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-lanes-none"))];
+    return shown.map(([id, state, pieces, rate, lost]) =>
+      h(
+        "li",
+        {},
+        h(
+          "a",
+          { class: "card", href: `/lane/${encodeURIComponent(id)}`, "data-key": id },
+          h("strong", {}, id),
+          h("span", { class: "big-state", "data-state": state }, t(`lane-state-${state}`)),
+          h("span", {}, t("ui-pieces-on-lane", { count: pieces })),
+          h("span", {}, t("ui-per-hour", { count: figure(rate, 0) })),
+          lost.length ? h("span", { class: "finding" }, `▲ ${lost.join(", ")}`) : null,
+        ),
+      ),
+    );
+  });
+  keep(review, held, () => [
+    h("a", { class: "card", href: "/review", "data-key": "review" }, h("strong", {}, t("ui-queue")), h("span", { class: "big-state" }, held === null ? "–" : held >= 100 ? "100+" : String(held))),
+  ]);
+}
+
+async function refresh() {
+  try {
+    const found = (await get("/lanes")).items;
+    lanes.clear();
+    for (const lane of found) lanes.set(lane.lane_id, lane);
+    held = (await get("/reviews?limit=100")).items.length;
+    loaded = true;
+    failed = false;
+  } catch {
+    failed = true;
+  }
+  show();
+}
+
+await openPage({ title: "ui-start", current: "start", build });
+await refresh();
+listen({
+  lane: (view) => {
+    lanes.set(view.lane_id, view);
+    show();
+  },
+  changed: (type) => {
+    if (type === "alarm" || type === "reset") refreshAlarms();
+    if (type !== "alarm") refresh();
+  },
+  stale: showStale,
+});
+setInterval(refresh, REFRESH_MS);

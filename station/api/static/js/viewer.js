@@ -1,0 +1,81 @@
+// The picture of a scan: opens in the standard view every time; the heat map is laid over it when asked for.
+
+import { h, say } from "./dom.js";
+import { t } from "./words.js";
+
+/** One viewer. `ready` is true only when the picture that is named is really on screen. */
+export class Viewer {
+  constructor() {
+    this.picture = h("img", { class: "scan", alt: "" });
+    this.heat = h("img", { class: "heat", alt: "", hidden: true });
+    this.note = h("p", { class: "placeholder" });
+    this.stack = h("div", { class: "stack" }, this.picture, this.heat);
+    this.root = h("div", { class: "viewer", id: "viewer" }, this.stack, this.note);
+    this.ready = false;
+    this.heatOn = false;
+    this.key = "";
+    this.heatUrl = "";
+    this.picture.addEventListener("load", () => {
+      this.ready = true;
+      this.root.dataset.ready = "true";
+    });
+    this.picture.addEventListener("error", () => {
+      if (this.key) this.#empty("ui-scan-failed");
+    });
+    this.heat.addEventListener("error", () => {
+      this.heat.hidden = true;
+    });
+    this.nothing("ui-scan-none");
+  }
+
+  /** @param {string} message */
+  #empty(message) {
+    this.ready = false;
+    this.root.dataset.ready = "false";
+    this.stack.hidden = true;
+    this.note.hidden = false;
+    say(this.note, t(message));
+  }
+
+  /**
+   * Show that there is no picture, and why.
+   * @param {string} message id of the message
+   */
+  nothing(message) {
+    this.key = "";
+    this.heatOn = false;
+    this.heat.hidden = true;
+    this.heat.removeAttribute("src");
+    this.picture.removeAttribute("src");
+    this.#empty(message);
+  }
+
+  /**
+   * Show a scan in the standard view.
+   * @param {string} pieceId
+   * @param {string} sha256
+   * @param {boolean} heatAllowed false while the scan is read blind
+   */
+  show(pieceId, sha256, heatAllowed) {
+    const base = `/api/v1/scans/${encodeURIComponent(sha256)}`;
+    const query = `?piece=${encodeURIComponent(pieceId)}`;
+    this.heatUrl = heatAllowed ? `${base}/heat.png${query}` : "";
+    const key = `${pieceId} ${sha256}`;
+    if (this.key !== key) {
+      this.nothing("ui-scan-loading");
+      this.key = key;
+      this.stack.hidden = false;
+      this.note.hidden = true;
+      this.picture.alt = t("ui-scan-of", { piece: pieceId });
+      this.picture.src = `${base}/view.png${query}`;
+    }
+    if (!heatAllowed && this.heatOn) this.toggleHeat();
+  }
+
+  /** Lay the heat map over the picture, or take it away. */
+  toggleHeat() {
+    this.heatOn = !this.heatOn && this.key !== "" && this.heatUrl !== "";
+    if (this.heatOn) this.heat.src = this.heatUrl;
+    this.heat.hidden = !this.heatOn;
+  }
+}

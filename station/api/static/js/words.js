@@ -1,0 +1,49 @@
+// The words on screen, in the chosen language; they come from the same files as the server's.
+
+/** @type {Record<string, string>} */
+let messages = {};
+let language = "vi";
+
+/** The language on screen, `vi` or `en`. */
+export function lang() {
+  return language;
+}
+
+/** Load the language that was chosen last; Vietnamese if none was. */
+export async function loadWords() {
+  await useLanguage(localStorage.getItem("kt1.language") === "en" ? "en" : "vi");
+}
+
+/** @param {string} wanted */
+export async function useLanguage(wanted) {
+  const answer = await fetch(`/locales/${wanted}.json`);
+  if (!answer.ok) throw new Error(`texts: ${answer.status}`);
+  messages = await answer.json();
+  language = wanted;
+  localStorage.setItem("kt1.language", wanted);
+  document.documentElement.lang = wanted;
+}
+
+/**
+ * A message, its variables filled in. A message that nobody wrote shows its id.
+ * @param {string} id
+ * @param {Record<string, unknown>} [variables]
+ */
+export function t(id, variables = {}) {
+  const message = Object.hasOwn(messages, id) ? messages[id] : id;
+  return message.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(variables, name) ? String(variables[name]) : whole));
+}
+
+/** @param {string | null | undefined} at */
+export function timeOf(at) {
+  return at ? new Date(at).toLocaleTimeString(language === "vi" ? "vi-VN" : "en-GB") : "–";
+}
+
+/**
+ * @param {number | null | undefined} value
+ * @param {number} digits
+ */
+export function figure(value, digits) {
+  if (value === null || value === undefined) return "–";
+  return value.toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

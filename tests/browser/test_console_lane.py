@@ -1,0 +1,221 @@
+"""The operator's page, driven by keys alone."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.piece import PieceState, Secrecy
+from station.domain.review import OperatorDecision
+from station.workflow.views import DeviceHealth, LaneCommand, LaneState
+from tests.support.api_station import LANE, START, Desk
+
+pytestmark = pytest.mark.browser
+
+
+def waiting(desk: Desk, **changes: object) -> tuple[str, str]:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=changes.get("secrecy"))
+    assert sha256 is not None
+    desk.ask_operator(piece_id, sha256, **changes)
+    return piece_id, sha256
+
+
+def open_lane(page: Page) -> None:
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#lane-state")).not_to_have_text("")
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_the_lane_shows_what_it_does(desk: Desk, page: Page) -> None:
+    piece_id, _ = waiting(desk)
+    open_lane(page)
+    expect(page.locator("#lane-state")).to_have_text("Đang chạy")
+    expect(page.locator("#request")).to_contain_text(piece_id)
+    expect(page.locator("#request")).to_contain_text("Vùng tối")
+    expect(page.locator("#score")).to_have_text("Điểm 0,70 (báo nghi vấn từ 0,50)")
+    expect(page.locator("#countdown")).to_have_text("Còn 7 giây")
+    expect(page.locator(f'[data-piece="{piece_id}"]')).to_be_visible()
+    expect(page.locator("[data-tile=beam]")).to_contain_text("đang phát tia X")
+    desk.lane.show(beam_on=False, belt_speeds_mm_s=(0, 0, 0, 0, 0), state=LaneState.WAITING)
+    expect(page.locator("[data-tile=beam]")).to_contain_text("tắt tia X")
+    expect(page.locator("#lane-state")).to_have_text("Đang chờ")
+    desk.lane.show(devices=(DeviceHealth(name="xray_generator", ok=False, detail="arc"),), state=LaneState.OFFLINE)
+    expect(page.locator("#devices .bad")).to_have_text("▲ xray_generator: arc")
+
+
+@pytest.mark.parametrize(("code", "decision"), [("F2", "clear"), ("Numpad1", "clear"), ("F4", "hold")])
+def test_a_key_decides_the_piece_on_screen(desk: Desk, page: Page, code: str, decision: str) -> None:
+    piece_id, sha256 = waiting(desk)
+    open_lane(page)
+    expect(page.locator("#clear")).to_be_enabled()
+    page.keyboard.press(code)
+    expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
+    assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision(decision), "operator")]
+
+
+@pytest.mark.parametrize(("code", "decision"), [("F13", OperatorDecision.CLEAR), ("F14", OperatorDecision.HOLD), ("F15", None)])
+def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: OperatorDecision | None) -> None:
+    waiting(desk)
+    open_lane(page)
+    expect(page.locator("#clear")).to_be_enabled()
+    # Chromium's own key injection knows no pedal keys: the event is made as the browser would.
+    page.evaluate("code => document.body.dispatchEvent(new KeyboardEvent('keydown', {code, key: code, bubbles: true, cancelable: true}))", code)
+    expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
+    assert desk.lane.asked[0] == ("freeze", "operator") if decision is None else desk.lane.asked[0][4] is decision
+
+
+def test_f9_freezes_at_once_and_the_page_says_so(desk: Desk, page: Page) -> None:
+    open_lane(page)
+    page.keyboard.press("F9")
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+    assert desk.lane.asked == [("freeze", "operator")]
+
+
+def test_letters_and_composed_keys_never_decide(desk: Desk, page: Page) -> None:
+    waiting(desk)
+    open_lane(page)
+    expect(page.locator("#clear")).to_be_enabled()
+    for key in ("c", "h", "f", "Enter", "Space", "1", "2"):
+        page.keyboard.press(key)
+    page.evaluate(
+        "() => document.body.dispatchEvent(new KeyboardEvent('keydown', {code: 'F2', key: 'F2', isComposing: true, bubbles: true}))"
+    )
+    page.keyboard.press("Control+F2")
+    page.wait_for_timeout(300)
+    assert desk.lane.asked == []
+
+
+def test_the_scan_is_shown_and_the_heat_map_lies_over_it(desk: Desk, page: Page) -> None:
+    waiting(desk)
+    open_lane(page)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    pixel = """name => { const image = document.querySelector(name); const canvas = document.createElement('canvas');
+        canvas.width = image.naturalWidth; canvas.height = image.naturalHeight; const pen = canvas.getContext('2d');
+        pen.drawImage(image, 0, 0); return [...pen.getImageData(40, 50, 1, 1).data]; }"""
+    assert page.evaluate(pixel, "img.scan") == [235, 130, 25, 255]
+    expect(page.locator("img.heat")).to_be_hidden()
+    page.keyboard.press("F7")
+    expect(page.locator("img.heat")).to_be_visible()
+    page.wait_for_function("document.querySelector('img.heat').naturalWidth > 0")
+    red, _, _, opacity = page.evaluate(pixel, "img.heat")
+    assert (red, opacity) == (255, 160)
+    waiting(desk)
+    expect(page.locator("img.heat")).to_be_hidden()
+
+
+def test_a_restricted_piece_shows_a_placeholder_and_cannot_be_cleared(desk: Desk, page: Page) -> None:
+    waiting(desk, secrecy=Secrecy.B)
+    open_lane(page)
+    expect(page.locator("#viewer")).to_contain_text("Bưu gửi hạn chế")
+    expect(page.locator("#request")).to_contain_text("Tối mật")
+    expect(page.locator("img.scan")).to_be_hidden()
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("độ mật")
+    expect(page.locator("#hold")).to_be_enabled()
+    assert desk.lane.asked == []
+
+
+def test_a_blind_read_shows_nothing_of_the_model(desk: Desk, page: Page) -> None:
+    waiting(desk, blind=True)
+    open_lane(page)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    expect(page.locator("#request")).to_contain_text("Hãy quyết định trước")
+    expect(page.locator("#score")).to_have_count(0)
+    page.keyboard.press("F7")
+    expect(page.locator("img.heat")).to_be_hidden()
+
+
+def test_old_data_is_loud_and_nothing_can_be_cleared(desk: Desk, page: Page) -> None:
+    waiting(desk)
+    open_lane(page)
+    expect(page.locator("#clear")).to_be_enabled()
+    desk.lane.stale = True
+    expect(page.locator("#stale")).to_be_visible()
+    expect(page.locator("#stale")).to_contain_text("DỮ LIỆU CŨ")
+    expect(page.locator("#clear")).to_be_disabled()
+    page.keyboard.press("F2")
+    page.wait_for_timeout(200)
+    assert desk.lane.asked == []
+    expect(page.locator("#freeze")).to_be_enabled()
+    desk.lane.stale = False
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_a_lost_connection_is_loud_and_comes_back(desk: Desk, page: Page, complaints: list[str]) -> None:
+    open_lane(page)
+    desk.stop_serving()
+    expect(page.locator("#stale")).to_be_visible()
+    desk.lane.show(state=LaneState.STOPPED)
+    desk.serve_again()
+    expect(page.locator("#stale")).to_be_hidden()
+    expect(page.locator("#lane-state")).to_have_text("Đã dừng")
+    # The browser itself reports the calls that failed meanwhile.
+    assert all("ERR_" in complaint for complaint in complaints)
+    complaints.clear()
+
+
+def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> None:
+    open_lane(page)
+    expect(page.locator("#alarms")).to_contain_text("Không có báo động")
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.DOSE_SHORT, AlarmPriority.HIGH, LANE, "12 mJ/cm²", START))
+    desk.feed.publish("alarm", "{}")
+    expect(page.locator("#alarms")).to_contain_text("Liều UV không đủ")
+    expect(page.locator("#alarms")).to_contain_text("thùng trả về")
+    expect(page.locator("#alarms")).to_have_attribute("data-level", "high")
+    page.keyboard.press("F10")
+    expect(page.locator("#alarms")).to_contain_text("đã xác nhận")
+    expect(page.locator("#alarms")).to_have_attribute("data-level", "none")
+
+
+def test_the_last_five_outcomes(desk: Desk, page: Page) -> None:
+    ids = []
+    for _ in range(6):
+        desk.clock.forward(1)
+        ids.append(desk.put_piece()[0])
+    open_lane(page)
+    rows = page.locator("#recent li")
+    expect(rows).to_have_count(5)
+    expect(rows.first).to_contain_text(ids[-1])
+    expect(rows.first).to_contain_text("Mô hình báo nghi vấn")
+    desk.clock.forward(1)
+    newest, _ = desk.put_piece()
+    desk.feed.publish("piece", "{}")
+    expect(rows.first).to_contain_text(newest)
+
+
+def test_the_language_changes_without_losing_the_piece(desk: Desk, page: Page) -> None:
+    piece_id, _ = waiting(desk)
+    open_lane(page)
+    page.keyboard.press("F8")
+    expect(page.locator("#lane-state")).to_have_text("Running")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("#request")).to_contain_text(piece_id)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    page.reload()
+    expect(page.locator("#lane-state")).to_have_text("Running")
+    page.locator("#language").click()
+    expect(page.locator("#lane-state")).to_have_text("Đang chạy")
+
+
+def test_the_keys_are_explained_and_commands_reach_the_lane(desk: Desk, page: Page) -> None:
+    open_lane(page)
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    expect(page.locator("#help")).to_contain_text("F13")
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+    page.locator("[data-command=stop]").click()
+    expect(page.locator("#lane-state")).to_have_text("Đã dừng")
+    assert desk.lane.asked == [(LaneCommand.STOP, "operator")]
+
+
+def test_everything_of_the_lane_fits_a_small_screen(desk: Desk, page: Page) -> None:
+    for _ in range(5):
+        desk.put_piece()
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, LANE, "", START))
+    waiting(desk, attention=True)
+    open_lane(page)
+    size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert size[0] <= 1366
+    assert size[1] <= 768
+    for name in ("#clear", "#hold", "#freeze", "#countdown", "#lane-picture", "#recent li:nth-child(5)", "[data-command=purge]"):
+        expect(page.locator(name)).to_be_in_viewport(ratio=1)

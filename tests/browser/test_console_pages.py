@@ -1,0 +1,184 @@
+"""The start page, the review page, the description of the interface."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.reasons import Reason
+from station.workflow.views import LaneState
+from tests.support.api_station import LANE, Desk
+
+pytestmark = pytest.mark.browser
+
+
+def open_review(page: Page) -> None:
+    page.goto("/review")
+    expect(page.locator("#queue li").first).to_be_visible()
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def state(desk: Desk, piece_id: str) -> PieceState:
+    piece = desk.store.read(lambda view: view.piece(piece_id))
+    assert piece is not None
+    return piece.state
+
+
+def test_the_start_page_leads_on(desk: Desk, page: Page) -> None:
+    desk.put_piece()
+    page.goto("/")
+    expect(page.locator("#lanes")).to_contain_text("Đang chạy")
+    expect(page.locator("#review-card")).to_contain_text("1")
+    desk.lane.show(state=LaneState.FROZEN)
+    expect(page.locator("#lanes")).to_contain_text("Giữ nguyên hiện trạng")
+    page.locator("#lanes a").press("Enter")
+    expect(page).to_have_url(re.compile(f"/lane/{LANE}$"))
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+
+
+def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page: Page) -> None:
+    first, sha256 = desk.put_piece()
+    second, _ = desk.put_piece(reasons=(Reason.OPERATOR_HOLDS,))
+    open_review(page)
+    expect(page.locator("#about")).to_contain_text(first)
+    expect(page.locator("#reasons")).to_contain_text("Mô hình báo nghi vấn")
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("Hãy nhận bưu gửi trước")
+    page.keyboard.press("Enter")
+    expect(page.locator("#clear")).to_be_enabled()
+    assert state(desk, first) is PieceState.IN_REVIEW
+    page.locator("#note").fill("hóa đơn")
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("không nghi vấn")
+    expect(page.locator("#about")).to_contain_text(second)
+    expect(page.locator(f'[data-piece="{first}"]')).to_have_count(0)
+    assert state(desk, first) is PieceState.CLEARED
+    rows = desk.store.read(lambda view: view.evidence(first))
+    decision = rows[-1].evidence
+    assert (decision.person, decision.note, decision.scan_sha256) == ("operator", "hóa đơn", sha256)
+
+
+def test_two_people_on_two_screens(desk: Desk, page: Page) -> None:
+    piece_id, _ = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    open_review(page)
+    page.locator("#person").fill("Bình")
+    page.locator("#person").press("Tab")
+    expect(page.locator("#two-people")).to_be_visible()
+    page.locator("#claim").click()
+    expect(page.locator("#clear")).to_be_enabled()
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("Chờ người duyệt thứ hai")
+    page.locator("#person").fill("Chi")
+    page.locator("#person").press("Tab")
+    expect(page.locator("#history")).not_to_contain_text("Bình")
+    page.locator("#claim").click()
+    expect(page.locator("#clear")).to_be_enabled()
+    page.locator("#clear").click()
+    expect(page.locator("#queue-empty")).to_be_visible()
+    assert state(desk, piece_id) is PieceState.CLEARED
+
+
+def test_hold_reject_and_giving_back(desk: Desk, page: Page) -> None:
+    piece_id, _ = desk.put_piece()
+    open_review(page)
+    page.keyboard.press("F3")
+    expect(page.locator("#release")).to_be_enabled()
+    page.keyboard.press("F6")
+    expect(page.locator("#claim")).to_be_enabled()
+    assert state(desk, piece_id) is PieceState.HELD
+    page.keyboard.press("F3")
+    expect(page.locator("#hold")).to_be_enabled()
+    page.keyboard.press("F4")
+    expect(page.locator("#reasons")).to_contain_text("Thẩm định giữ lại")
+    page.keyboard.press("F3")
+    expect(page.locator("#reject")).to_be_enabled()
+    page.keyboard.press("F9")
+    expect(page.locator("#queue-empty")).to_be_visible()
+    assert state(desk, piece_id) is PieceState.REJECTED
+
+
+def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: Page) -> None:
+    plain, _ = desk.put_piece()
+    marked, _ = desk.put_piece(secrecy=Secrecy.A)
+    urgent, _ = desk.put_piece(urgency=Urgency.EXPRESS)
+    open_review(page)
+    items = page.locator(".queue-item")
+    expect(items).to_have_count(3)
+    order = [items.nth(at).get_attribute("data-piece") for at in range(3)]
+    assert set(order[:2]) == {marked, urgent}
+    assert order[2] == plain
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#about")).to_contain_text(str(order[1]))
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#about")).to_contain_text(plain)
+    page.locator(f'[data-piece="{marked}"]').click()
+    expect(page.locator("#viewer")).to_contain_text("Bưu gửi hạn chế")
+    page.keyboard.press("Enter")
+    expect(page.locator("#reject")).to_be_enabled()
+    expect(page.locator("#clear")).to_be_disabled()
+
+
+def test_what_another_person_does_shows_by_itself(desk: Desk, page: Page) -> None:
+    open_review(page)
+    expect(page.locator("#queue-empty")).to_be_visible()
+    piece_id, _ = desk.put_piece(destination="<img src=x onerror=alert(1)>")
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#about")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert desk.post(f"/reviews/{piece_id}/claim", person="dung").status_code == 200
+    expect(page.locator("#about")).to_contain_text("dung đang thẩm định")
+
+
+def test_a_refusal_is_told_in_the_language_on_screen(desk: Desk, page: Page, complaints: list[str]) -> None:
+    piece_id, _ = desk.put_piece()
+    open_review(page)
+    page.keyboard.press("F8")
+    expect(page.locator("#claim")).to_contain_text("Claim")
+    page.route("**/api/v1/reviews", lambda route: route.abort())
+    desk.post(f"/reviews/{piece_id}/claim", person="dung")
+    page.evaluate("document.getElementById('claim').disabled = false")
+    page.locator("#claim").click()
+    expect(page.locator("#message")).to_contain_text("Somebody else is deciding about this piece")
+    complaints.clear()
+
+
+def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) -> None:
+    elsewhere = []
+    page.on("request", lambda request: None if request.url.startswith(desk.server.url) else elsewhere.append(request.url))
+    page.goto("/docs")
+    expect(page.locator(".operation").first).to_be_visible()
+    page.get_by_text("POST /api/v1/reviews/{piece_id}/decision").click()
+    expect(page.get_by_text("Findings of devices take two different people")).to_be_visible()
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("path", ["/", f"/lane/{LANE}", "/review"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: str) -> None:
+    desk.put_piece()
+    page.emulate_media(color_scheme=scheme)
+    page.goto(path)
+    expect(page.locator("#stale")).to_be_hidden()
+    page.wait_for_timeout(400)
+    poor = page.evaluate(
+        """() => {
+          const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+          const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+          const ground = (element) => {
+            for (let at = element; at; at = at.parentElement) {
+              const colour = parse(getComputedStyle(at).backgroundColor);
+              if (colour.length === 3 || colour[3] === 1) return colour;
+            }
+            return [255, 255, 255];
+          };
+          return [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility() && !element.closest('svg')
+              && [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+            .map((element) => {
+              const [one, other] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+              return [element.outerHTML.slice(0, 80), (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)];
+            }).filter(([, ratio]) => ratio < 4.5);
+        }"""
+    )
+    assert poor == []

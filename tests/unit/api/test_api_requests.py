@@ -1,0 +1,249 @@
+"""The interface's own rules: announcing, keys, sizes, hosts, headers, problems, lanes, alarms, health."""
+
+import json
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.review import OperatorDecision
+from station.workflow.views import LaneCommand, LaneState
+from tests.support.api_station import LANE, START, Desk
+
+
+def advice(piece_id: str, **more: Any) -> dict[str, Any]:
+    return {"piece_id": piece_id, "secrecy": None} | more
+
+
+def test_announcing_twice_is_announcing_once(desk: Desk) -> None:
+    body = advice(desk.new_id(), urgency="hoa_toc", destination="VP-07", weight_g=21.5)
+    first, again = desk.post("/pieces", body), desk.post("/pieces", body)
+    assert (first.status_code, first.json()) == (201, {"piece_id": body["piece_id"], "state": "announced", "visit": 0})
+    assert again.json() == first.json()
+    page = desk.get("/pieces?state=announced")
+    assert [(item["destination"], item["urgency"]) for item in page["items"]] == [("VP-07", "hoa_toc")]
+
+
+@pytest.mark.parametrize(("said", "stored"), [(None, None), ("B", "B"), ("A", "A"), ("Z", "A"), ("", "A"), ("tuyệt mật", "A")])
+def test_a_level_that_is_not_known_counts_as_the_highest(desk: Desk, said: str | None, stored: str | None) -> None:
+    piece_id = desk.new_id()
+    assert desk.post("/pieces", advice(piece_id, secrecy=said)).status_code == 201
+    assert desk.get(f"/pieces/{piece_id}")["secrecy"] == stored
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"piece_id": "EE473124829VN"}, "request-invalid"),
+        (advice("EE473124820VN"), "identifier-malformed"),
+        (advice("TEST-1"), "id-reserved"),
+        (advice("LOCAL-lane-1-1"), "identifier-malformed"),
+        (advice("EE473124829VN", title="secret"), "request-invalid"),
+        (advice("EE473124829VN", weight_g=-1), "request-invalid"),
+        (advice("EE473124829VN", weight_g="NaN"), "request-invalid"),
+        (advice("EE473124829VN", destination="a\x00b"), "request-invalid"),
+        (advice("<script>alert(1)</script>"), "request-invalid"),
+        (advice("EE473124829VN", kind="bomb"), "request-invalid"),
+    ],
+)
+def test_bad_advice_is_refused_with_a_reason(desk: Desk, body: dict[str, Any], code: str) -> None:
+    answer = desk.post("/pieces", body)
+    assert (answer.json()["code"], answer.headers["content-type"]) == (code, "application/problem+json")
+    assert desk.get("/pieces")["items"] == []
+
+
+def test_an_announced_piece_can_be_withdrawn_once(desk: Desk) -> None:
+    piece_id = desk.new_id()
+    desk.post("/pieces", advice(piece_id))
+    assert desk.post(f"/pieces/{piece_id}/cancel").json()["state"] == "cancelled"
+    assert desk.post(f"/pieces/{piece_id}/cancel").json()["code"] == "wrong-state"
+    assert [event.status for event in desk.events] == ["cancelled"]
+
+
+def test_lists_are_paged_by_cursor_urgent_and_marked_first(desk: Desk) -> None:
+    plain = [desk.put_piece()[0] for _ in range(3)]
+    marked, _ = desk.put_piece(secrecy=Secrecy.B)
+    urgent, _ = desk.put_piece(urgency=Urgency.EXPRESS)
+    seen, after = [], ""
+    while True:
+        page = desk.get(f"/pieces?limit=2{after}")
+        seen += [item["piece_id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert set(seen[:2]) == {marked, urgent}
+    assert seen[2:] == plain
+    assert [item["piece_id"] for item in desk.get("/reviews")["items"]] == seen
+    assert desk.client.get("/api/v1/pieces?after=nobody").status_code == 404
+
+
+def test_a_piece_that_is_not_there_is_a_problem_in_both_languages(desk: Desk) -> None:
+    answer = desk.client.get("/api/v1/pieces/EE000000005VN", headers={"Accept-Language": "en-GB,en;q=0.9"})
+    assert answer.status_code == 404
+    body = answer.json()
+    assert (body["type"], body["code"], body["status"]) == ("urn:kt1:problem:not-found", "not-found", 404)
+    assert body["title"] == body["titles"]["en"] != body["titles"]["vi"]
+    assert desk.client.get("/api/v1/nowhere").json()["title"] == body["titles"]["vi"]
+    assert desk.client.put("/api/v1/pieces").json()["code"] == "method-not-allowed"
+
+
+def test_a_write_needs_a_key_and_a_readable_person(desk: Desk) -> None:
+    body = json.dumps(advice("EE473124829VN"))
+    headers = {"Content-Type": "application/json"}
+    assert desk.client.post("/api/v1/pieces", content=body, headers=headers).json()["code"] == "idempotency-key-missing"
+    for person in ("", "%00", "%FF", "x" * 65):
+        answer = desk.client.post("/api/v1/pieces", content=body, headers=headers | {"Idempotency-Key": "1", "X-Person": person})
+        assert answer.json()["code"] == "person-malformed"
+
+
+def test_a_large_request_is_refused(desk: Desk) -> None:
+    big = b'{"piece_id": "' + b"x" * 70_000 + b'"}'
+    headers = {"Idempotency-Key": "1", "Content-Type": "application/json"}
+    assert desk.client.post("/api/v1/pieces", content=big, headers=headers).status_code == 413
+    chunked = desk.client.post("/api/v1/pieces", content=iter([big[:40_000], big[40_000:]]), headers=headers)
+    assert (chunked.status_code, chunked.json()["code"]) == (413, "request-too-large")
+
+
+def test_a_foreign_host_name_is_refused(desk: Desk) -> None:
+    answer = desk.client.get("/api/v1/pieces", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "host-unknown")
+    assert desk.client.get("/healthz", headers={"Host": f"localhost:{desk.server.port}"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/lane/lane-1", "/review", "/docs", "/api/v1/lanes", "/api/v1/nowhere", "/static/console.css"])
+def test_every_answer_carries_the_guarding_headers(desk: Desk, path: str) -> None:
+    headers = desk.client.get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_pictures_come_with_the_piece_they_are_of(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    other, _ = desk.put_piece()
+    for name in ("view.png", "heat.png"):
+        answer = desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": piece_id})
+        assert (answer.status_code, answer.headers["content-type"], answer.content[:4]) == (200, "image/png", b"\x89PNG")
+        assert answer.headers["cache-control"] == "no-store"
+        assert desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": other}).status_code == 404
+    assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7
+
+
+def test_while_a_scan_is_read_blind_nobody_is_told_what_the_model_found(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED)
+    assert sha256 is not None
+    desk.ask_operator(piece_id, sha256, blind=True)
+    assert desk.get(f"/lanes/{LANE}")["request"]["score"] is None
+    assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] is None
+    assert desk.get(f"/pieces/{piece_id}")["scan"]["score"] is None
+    assert desk.client.get(f"/api/v1/scans/{sha256}/heat.png?piece={piece_id}").status_code == 404
+    assert desk.client.get(f"/api/v1/scans/{sha256}/view.png?piece={piece_id}").status_code == 200
+
+
+def test_the_operator_decides_once_on_the_scan_that_waits(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED)
+    assert sha256 is not None
+    desk.ask_operator(piece_id, sha256)
+    body = {"piece_id": piece_id, "visit": 1, "scan_sha256": sha256, "decision": "clear"}
+    assert desk.post(f"/lanes/{LANE}/decision", body | {"scan_sha256": "0" * 64}).status_code == 409
+    first = desk.post(f"/lanes/{LANE}/decision", body, key="one", person="B%C3%ACnh")
+    assert desk.post(f"/lanes/{LANE}/decision", body, key="one", person="B%C3%ACnh").json() == first.json()
+    assert desk.post(f"/lanes/{LANE}/decision", body, key="two").json()["code"] == "conflict"
+    assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.CLEAR, "Bình")]
+
+
+def test_a_restricted_piece_is_not_shown_on_the_lane_and_can_only_be_held(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=Secrecy.A)
+    assert sha256 is not None
+    desk.ask_operator(piece_id, sha256, secrecy=Secrecy.A)
+    seen = desk.client.get(f"/api/v1/lanes/{LANE}").text
+    assert sha256 not in seen
+    assert "opaque-area" not in seen
+    body = {"piece_id": piece_id, "visit": 1, "scan_sha256": None, "decision": "clear"}
+    assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == "marked-needs-access"
+    assert desk.post(f"/lanes/{LANE}/decision", body | {"decision": "hold"}).status_code == 200
+    assert desk.lane.asked[-1][4] is OperatorDecision.HOLD
+
+
+def test_freezing_works_at_once_and_is_not_taken_back(desk: Desk) -> None:
+    assert desk.post(f"/lanes/{LANE}/freeze").json() == {"lane_id": LANE, "frozen": True}
+    assert desk.get(f"/lanes/{LANE}")["state"] == LaneState.FROZEN
+    refused = desk.post(f"/lanes/{LANE}/unfreeze")
+    assert (refused.status_code, refused.json()["code"]) == (403, "unfreeze-needs-access")
+    assert desk.lane.asked == [("freeze", "an")]
+
+
+def test_lane_commands_reach_the_lane_once(desk: Desk) -> None:
+    for _ in range(2):
+        assert desk.post(f"/lanes/{LANE}/commands", {"command": "purge"}, key="p").status_code == 200
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "stop"}).status_code == 200
+    assert desk.lane.asked == [(LaneCommand.PURGE, "an"), (LaneCommand.STOP, "an")]
+    assert desk.post("/lanes/lane-9/commands", {"command": "stop"}).status_code == 404
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "open-gate"}).json()["code"] == "request-invalid"
+
+
+def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
+    alarm = desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, AlarmPriority.HIGH, LANE, "lamp 2", START))
+    assert [item["code"] for item in desk.get("/alarms")["items"]] == ["lamp"]
+    assert desk.post(f"/alarms/{alarm.alarm_id}/acknowledge", person="chi").json()["acknowledged_by"] == "chi"
+    assert desk.post("/alarms/999/acknowledge").status_code == 404
+    desk.write(lambda uow: uow.clear_alarm(AlarmCode.LAMP, LANE, START))
+    assert desk.get("/alarms")["items"] == []
+    assert len(desk.get("/alarms?all=true")["items"]) == 1
+
+
+def test_the_last_outcomes_of_a_lane(desk: Desk) -> None:
+    ids = []
+    for _ in range(3):
+        desk.clock.forward(1)
+        ids.append(desk.put_piece()[0])
+    assert [item["piece_id"] for item in desk.get(f"/lanes/{LANE}/recent?limit=2")["items"]] == ids[:0:-1]
+
+
+def test_health_and_metrics(desk: Desk) -> None:
+    assert desk.client.get("/healthz").json() == {"status": "ok"}
+    assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "lanes": {LANE: "running"}}
+    text = desk.client.get("/metrics").text
+    assert f'kt1_lane_state{{lane="{LANE}",state="running"}} 1' in text
+    assert 'kt1_outbox_events{what="blocked"} 0' in text
+
+
+def test_the_description_names_every_resource(desk: Desk) -> None:
+    paths = desk.client.get("/openapi.json").json()["paths"]
+    for resource in ("pieces", "scans/{sha256}", "reviews", "lanes", "alarms", "events"):
+        assert f"/api/v1/{resource}" in paths
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            if method == "post":
+                assert "idempotency-key" in {parameter["name"].lower() for parameter in operation["parameters"]}, path
+
+
+def test_a_closed_store_makes_the_station_not_ready(desk: Desk) -> None:
+    desk.store.close()
+    assert desk.client.get("/healthz").status_code == 200
+    assert desk.client.get("/readyz").status_code == 503
+    answer = desk.post("/pieces", advice(desk.new_id()))
+    assert (answer.status_code, answer.json()["code"]) == (503, "store-error")
+    assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "stop"}).status_code == 200
+
+
+def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
+    from station.api.app import create_app
+    from station.api.server import ApiServer
+    from station.domain.errors import ConfigurationError
+
+    app = create_app(handlers=desk.handlers, store=desk.store, images=desk.images, feed=desk.feed, clock=desk.clock)
+    with pytest.raises(ConfigurationError, match=str(desk.server.port)):
+        ApiServer(app, feed=desk.feed, port=desk.server.port)
+
+
+@pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x00\xff", b"\x16\x03\x01junk\r\n\r\n"])
+def test_junk_on_the_port_does_no_harm(desk: Desk, junk: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", desk.server.port), timeout=5) as link:
+        link.sendall(junk)
+        link.recv(100)
+    assert httpx.get(f"{desk.server.url}/healthz").status_code == 200
