@@ -1,0 +1,62 @@
+"""Small promises of the values that everything else carries about."""
+
+import pytest
+from domain_facts import DISINFECTION, MATCH, NOW, READING
+
+from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
+from station.domain.errors import ConfigurationError, StationError
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.domain.policy import Authority, Policy
+from station.domain.reasons import Reason
+
+
+def test_reasons_about_content_are_those_that_describe_the_picture():
+    about = {reason for reason in Reason if reason.describes_content}
+    assert about == {Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE, Reason.NEW_FINDING}
+
+
+def test_reasons_are_stable_codes():
+    assert all(reason.value.replace("-", "").isalpha() and reason.value.islower() for reason in Reason)
+    assert len({reason.value for reason in Reason}) == len(Reason)
+
+
+@pytest.mark.parametrize(
+    ("level", "authority"), [(None, "model"), (Secrecy.C, "operator"), (Secrecy.B, "operator"), (Secrecy.A, "two_people")]
+)
+def test_the_policy_names_an_authority_for_each_level(level: Secrecy | None, authority: str):
+    policy = Policy(sha256="", authority_unmarked=Authority.MODEL)
+    assert policy.authority_for(level) == authority
+
+
+def test_a_marked_piece_knows_it():
+    plain = Piece(
+        piece_id="X", state=PieceState.ANNOUNCED, visit=0, state_since=NOW, announcement=Announcement(piece_id="X"), announced=True
+    )
+    assert (plain.secrecy, plain.is_marked) == (None, False)
+    secret = Announcement(piece_id="X", secrecy=Secrecy.C)
+    marked = Piece(piece_id="X", state=PieceState.ANNOUNCED, visit=0, state_since=NOW, announcement=secret, announced=True)
+    assert (marked.secrecy, marked.is_marked) == (Secrecy.C, True)
+
+
+def test_a_disinfection_passed_when_nothing_speaks_against_it():
+    assert DISINFECTION.passed
+
+
+def test_a_match_holds_and_a_reading_below_its_threshold_is_no_alarm():
+    assert MATCH.holds
+    assert not READING.alarms
+
+
+def test_an_error_says_what_why_and_what_to_do():
+    error = StationError("The belt stands.", consequence="Pieces wait", remedy="Press start")
+    assert str(error) == "The belt stands. Pieces wait. Press start"
+    assert str(ConfigurationError("Only this")) == "Only this"
+    assert ConfigurationError.code == "configuration-invalid"
+
+
+def test_alarms_and_events_are_plain_values():
+    alarm = Alarm(alarm_id=1, code=AlarmCode.DOSE_SHORT, priority=AlarmPriority.HIGH, subject="lane-1", detail="29.1", raised_at=NOW)
+    assert alarm.cleared_at is None
+    event = PieceEvent(piece_id="X", visit=1, status=PieceStatus.HELD, at=NOW, lane_id="lane-1", secrecy=None)
+    assert event.reasons == ()
