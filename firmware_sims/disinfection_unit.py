@@ -126,7 +126,10 @@ class DisinfectionUnit(Firmware):
         self.latched |= 1 << fault
         self.lamps_set = False
         self.slots.spoil()
-        self.packml.command(packml.ABORT if fault == POWER_DIP else packml.HOLD)
+        if fault == POWER_DIP:
+            self.packml.command(packml.ABORT)
+        else:
+            self.packml.fail()
 
     # Time.
 

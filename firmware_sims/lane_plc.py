@@ -1,8 +1,8 @@
 """Firmware of the lane PLC: one scan per step, from its inputs to its outputs. It never sees the truth, only its sensors.
 
 Choices where the codes leave room: belts and beam requests are taken in PackML Execute only, and leaving Execute for any reason
-zeroes them, so that nothing re-arms by itself. The PLC's own faults hold (Held); e-stop and a power dip abort. Reset, Clear and
-Unhold forget the latched faults whose cause has gone. `first_fault` is the bit number + 1, 0 for none.
+zeroes them, so that nothing re-arms by itself. The PLC's own faults hold (Held; Stopped if it was only ready); e-stop and a power
+dip abort. Reset, Clear and Unhold forget the latched faults whose cause has gone. `first_fault` is the bit number + 1, 0 for none.
 """
 
 import random
@@ -165,7 +165,10 @@ class LanePlc(Firmware):
             self.first_fault = fault + 1
         self.latched |= 1 << fault
         self._stop_motion()
-        self.packml.command(packml.ABORT if fault in (ESTOP, POWER_DIP) else packml.HOLD)
+        if fault in (ESTOP, POWER_DIP):
+            self.packml.command(packml.ABORT)
+        else:
+            self.packml.fail()
 
     def _follow_pieces(self, dt_ms: float) -> None:
         eyes = self.world.eyes()
@@ -207,6 +210,7 @@ class LanePlc(Firmware):
 
     def _check_mechanics(self, dt_ms: float) -> None:
         gate, world, mechanics, now = self.gate, self.world, self.mechanics, 0
+        mechanics.run_on(self._moved_mm)
         if self.tracker.blind_eye:
             self.tracker.blind_eye = False
             now |= 1 << EYE_STUCK
@@ -217,7 +221,7 @@ class LanePlc(Firmware):
         if self.eyes and mechanics.blocked_too_long(self.eyes, self._encoder_mm):
             now |= 1 << BELT_JAM
         now |= int(mechanics.belt_jammed(world.belts, dt_ms)) << BELT_JAM
-        now |= int(mechanics.diverter_jammed(world.diverters, self.tracker, dt_ms)) << DIVERTER_JAM
+        now |= int(mechanics.diverter_jammed(world.diverters, self.tracker, self.eyes, dt_ms)) << DIVERTER_JAM
         now |= int(mechanics.encoder_slips(world.belts, self._moved_mm, dt_ms)) << ENCODER_SLIP
         new = now & ~self.latched
         if new:
@@ -263,7 +267,7 @@ class LanePlc(Firmware):
         """Set the retained freeze latch: belts, diverters, high voltage and lamps are inhibited over a reboot."""
         self.freeze_latch = True
         self._stop_motion()
-        self.packml.command(packml.HOLD)
+        self.packml.fail()
         self.world.set_frozen(True)
         self.world.set_beam_permit(False)
         self._was_permitted = False
@@ -305,6 +309,7 @@ class LanePlc(Firmware):
         standing = int(world.estop_pressed) << ESTOP | int(self.discrepancy) << INTERLOCK
         standing |= int(self.gate.off_target_ms > JAM_FAULT_MS) << GATE_JAM | int(self.gate.forced) << DOOR_FORCED
         self.latched &= standing
+        self.mechanics.forgive()
         self.first_fault = self.latched.bit_length()
 
     def _acknowledge(self, code: int) -> int:

@@ -13,13 +13,16 @@ COMMANDS: dict[tuple[int, int], int] = {
     (EXECUTE, SUSPEND): SUSPENDING,
     (SUSPENDED, UNSUSPEND): UNSUSPENDING,
     (ABORTED, CLEAR): CLEARING,
-    # A unit's own fault can come while it is suspended.
-    (SUSPENDED, HOLD): HOLDING,
 }
 COMMANDS |= {
     (state, STOP): STOPPING for state in range(CLEARING, COMPLETE + 1) if state not in (STOPPING, STOPPED, CLEARING, ABORTING, ABORTED)
 }
 COMMANDS |= {(state, ABORT): ABORTING for state in range(CLEARING, COMPLETE + 1) if state not in (ABORTING, ABORTED)}
+FAILURES: dict[int, int] = {
+    # A unit's own fault holds what was at work, and stops what was only ready.
+    **dict.fromkeys((EXECUTE, SUSPENDED, STARTING, UNHOLDING, SUSPENDING, UNSUSPENDING), HOLDING),
+    **dict.fromkeys((IDLE, RESETTING, COMPLETING, COMPLETE), STOPPING),
+}
 ACTING: dict[int, int] = {
     RESETTING: IDLE,
     STARTING: EXECUTE,
@@ -46,7 +49,13 @@ class PackML:
 
     def command(self, command: int) -> bool:
         """Do a command; False, and nothing changed, where the table has no such entry."""
-        target = COMMANDS.get((self.state, command))
+        return self._enter(COMMANDS.get((self.state, command)))
+
+    def fail(self) -> bool:
+        """A fault of the unit's own; False where it is still already."""
+        return self._enter(FAILURES.get(self.state))
+
+    def _enter(self, target: int | None) -> bool:
         if target is None:
             return False
         self.state = target

@@ -1,11 +1,16 @@
 """What the lane PLC concludes about its mechanics: belts, diverters and encoders that do not do what they were told."""
 
 from firmware_sims.belts import Belt, Flap
-from firmware_sims.geometry import BELTS, EYES, Geometry
+from firmware_sims.geometry import BELTS, EYE_DIVERT, EYE_UV_IN, EYE_UV_OUT, EYES, Geometry
 from firmware_sims.plc_tracking import Tracker
 
 EYE_BELT = (0, 1, 1, 2, 3, 3, 4, 4, 2, 3)
 """The belt whose encoder stamps each eye's edges."""
+EYES_OVER_DIVERTER = (1 << EYE_DIVERT | 1 << EYE_UV_IN, 1 << EYE_UV_OUT)
+"""What a piece that stands on a diverter covers, or part of it."""
+GRACE_MM = 600.0
+"""After a boot and after each acknowledged fault a piece of which nothing is known may stand on a diverter: so far must the belts
+before and after have run before a diverter off its target is called jammed."""
 JAM_MS = 800.0
 BLOCKED_TRAVEL_MM = 700.0
 SLIP_WINDOW_MS = 500.0
@@ -16,7 +21,7 @@ IDLE_MM_S = 0.0
 class Mechanics:
     """Counts, scan by scan, what has lasted too long."""
 
-    __slots__ = ("_blocked_from_mm", "_diverter_mm", "_jam_ms", "_slip_mm", "_slip_ms")
+    __slots__ = ("_blocked_from_mm", "_diverter_mm", "_jam_ms", "_run_mm", "_slip_mm", "_slip_ms")
 
     def __init__(self, geometry: Geometry) -> None:
         self._diverter_mm = geometry.diverter_mm
@@ -24,6 +29,18 @@ class Mechanics:
         self._jam_ms = [0.0] * (BELTS + 2)
         self._slip_ms = 0.0
         self._slip_mm = [0.0] * BELTS
+        self._run_mm = [0.0] * BELTS
+
+    def forgive(self) -> None:
+        """Faults were acknowledged: judge the diverters anew."""
+        self._run_mm = [0.0] * BELTS
+        self._jam_ms = [0.0] * (BELTS + 2)
+
+    def run_on(self, moved_mm: list[float]) -> None:
+        """Count the belts' travel."""
+        run_mm = self._run_mm
+        for belt, moved in enumerate(moved_mm):
+            run_mm[belt] += moved
 
     def covered(self, eye: int, encoder_mm: float) -> None:
         """An eye was covered at this place of its belt."""
@@ -48,16 +65,18 @@ class Mechanics:
                 jam_ms[index] = 0.0
         return jammed
 
-    def diverter_jammed(self, flaps: list[Flap], tracker: Tracker, dt_ms: float) -> bool:
+    def diverter_jammed(self, flaps: list[Flap], tracker: Tracker, eyes: int, dt_ms: float) -> bool:
         """True while a diverter with no piece on it has been off its target for too long."""
         jam_ms, jammed = self._jam_ms, False
         for which, flap in enumerate(flaps):
             index = BELTS + which
-            if flap.position != flap.target and not tracker.straddles(self._diverter_mm[which]):
-                jam_ms[index] += dt_ms
-                jammed |= jam_ms[index] > JAM_MS
-            else:
+            if flap.position == flap.target:
                 jam_ms[index] = 0.0
+                continue
+            occupied = eyes & EYES_OVER_DIVERTER[which] or tracker.straddles(self._diverter_mm[which])
+            unknown = min(self._run_mm[2 + which], self._run_mm[3 + which]) < GRACE_MM
+            jam_ms[index] = 0.0 if occupied or unknown else jam_ms[index] + dt_ms
+            jammed |= jam_ms[index] > JAM_MS
         return jammed
 
     def encoder_slips(self, belts: list[Belt], moved_mm: list[float], dt_ms: float) -> bool:

@@ -28,7 +28,7 @@ DIVERTER_BELTS = frozenset({2, 3})
 class Track:
     """One piece as the PLC believes it: tag 0 is a piece without one."""
 
-    __slots__ = ("belt", "bin", "head_mm", "length_mm", "missed", "next_eye", "tag")
+    __slots__ = ("belt", "bin", "head_mm", "length_mm", "missed", "next_eye", "tag", "void")
 
     def __init__(self, head_mm: float, next_eye: int) -> None:
         self.tag = 0
@@ -38,6 +38,7 @@ class Track:
         self.belt = 0
         self.missed = 0
         self.bin = 0
+        self.void = False
 
     @property
     def tail_mm(self) -> float:
@@ -97,7 +98,8 @@ class Tracker:
     def _check_missed(self, track: Track) -> bool:
         if track.head_mm <= self._eye_mm[track.next_eye] + WINDOW_MM:
             return False
-        track.missed += 1
+        # A hand has been at a void track's piece: that an eye does not see it proves nothing.
+        track.missed += 2 if track.void else 1
         track.tag = 0
         track.next_eye += 1
         return track.missed > 1 or track.next_eye >= LANE_EYES
@@ -171,11 +173,11 @@ class Tracker:
         return None
 
     def zone_tags(self) -> list[int]:
-        """Tag of the piece furthest downstream in each zone, 0 for none."""
+        """Tag of the piece furthest downstream in each zone: 0 for an empty zone, and for a piece without a tag."""
         tags = [0] * ZONES
         for track in reversed(self.tracks):
             zone = self.zone(track)
-            if zone < ZONES and track.tag:
+            if zone < ZONES:
                 tags[zone] = track.tag
         return tags
 
@@ -184,14 +186,17 @@ class Tracker:
         if any(track.tag == tag for track in self.tracks):
             return None
         for track in reversed(self.tracks):
-            if not track.tag and track.next_eye == EYE_XRAY_IN and not track.missed:
+            if not track.tag and track.next_eye == EYE_XRAY_IN and not (track.missed or track.void):
                 track.tag = tag
                 return track
         return None
 
     def void_from(self, zone: int) -> None:
-        """Drop every track in a zone and downstream of it."""
-        self.tracks = [track for track in self.tracks if self.zone(track) < zone]
+        """Take the tags from every track in a zone and downstream of it; the pieces may still be there."""
+        for track in self.tracks:
+            if self.zone(track) >= zone:
+                track.tag = 0
+                track.void = True
 
     def straddles(self, place_mm: float) -> bool:
         """True if some piece is believed to stand over this place."""

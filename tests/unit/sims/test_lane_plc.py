@@ -342,9 +342,10 @@ def test_belt_faults_hold_the_lane(name: str, args: dict[str, int], bit: int):
 def test_jammed_diverter_is_found_and_the_lane_recovers():
     bench = Bench()
     bench.go()
+    bench.run(3.0)
     bench.world.inject("diverter_jam", which=1)
     bench.write(125, [0])
-    bench.run(1.5)
+    bench.run(1.0)
     assert bench.fault(3)
     assert bench.word(4) == HELD
     bench.world.clear("diverter_jam", which=1)
