@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -85,7 +85,7 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         return {"piece_id": piece_id, "effects": [_shown(one) for one in ledger.effects_of(piece_id)]}
 
     @app.get("/effects")
-    def effects(after: int = Query(0, ge=0), limit: int = Query(500, ge=1, le=5000)) -> dict[str, Any]:
+    def effects(after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 500) -> dict[str, Any]:
         page = ledger.effects(after=after, limit=limit)
         return {"effects": [_shown(one) for one in page], "next_after": page[-1].number if page else after}
 

@@ -181,10 +181,6 @@ class ReadView(Protocol):
         """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first."""
         ...
 
-    def next_due_at(self) -> datetime | None:
-        """When the next pending head of line becomes due; None when nothing is pending."""
-        ...
-
     def events_of(self, piece_id: str) -> list[OutboxEvent]:
         """All events of a piece in order."""
         ...

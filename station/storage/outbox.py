@@ -53,11 +53,6 @@ def due(connection: Connection, now: datetime, *, limit: int, excluding: Collect
     return [_event(row) for row in connection.execute(query)]
 
 
-def next_due_at(connection: Connection) -> datetime | None:
-    """When the next pending head of line becomes due."""
-    return connection.execute(select(_C.next_attempt_at).where(_is_head()).order_by(_C.next_attempt_at).limit(1)).scalar_one_or_none()
-
-
 def of_piece(connection: Connection, piece_id: str) -> list[OutboxEvent]:
     """All events of a piece in order."""
     return [_event(row) for row in connection.execute(select(_T).where(_C.piece_id == piece_id).order_by(_C.sequence))]

@@ -155,6 +155,7 @@ outbox = Table(
     Index(
         "ix_outbox_open", "piece_id", "sequence", sqlite_where=text("receipted_at IS NULL"), postgresql_where=text("receipted_at IS NULL")
     ),
+    Index("ix_outbox_open_position", "position", sqlite_where=text("receipted_at IS NULL"), postgresql_where=text("receipted_at IS NULL")),
     sqlite_autoincrement=True,
 )
 

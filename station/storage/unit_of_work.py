@@ -83,10 +83,6 @@ class SqlReadView:
         """Pending heads of line that are due, oldest first."""
         return outbox.due(self._connection, now, limit=limit, excluding=excluding)
 
-    def next_due_at(self) -> datetime | None:
-        """When the next pending head of line becomes due."""
-        return outbox.next_due_at(self._connection)
-
     def events_of(self, piece_id: str) -> list[OutboxEvent]:
         """All events of a piece in order."""
         return outbox.of_piece(self._connection, piece_id)

@@ -85,6 +85,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("receipted_at IS NULL"),
         postgresql_where=sa.text("receipted_at IS NULL"),
     )
+    op.create_index(
+        "ix_outbox_open_position",
+        "outbox",
+        ["position"],
+        unique=False,
+        sqlite_where=sa.text("receipted_at IS NULL"),
+        postgresql_where=sa.text("receipted_at IS NULL"),
+    )
     op.create_table(
         "piece",
         sa.Column("piece_id", sa.String(length=64), nullable=False),

@@ -1,0 +1,135 @@
+"""The way to the central tracking system, and what its receiver must keep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from station.domain.errors import StationError
+from station.ports.store import OutboxEvent
+
+
+class ReceiverUnreachableError(StationError):
+    """The receiver did not answer, or not in time; whether it took the event is unknown."""
+
+    code = "receiver-unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The receiver's word that an event took effect. `signature` is base64 Ed25519 over the RFC 8785 form of the other members."""
+
+    id: str
+    subject: str
+    sequence: int
+    body_sha256: str
+    receiver: str
+    received_at: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the receiver answered to one attempt.
+
+    `body` is its text as it came. `problem` is the RFC 9457 type of an error, `expected_sequence` comes with a sequence gap,
+    `retry_after_s` with a refusal for load.
+    """
+
+    status: int
+    body: str = ""
+    problem: str | None = None
+    expected_sequence: int | None = None
+    retry_after_s: float | None = None
+
+
+class EventSender(Protocol):
+    """One transport to one receiver."""
+
+    async def send(self, event: OutboxEvent) -> Answer:
+        """Make one attempt. Raises `ReceiverUnreachableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingEvent:
+    """An event as it reached the receiver, its signature already checked. `key` = (source, subject, sequence)."""
+
+    event_id: str
+    source: str
+    subject: str
+    sequence: int
+    event_type: str
+    body: str
+    body_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The event took effect now (`duplicate`: had taken effect before); `receipt` is its receipt as JSON text, always the same."""
+
+    receipt: str
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Events before this one are missing."""
+
+    expected_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyDiffers:
+    """The same id or place in the sequence came before with other content."""
+
+    known_body_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One effect in the receiver's log. `number` rises by one with each."""
+
+    number: int
+    source: str
+    subject: str
+    sequence: int
+    event_id: str
+    event_type: str
+    body: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverCounts:
+    """What the receiver's own log of effects shows."""
+
+    events: int
+    receipted: int
+    out_of_order: int
+    gaps: int
+    double_effects: int
+
+
+class ReceiverLedger(Protocol):
+    """The receiver's memory: ids and effects, kept in one transaction."""
+
+    async def take(self, event: IncomingEvent, make_receipt: Callable[[datetime], str], now: datetime) -> Taken | Gap | BodyDiffers:
+        """Let an event take effect once, in order; durable when this returns."""
+        ...
+
+    def counts(self) -> ReceiverCounts:
+        """Counters computed from the log of effects."""
+        ...
+
+    def effects(self, *, after: int, limit: int) -> list[Effect]:
+        """Effects with a number above `after`, in order."""
+        ...
+
+    def effects_of(self, subject: str) -> list[Effect]:
+        """Effects about one piece in the order in which they happened."""
+        ...

@@ -1,0 +1,263 @@
+"""The outbox loop: every event reaches the tracking system once in effect, in order, without gaps, however long that takes."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.errors import StationError, StoreError
+from station.ports.clock import Clock
+from station.ports.store import OutboxEvent, Store, UnitOfWork
+from station.ports.tracking import EventSender
+from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, Verdict, delay_s, judge
+
+PAUSED_KEY = "tracking.paused"
+RECEIVER_SUBJECT = "tracking"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """How the relay works. `concurrency` pieces at a time; `poll_s` between looks at the outbox when nobody pokes.
+
+    `backlog_alarm_s`: age of the oldest event without a receipt at which a person is called, looked at every `watch_s`.
+    """
+
+    concurrency: int = 8
+    poll_s: float = 0.5
+    store_retry_s: float = 1.0
+    backlog_alarm_s: float = 600.0
+    watch_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayStatus:
+    """Where the relay stands. `oldest_s` is the age of the oldest event without a receipt."""
+
+    written: int
+    receipted: int
+    blocked: int
+    pending: int
+    oldest_s: float
+    in_flight: int
+    paused: str | None
+
+
+class Relay:
+    """Sends what stands in the outbox. Run `run` as a task; all methods but `poke` belong to its event loop.
+
+    Per piece, an event is sent only when all earlier ones have their receipts. Nothing is ever given up: an event ends with its receipt,
+    or waits blocked for a person.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sender: EventSender,
+        clock: Clock,
+        chance: random.Random,
+        rule: ReceiptRule,
+        settings: RelaySettings | None = None,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._chance = chance
+        self._rule = rule
+        self._settings = settings or RelaySettings()
+        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
+        self._alarms = {alarm.subject for alarm in store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.TRACKING_BLOCKED}
+        self._backlog = False
+        self._next_watch_s = 0.0
+
+    async def run(self) -> None:
+        """Send until cancelled. Attempts under way are then cut off; their events stay in the outbox."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    self._start_due()
+                    await self._watch_backlog()
+                except StoreError as error:
+                    _log.warning("tracking relay cannot use the store", error=str(error))
+                await self._wait()
+        finally:
+            self._loop = None
+            left = list(self._active.values())
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def poke(self) -> None:
+        """Something was published: look now. May be called from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._wake.set)
+
+    def status(self) -> RelayStatus:
+        """Figures for people."""
+        outbox = self._store.read(lambda view: view.outbox_status())
+        oldest_s = 0.0
+        if outbox.oldest_pending_at is not None:
+            oldest_s = max(0.0, (self._clock.utc_now() - outbox.oldest_pending_at).total_seconds())
+        return RelayStatus(
+            written=outbox.written,
+            receipted=outbox.receipted,
+            blocked=outbox.blocked,
+            pending=outbox.pending,
+            oldest_s=oldest_s,
+            in_flight=len(self._active),
+            paused=self._paused,
+        )
+
+    async def resume(self) -> None:
+        """A person says that the receiver is back."""
+
+        def work(unit: UnitOfWork) -> None:
+            unit.set_value(PAUSED_KEY, "")
+            unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, RECEIVER_SUBJECT, self._clock.utc_now())
+
+        await self._store.write(work)
+        self._alarms.discard(RECEIVER_SUBJECT)
+        self._paused = None
+        self._wake.set()
+
+    async def unblock(self, piece_id: str) -> int:
+        """A person says that a piece's blocked events may be tried again; returns how many events became due."""
+
+        def work(unit: UnitOfWork) -> int:
+            blocked = [event.sequence for event in unit.events_of(piece_id) if event.state == "blocked"]
+            now = self._clock.utc_now()
+            unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, piece_id, now)
+            return unit.reopen_events(piece_id, blocked[0], now) if blocked else 0
+
+        count = await self._store.write(work)
+        self._alarms.discard(piece_id)
+        self._wake.set()
+        return count
+
+    def _start_due(self) -> None:
+        room = self._settings.concurrency - len(self._active)
+        if self._paused is not None or room <= 0:
+            return
+        now, busy = self._clock.utc_now(), tuple(self._active)
+        for event in self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy)):
+            task = asyncio.create_task(self._attempt(event), name=f"tracking {event.event_id}")
+            self._active[event.piece_id] = task
+            task.add_done_callback(lambda done, piece_id=event.piece_id: self._ended(piece_id, done))
+
+    def _ended(self, piece_id: str, task: asyncio.Task[None]) -> None:
+        self._active.pop(piece_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an attempt of the tracking relay failed", piece_id=piece_id, exc_info=error)
+        self._wake.set()
+
+    async def _attempt(self, event: OutboxEvent) -> None:
+        verdict: Verdict
+        try:
+            verdict = judge(await self._sender.send(event), event, self._rule)
+        except StationError as error:
+            verdict = Again(error=error.what)
+        try:
+            await self._settle(event, verdict)
+        except StoreError as error:
+            # The event is as it was, and will be sent again: the receiver knows it by its id.
+            _log.warning("what became of an event could not be stored", event_id=event.event_id, error=str(error))
+            await self._clock.sleep(self._settings.store_retry_s)
+
+    async def _settle(self, event: OutboxEvent, verdict: Verdict) -> None:
+        match verdict:
+            case Receipted():
+                await self._receipted(event, verdict)
+            case Again():
+                await self._again(event, verdict)
+            case ResendFrom():
+                _log.warning("the receiver lacks earlier events", piece_id=event.piece_id, expected=verdict.sequence, sent=event.sequence)
+                now = self._clock.utc_now()
+                await self._store.write(partial(_reopen, piece_id=event.piece_id, from_sequence=verdict.sequence, at=now))
+            case Block():
+                await self._write_with_alarm(
+                    lambda unit: unit.mark_blocked(event.piece_id, event.sequence, verdict.error),
+                    event.piece_id,
+                    f"{event.event_id}: {verdict.error}",
+                )
+            case Pause():
+                self._paused = verdict.error
+                await self._write_with_alarm(lambda unit: unit.set_value(PAUSED_KEY, verdict.error), RECEIVER_SUBJECT, verdict.error)
+
+    async def _receipted(self, event: OutboxEvent, verdict: Receipted) -> None:
+        now = self._clock.utc_now()
+        over = self._alarms & {event.piece_id, RECEIVER_SUBJECT}
+
+        def work(unit: UnitOfWork) -> None:
+            unit.mark_receipted(event.piece_id, event.sequence, verdict.receipt, now)
+            for subject in sorted(over):
+                unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, subject, now)
+
+        await self._store.write(work)
+        self._alarms -= over
+
+    async def _again(self, event: OutboxEvent, verdict: Again) -> None:
+        wait_s = delay_s(event.attempts, self._chance, at_least_s=verdict.retry_after_s)
+        due = self._clock.utc_now() + timedelta(seconds=wait_s)
+
+        def work(unit: UnitOfWork) -> None:
+            unit.mark_retry(event.piece_id, event.sequence, due, verdict.error)
+
+        if verdict.alarm:
+            subject = RECEIVER_SUBJECT if verdict.whole_receiver else event.piece_id
+            await self._write_with_alarm(work, subject, f"{event.event_id}: {verdict.error}")
+        else:
+            await self._store.write(work)
+
+    async def _write_with_alarm(self, work: Callable[[UnitOfWork], Any], subject: str, detail: str) -> None:
+        now = self._clock.utc_now()
+
+        def both(unit: UnitOfWork) -> None:
+            work(unit)
+            unit.raise_alarm(AlarmCode.TRACKING_BLOCKED, AlarmPriority.HIGH, subject, detail, now)
+
+        await self._store.write(both)
+        self._alarms.add(subject)
+        _log.warning("tracking needs a person", subject=subject, detail=detail)
+
+    async def _watch_backlog(self) -> None:
+        if self._clock.monotonic_s() < self._next_watch_s:
+            return
+        self._next_watch_s = self._clock.monotonic_s() + self._settings.watch_s
+        late = self.status().oldest_s > self._settings.backlog_alarm_s
+        if late == self._backlog:
+            return
+        now = self._clock.utc_now()
+        if late:
+            await self._store.write(
+                lambda unit: unit.raise_alarm(AlarmCode.TRACKING_BACKLOG, AlarmPriority.MEDIUM, RECEIVER_SUBJECT, "oldest event waits", now)
+            )
+        else:
+            await self._store.write(lambda unit: unit.clear_alarm(AlarmCode.TRACKING_BACKLOG, RECEIVER_SUBJECT, now))
+        self._backlog = late
+
+    async def _wait(self) -> None:
+        """Until something is to be done: a poke, an attempt that ended, or the poll."""
+        poll = asyncio.ensure_future(self._clock.sleep(self._settings.poll_s))
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((poll, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            poll.cancel()
+            woken.cancel()
+
+
+def _reopen(unit: UnitOfWork, *, piece_id: str, from_sequence: int, at: datetime) -> int:
+    return unit.reopen_events(piece_id, from_sequence, at)

@@ -1,0 +1,164 @@
+"""Signatures on the way to the tracking system and back: Standard Webhooks out, receipts in.
+
+Sources: Standard Webhooks 1.0.0, "Signature scheme" (`v1` HMAC-SHA256, `v1a` Ed25519 over `id.timestamp.body`); RFC 8785; RFC 8032.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+import os
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key
+from standardwebhooks import Webhook
+
+from station.domain.errors import ConfigurationError
+from station.ports.tracking import Receipt
+
+PUBLIC_PREFIX = "whpk_"
+
+
+def load_or_create_key(path: Path) -> Ed25519PrivateKey:
+    """The signing key in a PEM file that only its owner may read (0600); made if missing. Raises `ConfigurationError`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return _load_key(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be written: {error.strerror}", remedy="Let the station's user write there"
+        ) from error
+    key = Ed25519PrivateKey.generate()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+def _load_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be read: {error}", remedy="Restore it, or remove it to have a new key made"
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"The key file {path} holds no Ed25519 key", remedy="Restore it, or remove it to have a new key made")
+    return key
+
+
+def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
+    """A public key as text: `whpk_` and base64, after Standard Webhooks."""
+    public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
+    return PUBLIC_PREFIX + base64.b64encode(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def public_from_text(text: str) -> Ed25519PublicKey:
+    """Read a public key from text. Raises `ConfigurationError`."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.strip().removeprefix(PUBLIC_PREFIX), validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise ConfigurationError(
+            f"{text[:20]!r} is no Ed25519 public key", remedy=f"Give {PUBLIC_PREFIX} and 32 bytes in base64"
+        ) from error
+
+
+def webhook_headers(
+    event_id: str,
+    body: bytes,
+    now: datetime,
+    *,
+    key: Ed25519PrivateKey | None = None,
+    secret: bytes | None = None,
+) -> dict[str, str]:
+    """The three Standard Webhooks headers of one attempt, with a `v1a` signature for a key and a `v1` one for a secret."""
+    timestamp = str(int(now.timestamp()))
+    signatures = []
+    if key is not None:
+        signatures.append("v1a," + base64.b64encode(key.sign(_signed(event_id, timestamp, body))).decode())
+    if secret is not None:
+        signatures.append(Webhook(secret).sign(event_id, now.astimezone(UTC), body.decode()))
+    return {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": " ".join(signatures)}
+
+
+def webhook_holds(
+    *,
+    event_id: str,
+    timestamp: str,
+    signatures: str,
+    body: bytes,
+    keys: tuple[Ed25519PublicKey, ...] = (),
+    secrets: tuple[bytes, ...] = (),
+) -> bool:
+    """True when one of the signatures is that of one of the keys or secrets (several while keys rotate)."""
+    for versioned in signatures.split(" "):
+        version, _, text = versioned.partition(",")
+        try:
+            signature = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            continue
+        if version == "v1a" and any(_verifies(key, signature, _signed(event_id, timestamp, body)) for key in keys):
+            return True
+        if version == "v1" and any(hmac.compare_digest(signature, _hmac(secret, event_id, timestamp, body)) for secret in secrets):
+            return True
+    return False
+
+
+def sign_receipt(
+    key: Ed25519PrivateKey, *, event_id: str, subject: str, sequence: int, body_sha256: str, receiver: str, received_at: datetime
+) -> str:
+    """A receipt as JSON text."""
+    members: dict[str, str | int] = {
+        "id": event_id,
+        "subject": subject,
+        "sequence": sequence,
+        "body_sha256": body_sha256,
+        "receiver": receiver,
+        "received_at": received_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    signature = base64.b64encode(key.sign(rfc8785.dumps(members))).decode()
+    return json.dumps({**members, "signature": signature}, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_receipt(text: str) -> Receipt | None:
+    """A receipt from the receiver's answer; None when it is none."""
+    try:
+        members = json.loads(text)
+        if not isinstance(members, dict) or any(type(members.get(field.name)) is not field.type for field in fields(Receipt)):
+            return None
+        return Receipt(**{field.name: members[field.name] for field in fields(Receipt)})
+    except ValueError:
+        return None
+
+
+def receipt_holds(receipt: Receipt, key: Ed25519PublicKey) -> bool:
+    """True when the receipt is signed by the receiver's key."""
+    members = asdict(receipt)
+    try:
+        signature = base64.b64decode(members.pop("signature"), validate=True)
+        return _verifies(key, signature, rfc8785.dumps(members))
+    except (binascii.Error, rfc8785.CanonicalizationError):
+        return False
+
+
+def _signed(event_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{event_id}.{timestamp}.".encode() + body
+
+
+def _verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _hmac(secret: bytes, event_id: str, timestamp: str, body: bytes) -> bytes:
+    return hmac.digest(secret, _signed(event_id, timestamp, body), "sha256")
