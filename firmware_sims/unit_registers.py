@@ -26,6 +26,8 @@ class UnitRegisters:
     def __init__(self, unit: DisinfectionUnit) -> None:
         self._unit = unit
         self._held: list[int] | None = None
+        # What was announced last reads back even if its piece has entered meanwhile.
+        self._announced = [0] * 4
 
     @property
     def online(self) -> bool:
@@ -71,10 +73,9 @@ class UnitRegisters:
         """What is in force now."""
         self._check_range(address, count)
         unit = self._unit
-        tag, nonce = unit.slots.pending
         words = dict(enumerate((unit.contact.echo, unit.contact.watchdog_ms), 100))
         words.update(enumerate(unit.commands.words, 110))
-        words.update(enumerate((*u32(tag), *u32(nonce), unit.recipe, *u32(unit.dose_target)), 120))
+        words.update(enumerate((*self._announced, unit.recipe, *u32(unit.dose_target)), 120))
         words.update(enumerate((int(unit.lamps_set), *u32(unit.exposure_ms), unit.residual_limit_ppb), 127))
         return [words[at] for at in range(address, address + count)]
 
@@ -107,6 +108,7 @@ class UnitRegisters:
         unit = self._unit
         unit.commands.result = ACCEPTED
         if 120 in words:
+            self._announced = [words[at] for at in range(120, 124)]
             unit.slots.pending = (words[120] << 16 | words[121], words[122] << 16 | words[123])
         unit.recipe = words.get(124, unit.recipe)
         if 125 in words:

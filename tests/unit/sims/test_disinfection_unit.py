@@ -162,6 +162,7 @@ def test_piece_without_announcement_fails():
 def test_announcement_serves_one_piece():
     bench = lit()
     through_the_light(bench)
+    assert bench.unit_registers.read_holding(120, 4) == [3, 4, 0xDEAD, 0xBEEF]
     bench.world.add(make_piece(), 4, stealth=True, head_mm=3790.0)
     bench.run(7.0)
     assert slot(bench)["tag"] == TAG
