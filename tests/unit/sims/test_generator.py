@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ class PermitWorld:
 
 
 class Bench:
-    def __init__(self, model: type[XrayGenerator] = Xrv, **options) -> None:
+    def __init__(self, model: type[XrayGenerator] = Xrv, **options: Any) -> None:
         self.world = PermitWorld()
         self.generator = model(world=self.world, rng=np.random.default_rng(3), **options)
 
@@ -39,7 +41,7 @@ class Bench:
         return [int(value) for value in self.ask(command)[1:]]
 
 
-def hot(kv_dac: int = 4095, ma_dac: int = 1024, **options) -> Bench:
+def hot(kv_dac: int = 4095, ma_dac: int = 1024, **options: Any) -> Bench:
     bench = Bench(**options)
     assert bench.ask("10", kv_dac) == ["10", "$"]
     assert bench.ask("11", ma_dac) == ["11", "$"]
@@ -59,12 +61,12 @@ def hot(kv_dac: int = 4095, ma_dac: int = 1024, **options) -> Bench:
         (encode("28", 3), "02 32 38 2C 33 2C 4B 03"),
     ],
 )
-def test_published_frames(frame, wire):
+def test_published_frames(frame: bytes, wire: str):
     assert frame.hex(" ").upper() == wire
 
 
 @given(st.binary(max_size=60), st.integers(0, 12))
-def test_noise_before_a_request_is_skipped(noise, cut):
+def test_noise_before_a_request_is_skipped(noise: bytes, cut: int):
     request = encode("10", 100)
     reader = RequestReader()
     noise = noise.replace(b"\x02", b"x").replace(b"\x03", b"y")
@@ -73,7 +75,7 @@ def test_noise_before_a_request_is_skipped(noise, cut):
 
 
 @given(st.integers(0, 10), st.integers(1, 255))
-def test_one_damaged_byte_gets_no_answer(at, change):
+def test_one_damaged_byte_gets_no_answer(at: int, change: int):
     request = bytearray(encode("10", 4095))
     request[at] ^= change
     found = RequestReader().feed(bytes(request))
@@ -127,7 +129,7 @@ def test_xrv_refuses_without_the_hardware_permit_and_never_rearms():
 
 
 @pytest.mark.parametrize(("command", "arguments", "code"), [("10", (5000,), "3"), ("10", ("x",), "1"), ("10", (), "1"), ("44", (), "1")])
-def test_xrv_refusals(command, arguments, code):
+def test_xrv_refusals(command: str, arguments: tuple[object, ...], code: str):
     assert Bench().ask(command, *arguments) == [command, code]
 
 
@@ -164,7 +166,7 @@ def test_arcs_collapse_kv_and_too_many_latch():
 
 
 @pytest.mark.parametrize(("which", "bit"), [("over_voltage", 2), ("under_current", 5), ("watchdog", 21), ("board_over_temperature", 22)])
-def test_latched_faults_switch_off(which, bit):
+def test_latched_faults_switch_off(which: str, bit: int):
     bench = hot()
     bench.run(0.5)
     bench.generator.inject("latch", which=which)

@@ -86,7 +86,8 @@ def test_published_vectors():
     )
     header = LineHeader(flags=0, acquisition=U32 - 1, line=0, encoder=U32 - 1, time_us=1 << 40, pixels=1, lost_before=65535, boot=65535)
     assert encode_line(header, payload_of(np.array([[0], [65535]], dtype=np.uint16))).hex(" ").upper() == (
-        "58 4C 49 4E 01 00 02 10 FF FF FF FF 00 00 00 00 FF FF FF FF 00 00 01 00 00 00 00 00 00 01 FF FF FF FF 00 00 BD FC 1E 65 00 00 FF FF"
+        "58 4C 49 4E 01 00 02 10 FF FF FF FF 00 00 00 00 FF FF FF FF 00 00 01 00 00 00 00 00 00 01 "
+        "FF FF FF FF 00 00 BD FC 1E 65 00 00 FF FF"
     )
 
 
@@ -167,7 +168,8 @@ def test_dark_and_air_levels():
 
 def test_signal_follows_exposure_current_and_kv():
     levels = {}
-    for name, exposure, kv, ma in (("base", 3000, 150, 1.0), ("short", 1500, 150, 1.0), ("weak", 3000, 150, 0.5), ("soft", 3000, 120, 1.0)):
+    cases = (("base", 3000, 150, 1.0), ("short", 1500, 150, 1.0), ("weak", 3000, 150, 0.5), ("soft", 3000, 120, 1.0))
+    for name, exposure, kv, ma in cases:
         bench = Bench()
         bench.do(f"EXP {exposure}")
         bench.do("START 1")
@@ -240,7 +242,7 @@ def test_lines_nobody_takes_are_counted():
 
 
 @pytest.mark.parametrize("name", ["truncated", "bit_flip"])
-def test_damaged_lines_do_not_pass_the_check(name):
+def test_damaged_lines_do_not_pass_the_check(name: str):
     bench = Bench(pixels=128)
     bench.do("START 1")
     bench.detector.inject(name, count=2)

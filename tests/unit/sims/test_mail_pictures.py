@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_a_grey_belt_is_air():
 
 
 @pytest.fixture
-def directory(tmp_path):
+def directory(tmp_path: Path):
     images = tmp_path / "dev"
     images.mkdir()
     rng = np.random.default_rng(1)
@@ -53,18 +54,18 @@ def directory(tmp_path):
     return images
 
 
-def test_manifest_one_level_up_names_the_pictures_there(directory):
+def test_manifest_one_level_up_names_the_pictures_there(directory: Path):
     pictures = read_manifest(directory)
     assert [picture.name for picture in pictures] == [f"dev/p{index}.png" for index in range(6)]
     assert [picture.is_threat for picture in pictures] == [False] * 4 + [True] * 2
 
 
-def test_a_directory_without_labels_is_refused(tmp_path):
+def test_a_directory_without_labels_is_refused(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         read_manifest(tmp_path)
 
 
-def test_pieces_take_the_picture_s_extent_and_truth(directory):
+def test_pieces_take_the_picture_s_extent_and_truth(directory: Path):
     pieces = draw_pictures(np.random.default_rng(4), read_manifest(directory), 20)
     assert len({piece.piece_id for piece in pieces}) == 20
     assert sum(piece.truth == "threat" for piece in pieces) == 4
@@ -77,7 +78,7 @@ def test_pieces_take_the_picture_s_extent_and_truth(directory):
         assert 0 < seen.min() <= seen.max() <= 1.0001
 
 
-def test_a_file_that_is_no_picture_is_refused(directory):
+def test_a_file_that_is_no_picture_is_refused(directory: Path):
     broken = directory / "p0.png"
     broken.write_bytes(b"not a picture")
     with pytest.raises(OSError):

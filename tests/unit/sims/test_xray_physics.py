@@ -6,7 +6,7 @@ import pytest
 from firmware_sims.bake_beam import TABLE_FILE, group_table
 from firmware_sims.body import Part, ThingBody
 from firmware_sims.materials import MATERIALS
-from firmware_sims.shapes import Ellipse, Outline, Rod, Slab, Wire
+from firmware_sims.shapes import Ellipse, Outline, Rod, Shape, Slab, Wire
 from firmware_sims.xray_physics import air_signal, beam_tables, piece_transmission, transmission
 
 
@@ -33,7 +33,7 @@ def test_no_material_lets_everything_through():
 
 
 @pytest.mark.parametrize("material", sorted(MATERIALS))
-def test_more_material_lets_less_through_in_both_energies(material):
+def test_more_material_lets_less_through_in_both_energies(material: str):
     low, high = zip(*(attenuation(material, depth) for depth in (0.5, 1.0, 2.0, 4.0)), strict=True)
     assert all(np.diff(low) > 0)
     assert all(np.diff(high) > 0)
@@ -78,7 +78,7 @@ def test_unknown_material_is_refused():
         piece_transmission({"unobtainium": np.ones((2, 2), dtype=np.float32)}, tube_kv=160.0)
 
 
-def body_of(shape, material="steel") -> ThingBody:
+def body_of(shape: Shape, material: str = "steel") -> ThingBody:
     return ThingBody(length_mm=60.0, width_mm=60.0, parts=(Part(material=material, shape=shape),))
 
 
@@ -96,7 +96,7 @@ def body_of(shape, material="steel") -> ThingBody:
         (Outline(points_mm=((10, 10), (40, 10), (40, 40)), thick_mm=2), 900.0),
     ],
 )
-def test_shapes_keep_their_volume_at_any_pitch(shape, volume, pitch):
+def test_shapes_keep_their_volume_at_any_pitch(shape: Shape, volume: float, pitch: float):
     maps = body_of(shape).thickness_maps_mm(line_mm=pitch, pixel_mm=pitch)
     assert float(maps["steel"].sum()) * pitch * pitch == pytest.approx(volume, rel=0.08)
 
