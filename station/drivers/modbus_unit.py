@@ -22,6 +22,11 @@ RESULTS = frozenset(int(result) for result in CommandResult)
 TORN_READS = 3
 """How often a block is read before a torn one is an error: a unit may be writing it just then."""
 
+STUCK_MS = 2000
+"""After so much device time, or station time, without a new device heartbeat the unit's program stands still, whatever its link says."""
+
+UPTIME_WRAP = 1 << 32
+
 COMMON = (
     Register(address=0, name="magic", kinds=("u16",)),
     Register(address=1, name="map_version", kinds=("u16",)),
@@ -74,6 +79,7 @@ class ModbusUnit:
         self._heartbeat = 0
         self._seq = 0
         self._identity: tuple[int, int] | None = None
+        self._beat_seen: tuple[int, int, float] | None = None
 
     @property
     def lock(self) -> asyncio.Lock:
@@ -87,7 +93,7 @@ class ModbusUnit:
         """
         async with self._lock:
             await self._master.open()
-            self._identity = None
+            self._identity = self._beat_seen = None
             try:
                 await make_safe()
                 # The unit may still hold the last run's heartbeat; only a change feeds it.
@@ -127,6 +133,8 @@ class ModbusUnit:
             values = block.decode(data)
             self._prove(block, values, heartbeat)
             if values.one("head_seq") == values.one("tail_seq"):
+                if block.address == 0:
+                    self._prove_alive(values, read_at_s)
                 return Reading(values=values, read_at_s=read_at_s)
         raise DeviceProtocolError(
             f"{self._device} tore the block at {block.address} {TORN_READS} times", consequence="Nothing of it is used", remedy=REMEDY
@@ -146,6 +154,15 @@ class ModbusUnit:
                 self.reject(f"was exchanged (serial {values.one('serial')} instead of {self._identity[0]})")
         if self._identity is not None and values.one("boot_count") != self._identity[1]:
             self.reject(f"restarted (boot {values.one('boot_count')} instead of {self._identity[1]})")
+
+    def _prove_alive(self, values: Values, read_at_s: float) -> None:
+        beat, uptime_ms = values.one("device_heartbeat"), values.one("uptime")
+        if self._beat_seen is None or beat != self._beat_seen[0]:
+            self._beat_seen = (beat, uptime_ms, read_at_s)
+            return
+        _, since_ms, since_s = self._beat_seen
+        if (uptime_ms - since_ms) % UPTIME_WRAP > STUCK_MS or read_at_s - since_s > STUCK_MS / 1000:
+            self.reject(f"has not counted its own heartbeat up from {beat} for over {STUCK_MS} ms")
 
     def reject(self, what: str) -> NoReturn:
         """Spoil the link and raise `DeviceProtocolError`."""

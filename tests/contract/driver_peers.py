@@ -55,6 +55,7 @@ class ModbusPeer:
             self.inputs[block + (18 if block == 0 else 0)] = self.served & 0xFFFF
         for _, last in self.blocks:
             self.inputs[last] = self.served & 0xFFFF
+        self.inputs[8] = self.served & 0xFFFF
         self.inputs[9] = self.holdings[100]
         self.inputs[15] = self.boot
         self.put(20, ">I", 1000 * self.served)

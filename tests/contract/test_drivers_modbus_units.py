@@ -72,6 +72,22 @@ class ModbusSuite(AdversarialSuite):
         del self.peer.refresh  # type: ignore[method-assign]
         await self.works_again(driver, host)
 
+    async def test_a_program_that_stands_still_is_noticed(self, rig: tuple[Any, Host]) -> None:
+        driver, host = rig
+        original = self.peer.refresh
+
+        def refresh() -> None:
+            original()
+            self.peer.inputs[8] = 5
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        for _ in range(3):
+            await driver.read_status()
+        with pytest.raises(DeviceProtocolError, match="heartbeat up"):
+            await driver.read_status()
+        del self.peer.refresh  # type: ignore[method-assign]
+        await self.works_again(driver, host)
+
     @pytest.mark.parametrize(("address", "value"), [(0, 0x1234), (1, 2), (17, 0), (3, 1)])
     async def test_another_device_is_no_evidence(self, rig: tuple[Any, Host], address: int, value: int):
         driver, _ = rig

@@ -1,0 +1,342 @@
+"""The drivers against the simulated devices over real ptys and sockets: two readings of the same contracts."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from station.domain.errors import DeviceProtocolError, DeviceRefusedError, StationError
+from station.drivers.barcode_reader import BarcodeReaderDriver
+from station.drivers.disinfection_unit import DisinfectionUnitDriver
+from station.drivers.lane_plc import LanePlcDriver
+from station.drivers.line_detector import LineDetectorDriver
+from station.drivers.xray_generator import XrayGeneratorDriver
+from station.ports.lane_plc import Command, CommandResult, Eye, Zone
+
+T = TypeVar("T")
+
+START_S = 20.0
+PIXELS = 512
+EXECUTE = 6
+
+
+class LoopClock:
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def utc_now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Rig:
+    """One simulated lane in a process of its own, its control socket, and drivers for it."""
+
+    def __init__(self, endpoints: dict[str, Any]) -> None:
+        self.endpoints = endpoints
+        self.clock = LoopClock()
+        self.opened: list[Any] = []
+
+    def _kept(self, driver: T) -> T:
+        self.opened.append(driver)
+        return driver
+
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        host, port = self.endpoints["control"].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 20)
+        writer.write(json.dumps(request).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        assert answer["ok"], answer
+        return answer
+
+    def plc(self) -> LanePlcDriver:
+        at = self.endpoints["lane_plc"]
+        return self._kept(LanePlcDriver(f"tcp:{at['modbus_tcp']}", at["unit"], clock=self.clock))
+
+    def unit(self) -> DisinfectionUnitDriver:
+        at = self.endpoints["disinfection_unit"]
+        return self._kept(DisinfectionUnitDriver(f"serial:{at['modbus_rtu']}?baudrate={at['baudrate']}", at["unit"], clock=self.clock))
+
+    def generator(self) -> XrayGeneratorDriver:
+        return self._kept(XrayGeneratorDriver(f"serial:{self.endpoints['xray_generator']['serial']}?baudrate=38400", clock=self.clock))
+
+    def detector(self) -> LineDetectorDriver:
+        at = self.endpoints["line_detector"]
+        return self._kept(LineDetectorDriver(f"tcp:{at['command']}", f"tcp:{at['lines']}"))
+
+    def reader(self) -> BarcodeReaderDriver:
+        return self._kept(BarcodeReaderDriver(f"serial:{self.endpoints['barcode_reader']['serial']}?baudrate=9600", clock=self.clock))
+
+
+@pytest.fixture(scope="module")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    file = tmp_path_factory.mktemp("simulators") / "endpoints.json"
+    command = [
+        sys.executable,
+        "-m",
+        "firmware_sims",
+        "--endpoints",
+        str(file),
+        "--pixels",
+        str(PIXELS),
+        "--seed",
+        "5",
+        "--until-stdin-closes",
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdin is not None
+        try:
+
+            async def read() -> dict[str, Any]:
+                while not file.exists() or not file.read_text().strip():
+                    assert process.poll() is None
+                    await asyncio.sleep(0.05)
+                found: dict[str, Any] = json.loads(file.read_text())
+                return found
+
+            yield asyncio.run(asyncio.wait_for(read(), START_S))
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+
+@pytest.fixture
+async def rig(endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
+    rig = Rig(endpoints)
+    yield rig
+    for driver in rig.opened:
+        await driver.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not await condition():  # noqa: ASYNC110 - the other process has no event for it
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def running(plc: LanePlcDriver | DisinfectionUnitDriver) -> AsyncIterator[None]:
+    """Started, and fed with heartbeats."""
+    await plc.connect()
+
+    async def feed() -> None:
+        while True:
+            await plc.heartbeat()
+            await asyncio.sleep(0.2)
+
+    feeding = asyncio.ensure_future(feed())
+    try:
+        for command in (Command.RESET, Command.START):
+            if (await plc.read_status()).state != EXECUTE:
+                assert await plc.command(command) is CommandResult.ACCEPTED
+                await asyncio.sleep(0.3)
+        assert (await plc.read_status()).state == EXECUTE
+        yield
+        assert await plc.command(Command.STOP) is CommandResult.ACCEPTED
+    finally:
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError, StationError):
+            await feeding
+        await plc.close()
+
+
+async def test_a_piece_is_read_tagged_and_followed(rig: Rig):
+    plc, reader = rig.plc(), rig.reader()
+    await reader.connect()
+    async with running(plc):
+        piece = (await rig.ask(do="mail", count=1))["pieces"][0]
+        await plc.set_belts([200] * 5)
+        before = await plc.read_status()
+        await rig.ask(do="feed", piece_id=piece["piece_id"])
+        code = await asyncio.wait_for(reader.next_code(), 10)
+        assert (code.text, code.symbology) == (piece["piece_id"], "code128")
+        await plc.tag_infeed(77)
+        assert (await plc.read_status()).zone_tags[Zone.INFEED] == 77
+        with pytest.raises(DeviceRefusedError, match="wrong tag"):
+            await plc.tag_infeed(78)
+
+        async def in_xray() -> bool:
+            return (await plc.read_status()).zone_tags[Zone.XRAY] == 77
+
+        await until(in_xray)
+        after, events = await plc.read_status(), await plc.read_events()
+        assert after.belt_speeds_mm_s == (200,) * 5
+        moved_mm = (after.encoders[1] - before.encoders[1]) % 2**32 / 10
+        assert moved_mm == pytest.approx(0.2 * (after.uptime_ms - before.uptime_ms), rel=0.1)
+        assert [edge.eye for edge in events.edges if edge.leading][-2:] == [Eye.INFEED, Eye.XRAY_IN]
+        assert await plc.permit(tag=77, challenge=after.gate_challenge ^ 1, valid_ms=500) is not CommandResult.ACCEPTED
+        await plc.freeze()
+        with pytest.raises(DeviceRefusedError, match="frozen"):
+            await plc.set_belts([200] * 5)
+        await rig.ask(do="key_switch", on=True)
+        assert await plc.command(Command.CLEAR_FREEZE) is CommandResult.ACCEPTED
+        await rig.ask(do="key_switch", on=False)
+    await reader.close()
+
+
+async def test_the_beam_is_seen_by_the_detector(rig: Rig):
+    plc, generator, detector = rig.plc(), rig.generator(), rig.detector()
+    info = await detector.connect()
+    assert (info.pixels, info.he_lag_lines) == (PIXELS, 5)
+    assert not (await generator.connect()).high_voltage_on
+    async with running(plc):
+        with pytest.raises(DeviceRefusedError, match="interlock"):
+            await generator.switch_on()
+        await plc.set_belts([200] * 5)
+        await plc.request_beam(on=True)
+        await asyncio.sleep(0.1)
+        await detector.start(41, by_encoder=True)
+        dark = await detector.next_lines()
+        await generator.set_point(kv=160, ma=1)
+        await generator.switch_on()
+        await asyncio.sleep(1.0)
+        status = await generator.read_status()
+        assert status.high_voltage_on
+        assert status.kv == pytest.approx(160, rel=0.02)
+        assert status.ma == pytest.approx(1, rel=0.02)
+        blocks = [dark]
+        while not blocks[-1].flags[-1] & 1 or blocks[-1].le.mean() < 10 * dark.le.mean():
+            blocks.append(await detector.next_lines())
+        assert (await plc.read_status()).beam_bits & 4
+        await generator.switch_off()
+        assert not (await generator.read_status()).high_voltage_on
+        await detector.stop()
+        numbers = np.concatenate([block.line_numbers for block in blocks])
+        assert numbers.tolist() == list(range(len(numbers)))
+        assert (np.diff(np.concatenate([block.encoders for block in blocks]).astype(np.int64)) % 2**32 == 8).all()
+        assert sum(int(block.lost_before.sum()) for block in blocks) == 0
+        assert 20 < await detector.temperature_c() < 60
+    await generator.close()
+    await detector.close()
+
+
+async def test_the_unit_burns_and_counts(rig: Rig):
+    unit = rig.unit()
+    async with running(unit):
+        await unit.set_dose_target(40.0)
+        await unit.announce_next(tag=3, nonce=0xDEADBEEF)
+        await unit.set_lamps(on=True)
+        # B4 stands still in this test; the unit puts its lamps out after a second of that.
+        await asyncio.sleep(0.7)
+        first = await unit.read_status()
+        assert first.lamp_bits
+        assert first.irradiance_min_uw_per_cm2 > 1000
+        assert abs((first.uptime_ms // 100 - first.sample_seq) % 2**16) <= 1
+        assert len(first.samples_uw_per_cm2) == 20
+        assert first.samples_uw_per_cm2[-1] >= first.samples_uw_per_cm2[-5] > 0
+        await unit.set_lamps(on=False)
+        assert not (await unit.read_status()).lamp_bits
+
+
+WIRE_FAULTS = (
+    "drop", "delay", "duplicate", "split", "corrupt", "corrupt_valid", "truncate", "noise", "previous", "wrong_count", "wrong_function",
+    "wrong_echo", "mute", "close",
+)  # fmt: skip
+
+
+async def _survives(rig: Rig, device: str, driver: Any, probe: Callable[[], Awaitable[None]], fault: str) -> None:
+    """Whatever the wire does, a call ends in time, with the truth or a `StationError`; connected again the driver works."""
+    args = {"seconds": 0.6} if fault == "delay" else {}
+    for _ in range(2):
+        await rig.ask(do="fault", device=f"wire:{device}", name=fault, args=args)
+        for _ in range(4):
+            async with asyncio.timeout(3):
+                try:
+                    await probe()
+                except StationError:
+                    break
+        await rig.ask(do="clear_fault", device=f"wire:{device}", name=fault)
+
+        async def back() -> bool:
+            with contextlib.suppress(StationError):
+                await driver.connect()
+                return True
+            return False
+
+        await until(back, within_s=3)
+        await probe()
+
+
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+@pytest.mark.parametrize("device", ["lane_plc", "disinfection_unit"])
+async def test_modbus_units_survive_the_wire(rig: Rig, device: str, fault: str):
+    driver: LanePlcDriver | DisinfectionUnitDriver = rig.plc() if device == "lane_plc" else rig.unit()
+    first = await driver.connect()
+    last_ms = [first.uptime_ms]
+
+    async def probe() -> None:
+        status = await driver.read_status()
+        assert last_ms[0] <= status.uptime_ms <= first.uptime_ms + 60_000
+        assert status.boot_count == first.boot_count
+        last_ms[0] = status.uptime_ms
+
+    await _survives(rig, device, driver, probe, fault)
+    await driver.close()
+
+
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+async def test_the_generator_survives_the_wire(rig: Rig, fault: str):
+    generator = rig.generator()
+    await generator.connect()
+    await generator.set_point(kv=120, ma=2)
+
+    async def probe() -> None:
+        status = await generator.read_status()
+        assert not status.high_voltage_on
+        assert (status.kv_set, status.ma_set) == (pytest.approx(120, abs=0.1), pytest.approx(2, abs=0.01))
+        assert status.fault_names == ()
+
+    await _survives(rig, "xray_generator", generator, probe, fault)
+    await generator.close()
+
+
+@pytest.mark.parametrize("fault", [fault for fault in WIRE_FAULTS if fault != "corrupt_valid"])
+async def test_the_detector_survives_the_wire(rig: Rig, fault: str):
+    detector = rig.detector()
+    await detector.connect()
+
+    async def probe() -> None:
+        assert 20 < await detector.temperature_c() < 60
+
+    await _survives(rig, "line_detector.command", detector, probe, fault)
+    await detector.close()
+
+
+@pytest.mark.parametrize("fault", ["stuck_heartbeat", "torn_block", "stale_image", "reboot"])
+@pytest.mark.parametrize("device", ["lane_plc", "disinfection_unit"])
+async def test_evidence_of_a_failing_unit_is_refused(rig: Rig, device: str, fault: str):
+    driver: LanePlcDriver | DisinfectionUnitDriver = rig.plc() if device == "lane_plc" else rig.unit()
+    boot = (await driver.connect()).boot_count
+    await rig.ask(do="fault", device=device, name=fault, args={"reads": 9} if fault == "torn_block" else {})
+
+    async def refused() -> bool:
+        try:
+            await driver.read_status()
+        except StationError as error:
+            return isinstance(error, DeviceProtocolError) or fault == "reboot"
+        return False
+
+    await until(refused, within_s=5)
+    if fault != "reboot":
+        await rig.ask(do="clear_fault", device=device, name=fault)
+
+    async def back() -> bool:
+        with contextlib.suppress(StationError):
+            return (await driver.connect()).boot_count == boot + (fault == "reboot")
+        return False
+
+    await until(back)
+    await driver.read_status()
+    await driver.close()
