@@ -1,0 +1,40 @@
+import asyncio
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from station.clock import MAX_SPEED, SystemClock
+from station.domain.errors import ConfigurationError
+from station.ports.clock import Clock
+
+
+async def test_a_faster_clock_waits_less_and_counts_more():
+    clock: Clock = SystemClock(speed=50)
+    loop = asyncio.get_running_loop()
+    wall, own = loop.time(), clock.monotonic_s()
+    await clock.sleep(5.0)
+    wall, own = loop.time() - wall, clock.monotonic_s() - own
+    assert own + 0.05 >= 5.0
+    assert own == pytest.approx(50 * wall, abs=1.0)
+    assert wall < 2.0
+
+
+async def test_no_time_only_yields():
+    await SystemClock().sleep(0)
+    await SystemClock().sleep(-3)
+
+
+def test_time_never_goes_back_and_records_carry_utc():
+    clock = SystemClock(4)
+    moments = [clock.monotonic_s() for _ in range(1_000)]
+    assert moments == sorted(moments)
+    assert clock.utc_now().tzinfo is UTC
+    assert abs((clock.utc_now() - datetime.now(UTC)).total_seconds()) < 1  # noqa: TID251 - the wall is what is compared with
+    assert clock.speed == 4
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, math.nan, math.inf, MAX_SPEED + 1])
+def test_an_impossible_speed_is_refused(speed: float):
+    with pytest.raises(ConfigurationError, match="speed"):
+        SystemClock(speed)
