@@ -17,6 +17,9 @@ DEAD_TIME_US = 1000
 EXPOSURE_RANGE_US = (500, 20000)
 BLOCK_LINES = 8
 BLOCK_S = 0.04
+# A coarse detector makes few lines: it gathers them for longer, so that a block is still worth its cost.
+COARSE_PIXELS = 256
+COARSE_BLOCK_S = 0.1
 RESTART_S = 2.0
 BELT_B2 = 1
 
@@ -43,6 +46,7 @@ class LineDetector:
         self._world = world
         self.diodes = Photodiodes(world=world, rng=rng, pixels=pixels)
         self.pixels = pixels
+        self._block_s = COARSE_BLOCK_S if pixels <= COARSE_PIXELS else BLOCK_S
         self.boot = boot
         self._ills = LineFaults(rng)
         self.sink_ready = False
@@ -168,7 +172,7 @@ class LineDetector:
         if self.acquisition is not None:
             self._collect(encoder, moved, dt_s)
             self._pending_s = self._pending_s + dt_s if self._pending else 0.0
-            if len(self._pending) >= BLOCK_LINES or self._pending_s >= BLOCK_S:
+            if len(self._pending) >= BLOCK_LINES or self._pending_s >= self._block_s:
                 self._make_block()
         self._last_encoder = encoder
 

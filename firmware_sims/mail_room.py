@@ -12,6 +12,8 @@ from firmware_sims.test_piece import draw_test_piece
 from firmware_sims.world import World
 
 PITCH_MM = 800.0
+# A person looks at the belt every 50 ms.
+GLANCE_STEPS = 5
 LOOK_ALIKE = "LOOKALIKE-"
 BINS = (HOLD_BIN, RETURN_BIN)
 ANNOUNCED_KINDS = {"envelope": "envelope", "packet": "packet", "document_parcel": "parcel", "small_parcel": "parcel"}
@@ -34,6 +36,7 @@ class MailRoom:
         self._serial = 0
         self._tests = 0
         self._last_fed: Piece | None = None
+        self._glance = 0
 
     def draw(self, count: int) -> list[Piece]:
         """Draw `count` pieces, with pictures if there are any."""
@@ -182,8 +185,9 @@ class MailRoom:
 
     def step(self) -> None:
         """Lay the next piece on B1 when it runs and the last one has gone far enough."""
+        self._glance = (self._glance + 1) % GLANCE_STEPS
         world = self._world
-        if not self.queue or world.frozen or world.belt_speed_mm_s(0) <= 0:
+        if self._glance or not self.queue or world.frozen or world.belt_speed_mm_s(0) <= 0:
             return
         if self._last_fed is not None:
             load = world.find(self._last_fed)

@@ -152,7 +152,9 @@ class Photodiodes:
         if not self._world.beam_on or kv <= 0 or ma <= 0:
             return None
         drift = 1.0 + 0.004 * float(np.sin(now_s / 2400.0))
-        scale = (np.asarray(air_signal(kv)) / np.asarray(air_signal(AIR_KV))).astype(np.float32).reshape(2, 1, 1)
+        low, high = air_signal(kv)
+        low_at_nominal, high_at_nominal = air_signal(AIR_KV)
+        scale = np.array([[[low / low_at_nominal]], [[high / high_at_nominal]]], dtype=np.float32)
         scale = scale * np.float32((AIR_SHARE * FULL_SCALE - DARK_COUNTS) * ma * exposure * drift)
         base = self._gain[:, None, :] * scale
         signal = np.repeat(base, encoders.size, axis=1)

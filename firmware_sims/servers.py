@@ -136,9 +136,11 @@ class Endpoint:
 
     def pump(self) -> None:
         """Push what the device says unasked; hang up when it has gone off line. Call after each step."""
-        if not self._is_online() and self._hangs_up and self._wires:
+        if self._wires and self._hangs_up and not self._is_online():
             self.hang_up()
-        frames = self._poll() if self._poll is not None else []
+        if self._poll is None:
+            return
+        frames = self._poll()
         if not frames or not self._wires:
             return
         wire = next(reversed(self._wires))

@@ -7,7 +7,7 @@ HE (behind copper), so hardening of the beam and the K-edge of lead come out by 
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -70,6 +70,7 @@ def nearest_table_kv(tube_kv: float) -> int:
     return min(beam_tables().tube_kvs, key=lambda kv: abs(kv - tube_kv))
 
 
+@lru_cache(maxsize=4096)
 def air_signal(tube_kv: float) -> tuple[float, float]:
     """LE and HE signal through air per mA, relative to 160 kV; interpolated, 0 below the lowest table."""
     tables = beam_tables()
