@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from station.domain.errors import ScreeningError
 from station.screening.features import GridScan, attenuation
-from station.screening.image import box_mean, gaussian, local_extremes, moved, resample
+from station.screening.image import box_mean, dilated, gaussian, local_extremes, moved, resample
 from station.screening.measure import PieceMeasure
 
 FloatArray = npt.NDArray[np.float32]
@@ -22,7 +22,10 @@ MAX_TURN_DEG = 6
 WINDOW_CELLS = 5
 FLOOR = 0.12
 """Attenuation (LE + HE over two) below which differences count less: paper's unevenness, noise, drift."""
-SLACK = 0.012
+SLACK = 0.004
+"""Difference that noise and drift make anywhere."""
+OUTLINE = 0.004
+"""Attenuation from which a cell belongs to the piece's outline."""
 GREATEST = 3.0
 """Attenuation above it is all the same: hardly any beam."""
 
@@ -86,10 +89,18 @@ def _one_way(image: FloatArray, other: FloatArray) -> FloatArray:
     return result
 
 
+def _outline_difference(first: FloatArray, second: FloatArray) -> float:
+    """Share of the larger outline that the other lacks, with one cell of grace: covers of other sizes are other pieces."""
+    masks = [box_mean(image, 3) > OUTLINE for image in (first, second)]
+    lacking = [int((one & ~dilated(other, 5)).sum()) for one, other in (masks, masks[::-1])]
+    return max(lacking) / max(1, *(int(mask.sum()) for mask in masks))
+
+
 def _difference(first: FloatArray, second: FloatArray) -> float:
     gap = np.maximum(_one_way(first, second), _one_way(second, first))
     there = np.maximum(box_mean(first, WINDOW_CELLS), box_mean(second, WINDOW_CELLS))
-    return float((box_mean(gap, WINDOW_CELLS) / (there + np.float32(FLOOR))).max())
+    content = float((box_mean(gap, WINDOW_CELLS) / (there + np.float32(FLOOR))).max())
+    return max(content, _outline_difference(first, second))
 
 
 def distance(cleared: FloatArray, new: FloatArray) -> float:

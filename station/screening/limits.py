@@ -21,6 +21,7 @@ class ScreeningLimits:
     piece_attenuation: float = 0.0045
     piece_noise_factor: float = 4.0
     piece_speck_mm2: float = 60.0
+    faint_speck_mm2: float = 600.0
     piece_join_mm: float = 14.0
     edge_margin_mm: float = 1.6
     edge_contact_mm: float = 8.0

@@ -11,7 +11,10 @@ from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
 
 FloatArray = npt.NDArray[np.float32]
 Box = tuple[int, int, int, int]
-SMOOTHING_CELLS = 5
+FINE_CELLS = 5
+COARSE_CELLS = 13
+FAINT_SHARE = 0.5
+"""The coarse threshold as a share of the fine one: the wider mean has that much less noise, and faint covers need it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +39,9 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
     The threshold is the greater of a fixed one and a multiple of the noise that the image itself shows in its clearest part.
     """
     both = attenuation(grid.le, limits=limits) + attenuation(grid.he, limits=limits)
-    smooth = box_mean(both, SMOOTHING_CELLS)
-    noise = _air_noise(smooth)
-    mask = smooth > max(limits.piece_attenuation, limits.piece_noise_factor * noise)
     cell_mm2 = grid.cell_mm * grid.cell_mm
+    mask = _above_air(both, cell_mm2, limits)
     reach = max(3, round(limits.piece_join_mm / grid.cell_mm)) | 1
-    mask = _without_specks(mask, limits.piece_speck_mm2 / cell_mm2)
     labels, boxes = components(dilated(mask, reach))
     parts: list[tuple[Box, float]] = []
     for label, (x, y, width, height, _) in enumerate(boxes, start=1):
@@ -55,8 +55,8 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
     if not parts:
         return PieceMeasure(box=None, parts=(), length_mm=0.0, width_mm=0.0, touches_side=False, touches_end=False)
     box = _union([one for one, _ in parts])
-    # smoothing makes a thing look wider by about its own reach
-    shrink = (SMOOTHING_CELLS - 1) / 2
+    # smoothing makes a thing look wider by about half its own reach
+    shrink = (COARSE_CELLS + 1) / 2
     edge = max(1, round(limits.edge_margin_mm / grid.cell_mm))
     contact = limits.edge_contact_mm / grid.cell_mm
     return PieceMeasure(
@@ -67,6 +67,15 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
         touches_side=max(_contact(mask[:, :edge], 1), _contact(mask[:, -edge:], 1)) >= contact,
         touches_end=max(_contact(mask[:edge], 0), _contact(mask[-edge:], 0)) >= contact,
     )
+
+
+def _above_air(both: FloatArray, cell_mm2: float, limits: ScreeningLimits) -> npt.NDArray[np.bool_]:
+    """What is no air: by a fine mean for sharp edges, and by a coarse one, of clipped values, for a cover of thin board."""
+    fine = box_mean(both, FINE_CELLS)
+    coarse = box_mean(np.minimum(fine, np.float32(2 * limits.piece_attenuation)), COARSE_CELLS)
+    above: npt.NDArray[np.bool_] = fine > max(limits.piece_attenuation, limits.piece_noise_factor * _air_noise(fine))
+    faint = coarse > max(FAINT_SHARE * limits.piece_attenuation, limits.piece_noise_factor * _air_noise(coarse))
+    return _without_specks(above, limits.piece_speck_mm2 / cell_mm2) | _without_specks(faint, limits.faint_speck_mm2 / cell_mm2)
 
 
 def _air_noise(smooth: FloatArray) -> float:

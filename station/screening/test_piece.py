@@ -18,14 +18,16 @@ FloatArray = npt.NDArray[np.float32]
 
 LENGTH_MM = 300.0
 WIDTH_MM = 200.0
-SIZE_TOLERANCE_MM = 8.0
+SIZE_TOLERANCE_MM = 12.0
 STEPS_MM = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0)
 STEP_FIRST_X_MM = 30.0
 STEP_LENGTH_MM = 30.0
 WIRE_LINES_MM = {24: 40.0, 26: 65.0, 30: 90.0, 32: 115.0, 36: 140.0}
 LINE_PAIRS_MM = {6.0: 170.0, 4.0: 210.0, 3.0: 250.0}
+MATERIAL_STEPS = 4
 COARSE_PIXEL_MM = 1.7
-PIXELS_PER_PAIR = 2.4
+PIXELS_PER_PAIR = 3.5
+LEAST_MODULATION = 0.2
 DETECTABLE = 3.0
 """Signal over noise from which a thing counts as seen (Rose criterion for an extended object of known place)."""
 
@@ -132,33 +134,33 @@ def _line_contrast(profile: FloatArray, centre: int, *, reach: int) -> float:
 
 
 def _line_pairs(piece: _Piece) -> float:
-    """Spatial resolution: the finest group of bars that is told apart, in line pairs per mm (0 when none)."""
+    """Spatial resolution: the finest group of bars that is told apart with all coarser ones, in line pairs per mm (0 when none).
+
+    Told apart means a modulation of a fifth of what sharp bars as dense as the wedge's first step, the same 2 mm of steel, would show.
+    """
+    wedge = piece.area(piece.he, (STEP_FIRST_X_MM + 6, STEP_FIRST_X_MM + STEP_LENGTH_MM - 6), (24, 35))
+    carrier = piece.area(piece.he, (STEP_FIRST_X_MM + 6, STEP_FIRST_X_MM + STEP_LENGTH_MM - 6), (64, 69))
+    sharp = (float(np.median(wedge)) - float(np.median(carrier))) * 2 / np.pi
     finest = 0.0
     for pitch, first in LINE_PAIRS_MM.items():
-        profile = piece.area(piece.he, (first - pitch, first + 5 * pitch), (74, 106)).mean(axis=1)
-        if not _modulated(profile, pitch / piece.cell_mm):
+        profile = piece.area(piece.he, (first - 0.25 * pitch, first + 3.25 * pitch), (74, 106)).mean(axis=1)
+        if sharp <= 0 or _swing(profile, pitch / piece.cell_mm) < LEAST_MODULATION * sharp:
             break
         finest = 1.0 / pitch
     return finest
+
+
+def _swing(profile: FloatArray, pitch_cells: float) -> float:
+    """Amplitude at the pitch; the phase is free, for the leading edge is known to about a cell only."""
+    wave = np.exp(-2j * np.pi * np.arange(profile.size) / pitch_cells)
+    amplitude: float = 2.0 * abs(complex(((profile - profile.mean()) * wave).mean()))
+    return amplitude
 
 
 def _demanded_line_pairs(pixel_mm: float) -> float:
     """Line pairs per mm that a detector of that pitch must show: 4 mm, or 6 mm if that is too fine for it, or nothing."""
     fit = [pitch for pitch in (4.0, 6.0) if pitch >= PIXELS_PER_PAIR * pixel_mm]
     return 1.0 / fit[0] - 1e-9 if fit else 0.0
-
-
-def _modulated(profile: FloatArray, pitch_cells: float) -> bool:
-    """True when a profile swings with the pitch by more than a tenth of its span.
-
-    The phase is left free: the leading edge is known to about a cell only.
-    """
-    span = float(profile.max() - profile.min())
-    middle = profile[round(pitch_cells) : round(4.6 * pitch_cells)]
-    places = np.arange(middle.size)
-    wave = np.exp(-2j * np.pi * places / pitch_cells)
-    swing = 2 * abs(np.mean((middle - middle.mean()) * wave))
-    return span > 0.02 and float(swing) > 0.1 * span  # noqa: PLR2004
 
 
 def _contrast(one: FloatArray, other: FloatArray) -> float:
@@ -176,7 +178,7 @@ def _materials(piece: _Piece) -> float:
     worst = float("inf")
     carrier_le = float(np.median(piece.area(piece.le, (4, 24), (122, 182))))
     carrier_he = float(np.median(piece.area(piece.he, (4, 24), (122, 182))))
-    for index in range(4):
+    for index in range(MATERIAL_STEPS):
         x = (35.0 + 30 * index, 55.0 + 30 * index)
         ratios = []
         for y in ((126.0, 144.0), (161.0, 179.0)):
