@@ -1,7 +1,7 @@
 """From TOML values to frozen models, with errors that name file, line, key and what is allowed."""
 
+import contextlib
 import types
-from enum import Enum
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -68,9 +68,8 @@ def _model_at(model: type[BaseModel] | None, key: KeyPath) -> type[BaseModel] | 
 
 
 def _value_at(values: Any, key: KeyPath) -> Any:
-    for part in key:
-        try:
+    # A validator of a whole table reports a place that no single value has: then the nearest table is shown.
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        for part in key:
             values = values[part]
-        except (KeyError, IndexError, TypeError):
-            break
-    return values.value if isinstance(values, Enum) else values
+    return values
