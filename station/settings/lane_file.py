@@ -109,6 +109,7 @@ class Geometry(BaseModel):
     uv_field_start_mm: float = Field(gt=0)
     uv_field_end_mm: float = Field(gt=0)
     diverter_2_mm: float = Field(gt=0)
+    gate_reader_mm: float = Field(gt=0)
     gate_mm: float = Field(gt=0)
     belt_speed_mm_s: int = Field(ge=20, le=1000)
     longest_piece_mm: float = Field(gt=0, le=2000)

@@ -21,7 +21,7 @@ SCAN_MARGIN_MM = 25.0
 GATE_OPEN = 1
 
 GATE_HOLD_MM = (100.0, 40.0)
-"""While a piece waits at the gate the next one waits on B4 this far before D2: the gate opens only with the `uv_out` eye clear."""
+"""While a piece is on B5 before the shut gate, the next one waits this far before D2: the gate opens only with the `uv_out` eye clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +63,10 @@ def drive(pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) 
     diverter_1_through = any(_wants_through(p, p.branch_1, geometry.diverter_1_mm) and p.uv_announced for p in pieces)
     diverter_2_through = any(_wants_through(p, p.branch_2, geometry.diverter_2_mm) for p in pieces)
     b5 = not any(p.refused for p in pieces)
-    gate_waits = not b5 or (
-        lane.gate != GATE_OPEN and any(p.head_mm >= geometry.gate_mm - 100.0 and p.tail_mm < geometry.gate_mm for p in pieces)
-    )
-    b4 = not any(_blocks_b4(p, lane, geometry, gate_waits=gate_waits) for p in pieces)
+    shut = lane.gate != GATE_OPEN
+    b5_stands = not b5 or (shut and any(p.head_mm >= geometry.gate_mm - 100.0 and p.tail_mm < geometry.gate_mm for p in pieces))
+    b5_taken = shut and any(p.head_mm >= geometry.diverter_2_mm and p.tail_mm < geometry.gate_mm for p in pieces)
+    b4 = not any(_blocks_b4(p, lane, geometry, b5_stands=b5_stands, b5_taken=b5_taken) for p in pieces)
     waiting = [p for p in pieces if _at(p, geometry.diverter_1_mm, geometry.stop_margin_mm) and not _may_pass_1(p, lane, b4=b4)]
     b3 = not waiting and (b4 or not _straddled(pieces, geometry.diverter_1_mm))
     scanning = any(p.head_mm > geometry.beam_mm - SCAN_MARGIN_MM and p.tail_mm < geometry.beam_mm + SCAN_MARGIN_MM for p in pieces)
@@ -104,15 +104,15 @@ def _may_pass_1(piece: Mover, lane: LaneCondition, *, b4: bool) -> bool:
     return piece.branch_1 is Branch.THROUGH and piece.uv_announced and lane.uv_ready and lane.diverter_1 == 1 and b4
 
 
-def _blocks_b4(piece: Mover, lane: LaneCondition, geometry: LaneGeometry, *, gate_waits: bool) -> bool:
+def _blocks_b4(piece: Mover, lane: LaneCondition, geometry: LaneGeometry, *, b5_stands: bool, b5_taken: bool) -> bool:
     edge_mm = geometry.diverter_2_mm
-    if gate_waits and edge_mm - GATE_HOLD_MM[0] <= piece.head_mm < edge_mm - GATE_HOLD_MM[1]:
+    if b5_taken and edge_mm - GATE_HOLD_MM[0] <= piece.head_mm < edge_mm - GATE_HOLD_MM[1]:
         return True
     if _at(piece, edge_mm, geometry.stop_margin_mm - 20.0):
         if piece.branch_2 is Branch.BIN:
             return lane.diverter_2 != 0
         return piece.branch_2 is Branch.UNDECIDED or lane.diverter_2 != 1
-    return gate_waits and piece.tail_mm < edge_mm <= piece.head_mm
+    return b5_stands and piece.tail_mm < edge_mm <= piece.head_mm
 
 
 def _admitted(piece: Mover, pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) -> bool:

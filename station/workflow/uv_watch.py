@@ -17,6 +17,7 @@ from station.workflow.geometry import LaneGeometry
 from station.workflow.journey import LanePiece
 
 KEEP_MS = 60_000
+VERDICT_READINGS = 2
 B4 = 3
 
 
@@ -32,6 +33,7 @@ class UvWatch:
         self._belt: deque[tuple[BeltReading, datetime]] = deque()
         self._statuses: deque[UnitStatus] = deque()
         self._slots: dict[int, list[UnitSlot]] = {}
+        self._left_lane_ms: dict[int, int] = {}
 
     def note_lane(self, status: LaneStatus, utc: datetime) -> None:
         """Take one reading of the lane PLC and the UTC that goes with it."""
@@ -54,15 +56,19 @@ class UvWatch:
         if len(self._slots) > 2 * len(status.slots):
             shown = {slot.nonce for slot in status.slots}
             self._slots = {nonce: seen for nonce, seen in self._slots.items() if nonce in shown}
+            self._left_lane_ms = {nonce: at_ms for nonce, at_ms in self._left_lane_ms.items() if nonce in shown}
 
     def has_entered(self, piece: LanePiece) -> bool:
         """True when the unit says that the piece it was told of came into the field."""
         return any(slot.entered_ms for slot in self._slots.get(piece.nonce, ()))
 
     def verdict_is_in(self, piece: LanePiece) -> bool:
-        """True when the unit gave its verdict in two readings, with all samples of the passage."""
+        """True when the unit gave its verdict in two readings, with all samples of the passage and both clocks paired until after it."""
         final = self._final(piece)
-        return len(final) > 1 and self._statuses[-1].uptime_ms >= final[-1].left_ms + SAMPLE_MS
+        if len(final) < VERDICT_READINGS or self._statuses[-1].uptime_ms < final[-1].left_ms + SAMPLE_MS:
+            return False
+        lane_ms = self._left_lane_ms.setdefault(piece.nonce, self._belt[-1][0].uptime_ms)
+        return self._pairing.holds_over(lane_ms, lane_ms)
 
     def judge(self, piece: LanePiece, *, at: datetime) -> DisinfectionResult:
         """Judge the piece's passage on everything that was read."""
