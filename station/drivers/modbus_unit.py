@@ -23,7 +23,10 @@ TORN_READS = 3
 """How often a block is read before a torn one is an error: a unit may be writing it just then."""
 
 STUCK_MS = 2000
-"""After so much device time, or station time, without a new device heartbeat the unit's program stands still, whatever its link says."""
+"""After so much device time without a new device heartbeat the unit's program stands still, whatever its link says."""
+
+STUCK_S = 5.0
+"""The same in station time, for a unit whose uptime stands still too."""
 
 UPTIME_WRAP = 1 << 32
 
@@ -161,8 +164,8 @@ class ModbusUnit:
             self._beat_seen = (beat, uptime_ms, read_at_s)
             return
         _, since_ms, since_s = self._beat_seen
-        if (uptime_ms - since_ms) % UPTIME_WRAP > STUCK_MS or read_at_s - since_s > STUCK_MS / 1000:
-            self.reject(f"has not counted its own heartbeat up from {beat} for over {STUCK_MS} ms")
+        if (uptime_ms - since_ms) % UPTIME_WRAP > STUCK_MS or read_at_s - since_s > STUCK_S:
+            self.reject(f"has not counted its own heartbeat up from {beat} for over {STUCK_MS} ms of its time or {STUCK_S:g} s of ours")
 
     def reject(self, what: str) -> NoReturn:
         """Spoil the link and raise `DeviceProtocolError`."""
