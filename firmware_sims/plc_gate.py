@@ -130,6 +130,9 @@ class GateControl:
     def _try_open(self, front: Track | None) -> None:
         if self.permit is None or front is None or front.tag != self.permit[0] or front.next_eye != EYE_EXIT:
             return
+        if not self._world.gate.shut_fully:
+            # Something still holds the gate: the piece before this one is not out yet.
+            return
         self.active_tag, self._used_challenge = self.permit
         self._max_mm = (front.length_mm or LONGEST_MM) + LENGTH_SLACK_MM
         self._tail_mm = -1.0

@@ -218,6 +218,34 @@ def test_tailgater_that_clings_is_stopped_by_its_length():
     assert bench.world.ledger.judge()["escaped"] == 0
 
 
+def test_gate_held_by_one_piece_does_not_open_for_the_next():
+    bench = Bench()
+    bench.go()
+    bench.feed_tagged(TAG, make_piece(length_mm=120.0))
+    bench.until(lambda: bench.head() > 800.0)
+    second = make_piece("EE000000000VN")
+    bench.world.add(second, 0, stealth=True, head_mm=bench.head() - 150.0)
+    bench.plc.tracker.leading(0).head_mm = bench.head() - 150.0
+    assert bench.tag(TAG + 1) == 1
+    bench.until(lambda: bench.head() > 5700.0)
+    assert bench.permit(TAG) == 1
+    bench.until(lambda: bench.fault(7))
+    # Before the PLC calls the held gate jammed.
+    bench.run(0.3)
+    assert bench.operate(5) == 1
+    bench.run(0.2)
+    bench.write(120, [200] * 5)
+    for _ in range(20):
+        bench.permit(TAG + 1)
+        bench.run(0.3)
+    counters = bench.world.ledger.judge()
+    assert (counters["gate_openings"], counters["escaped"]) == (1, 0)
+    bench.world.lift(6)
+    bench.run(1.0)
+    bench.operate(20, 6)
+    assert bench.word(44) == 0
+
+
 def test_lane_recovers_from_a_tailgater():
     bench = at_gate()
     bench.world.tailgate(make_piece("EE000000000VN"), gap_mm=10.0)
