@@ -30,6 +30,7 @@ def create_app(
     clock: Clock,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
+    texts: Texts | None = None,
 ) -> FastAPI:
     """The interface under `/api/v1`, the console, and the health endpoints.
 
@@ -44,8 +45,9 @@ def create_app(
         clock: the station's time.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
+        texts: the words of both languages; the shipped ones unless given.
     """
-    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=Texts())
+    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=texts or Texts())
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fluent.runtime import FluentBundle, FluentResource
-from fluent.syntax import FluentParser, ast
+from fluent.syntax import ast
 
 LANGUAGES = ("vi", "en")
 """Vietnamese first: it is what people get who did not choose."""
@@ -30,12 +30,12 @@ class Texts:
             bundle = FluentBundle([language], use_isolating=False)
             variables: dict[str, frozenset[str]] = {}
             for file in sorted((directory / language).glob("*.ftl")):
-                text = file.read_text(encoding="utf-8")
-                for message_id, names in _messages(text, file).items():
+                resource = FluentResource(file.read_text(encoding="utf-8"))
+                for message_id, names in _messages(resource, file).items():
                     if message_id in variables:
                         raise ValueError(f"{file}: message {message_id} is defined twice")
                     variables[message_id] = names
-                bundle.add_resource(FluentResource(text))
+                bundle.add_resource(resource)
             self._bundles[language] = bundle
             self._variables[language] = variables
 
@@ -72,9 +72,9 @@ class Texts:
         }
 
 
-def _messages(text: str, file: Path) -> dict[str, frozenset[str]]:
+def _messages(resource: ast.Resource, file: Path) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
-    for entry in FluentParser().parse(text).body:
+    for entry in resource.body:
         if isinstance(entry, ast.Junk):
             raise ValueError(f"{file}: not a Fluent message: {entry.content!r}")  # noqa: TRY004 - the file is wrong, not a type
         if isinstance(entry, ast.Message):

@@ -58,7 +58,9 @@ def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: Operat
     open_lane(page)
     expect(page.locator("#clear")).to_be_enabled()
     # Chromium's own key injection knows no pedal keys: the event is made as the browser would.
-    page.evaluate("code => document.body.dispatchEvent(new KeyboardEvent('keydown', {code, key: code, bubbles: true, cancelable: true}))", code)
+    page.evaluate(
+        "code => document.body.dispatchEvent(new KeyboardEvent('keydown', {code, key: code, bubbles: true, cancelable: true}))", code
+    )
     expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
     assert desk.lane.asked[0] == ("freeze", "operator") if decision is None else desk.lane.asked[0][4] is decision
 
@@ -95,7 +97,7 @@ def test_the_scan_is_shown_and_the_heat_map_lies_over_it(desk: Desk, page: Page)
     expect(page.locator("img.heat")).to_be_hidden()
     page.keyboard.press("F7")
     expect(page.locator("img.heat")).to_be_visible()
-    page.wait_for_function("document.querySelector('img.heat').naturalWidth > 0")
+    expect(page.locator("img.heat")).to_have_js_property("naturalWidth", 96)
     red, _, _, opacity = page.evaluate(pixel, "img.heat")
     assert (red, opacity) == (255, 160)
     waiting(desk)
@@ -214,6 +216,8 @@ def test_everything_of_the_lane_fits_a_small_screen(desk: Desk, page: Page) -> N
     desk.write(lambda uow: uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, LANE, "", START))
     waiting(desk, attention=True)
     open_lane(page)
+    expect(page.locator("#alarms")).to_contain_text("Gọi công an")
+    expect(page.locator("#recent li")).to_have_count(5)
     size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
     assert size[0] <= 1366
     assert size[1] <= 768

@@ -1,21 +1,23 @@
 """The start page, the review page, the description of the interface."""
 
 import re
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.workflow.views import LaneState
-from tests.support.api_station import LANE, Desk
+from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
 
 
 def open_review(page: Page) -> None:
     page.goto("/review")
-    expect(page.locator("#queue li").first).to_be_visible()
+    expect(page.locator(".queue-item, #queue-empty").first).to_be_visible()
     expect(page.locator("#stale")).to_be_hidden()
 
 
@@ -154,13 +156,15 @@ def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) 
 
 
 @pytest.mark.parametrize("path", ["/", f"/lane/{LANE}", "/review"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "priority"), [("light", AlarmPriority.HIGH), ("dark", AlarmPriority.MEDIUM)])
+def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Literal["light", "dark"], priority: AlarmPriority) -> None:
     desk.put_piece()
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, priority, LANE, "lamp 2", START))
     page.emulate_media(color_scheme=scheme)
     page.goto(path)
     expect(page.locator("#stale")).to_be_hidden()
-    page.wait_for_timeout(400)
+    expect(page.locator("#alarms")).to_contain_text("lamp 2")
+    expect(page.get_by_text("Đang tải")).to_have_count(0)
     poor = page.evaluate(
         """() => {
           const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);

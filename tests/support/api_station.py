@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -15,6 +16,7 @@ import numpy as np
 
 from station.api.app import create_app
 from station.api.server import ApiServer
+from station.api.texts import Texts
 from station.domain.clearance import Identification
 from station.domain.errors import ConflictError
 from station.domain.events import PieceEvent
@@ -36,6 +38,11 @@ START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 LANE = "lane-1"
 POLICY = "ab" * 32
 MODEL = "cd" * 32
+
+
+@functools.cache
+def _texts() -> Texts:
+    return Texts()
 
 
 class SetClock:
@@ -117,10 +124,10 @@ class DeskLane:
 class Desk:
     """Everything that the tests of the interface and of the console need."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, floor_bytes: int = 0) -> None:
         self.events: list[PieceEvent] = []
         self.clock = SetClock()
-        self.store = SqliteStore(directory / "data", render=self._render, floor_bytes=0, warn_bytes=0, reserve_bytes=0)
+        self.store = SqliteStore(directory / "data", render=self._render, floor_bytes=floor_bytes, warn_bytes=0, reserve_bytes=0)
         self.images = FileImageStore(directory / "images")
         self.feed = EventFeed(epoch="run1", capacity=64)
         self.lane = DeskLane()
@@ -132,7 +139,7 @@ class Desk:
         self._serials = itertools.count(10000000)
 
     def _serve(self, port: int) -> ApiServer:
-        app = create_app(handlers=self.handlers, store=self.store, images=self.images, feed=self.feed, clock=self.clock)
+        app = create_app(handlers=self.handlers, store=self.store, images=self.images, feed=self.feed, clock=self.clock, texts=_texts())
         server = ApiServer(app, feed=self.feed, port=port)
         server.start()
         return server

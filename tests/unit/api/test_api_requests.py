@@ -2,12 +2,16 @@
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from station.api.app import create_app
+from station.api.server import ApiServer
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.errors import ConfigurationError
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
 from station.workflow.views import LaneCommand, LaneState
@@ -27,16 +31,15 @@ def test_announcing_twice_is_announcing_once(desk: Desk) -> None:
     assert [(item["destination"], item["urgency"]) for item in page["items"]] == [("VP-07", "hoa_toc")]
 
 
-@pytest.mark.parametrize(("said", "stored"), [(None, None), ("B", "B"), ("A", "A"), ("Z", "A"), ("", "A"), ("tuyệt mật", "A")])
-def test_a_level_that_is_not_known_counts_as_the_highest(desk: Desk, said: str | None, stored: str | None) -> None:
-    piece_id = desk.new_id()
-    assert desk.post("/pieces", advice(piece_id, secrecy=said)).status_code == 201
-    assert desk.get(f"/pieces/{piece_id}")["secrecy"] == stored
+def test_a_level_that_is_not_known_counts_as_the_highest(desk: Desk) -> None:
+    for said, stored in ((None, None), ("B", "B"), ("A", "A"), ("Z", "A"), ("", "A"), ("tuyệt mật", "A")):
+        piece_id = desk.new_id()
+        assert desk.post("/pieces", advice(piece_id, secrecy=said)).status_code == 201
+        assert desk.get(f"/pieces/{piece_id}")["secrecy"] == stored
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
+def test_bad_advice_is_refused_with_a_reason(desk: Desk) -> None:
+    for body, code in (
         ({"piece_id": "EE473124829VN"}, "request-invalid"),
         (advice("EE473124820VN"), "identifier-malformed"),
         (advice("TEST-1"), "id-reserved"),
@@ -47,11 +50,9 @@ def test_a_level_that_is_not_known_counts_as_the_highest(desk: Desk, said: str |
         (advice("EE473124829VN", destination="a\x00b"), "request-invalid"),
         (advice("<script>alert(1)</script>"), "request-invalid"),
         (advice("EE473124829VN", kind="bomb"), "request-invalid"),
-    ],
-)
-def test_bad_advice_is_refused_with_a_reason(desk: Desk, body: dict[str, Any], code: str) -> None:
-    answer = desk.post("/pieces", body)
-    assert (answer.json()["code"], answer.headers["content-type"]) == (code, "application/problem+json")
+    ):
+        answer = desk.post("/pieces", body)
+        assert (answer.json()["code"], answer.headers["content-type"]) == (code, "application/problem+json"), body
     assert desk.get("/pieces")["items"] == []
 
 
@@ -113,12 +114,14 @@ def test_a_foreign_host_name_is_refused(desk: Desk) -> None:
     assert desk.client.get("/healthz", headers={"Host": f"localhost:{desk.server.port}"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/lane/lane-1", "/review", "/docs", "/api/v1/lanes", "/api/v1/nowhere", "/static/console.css"])
-def test_every_answer_carries_the_guarding_headers(desk: Desk, path: str) -> None:
-    headers = desk.client.get(path).headers
-    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
-    assert "unsafe" not in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
+def test_every_answer_carries_the_guarding_headers(desk: Desk) -> None:
+    for path in ("/", "/lane/lane-1", "/review", "/docs", "/api/v1/lanes", "/api/v1/nowhere", "/static/console.css", "/locales/vi.json"):
+        headers = desk.client.get(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    for path in ("/lane/%3Cscript%3E", "/static/../app.py", "/static/%2e%2e/app.py", "/locales/xx.json"):
+        assert desk.client.get(path).status_code in {404, 422}
 
 
 def test_pictures_come_with_the_piece_they_are_of(desk: Desk) -> None:
@@ -221,29 +224,33 @@ def test_the_description_names_every_resource(desk: Desk) -> None:
                 assert "idempotency-key" in {parameter["name"].lower() for parameter in operation["parameters"]}, path
 
 
-def test_a_closed_store_makes_the_station_not_ready(desk: Desk) -> None:
+def test_with_a_failing_store_the_station_is_not_ready_but_still_freezes_and_stops(desk: Desk) -> None:
     desk.store.close()
     assert desk.client.get("/healthz").status_code == 200
-    assert desk.client.get("/readyz").status_code == 503
     answer = desk.post("/pieces", advice(desk.new_id()))
     assert (answer.status_code, answer.json()["code"]) == (503, "store-error")
     assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
     assert desk.post(f"/lanes/{LANE}/commands", {"command": "stop"}).status_code == 200
 
 
-def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
-    from station.api.app import create_app
-    from station.api.server import ApiServer
-    from station.domain.errors import ConfigurationError
+def test_without_room_on_the_disk_the_station_is_not_ready(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, floor_bytes=2**60)
+    try:
+        answer = desk.client.get("/readyz")
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    finally:
+        desk.close()
 
+
+def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
     app = create_app(handlers=desk.handlers, store=desk.store, images=desk.images, feed=desk.feed, clock=desk.clock)
     with pytest.raises(ConfigurationError, match=str(desk.server.port)):
         ApiServer(app, feed=desk.feed, port=desk.server.port)
 
 
-@pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x00\xff", b"\x16\x03\x01junk\r\n\r\n"])
-def test_junk_on_the_port_does_no_harm(desk: Desk, junk: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", desk.server.port), timeout=5) as link:
-        link.sendall(junk)
-        link.recv(100)
+def test_junk_on_the_port_does_no_harm(desk: Desk) -> None:
+    for junk in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x00\xff", b"\x16\x03\x01junk\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", desk.server.port), timeout=5) as link:
+            link.sendall(junk)
+            link.recv(100)
     assert httpx.get(f"{desk.server.url}/healthz").status_code == 200

@@ -1,10 +1,9 @@
 """Deciding about held pieces, over real HTTP and a real store."""
 
-import pytest
-
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
 from station.domain.scan import Finding
+from station.review import rules
 from tests.support.api_station import Desk
 
 
@@ -30,8 +29,8 @@ def test_one_person_clears_what_only_the_model_held(desk: Desk) -> None:
     assert detail["claim"] is None
 
 
-@pytest.mark.parametrize("reason", [Reason.OPAQUE_AREA, Reason.WEIGHT_DIFFERS, Reason.RADIATION, Reason.UNANNOUNCED, Reason.TRACK_LOST])
-def test_what_a_device_found_takes_two_people(desk: Desk, reason: Reason) -> None:
+def test_what_a_device_found_takes_two_people(desk: Desk) -> None:
+    reason = Reason.OPAQUE_AREA
     piece_id, sha256 = desk.put_piece(reasons=(Reason.MODEL_ALARM, reason))
     first = decide(desk, piece_id, "clear", sha256)
     assert first.json()["awaiting_second_person"] is True
@@ -43,6 +42,15 @@ def test_what_a_device_found_takes_two_people(desk: Desk, reason: Reason) -> Non
     assert (again.status_code, again.json()["code"]) == (403, "second-person-needed")
     assert desk.post(f"/reviews/{piece_id}/release", person="an").status_code == 200
     assert decide(desk, piece_id, "clear", sha256, person="binh").json()["state"] == "cleared"
+
+
+def test_only_the_model_and_people_can_be_overridden_by_one() -> None:
+    alone = {reason for reason in Reason if rules.people_needed([reason]) == 1}
+    assert {Reason.MODEL_ALARM, Reason.OPERATOR_HOLDS, Reason.DECISION_TIMEOUT} <= alone
+    for reason in (Reason.WEIGHT_DIFFERS, Reason.RADIATION, Reason.UNANNOUNCED, Reason.TRACK_LOST, Reason.DOSE_SHORT, Reason.PIECE_CLIPPED):
+        assert reason not in alone
+        assert rules.people_needed([Reason.MODEL_ALARM, reason]) == 2
+    assert rules.people_needed(["not-a-known-code"]) == 2
 
 
 def test_a_finding_of_the_scan_counts_even_when_the_piece_is_held_for_something_else(desk: Desk) -> None:

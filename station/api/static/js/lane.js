@@ -56,12 +56,11 @@ function build(/** @type {HTMLElement} */ main) {
   main.className = "lane-page";
   main.append(
     h("h1", { class: "visually-hidden" }, `${t("ui-lane")} ${lane}`),
+    h("section", { class: "headline" }, h("div", {}, h("span", { class: "lane-name" }, lane), parts.state), parts.tiles),
     h("section", { class: "scan-side" }, viewer.root, h("div", { class: "tools" }, parts.heat)),
     h(
       "section",
       { class: "decide-side" },
-      h("div", { class: "headline" }, h("span", { class: "lane-name" }, lane), parts.state),
-      parts.tiles,
       parts.request,
       parts.countdown,
       parts.bar,

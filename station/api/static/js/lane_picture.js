@@ -22,7 +22,7 @@ export function lanePicture(view) {
     const moves = view.belt_speeds_mm_s[index] !== 0;
     shapes.push(
       svg("rect", { x: belt.from + 10, y: 190, width: belt.to - belt.from - 20, height: 130, rx: 20, class: moves ? "belt moves" : "belt" }),
-      svg("text", { x: belt.from + 30, y: 400, class: "label" }, `${belt.name} ${t(belt.text)} ${moves ? "▶" : "■"} ${view.belt_speeds_mm_s[index]}`),
+      svg("text", { x: belt.from + (index > 2 ? 110 : 30), y: 390, class: "label" }, `${belt.name} ${t(belt.text)} ${moves ? "▶" : "■"} ${view.belt_speeds_mm_s[index]}`),
     );
   });
   shapes.push(
@@ -33,7 +33,7 @@ export function lanePicture(view) {
     svg("rect", { x: GATE, y: 60, width: 50, height: view.gate === "open" ? 90 : 270, class: "device gate" }),
   );
   for (const [at, text] of [[3700, "ui-bin-hold"], [5100, "ui-bin-return"]]) {
-    shapes.push(svg("path", { d: `M${at} 330l-90 70h180z`, class: "device" }), svg("text", { x: Number(at) - 330, y: 470, class: "label" }, t(String(text))));
+    shapes.push(svg("path", { d: `M${at} 330l-70 60h140z`, class: "device" }), svg("text", { x: Number(at) - 330, y: 470, class: "label" }, t(String(text))));
   }
   for (const piece of view.pieces) shapes.push(pieceShape(piece, view.request?.piece_id === piece.piece_id));
   const drawing = svg("svg", { viewBox: `-40 0 ${LENGTH + 80} 500`, class: "lane-picture", role: "img", "aria-label": t("ui-lane-picture", { count: view.pieces.length }) });

@@ -168,7 +168,7 @@ function showAlarms() {
     return [
       h("span", { class: "mark", "aria-hidden": "true" }, alarm.acknowledged_at ? "○" : "▲"),
       h("strong", {}, `${t(`alarm-priority-${alarm.priority}`)}: ${t(`alarm-${alarm.code}`)}`),
-      h("span", { class: "about" }, `${alarm.subject} ${alarm.detail}`.trim()),
+      h("span", { class: "subject" }, `${alarm.subject} ${alarm.detail}`.trim()),
       h("span", { class: "remedy" }, t(`alarm-${alarm.code}-remedy`)),
       h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
       alarm.acknowledged_at
