@@ -29,6 +29,7 @@ class Control:
     def __init__(self, lane: SimulatedLane) -> None:
         self._lane = lane
         self.stopped = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._deeds: dict[str, Callable[[Request], Answer]] = {
             "mail": self._mail,
             "piece": self._piece,
@@ -78,7 +79,7 @@ class Control:
                     request = json.loads(line)
                 except ValueError:
                     request = None
-                writer.write(json.dumps(self.handle(request)).encode() + b"\n")
+                writer.write(json.dumps(await self._handle_beside(request)).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):
             # The other side has gone or sent a line without end, or the server stops: the connection is over.
@@ -89,6 +90,13 @@ class Control:
     def _stop(self, _: Request) -> Answer:
         self.stopped.set()
         return {}
+
+    async def _handle_beside(self, request: object) -> Answer:
+        """One request at a time; drawing much mail takes a while and is done beside the devices, which must not stand still."""
+        async with self._turn:
+            if isinstance(request, dict) and request.get("do") == "mail":
+                return await asyncio.get_running_loop().run_in_executor(None, self.handle, request)
+            return self.handle(request)
 
     # --- mail -------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_sims.mail import Piece
-from firmware_sims.xray_physics import air_signal, nearest_table_kv
+from firmware_sims.xray_physics import air_signal
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -28,7 +28,9 @@ AIR_QUANTA = (40000.0, 28000.0)
 ELECTRONIC_NOISE_COUNTS = 6.0
 BEAM_MARGIN_MM = 15.0
 NOISE_RING = 1 << 19
-MAPS_KEPT = 6
+MAPS_KEPT = 12
+# The shape of the spectrum is taken from the nearest of these, the signal's size from the real kV.
+MAP_KVS = (80.0, 120.0, 140.0, 160.0)
 LAY_SPREAD_MM = 4.0
 
 
@@ -62,6 +64,11 @@ def encoder_difference(later: npt.NDArray[np.int64] | int, earlier: int) -> npt.
     return (later - earlier + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
+def map_kv(kv: float) -> float:
+    """The tube voltage for which a piece's transmission is computed."""
+    return min(MAP_KVS, key=lambda one: abs(one - kv))
+
+
 class Photodiodes:
     """Two rows of `pixels` photodiodes under the belt; through air at 150 kV, 1 mA they read 70 % of full scale."""
 
@@ -84,7 +91,7 @@ class Photodiodes:
         self._gain = gain.astype(np.float32)
         self._noise = rng.standard_normal(NOISE_RING, dtype=np.float32)
         self._cursor = 0
-        self._maps: OrderedDict[tuple[int, int], FloatArray] = OrderedDict()
+        self._maps: OrderedDict[tuple[int, float], FloatArray] = OrderedDict()
         self._passages: dict[int, _Passage] = {}
 
     def watch(self, encoder: int, now_s: float) -> None:
@@ -175,12 +182,23 @@ class Photodiodes:
 
     def _map(self, piece: Piece, kv: float) -> FloatArray:
         """The piece's transmission with one row of air at each end, (2, lines + 2, pixels)."""
-        key = (piece.serial, nearest_table_kv(kv))
-        maps = self._maps
-        if key not in maps:
-            image = piece.body.transmission(tube_kv=kv, line_mm=self.line_mm, pixel_mm=self.pixel_mm)
-            maps[key] = np.pad(image, ((0, 0), (1, 1), (0, 0)), constant_values=1.0)
-            while len(maps) > MAPS_KEPT:
-                maps.popitem(last=False)
-        maps.move_to_end(key)
-        return maps[key]
+        key = (piece.serial, map_kv(kv))
+        if key not in self._maps:
+            self.keep(piece, kv, self.prepare(piece, kv))
+        self._maps.move_to_end(key)
+        return self._maps[key]
+
+    def prepare(self, piece: Piece, kv: float) -> FloatArray:
+        """What `_map` will need of a piece. Changes nothing, so that another thread may do it beforehand."""
+        image = piece.body.transmission(tube_kv=map_kv(kv), line_mm=self.line_mm, pixel_mm=self.pixel_mm)
+        return np.pad(image, ((0, 0), (1, 1), (0, 0)), constant_values=1.0)
+
+    def keep(self, piece: Piece, kv: float, image: FloatArray) -> None:
+        """Keep what was prepared; the least used goes."""
+        self._maps[piece.serial, map_kv(kv)] = image
+        while len(self._maps) > MAPS_KEPT:
+            self._maps.popitem(last=False)
+
+    def is_kept(self, piece: Piece, kv: float) -> bool:
+        """True when the piece needs no preparing."""
+        return (piece.serial, map_kv(kv)) in self._maps

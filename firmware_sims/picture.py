@@ -32,6 +32,7 @@ HUES_DEG = (0.0, 30.0, 60.0, 120.0, 180.0, 215.0, 265.0, 360.0)
 RATIOS = (1.20, 1.20, 1.30, 1.55, 1.90, 2.30, 2.30, 1.20)
 MASS_ATTENUATION_CM2_G = 0.17
 MAX_PIXELS = 40_000_000
+GUESS_PIXELS = 128
 
 
 def invert_palette(rgb: npt.NDArray[np.uint8]) -> FloatArray:
@@ -100,9 +101,12 @@ class PictureBody:
         return with_scatter(np.stack(resized), line_mm=line_mm, pixel_mm=pixel_mm)
 
     def weight_g(self) -> float:
-        """A guess from the attenuation: mass per area times area."""
-        native = _native(self.path)
-        depth = float(-np.log(np.maximum(native[1], 1e-3)).mean())
+        """A guess from the attenuation of a small version: mass per area times area."""
+        with Image.open(self.path) as picture:
+            picture.draft("RGB", (GUESS_PIXELS, GUESS_PIXELS))
+            picture.thumbnail((GUESS_PIXELS, GUESS_PIXELS))
+            high = invert_palette(np.asarray(picture.convert("RGB"), dtype=np.uint8))[1]
+        depth = float(-np.log(np.maximum(high, 1e-3)).mean())
         return depth / MASS_ATTENUATION_CM2_G * self.length_mm * self.width_mm / 100.0
 
 

@@ -392,3 +392,23 @@ async def test_a_seed_repeats_exactly():
     first, again, other = [await digest_of_a_run(seed) for seed in (5, 5, 6)]
     assert first == again
     assert first != other
+
+
+async def test_along_the_clock_pieces_are_prepared_before_the_beam(lane: SimulatedLane):
+    good(Control(lane), do="fault", device="world", name="add", args={"zone": 0, "piece": {"kind": "packet"}})
+    piece = lane.world.loads[0].piece
+    lane.generator.tube.kv_set = 140.0
+    task = asyncio.create_task(lane.run(speed=4.0))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    while not lane.detector.diodes.is_kept(piece, 140.0):
+        await asyncio.sleep(0.01)
+        assert loop.time() - start < 10
+    while lane.simulated_s < 0.5:
+        await asyncio.sleep(0.01)
+        assert loop.time() - start < 10
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    image = lane.detector.diodes.prepare(piece, 141.0)
+    np.testing.assert_array_equal(image, lane.detector.diodes.prepare(piece, 139.0))
+    np.testing.assert_array_equal(image[:, 0], 1.0)
