@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence, clear
@@ -95,6 +96,9 @@ class LanePiece:
         )
 
 
+T = TypeVar("T")
+
+
 class Journey:
     """The steps of one lane's pieces."""
 
@@ -107,7 +111,9 @@ class Journey:
         clock: Clock,
         health: Callable[[], StationHealth],
         schemes: tuple[Scheme, ...],
+        on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._on_change = on_change
         self._lane_id = lane_id
         self._store = store
         self.policy = policy
@@ -128,7 +134,7 @@ class Journey:
             else:
                 self._arrive(uow, piece, recognise(uow, found, facts, self._lane_id, self.policy), facts)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         piece.state = PieceState.ARRIVED
 
     def _identify_test_piece(self, uow: UnitOfWork, piece: LanePiece, piece_id: str, facts: InfeedFacts) -> None:
@@ -181,13 +187,13 @@ class Journey:
                 uow.append(match)
             return self._judge(uow, piece, now)
 
-        clearance = await self._store.write(work)
+        clearance = await self._commit(work, piece)
         self._settle(piece, clearance, scanned=True)
         return clearance
 
     async def unscanned(self, piece: LanePiece) -> Clearance:
         """No usable image came of the piece: judge it without a scan, which holds it."""
-        clearance = await self._store.write(lambda uow: self._judge(uow, piece, self._clock.utc_now()))
+        clearance = await self._commit(lambda uow: self._judge(uow, piece, self._clock.utc_now()), piece)
         self._settle(piece, clearance, scanned=False)
         return clearance
 
@@ -208,7 +214,7 @@ class Journey:
                 uow.append(reading)
             return self._judge(uow, piece, self._clock.utc_now())
 
-        clearance = await self._store.write(work)
+        clearance = await self._commit(work, piece)
         self._settle(piece, clearance, scanned=False)
         return clearance
 
@@ -229,7 +235,7 @@ class Journey:
             status = PieceStatus.DISINFECTED if result.passed else PieceStatus.HELD
             self._publish(uow, piece, status, now, reasons=result.reasons)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         piece.state = new
 
     async def ask_gate(self, piece: LanePiece, request: GateRequest) -> Permit | Refusal:
@@ -241,7 +247,7 @@ class Journey:
             if isinstance(answer, Refusal) and not piece.is_test:
                 self._hold(uow, piece, answer.reasons)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         if isinstance(answer, Permit):
             piece.permit = answer
         else:
@@ -257,7 +263,7 @@ class Journey:
         def work(uow: UnitOfWork) -> None:
             self._release(uow, permit, piece.announcement, ring_seq=ring_seq, exit_seen=exit_seen)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         piece.state = PieceState.RELEASED
 
     async def escaped(self, piece_id: str, detail: str) -> None:
@@ -271,7 +277,7 @@ class Journey:
                 uow.publish(self._event(known, PieceStatus.ESCAPED, now))
             uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, piece_id, detail, now)
 
-        await self._store.write(work)
+        await self._commit(work)
 
     async def freeze(self, piece: LanePiece | None, person: str) -> None:
         """Record a freeze: the suspect piece is frozen, the others keep their state."""
@@ -283,7 +289,7 @@ class Journey:
                 uow.change_state(piece.known_id, PieceState.FROZEN, now, lane_id=self._lane_id)
                 self._publish(uow, piece, PieceStatus.FROZEN, now)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         if piece is not None:
             piece.state = PieceState.FROZEN
 
@@ -297,7 +303,7 @@ class Journey:
         def work(uow: UnitOfWork) -> None:
             self._hold(uow, piece, reasons)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         piece.state = PieceState.HELD
 
     async def hold_everything(self, reason: Reason, *, except_ids: frozenset[str] = frozenset()) -> list[str]:
@@ -317,7 +323,7 @@ class Journey:
                 held.append(known.piece_id)
             return held
 
-        return await self._store.write(work)
+        return await self._commit(work)
 
     async def settle_permits(self, passed: list[tuple[int, int, int]]) -> None:
         """Compare permits without a known exit with the PLC's retained ring of (seq, tag, challenge): what the ring says, left."""
@@ -331,7 +337,7 @@ class Journey:
                         self._release(uow, permit, known.announcement, ring_seq=seq, exit_seen=False)
                         break
 
-        await self._store.write(work)
+        await self._commit(work)
 
     async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
         """Keep the newest result of the test piece."""
@@ -347,7 +353,7 @@ class Journey:
                 uow.set_value(f"test-piece:{self._lane_id}:passed-at", "")
                 uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, self._lane_id, values, now)
 
-        await self._store.write(work)
+        await self._commit(work, piece)
         self._test_piece_passed_at = now if passed else None
         piece.state = PieceState.HELD
 
@@ -366,6 +372,12 @@ class Journey:
     async def next_number(self, counter: str) -> int:
         """The next value of a durable counter."""
         return await self._store.write(lambda uow: uow.next_number(counter))
+
+    async def _commit(self, work: Callable[[UnitOfWork], T], piece: LanePiece | None = None) -> T:
+        """Make one step durable, then tell the pages."""
+        result = await self._store.write(work)
+        self._on_change(piece.piece_id or "" if piece is not None else "")
+        return result
 
     async def _move(self, piece: LanePiece, state: PieceState) -> None:
         if not piece.is_test:

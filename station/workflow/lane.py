@@ -44,19 +44,17 @@ _ALARM_OF = {
 class Lane:
     """One lane from start to end of the program."""
 
-    def __init__(self, equipment: Equipment, journey: Journey, *, on_view: Callable[[LaneView], None], auto_restart: bool = False) -> None:
+    def __init__(self, equipment: Equipment, journey: Journey, *, on_view: Callable[[LaneView], None] = lambda _: None) -> None:
         """Build a lane that does nothing yet.
 
         Args:
             equipment: its devices and services.
             journey: its durable side.
             on_view: told every new view, in the lane's thread.
-            auto_restart: start again after trouble without a person (only where nobody could, as in a recalibration).
         """
         self._equipment = equipment
         self._journey = journey
         self._on_view = on_view
-        self._auto_restart = auto_restart
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: LaneSession | None = None
         self._start = asyncio.Event()
@@ -84,7 +82,7 @@ class Lane:
             while True:
                 trouble = await self._one_session(hold_reason)
                 hold_reason = Reason.PURGED
-                if not (self._auto_restart or trouble is Reason.CALIBRATION_STALE):
+                if trouble is not Reason.CALIBRATION_STALE:
                     self._start.clear()
                     await self._start.wait()
                 else:
@@ -258,5 +256,5 @@ def _first(group: BaseExceptionGroup[E], kind: type[E]) -> E:
         if isinstance(error, kind):
             return error
         if isinstance(error, BaseExceptionGroup):
-            return _first(error, kind)
+            return _first(error, kind)  # type: ignore[no-any-return]  # isinstance cannot carry the group's parameter
     raise RuntimeError("an exception group without an exception")

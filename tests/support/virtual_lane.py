@@ -134,7 +134,6 @@ async def start(
     pixels: int = 128,
     policy: Policy | None = None,
     simulated: SimulatedLane | None = None,
-    auto_restart: bool = False,
 ) -> VirtualStation:
     """Build and start everything on the running virtual loop."""
     loop = asyncio.get_running_loop()
@@ -188,9 +187,7 @@ async def start(
             test_piece_passed_at=journey.test_piece_passed_at(),
         )
 
-    journey = Journey(
-        lane_id=LANE_ID, store=store, policy=policy or model_policy(), clock=clock, health=health, schemes=DEFAULT_SCHEMES
-    )
+    journey = Journey(lane_id=LANE_ID, store=store, policy=policy or model_policy(), clock=clock, health=health, schemes=DEFAULT_SCHEMES)
     views: list[LaneView] = []
     lane = Lane(equipment, journey, on_view=lambda view: views.append(view) if not views or views[-1].state != view.state else None)
     station = VirtualStation(
