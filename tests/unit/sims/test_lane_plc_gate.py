@@ -221,11 +221,11 @@ def test_tailgater_that_clings_is_stopped_by_its_length():
 def test_gate_held_by_one_piece_does_not_open_for_the_next():
     bench = Bench()
     bench.go()
-    bench.feed_tagged(TAG, make_piece(length_mm=120.0))
+    bench.feed_tagged(TAG, make_piece(length_mm=170.0))
     bench.until(lambda: bench.head() > 800.0)
     second = make_piece("EE000000000VN")
-    bench.world.add(second, 0, stealth=True, head_mm=bench.head() - 150.0)
-    bench.plc.tracker.leading(0).head_mm = bench.head() - 150.0
+    bench.world.add(second, 0, stealth=True, head_mm=bench.head() - 200.0)
+    bench.plc.tracker.leading(0).head_mm = bench.head() - 200.0
     assert bench.tag(TAG + 1) == 1
     bench.until(lambda: bench.head() > 5700.0)
     assert bench.permit(TAG) == 1
