@@ -11,6 +11,7 @@ from station.domain.alarm import Alarm
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
 from station.domain.review import Handover, OperatorReading, ReviewDecision
@@ -19,7 +20,7 @@ from station.ports.store import Claim, Evidence, EvidenceRow
 from station.review import rules
 from station.workflow.views import DecisionRequest, LaneView, PieceOnLane
 
-_SAFE_OF_MARKED: dict[type, frozenset[str]] = {
+_SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Identification: frozenset({"lane_id", "tag", "barcode", "weight_g", "reasons"}),
     Clearance: frozenset({"outcome", "reasons", "authority", "policy_sha256"}),
     OperatorReading: frozenset({"person", "decision"}),
@@ -33,11 +34,11 @@ _SAFE_OF_MARKED: dict[type, frozenset[str]] = {
 """Members that say nothing about what is inside; of a type that is not here only the fact itself is shown."""
 
 
-def reasons_shown(piece_is_marked: bool, reasons: Sequence[str]) -> list[str]:  # noqa: FBT001
-    """Reasons without those that would tell a marked piece's content, or that a first reader has cleared the piece."""
+def reasons_shown(reasons: Sequence[str], *, restricted: bool) -> list[str]:
+    """Reasons without those that would tell a restricted piece's content, or that a first reader has cleared the piece."""
     shown = [str(reason) for reason in reasons if reason != Reason.AWAITING_SECOND_PERSON]
     known = {reason.value for reason in Reason}
-    if piece_is_marked:
+    if restricted:
         return [reason for reason in shown if reason in known and not Reason(reason).describes_content]
     return shown
 
@@ -55,14 +56,14 @@ def _piece_members(piece: Piece) -> dict[str, object]:
         "visit": piece.visit,
         "state_since": piece.state_since,
         "announced": piece.announced,
-        "restricted": piece.is_marked,
+        "restricted": rules.is_restricted(piece),
         "secrecy": piece.secrecy,
         "urgency": announcement.urgency,
         "destination": announcement.destination,
         "sender_unit": announcement.sender_unit,
         "kind": announcement.kind,
         "lane_id": piece.lane_id,
-        "reasons": reasons_shown(piece.is_marked, piece.reasons),
+        "reasons": reasons_shown(piece.reasons, restricted=rules.is_restricted(piece)),
         "row_version": piece.row_version,
     }
 
@@ -79,7 +80,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
-    """A scan of an unmarked piece with the model's newest reading of it."""
+    """A scan of a piece that is not restricted, with the model's newest reading of it."""
     readings = [
         fact for fact in facts if isinstance(fact, ModelReading) and fact.scan_sha256 == scan.sha256 and fact.projected_sha256 is None
     ]
@@ -110,8 +111,8 @@ def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
 def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.PieceDetailOut:
     """A piece with everything that may be shown of it."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if piece.is_marked else rules.newest_scan(facts)
-    people = rules.people_needed(rules.standing_reasons(piece.reasons, facts))
+    scan = None if rules.is_restricted(piece) else rules.newest_scan(facts)
+    people = people_needed(piece.secrecy, rules.standing_reasons(piece.reasons, facts))
     undecided = piece.state in {PieceState.HELD, PieceState.IN_REVIEW} and people > 1
     shown = [row for row in rows if not (undecided and row.visit == piece.visit and isinstance(row.evidence, ReviewDecision))]
     return schemas.PieceDetailOut.model_validate(
@@ -120,7 +121,7 @@ def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | N
             "scan": scan_out(scan, facts) if scan else None,
             "claim": _claim_out(claim, now),
             "people_needed": people,
-            "evidence": [fact_out(row, marked=piece.is_marked) for row in shown],
+            "evidence": [fact_out(row, restricted=rules.is_restricted(piece)) for row in shown],
         }
     )
 
@@ -128,26 +129,26 @@ def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | N
 def queue_item_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.QueueItemOut:
     """A held piece in the queue."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if piece.is_marked else rules.newest_scan(facts)
+    scan = None if rules.is_restricted(piece) else rules.newest_scan(facts)
     return schemas.QueueItemOut.model_validate(
         _piece_members(piece)
         | {
             "scan_sha256": scan.sha256 if scan else None,
             "claim": _claim_out(claim, now),
-            "people_needed": rules.people_needed(rules.standing_reasons(piece.reasons, facts)),
+            "people_needed": people_needed(piece.secrecy, rules.standing_reasons(piece.reasons, facts)),
         }
     )
 
 
-def fact_out(row: EvidenceRow, *, marked: bool) -> schemas.FactOut:
-    """One fact; of a marked piece only the members that are known to say nothing about its content."""
+def fact_out(row: EvidenceRow, *, restricted: bool) -> schemas.FactOut:
+    """One fact; of a restricted piece only the members that are known to say nothing about its content."""
     fact = row.evidence
     names = [field.name for field in dataclasses.fields(fact) if field.name not in {"piece_id", "visit", "at"}]
-    if marked:
-        names = [name for name in names if name in _SAFE_OF_MARKED.get(type(fact), frozenset())]
+    if restricted:
+        names = [name for name in names if name in _SAFE_OF_RESTRICTED.get(type(fact), frozenset())]
     values = {name: _plain(getattr(fact, name)) for name in names}
-    if marked and "reasons" in values:
-        values["reasons"] = reasons_shown(piece_is_marked=True, reasons=getattr(fact, "reasons", ()))
+    if restricted and "reasons" in values:
+        values["reasons"] = reasons_shown(getattr(fact, "reasons", ()), restricted=True)
     return schemas.FactOut(row_id=row.row_id, type=type(fact).__name__, visit=row.visit, at=row.at, values=values)
 
 

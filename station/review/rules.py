@@ -1,41 +1,24 @@
-"""Rules of review: who may decide about a held piece, and when one person is not enough. Pure."""
+"""Rules of review: who may decide about a held piece, and what speaks against it. How many it takes: `station.domain.people`. Pure."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from station.domain.clearance import Identification
-from station.domain.reasons import Reason
+from station.domain.people import distinct_people, person_key
+from station.domain.piece import Piece
 from station.domain.review import ReviewDecision, ReviewOutcome
 from station.domain.scan import ModelReading, Scan
 from station.ports.store import Claim, Evidence
 
-ONE_PERSON_REASONS = frozenset(
-    {
-        Reason.NO_MODEL_READING,
-        Reason.MODEL_FAILED,
-        Reason.MODEL_STALE,
-        Reason.MODEL_NOT_PROVED,
-        Reason.MODEL_ALARM,
-        Reason.ATTENTION_SCORE,
-        Reason.PROJECTED_IMAGE,
-        Reason.AWAITING_OPERATOR,
-        Reason.AWAITING_SECOND_PERSON,
-        Reason.OPERATOR_HOLDS,
-        Reason.DECISION_TIMEOUT,
-        Reason.REVIEW_HOLDS,
-    }
-)
-"""Reasons that come from the model or from people. Every other one is a finding of a device or an alarm: two people override it."""
-
 
 def same_person(one: str, other: str) -> bool:
     """True when both names mean the same person: letter case, spacing and Unicode form do not tell people apart."""
+    return person_key(one) == person_key(other)
 
-    def key(name: str) -> str:
-        return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
-    return key(one) == key(other)
+def is_restricted(piece: Piece) -> bool:
+    """True for a piece whose content is shown to nobody yet: it is marked, or nobody announced it, so that its level is not known."""
+    return piece.is_marked or not piece.announced
 
 
 def holds_lease(claim: Claim | None, person: str, now: datetime) -> bool:
@@ -61,11 +44,6 @@ def standing_reasons(held_for: Iterable[str], evidence: Iterable[Evidence]) -> f
     return frozenset(reasons)
 
 
-def people_needed(reasons: Iterable[str]) -> int:
-    """How many different people must clear a piece with these reasons: 1 or 2. A code that is not known counts as a device's."""
-    return 1 if all(reason in ONE_PERSON_REASONS for reason in reasons) else 2
-
-
 def people_who_cleared(evidence: Sequence[Evidence], scan_sha256: str) -> tuple[str, ...]:
     """Different people whose clearance of this very scan stands: anything but a clearance starts the count again."""
     people: list[str] = []
@@ -74,9 +52,9 @@ def people_who_cleared(evidence: Sequence[Evidence], scan_sha256: str) -> tuple[
             continue
         if fact.outcome is not ReviewOutcome.CLEAR or fact.scan_sha256 != scan_sha256:
             people.clear()
-        elif not any(same_person(fact.person, person) for person in people):
+        else:
             people.append(fact.person)
-    return tuple(people)
+    return distinct_people(people)
 
 
 def newest_model(evidence: Sequence[Evidence]) -> str | None:

@@ -15,7 +15,7 @@ from station.ports.store import Store, UnitOfWork
 from station.workflow import reviewing
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
-from station.workflow.refusals import MarkedPieceRefusedError, NotAnnounceableError, UnfreezeRefusedError
+from station.workflow.refusals import NotAnnounceableError, UnfreezeRefusedError
 from station.workflow.views import LaneCommand, LaneControl
 
 
@@ -173,19 +173,17 @@ class Handlers:
 
         Raises:
             ConflictError: that scan is not waiting (any more).
-            MarkedPieceRefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
+            RefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
         """
         lane = self.lane(lane_id)
         earlier = await self._store.write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
         piece = self._store.read(lambda view: view.piece(piece_id))
-        if decision is OperatorDecision.CLEAR and (piece is None or piece.is_marked):
-            raise MarkedPieceRefusedError(
-                f"Piece {piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
-                consequence="The piece is held when its time is over",
-                remedy="Hold it",
-            )
+        if decision is OperatorDecision.CLEAR:
+            if piece is None:
+                raise NotFoundError(f"No piece {piece_id!r} is known", consequence="It is held", remedy="Hold it")
+            reviewing.refuse_restricted(piece)
         request = lane.view().request
         if scan_sha256 is None and request is not None and request.piece_id == piece_id and request.visit == visit:
             scan_sha256 = request.scan_sha256

@@ -15,6 +15,12 @@ class MarkedPieceRefusedError(RefusedError):
     code = "marked-needs-access"
 
 
+class LevelUnknownRefusedError(RefusedError):
+    """A piece that nobody announced counts as one of the highest level."""
+
+    code = "level-unknown"
+
+
 class UnfreezeRefusedError(RefusedError):
     """Taking a freeze back needs two people with roles."""
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
+from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
 from station.domain.review import Handover, ReviewDecision, ReviewOutcome
@@ -13,6 +14,7 @@ from station.review import rules
 from station.workflow.refusals import (
     LeaseLostError,
     LeaseTakenError,
+    LevelUnknownRefusedError,
     MarkedPieceRefusedError,
     NothingToLookAtError,
     ScanOutdatedError,
@@ -112,8 +114,8 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
     _demand_lease(uow, request.piece_id, request.person, request.at)
     facts = facts_of_visit(uow, piece)
     scan = rules.newest_scan(facts)
-    # The picture of a marked piece is shown to nobody, so nobody can name its hash either.
-    shown = None if scan is None or piece.is_marked else scan.sha256
+    # The picture of a restricted piece is shown to nobody, so nobody can name its hash either.
+    shown = None if scan is None or rules.is_restricted(piece) else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
         _refuse_clearance(piece, shown)
     if request.scan_sha256 != shown:
@@ -148,20 +150,31 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
         state, added = PieceState.HELD if earlier else PieceState.REJECTED, Reason.REVIEW_REJECTS
     elif request.outcome is ReviewOutcome.HOLD:
         state, added = PieceState.HELD, Reason.REVIEW_HOLDS
-    elif people < rules.people_needed(reasons):
+    elif people < people_needed(piece.secrecy, reasons):
         state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
     else:
         state, added = PieceState.CLEARED, None
     return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy_sha256)
 
 
-def _refuse_clearance(piece: Piece, shown: str | None) -> None:
+def refuse_restricted(piece: Piece) -> None:
+    """Raise unless anybody may clear this piece while people are not told apart by role and clearance."""
     if piece.is_marked:
         raise MarkedPieceRefusedError(
             f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
-            consequence="The piece stays held",
+            consequence="The piece is held",
             remedy="Hold it, or reject it for hand-over to the competent authority",
         )
+    if rules.is_restricted(piece):
+        raise LevelUnknownRefusedError(
+            f"Piece {piece.piece_id} was not announced: its level is not known and counts as the highest",
+            consequence="The piece is held",
+            remedy="Find out what it is and feed it in under its own number, or reject it",
+        )
+
+
+def _refuse_clearance(piece: Piece, shown: str | None) -> None:
+    refuse_restricted(piece)
     if shown is None:
         raise NothingToLookAtError(
             f"Piece {piece.piece_id} has no scan of this visit that anybody could have looked at",

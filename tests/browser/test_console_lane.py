@@ -223,3 +223,12 @@ def test_everything_of_the_lane_fits_a_small_screen(desk: Desk, page: Page) -> N
     assert size[1] <= 768
     for name in ("#clear", "#hold", "#freeze", "#countdown", "#lane-picture", "#recent li:nth-child(5)", "[data-command=purge]"):
         expect(page.locator(name)).to_be_in_viewport(ratio=1)
+
+
+def test_a_lane_that_does_not_run_is_said_loudly(page: Page, complaints: list[str]) -> None:
+    page.goto("/lane/lane-9")
+    expect(page.locator("#lane-state")).to_have_text("Không tìm thấy")
+    expect(page.locator("#stale")).to_be_visible()
+    expect(page.locator("#clear")).to_be_disabled()
+    assert all("404" in complaint for complaint in complaints)
+    complaints.clear()

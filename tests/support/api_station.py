@@ -21,7 +21,7 @@ from station.domain.clearance import Identification
 from station.domain.errors import ConflictError
 from station.domain.events import PieceEvent
 from station.domain.identifiers import s10_check_digit
-from station.domain.piece import Announcement, PieceState, Secrecy, Urgency
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.scan import Finding, ModelReading, Scan
@@ -236,6 +236,7 @@ class Desk:
         state: PieceState = PieceState.HELD,
         destination: str = "VP-01",
         seed: int | None = None,
+        announced: bool = True,
     ) -> tuple[str, str | None]:
         """A piece that went over the lane and is held; (its id, the SHA-256 of its scan)."""
         piece_id = self.new_id()
@@ -244,8 +245,22 @@ class Desk:
         at = self.clock.utc_now()
 
         def work(uow: UnitOfWork) -> None:
-            uow.announce(Announcement(piece_id=piece_id, secrecy=secrecy, urgency=urgency, destination=destination, kind="envelope"), at)
-            uow.change_state(piece_id, PieceState.ARRIVED, at, visit=1, lane_id=LANE)
+            announcement = Announcement(piece_id=piece_id, secrecy=secrecy, urgency=urgency, destination=destination, kind="envelope")
+            if announced:
+                uow.announce(announcement, at)
+                uow.change_state(piece_id, PieceState.ARRIVED, at, visit=1, lane_id=LANE)
+            else:
+                uow.add_piece(
+                    Piece(
+                        piece_id=piece_id,
+                        state=PieceState.ARRIVED,
+                        visit=1,
+                        state_since=at,
+                        announcement=announcement,
+                        announced=False,
+                        lane_id=LANE,
+                    )
+                )
             uow.append(Identification(piece_id=piece_id, visit=1, at=at, lane_id=LANE, tag=7, barcode=piece_id, secrecy=secrecy))
             if sha256 is not None:
                 uow.change_state(piece_id, PieceState.SCANNING, at)

@@ -1,9 +1,9 @@
 """Deciding about held pieces, over real HTTP and a real store."""
 
+from station.domain.people import people_needed
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
 from station.domain.scan import Finding
-from station.review import rules
 from tests.support.api_station import Desk
 
 
@@ -45,12 +45,12 @@ def test_what_a_device_found_takes_two_people(desk: Desk) -> None:
 
 
 def test_only_the_model_and_people_can_be_overridden_by_one() -> None:
-    alone = {reason for reason in Reason if rules.people_needed([reason]) == 1}
+    alone = {reason for reason in Reason if people_needed(None, [reason]) == 1}
     assert {Reason.MODEL_ALARM, Reason.OPERATOR_HOLDS, Reason.DECISION_TIMEOUT} <= alone
     for reason in (Reason.WEIGHT_DIFFERS, Reason.RADIATION, Reason.UNANNOUNCED, Reason.TRACK_LOST, Reason.DOSE_SHORT, Reason.PIECE_CLIPPED):
         assert reason not in alone
-        assert rules.people_needed([Reason.MODEL_ALARM, reason]) == 2
-    assert rules.people_needed(["not-a-known-code"]) == 2
+        assert people_needed(None, [Reason.MODEL_ALARM, reason]) == 2
+    assert people_needed(None, ["not-a-known-code"]) == 2
 
 
 def test_a_finding_of_the_scan_counts_even_when_the_piece_is_held_for_something_else(desk: Desk) -> None:
@@ -98,6 +98,17 @@ def test_a_marked_piece_is_never_cleared_and_never_shown(desk: Desk) -> None:
         hidden = desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": piece_id})
         assert hidden.status_code == 404
         assert hidden.content == absent.content
+    assert decide(desk, piece_id, "reject", None).json()["state"] == "rejected"
+
+
+def test_a_piece_that_nobody_announced_counts_as_top_secret(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(announced=False, reasons=(Reason.UNANNOUNCED, Reason.OPAQUE_AREA))
+    assert sha256 is not None
+    detail = desk.get(f"/pieces/{piece_id}")
+    assert (detail["restricted"], detail["scan"], detail["reasons"]) == (True, None, ["unannounced"])
+    assert desk.client.get(f"/api/v1/scans/{sha256}/view.png", params={"piece": piece_id}).status_code == 404
+    answer = decide(desk, piece_id, "clear", sha256)
+    assert (answer.status_code, answer.json()["code"]) == (403, "level-unknown")
     assert decide(desk, piece_id, "reject", None).json()["state"] == "rejected"
 
 

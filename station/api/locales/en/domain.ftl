@@ -101,6 +101,7 @@ lane-state-frozen = Frozen in place
 secrecy-A = Top secret
 secrecy-B = Secret
 secrecy-C = Confidential
+secrecy-unknown = level not known, counts as top secret
 secrecy-none = unmarked
 urgency-hoa_toc = Express
 urgency-hen_gio = Timed

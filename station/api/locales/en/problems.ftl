@@ -21,6 +21,7 @@ problem-device-refused = A device refused
 problem-store-error = Records cannot be stored; everything is held
 problem-screening-error = The scan could not be read
 problem-marked-needs-access = A piece with a secrecy level cannot be cleared until people log in with roles
+problem-level-unknown = This piece was not announced: its level is not known and counts as the highest
 problem-unfreeze-needs-access = The lane stays frozen: the all clear takes two people with roles, and people do not log in yet
 problem-no-scan-to-clear = There is no scan to look at: feed the piece in again, or reject it
 problem-second-person-needed = You have decided already: somebody else must decide now

@@ -101,6 +101,7 @@ lane-state-frozen = Giữ nguyên hiện trạng
 secrecy-A = Tuyệt mật
 secrecy-B = Tối mật
 secrecy-C = Mật
+secrecy-unknown = không rõ độ mật, coi như Tuyệt mật
 secrecy-none = không đóng dấu mật
 urgency-hoa_toc = Hỏa tốc
 urgency-hen_gio = Hẹn giờ

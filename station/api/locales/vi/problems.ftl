@@ -21,6 +21,7 @@ problem-device-refused = Thiết bị từ chối
 problem-store-error = Không ghi được hồ sơ; mọi bưu gửi bị giữ lại
 problem-screening-error = Không đọc được ảnh soi
 problem-marked-needs-access = Bưu gửi có độ mật chưa thể cho qua: phải chờ có đăng nhập và phân quyền
+problem-level-unknown = Bưu gửi này không có báo trước: không rõ độ mật nên coi như cao nhất
 problem-unfreeze-needs-access = Làn vẫn giữ nguyên hiện trạng: cần hai người có quyền, mà trạm chưa có đăng nhập
 problem-no-scan-to-clear = Không có ảnh để xem: cho soi lại hoặc từ chối
 problem-second-person-needed = Bạn đã quyết định rồi: cần người khác quyết định

@@ -24,7 +24,7 @@ export function person() {
 
 /** @param {string} name */
 export function setPerson(name) {
-  localStorage.setItem("kt1.person", name.trim() || "operator");
+  localStorage.setItem("kt1.person", name.normalize("NFC").split(/\s+/).filter(Boolean).join(" ") || "operator");
 }
 
 /**

@@ -25,6 +25,8 @@ let view = null;
 let recent = [];
 let requestKey = "";
 let requestSince = 0;
+let requestLasts = 0;
+let failure = "";
 let laneOld = false;
 let streamOld = true;
 let busy = false;
@@ -85,8 +87,8 @@ function build(/** @type {HTMLElement} */ main) {
 function show() {
   if (!parts.state) return;
   if (!view) {
-    say(parts.state, t("ui-loading"));
-    viewer.nothing("ui-loading");
+    say(parts.state, failure || t("ui-loading"));
+    viewer.nothing(failure ? "ui-scan-none" : "ui-loading");
     permit();
     return;
   }
@@ -99,11 +101,13 @@ function show() {
   if (key !== requestKey) {
     requestKey = key;
     requestSince = performance.now();
+    requestLasts = 0;
   }
   keep(parts.request, request && { ...request, seconds_left: 0 }, () => requestParts(request));
   parts.request.dataset.attention = String(Boolean(request?.attention));
   say(parts.countdown, request ? t("ui-seconds-left", { seconds: Math.max(0, Math.ceil(request.seconds_left)) }) : "");
-  parts.bar.max = request?.extended ? 45 : 8;
+  if (request) requestLasts = Math.max(requestLasts, request.seconds_left);
+  parts.bar.max = requestLasts || 1;
   parts.bar.value = request ? Math.max(0, request.seconds_left) : 0;
   showScan(request);
   keep(parts.picture, [view.pieces, view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, request?.piece_id], () => [lanePicture(view)]);
@@ -148,7 +152,7 @@ function tiles() {
 function requestParts(request) {
   if (!request) return [h("p", { class: "quiet" }, t("ui-nothing-waits"))];
   const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
-  const level = piece?.secrecy ?? (request.restricted ? "A" : "none");
+  const level = piece?.secrecy ?? (request.restricted ? "unknown" : "none");
   return [
     h("p", { class: "piece-id" }, request.piece_id, request.visit > 1 ? ` (${t("ui-visit", { visit: request.visit })})` : ""),
     h("p", {}, `${t(`secrecy-${level}`)} · ${t(`urgency-${piece?.urgency ?? "none"}`)} · ${piece?.destination || "–"}`),
@@ -227,7 +231,8 @@ await openPage({ title: "ui-lane", current: "lane", build });
 try {
   view = await get(path);
 } catch (error) {
-  tell(error instanceof Error ? error.message : String(error), true);
+  failure = error instanceof Error ? error.message : String(error);
+  tell(failure, true);
 }
 show();
 await refreshRecent();

@@ -136,7 +136,7 @@ function aboutParts() {
   if (!detail) return [h("p", { class: "quiet" }, t("ui-choose"))];
   return [
     h("p", { class: "piece-id" }, detail.piece_id),
-    h("p", {}, `${t(`secrecy-${detail.secrecy ?? "none"}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
+    h("p", {}, `${t(`secrecy-${detail.secrecy ?? (detail.restricted ? "unknown" : "none")}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
     h("p", {}, `${t(`piece-state-${detail.state}`)}${detail.claim ? ` · ${t("ui-claimed-by", { person: detail.claim.person })}` : ""}`),
     h("ul", { id: "reasons" }, ...detail.reasons.map((/** @type {string} */ reason) => h("li", { class: "finding" }, `▲ ${t(`reason-${reason}`)}`))),
     detail.people_needed > 1 ? h("p", { id: "two-people" }, t("ui-two-people")) : null,
