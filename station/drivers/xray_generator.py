@@ -238,5 +238,7 @@ class XrayGeneratorDriver:
         """Reset latched faults; a cause that lasts latches again. Raises `DeviceProtocolError` when the high voltage came on by it."""
         async with self._lock:
             await self._line.write(self._profile.reset_faults)
-            if (await self._status_bits())[self._profile.hv_on_bit]:
+            on = (await self._status_bits())[self._profile.hv_on_bit]
+            await self._fault_names()
+            if on:
                 self._line.reject("came on by itself when its faults were reset")
