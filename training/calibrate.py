@@ -20,6 +20,7 @@ from station.screening.pipeline import Reader
 from training.bench import Bench
 
 CALIBRATION_SEED, TEST_SEED, FREEZE_SEED = 20_001, 30_001, 40_001
+FREEZE_PIECES = 20_000
 DARK_SHARE = 0.02
 
 
@@ -78,6 +79,32 @@ def score_pieces(model: Path, pieces: Iterator[Piece], *, seed: int) -> Scored:
         scored.findings.append(tuple(sorted({one.reason.value for one in result.findings})))
         scored.size_errors_mm.append(max(abs(result.length_mm - piece.length_mm), abs(result.width_mm - piece.width_mm)))
     return scored
+
+
+def benign_scores(model: Path, count: int, *, seed: int) -> list[float]:
+    """Scores of `count` ordinary benign pieces, kinds as mail brings them; for the freeze score, which needs very many."""
+    reader = Reader(bare_manifest(""), OnnxModel(model.read_bytes()), alpha=0.05)
+    kinds, shares = list(KIND_SHARES), np.asarray(list(KIND_SHARES.values()))
+    bench = Bench(seed)
+    scores = []
+    for number in range(count):
+        if number % 200 == 199:
+            bench = Bench(seed + number)
+        rng = np.random.default_rng((seed, number))
+        kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
+        scores.append(reader.score_scan(bench.scan(draw_piece(rng, serial=1, piece_id=f"FRZ-{number}", kind=kind))))
+    return scores
+
+
+def freeze_score(scores: list[float]) -> float | None:
+    """The score that at most 1 in 5 000 benign pieces reach; None when fewer than 20 000 were scored.
+
+    The bound is on the upper 95 % limit's safe side: at most count / 10 000 pieces lie at or above it.
+    """
+    if len(scores) < FREEZE_PIECES:
+        return None
+    ordered = sorted(scores)
+    return float(np.nextafter(ordered[-1 - len(scores) // 10_000], 2.0))
 
 
 def benign_pieces(seed: int, per_kind: int) -> Iterator[Piece]:

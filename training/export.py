@@ -20,7 +20,7 @@ from torch import nn
 
 from station.screening.features import CHANNELS
 from station.screening.limits import DEFAULT_LIMITS
-from training.network import TOP_CELLS, HeatNet
+from training.network import PLAIN_IN_HEAT, TOP_CELLS, HeatNet, heat_logits
 
 OPSET = 17
 MODEL_FILE = "heat-net.onnx"
@@ -98,8 +98,8 @@ def build(net: HeatNet) -> onnx.ModelProto:
     plain = graph.node("Slice", ["channels", starts, ends, axes], "plain.slice")
     plain = graph.node("AveragePool", [plain], "plain.pool", kernel_shape=[4, 4], strides=[4, 4])
     weights = nn.functional.softplus(net.plain.detach()).view(1, 2, 1, 1).numpy()
-    plain = graph.node("Conv", [plain, graph.constant("plain.w", weights)], "plain.sum", kernel_shape=[1, 1])
-    logits = graph.node("Add", [learned, plain], "logits")
+    weighted = graph.node("Conv", [plain, graph.constant("plain.w", weights)], "plain.sum", kernel_shape=[1, 1])
+    logits = graph.node("Add", [learned, weighted], "logits")
     smooth = graph.node(
         "AveragePool",
         [logits],
@@ -109,7 +109,19 @@ def build(net: HeatNet) -> onnx.ModelProto:
         pads=[1, 1, 1, 1],
         count_include_pad=1,
     )
-    graph.node("Sigmoid", [smooth], "heat")
+    for index in range(2):
+        plain = graph.node(
+            "AveragePool",
+            [plain],
+            f"plain.smooth{index}",
+            kernel_shape=[5, 5],
+            strides=[1, 1],
+            pads=[2, 2, 2, 2],
+            count_include_pad=1,
+        )
+    fused = graph.constant("fused.w", np.full((1, 2, 1, 1), PLAIN_IN_HEAT, np.float32))
+    fused = graph.node("Conv", [plain, fused], "fused", kernel_shape=[1, 1])
+    graph.node("Sigmoid", [graph.node("Add", [smooth, fused], "heat.logits")], "heat")
 
     flat = graph.node("Flatten", [smooth], "flat", axis=1)
     terms = []
@@ -149,7 +161,10 @@ def check(net: HeatNet, model: bytes) -> float:
     heat, score = session.run(["heat", "score"], {"channels": channels})
     with torch.no_grad():
         logits, piece = net(torch.from_numpy(channels))
-    differences = np.abs(heat - torch.sigmoid(logits).numpy()).max(), np.abs(score - torch.sigmoid(piece).numpy()).max()
+    differences = (
+        np.abs(heat - torch.sigmoid(heat_logits(logits, torch.from_numpy(channels))).numpy()).max(),
+        np.abs(score - torch.sigmoid(piece).numpy()).max(),
+    )
     return float(max(differences))
 
 

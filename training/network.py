@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TOP_CELLS = (8, 40)
+PLAIN_IN_HEAT = 5.0
+"""Weight of smoothed darkness and dense material in the heat map, beside the learned logits; fixed, not learned."""
 WIDTHS = (16, 32, 64, 96)
 
 
@@ -18,6 +20,22 @@ def _block(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilatio
     padding = dilation * (size // 2)
     convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def plain_scores(channels: Tensor) -> Tensor:
+    """Darkness and dense material per 3.2 mm cell, (n, 2, rows/4, columns/4)."""
+    return functional.avg_pool2d(channels[:, 2:4], 4)
+
+
+def heat_logits(logits: Tensor, channels: Tensor) -> Tensor:
+    """The heat map's logits: what was learned, and the plain scores smoothed over about 20 mm.
+
+    The piece's score stays apart: where to look and whether to hold are two questions.
+    """
+    smooth = plain_scores(channels)
+    for _ in range(2):
+        smooth = functional.avg_pool2d(smooth, 5, stride=1, padding=2, count_include_pad=True)
+    return logits + PLAIN_IN_HEAT * smooth.sum(dim=1, keepdim=True)
 
 
 class HeatNet(nn.Module):
@@ -50,7 +68,7 @@ class HeatNet(nn.Module):
         level3 = self.far3(self.wide3(self.same3(self.down3(level2))))
         level2 = self.merge2(level2 + functional.interpolate(self.lift3(level3), scale_factor=2.0, mode="nearest"))
         level1 = self.merge1(level1 + functional.interpolate(self.lift2(level2), scale_factor=2.0, mode="nearest"))
-        plain = functional.avg_pool2d(channels[:, 2:4], 4)
+        plain = plain_scores(channels)
         weights = functional.softplus(self.plain).view(1, 2, 1, 1)
         logits = self.head(level1) + (plain * weights).sum(dim=1, keepdim=True)
         smooth = functional.avg_pool2d(logits, 3, stride=1, padding=1, count_include_pad=True)

@@ -16,13 +16,11 @@ ALLOWED_OPERATORS = frozenset(
     {
         "Add",
         "AveragePool",
-        "Concat",
         "Conv",
         "Flatten",
         "Mul",
         "ReduceMean",
         "Relu",
-        "Reshape",
         "Resize",
         "Sigmoid",
         "Slice",

@@ -132,6 +132,16 @@ class Reader:
         kept: FloatArray = heat[0, 0, : -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)].astype(np.float32)
         return Reading(heat=kept, score=float(score[0]))
 
+    def score_scan(self, scan: RawScan) -> float:
+        """The piece score of a scan and nothing else: what `read` gives, for scoring thousands of pieces.
+
+        Raises:
+            ScreeningError: see `read`.
+        """
+        grid = to_grid(correct_scan(scan, limits=self._limits), limits=self._limits)
+        window = _window(grid, measure(grid, limits=self._limits))
+        return self.score(grid.le[window], grid.he[window]).score
+
     def read(self, scan: RawScan) -> ScreeningResult:
         """Correct, register, measure, look, score, draw.
 

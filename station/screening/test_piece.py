@@ -5,6 +5,7 @@ against what lies beside it, so that the beam's level does not matter. x runs al
 from its left edge.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,7 +165,7 @@ def _demanded_line_pairs(pixel_mm: float) -> float:
 
 
 def _contrast(one: FloatArray, other: FloatArray) -> float:
-    noise = float(np.hypot(one.std(), other.std())) / max(min(one.size, other.size) / 9, 1.0) ** 0.5 + 1e-6
+    noise = float(np.hypot(one.std(), other.std())) / math.sqrt(max(min(one.size, other.size) / 9, 1.0)) + 1e-6
     return float(one.mean() - other.mean()) / noise
 
 
