@@ -254,3 +254,45 @@ def test_junk_on_the_port_does_no_harm(desk: Desk) -> None:
             link.sendall(junk)
             link.recv(100)
     assert httpx.get(f"{desk.server.url}/healthz").status_code == 200
+
+
+def test_hostile_requests_are_refused_and_never_fail_inside(desk: Desk) -> None:
+    bodies = [
+        b"",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{",
+        b"\xff\xfe",
+        b"[" * 60_000,
+        b'{"piece_id": "\\ud800", "secrecy": null}',
+        b'{"\\ud800": 1, "piece_id": "EE473124829VN", "secrecy": null}',
+        b'{"piece_id": "EE473124829VN", "secrecy": "\\ud800"}',
+        b'{"piece_id": "EE473124829VN", "secrecy": null, "destination": "\\ud800"}',
+        b'{"piece_id": "EE473124829VN", "secrecy": null, "weight_g": NaN}',
+        b'{"piece_id": "EE473124829VN", "secrecy": null, "weight_g": 1e999}',
+        b'{"piece_id": {"a": []}, "secrecy": 1}',
+    ]
+    for number, body in enumerate(bodies):
+        headers = {"Idempotency-Key": f"h{number}", "Content-Type": "application/json"}
+        answer = desk.client.post("/api/v1/pieces", content=body, headers=headers)
+        assert 400 <= answer.status_code < 500, (body[:60], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+    for path in (
+        "/api/v1/pieces/%00",
+        "/api/v1/pieces/%ED%A0%80",
+        "/api/v1/pieces/" + "A" * 5000,
+        "/api/v1/pieces/..%2F..%2Fetc",
+        "/api/v1/pieces?limit=1e9",
+        "/api/v1/pieces?after=%00",
+        "/api/v1/pieces?after=%ED%A0%80",
+        "/api/v1/pieces?state=burnt",
+        "/api/v1/scans/xyz/view.png?piece=a",
+        f"/api/v1/scans/{'0' * 64}?piece=%3Cscript%3E",
+        "/api/v1/lanes/%3Cscript%3E",
+        "/lane/%ED%A0%80",
+    ):
+        answer = desk.client.get(path)
+        assert 400 <= answer.status_code < 500, (path, answer.text)
+        assert "<script>" not in answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
