@@ -67,6 +67,7 @@ class XrayGeneratorDriver:
             try:
                 await self._switch_off()
                 await self._take_control()
+                self._set_point = await self._set_points()
                 return await self._status()
             except BaseException:
                 self._line.spoil()
@@ -134,6 +135,8 @@ class XrayGeneratorDriver:
         async with self._lock:
             if steps:
                 await self._set_counts(self._set_point)
+            elif (kept := await self._set_points()) != self._set_point:
+                self._line.reject(f"has the set-points {kept} instead of {self._set_point}: it restarted, or somebody else set it")
             await self._switch_on()
 
     async def _switch_on(self) -> None:

@@ -92,6 +92,15 @@ class TestXrv(AdversarialSuite):
         await driver.reset_faults()
         await driver.switch_on()
 
+    async def test_a_generator_that_restarted_is_not_switched_on(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, host = rig
+        await driver.set_point(kv=100, ma=1)
+        self.peer.reboot()
+        with pytest.raises(DeviceProtocolError, match="restarted"):
+            await driver.switch_on()
+        assert not self.peer.on
+        await self.works_again(driver, host)
+
     async def test_a_set_point_that_was_not_taken_is_an_error(self, rig: tuple[XrayGeneratorDriver, Host]):
         driver, host = rig
         host.harm(lambda answer, _before: [(0, stx("14,7") if answer[1:3] == b"14" else answer)])
