@@ -31,7 +31,7 @@ class ScreeningLimits:
     max_lost_lines: int = 0
     max_speed_error_share: float = 0.05
     max_beam_error_share: float = 0.03
-    max_calibration_age_s: float = 900.0
+    max_calibration_age_s: float = 1800.0
     max_saturated_pixels: int = 0
 
 

@@ -31,6 +31,8 @@ HEAT_STRIDE = 4
 CROP_MARGIN_CELLS = 16
 MIN_SIDE_CELLS = 64
 MAX_NAMED_SPOTS = 3
+ROUNDING = 1e-5
+"""The runtime's own sigmoid may end a few bits outside of 0…1."""
 
 
 class Inference(Protocol):
@@ -127,10 +129,10 @@ class Reader:
             raise _nonsense(f"it answered shapes {heat.shape} {heat.dtype} and {score.shape} {score.dtype}, not {wanted} and (1,) float32")
         if not (np.isfinite(heat).all() and np.isfinite(score).all()):
             raise _nonsense("it answered something that is no number")
-        if heat.min() < 0 or heat.max() > 1 or not 0 <= float(score[0]) <= 1:
+        if min(heat.min(), score[0]) < -ROUNDING or max(heat.max(), score[0]) > 1 + ROUNDING:
             raise _nonsense("it answered outside of 0…1")
         kept: FloatArray = heat[0, 0, : -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)].astype(np.float32)
-        return Reading(heat=kept, score=float(score[0]))
+        return Reading(heat=np.clip(kept, 0, 1), score=min(max(float(score[0]), 0.0), 1.0))
 
     def score_scan(self, scan: RawScan) -> float:
         """The piece score of a scan and nothing else: what `read` gives, for scoring thousands of pieces.
