@@ -21,7 +21,8 @@ _ARGS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright's own loop runs in this thread, no asynchronous test can.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     system = os.environ.get("KT1_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
