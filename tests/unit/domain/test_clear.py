@@ -447,3 +447,24 @@ def test_the_whole_product_agrees_with_the_table():
         assert answer.outcome is wanted, (authority, score, readings, expired, level, opaque, reviewed, answer.reasons)
         counts[answer.outcome] += 1
     assert all(counts.values())
+
+
+def test_a_thin_piece_is_a_piece():
+    assert part("scan", length_mm=0.9, width_mm=0.5)(MODEL_WORLD).judged().outcome is Outcome.CLEARED
+
+
+@pytest.mark.parametrize(
+    ("level", "advisory", "held"), [(None, False, True), (None, True, True), (Secrecy.C, True, True), (Secrecy.C, False, False)]
+)
+def test_a_missing_reading_holds_wherever_the_model_reads(level: Secrecy | None, advisory: bool, held: bool):
+    facts = replace(BY_OPERATOR, identification=replace(IDENTIFICATION, secrecy=level), model_reading=None)
+    answer = clear(facts, replace(OPEN_POLICY, model_on_marked=advisory), HEALTH, NOW)
+    assert answer.reasons == ((R.NO_MODEL_READING,) if held else ())
+
+
+def test_only_a_missing_decision_can_be_late():
+    broken = health(audit_ok=False)
+    assert evidence(window_expired=True)(broken(OPERATOR_WORLD)).judged().reasons == (R.AUDIT_BROKEN,)
+    assert broken(World(BY_MODEL, OPERATOR_POLICY)).judged().reasons == (R.AUDIT_BROKEN,)
+    both = evidence(window_expired=True)(broken(World(BY_MODEL, OPERATOR_POLICY)))
+    assert both.judged().reasons == (R.AUDIT_BROKEN, R.DECISION_TIMEOUT)

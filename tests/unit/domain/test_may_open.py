@@ -187,3 +187,27 @@ def test_the_table_turns_every_field_of_the_request():
 def test_a_refusal_names_the_piece_and_the_moment():
     answer = may_open(replace(REQUEST, frozen=True))
     assert answer == Refusal(piece_id=PIECE, visit=2, at=NOW, reasons=(Reason.FROZEN,))
+
+
+def everywhere(**changes: object) -> GateRequest:
+    """The request with the same change in every fact, so that only the rule itself can refuse it."""
+    facts = {name: replace(getattr(REQUEST, name), **changes) for name in ("identification", "scan", "clearance", "disinfection")}
+    return replace(REQUEST, **facts, **changes)
+
+
+def test_some_pieces_never_leave_however_well_their_facts_agree():
+    assert isinstance(may_open(everywhere(piece_id="RR473124829VN")), Permit)
+    for changes, reason in (
+        ({"piece_id": "LOCAL-lane-1-4"}, R.NOT_IDENTIFIED),
+        ({"piece_id": ""}, R.NOT_IDENTIFIED),
+        ({"visit": 0}, R.NOT_IDENTIFIED),
+        ({"piece_id": "TEST-1"}, R.TEST_PIECE),
+    ):
+        answer = may_open(everywhere(**changes))
+        assert isinstance(answer, Refusal)
+        assert answer.reasons == (reason,)
+
+
+def test_any_target_above_nothing_is_a_target():
+    small = part("disinfection", target_mj_per_cm2=0.5, dose_mj_per_cm2=0.6, unit_dose_mj_per_cm2=0.6)
+    assert isinstance(may_open(small(REQUEST)), Permit)
