@@ -15,6 +15,7 @@ from station.tracking.message import CONTENT_TYPE
 from station.tracking.signatures import webhook_headers
 
 _LARGEST_ANSWER = 64 << 10
+_STEPS = 3
 
 
 class HttpSender:
@@ -25,7 +26,7 @@ class HttpSender:
         utc_now: true time; each attempt carries its own.
         key: Ed25519 key for `v1a` signatures.
         secret: shared secret for `v1` signatures, for receivers that want them. At least one of both.
-        timeout_s: wall-clock limit of a whole attempt.
+        timeout_s: wall-clock limit of each step of an attempt (connect, send, wait for bytes); a whole attempt takes at most thrice that.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class HttpSender:
             **webhook_headers(event.event_id, body, self._utc_now(), key=self._key, secret=self._secret),
         }
         try:
-            async with asyncio.timeout(self._timeout_s), self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(_STEPS * self._timeout_s),
+                self._client.stream("POST", self._url, content=body, headers=headers) as response,
+            ):
                 return _answer(response, await self._limited(response))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise ReceiverUnreachableError(

@@ -152,10 +152,11 @@ class Relay:
         if self._paused is not None or room <= 0:
             return
         now, busy = self._clock.utc_now(), tuple(self._active)
-        for event in self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy)):
+        due = self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy))
+        for event in due:
             task = asyncio.create_task(self._attempt(event), name=f"tracking {event.event_id}")
             self._active[event.piece_id] = task
-            task.add_done_callback(lambda done, piece_id=event.piece_id: self._ended(piece_id, done))
+            task.add_done_callback(partial(self._ended, event.piece_id))
 
     def _ended(self, piece_id: str, task: asyncio.Task[None]) -> None:
         self._active.pop(piece_id, None)
@@ -229,8 +230,9 @@ class Relay:
             unit.raise_alarm(AlarmCode.TRACKING_BLOCKED, AlarmPriority.HIGH, subject, detail, now)
 
         await self._store.write(both)
-        self._alarms.add(subject)
-        _log.warning("tracking needs a person", subject=subject, detail=detail)
+        if subject not in self._alarms:
+            self._alarms.add(subject)
+            _log.warning("tracking needs a person", subject=subject, detail=detail)
 
     async def _watch_backlog(self) -> None:
         if self._clock.monotonic_s() < self._next_watch_s:

@@ -1,0 +1,143 @@
+"""The reference receiver believes nobody without a signature, and nothing takes effect twice or out of order."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from station.domain.errors import StoreError
+from station.domain.events import PieceStatus
+from station.storage.receiver_store import SqliteReceiverLedger
+from station.tracking.message import MessageRules
+from station.tracking.signatures import read_receipt, receipt_holds, webhook_headers
+from tests.support.store_facts import event
+from tests.support.tracking_wire import RECEIVER_KEY, STATION_KEY, serving, utc_now
+
+RULES = MessageRules(site="TEST")
+SECRET = b"s" * 24
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    ledger = SqliteReceiverLedger(tmp_path)
+    async with serving(ledger, station_secrets=(SECRET,)) as url, httpx.AsyncClient(base_url=url, trust_env=False) as one:
+        yield one
+    ledger.close()
+
+
+def rendered(sequence: int, piece_id: str = "P1", status: PieceStatus = PieceStatus.ARRIVED) -> tuple[str, bytes]:
+    message = RULES.render(event(piece_id, status), sequence)
+    return message.event_id, message.body.encode()
+
+
+async def post(client: httpx.AsyncClient, event_id: str, body: bytes, **headers: str) -> httpx.Response:
+    return await client.post("/events", content=body, headers={**webhook_headers(event_id, body, utc_now(), key=STATION_KEY), **headers})
+
+
+async def effects(client: httpx.AsyncClient) -> int:
+    return int((await client.get("/status")).json()["events"])
+
+
+async def test_a_receipt_is_signed_and_the_same_for_a_duplicate(client: httpx.AsyncClient):
+    event_id, body = rendered(1)
+    first, second = await post(client, event_id, body), await post(client, event_id, body)
+    assert first.status_code == second.status_code == 200
+    assert first.text == second.text
+    receipt = read_receipt(first.text)
+    assert receipt is not None
+    assert (receipt.id, receipt.subject, receipt.sequence) == ("TEST:P1:1", "P1", 1)
+    assert receipt_holds(receipt, RECEIVER_KEY.public_key())
+    assert await effects(client) == 1
+
+
+async def test_a_gap_is_told_and_has_no_effect(client: httpx.AsyncClient):
+    late = await post(client, *rendered(3))
+    assert (late.status_code, late.json()["type"], late.json()["expected_sequence"]) == (409, "kt1:sequence-gap", 1)
+    assert late.headers["content-type"] == "application/problem+json"
+    await post(client, *rendered(1))
+    assert (await post(client, *rendered(3))).json()["expected_sequence"] == 2
+    assert await effects(client) == 1
+
+
+async def test_another_body_under_the_same_id_is_refused(client: httpx.AsyncClient):
+    await post(client, *rendered(1))
+    other = await post(client, *rendered(1, status=PieceStatus.RELEASED))
+    assert (other.status_code, other.json()["type"]) == (409, "kt1:body-differs")
+    assert await effects(client) == 1
+
+
+async def test_shared_secrets_count_too(client: httpx.AsyncClient):
+    event_id, body = rendered(1)
+    answer = await client.post("/events", content=body, headers=webhook_headers(event_id, body, utc_now(), secret=SECRET))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("change", ["body", "id", "timestamp", "signature", "none", "version", "base64"])
+async def test_a_changed_attempt_is_refused(client: httpx.AsyncClient, change: str):
+    event_id, body = rendered(1)
+    headers = webhook_headers(event_id, body, utc_now(), key=STATION_KEY)
+    if change == "body":
+        body = body.replace(b"OBSERVE", b"DELETE")
+    elif change == "none":
+        headers = {}
+    else:
+        name = {"id": "webhook-id", "timestamp": "webhook-timestamp"}.get(change, "webhook-signature")
+        headers[name] = {
+            "id": "TEST:P1:2",
+            "timestamp": str(int(headers["webhook-timestamp"]) + 1),
+            "signature": headers["webhook-signature"][:-8] + "AAAAAAA=",
+            "version": headers["webhook-signature"].replace("v1a", "v1"),
+            "base64": "v1a,###",
+        }[change]
+    answer = await client.post("/events", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (401, "kt1:signature-wrong")
+    assert await effects(client) == 0
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+async def test_an_old_or_future_attempt_is_refused(client: httpx.AsyncClient, minutes: int):
+    event_id, body = rendered(1)
+    headers = webhook_headers(event_id, body, utc_now() + timedelta(minutes=minutes), key=STATION_KEY)
+    answer = await client.post("/events", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (401, "kt1:timestamp-stale")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b'{"id": "x"}',
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": "1", "type": "t"}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 0, "type": "t"}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "", "sequence": 1, "type": "t"}).encode(),
+        json.dumps({"id": "y", "source": "s", "subject": "p", "sequence": 1, "type": "t"}).encode(),
+        json.dumps({"id": "x", "source": 7, "subject": "p", "sequence": 1, "type": "t"}).encode(),
+    ],
+)
+async def test_what_is_no_event_is_refused(client: httpx.AsyncClient, body: bytes):
+    answer = await post(client, "x", body)
+    assert (answer.status_code, answer.json()["type"]) == (400, "kt1:event-malformed")
+    assert await effects(client) == 0
+
+
+async def test_a_huge_event_is_refused(client: httpx.AsyncClient):
+    assert (await post(client, "x", b" " * (300 << 10))).status_code == 413
+
+
+async def test_effects_are_kept_and_one_process_owns_them(tmp_path: Path):
+    ledger = SqliteReceiverLedger(tmp_path)
+    async with serving(ledger) as url, httpx.AsyncClient(base_url=url, trust_env=False) as one:
+        await post(one, *rendered(1))
+    with pytest.raises(StoreError, match="in use"):
+        SqliteReceiverLedger(tmp_path)
+    ledger.close()
+    ledger = SqliteReceiverLedger(tmp_path)
+    assert ledger.counts().events == 1
+    ledger.close()
+    with pytest.raises(StoreError):
+        SqliteReceiverLedger(Path("/proc/kt1-receiver"))
