@@ -1,1 +1,1 @@
-7kLI7/uziYN27bNtd2KyBES/yJVsWq19ZPhQOrc+q6g9xB06b8IEXiWwg1d3G8b4y3htlprq1eYLcoqv7h42Bg==
+99Fo/Xd0CRgCdRmSXO7gpmpyb35K5TgSFO0kGl/znssBfeFedT7Tu6dMolDRncx3Y2xcPwZr6F5Qyth8VkwqBw==
