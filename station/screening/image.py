@@ -90,7 +90,9 @@ def encode_png(image: ByteArray) -> bytes:
     Raises:
         ScreeningError: the encoder refuses.
     """
-    done, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
+    # a few flat colours with noise: rows as they are pack better, and in half the time, than rows as differences
+    how = [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
+    done, data = cv2.imencode(".png", image, how)
     if not done:
         raise ScreeningError("screening: the view could not be encoded", consequence="the piece is held", remedy="feed it again")
     return data.tobytes()
