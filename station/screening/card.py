@@ -1,0 +1,49 @@
+"""The model's card in plain text, from its manifest alone: what it is, what was measured, what that does not say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from station.screening.manifest import UNKNOWN_KIND, Manifest
+
+CAUTION = (
+    "All figures are of synthetic mail from the generator that also drew the training pieces: self-graded.",
+    "They say nothing of real threats on a real belt; only projected threats on the site measure that.",
+)
+
+
+def _percent(value: object) -> str:
+    return f"{100 * value:.1f} %" if isinstance(value, int | float) else "not measured"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else "not measured"
+
+
+def _table(title: str, shares: object) -> list[str]:
+    if not isinstance(shares, Mapping):
+        return []
+    return [f"{title}:", *(f"  {name:18s} {_percent(share)}" for name, share in shares.items())]
+
+
+def card_lines(manifest: Manifest) -> list[str]:
+    """The card, a line each; figures that the manifest lacks are named as not measured."""
+    known: Mapping[str, Any] = manifest.metrics
+    freeze = "none" if manifest.freeze_score is None else f"{manifest.freeze_score:.4f}"
+    counts = ", ".join(f"{kind} {len(scores)}" for kind, scores in sorted(manifest.calibration.items()) if kind != UNKNOWN_KIND)
+    return [
+        f"Model {manifest.name}, SHA-256 {manifest.model_sha256}",
+        f"signed: {'yes' if manifest.signed else 'no'}; fitted on: {manifest.fitted_site or 'synthetic pieces'}",
+        f"drawn by generator version {manifest.generator_version}, training data SHA-256 {manifest.training_data_sha256}",
+        f"calibration: {len(manifest.calibration[UNKNOWN_KIND])} benign pieces ({counts})",
+        f"freeze score: {freeze} from {manifest.freeze_n} benign pieces",
+        f"lower 95 % bound of detection of projected threats: {_figure(manifest.detection_lower_95)}",
+        "",
+        f"measured on {known.get('benign', 0)} benign and {known.get('threats', 0)} threat pieces at alpha {known.get('alpha', '?')}:",
+        f"AUROC {_figure(known.get('auroc'))} (darkness alone {_figure(known.get('auroc_darkness'))})",
+        f"benign held {_percent(known.get('benign_held'))}, of it by the model {_percent(known.get('benign_alarmed'))}",
+        f"threats held {_percent(known.get('threats_held'))}, by the model {_percent(known.get('threats_alarmed'))}",
+        *_table("threats held, by what they are", known.get("held_by_threat")),
+        *_table("threats held, by kind of piece", known.get("held_by_kind")),
+        "",
+        *CAUTION,
+    ]
