@@ -6,6 +6,7 @@ did not write itself.
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -146,6 +147,16 @@ def coloured(shade: FloatArray, material: FloatArray, palette: Sequence[tuple[fl
 
     `palette` holds (material index, RGB) in rising order; colours between are mixed.
     """
+    table = _tones(tuple(palette))
+    span = palette[-1][0] - palette[0][0]
+    row = np.clip((material - palette[0][0]) * (63.0 / span) + 0.5, 0, 63).astype(np.int32)
+    column = np.clip(shade * 255.0 + 0.5, 0, 255).astype(np.int32)
+    return cast("ByteArray", table.take(row * 256 + column, axis=0))
+
+
+@cache
+def _tones(palette: tuple[tuple[float, tuple[int, int, int]], ...]) -> ByteArray:
+    """BGR of 64 materials × 256 shades, (16384, 3)."""
     levels = np.linspace(palette[0][0], palette[-1][0], 64, dtype=np.float32)
     knots = [knot for knot, _ in palette]
     tones = np.stack([np.interp(levels, knots, [rgb[channel] / 255.0 for _, rgb in palette]) for channel in (2, 1, 0)], axis=-1)
@@ -153,11 +164,8 @@ def coloured(shade: FloatArray, material: FloatArray, palette: Sequence[tuple[fl
     # full tone at half light; above it fades to white, below it to black
     tone = tones[:, None, :]
     table = np.where(light >= 0.5, tone + (1 - tone) * (2 * light - 1), tone * (2 * light))  # noqa: PLR2004 - the middle
-    table_u8 = np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)
-    span = palette[-1][0] - palette[0][0]
-    row = np.clip((material - palette[0][0]) * (63.0 / span) + 0.5, 0, 63).astype(np.uint8)
-    column = np.clip(shade * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    return cast("ByteArray", table_u8[row, column])
+    result: ByteArray = np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8).reshape(-1, 3)
+    return result
 
 
 def heat_overlay(heat: ByteArray) -> ByteArray:

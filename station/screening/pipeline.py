@@ -66,12 +66,14 @@ class Reader:
         alpha: float,
         site: str = "",
         limits: ScreeningLimits = DEFAULT_LIMITS,
+        pictures: bool = True,
     ) -> None:
         if not math.isclose(manifest.grid_mm, limits.grid_mm):
             raise _nonsense(f"it wants a grid of {manifest.grid_mm} mm, the station makes {limits.grid_mm} mm")
         self._manifest = manifest
         self._infer = infer
         self._limits = limits
+        self._pictures = pictures
         self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in manifest.calibration}
         self._site = site
 
@@ -171,8 +173,8 @@ class Reader:
             findings=findings,
             model_findings=() if reading.score < threshold else _spots(reading, window, grid, threshold),
             heat_map=heat,
-            view_png=pseudo_colour_png(grid),
-            heat_png=heat_png(heat, height=-(-grid.le.shape[0] // 2), width=-(-grid.le.shape[1] // 2)),
+            view_png=pseudo_colour_png(grid) if self._pictures else b"",
+            heat_png=_overlay(heat, grid) if self._pictures else b"",
             fingerprint=fingerprint(grid, piece),
             duration_ms=(time.perf_counter() - began) * 1000.0,
         )
@@ -209,6 +211,10 @@ def _heat_on_image(heat: FloatArray, window: tuple[slice, slice], shape: tuple[i
     large = resample(heat, height=heat.shape[0] * HEAT_STRIDE, width=heat.shape[1] * HEAT_STRIDE)
     part[...] = (large[: part.shape[0], : part.shape[1]] * 255 + 0.5).astype(np.uint8)
     return whole if whole.shape == shape else resample_bytes(whole, height=shape[0], width=shape[1])
+
+
+def _overlay(heat: ByteArray, grid: GridScan) -> bytes:
+    return heat_png(heat, height=-(-grid.le.shape[0] // 2), width=-(-grid.le.shape[1] // 2))
 
 
 def _spots(reading: Reading, window: tuple[slice, slice], grid: GridScan, threshold: float) -> tuple[Finding, ...]:
