@@ -96,7 +96,7 @@ def take_arrays(memory: memoryview, places: object, *, copy: bool) -> dict[str, 
             name, kind = str(place["name"]), np.dtype(_TYPES[place["type"]])
             shape = tuple(int(side) for side in place["shape"])
             at = int(place["at"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise nonsense("the place of an array is malformed") from error
         count = 1
         for side in shape:
@@ -135,7 +135,10 @@ def finding_head(finding: Finding) -> Head:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise nonsense("a figure is missing")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise nonsense("a figure is no number") from error
 
 
 def finding_from(raw: object) -> Finding:
@@ -152,7 +155,7 @@ def finding_from(raw: object) -> Finding:
             measured=None if raw["measured"] is None else _number(raw["measured"]),  # type: ignore[index]
             limit=None if raw["limit"] is None else _number(raw["limit"]),  # type: ignore[index]
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise nonsense("a finding is malformed") from error
 
 
@@ -191,7 +194,7 @@ def result_from(head: Head, arrays: Mapping[str, Array]) -> ScreeningResult:
         calibration_n = int(head["calibration_n"])
         model = str(head["model_sha256"])
         pictures = [arrays[name].tobytes() for name in ("view_png", "heat_png")]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise nonsense("its answer is malformed") from error
     if not all(np.isfinite(value) for value in numbers.values()):
         raise nonsense("it answered something that is no number")
@@ -226,7 +229,7 @@ def info_from(raw: object) -> ModelInfo:
             proved=raw["proved"] is True,  # type: ignore[index]
             why_not_proved=str(raw["why_not_proved"]),  # type: ignore[index]
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise nonsense("its description of the model is malformed") from error
 
 
@@ -242,5 +245,5 @@ def test_piece_from(raw: object) -> TestPieceResult:
             for name, one in raw["values"].items()  # type: ignore[index]
         }
         return TestPieceResult(passed=raw["passed"] is True and all(passed for *_, passed in values.values()), values=values)  # type: ignore[index]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise nonsense("its scores of the test piece are malformed") from error

@@ -132,7 +132,7 @@ def parse_manifest(data: bytes, *, signed: bool) -> Manifest:
         )
         channels = tuple(raw["input"]["channels"])
         form = raw["format"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise _refuse(f"the manifest is malformed ({type(error).__name__}: {error})") from error
     if form != FORMAT:
         raise _refuse(f"the manifest has format {form}, not {FORMAT}")

@@ -73,7 +73,7 @@ def test_a_result_arrives_as_it_was_sent(findings: list[Finding], score: float):
 
 
 @pytest.mark.parametrize("name", ["score", "threshold", "p_value", "length_mm", "width_mm", "duration_ms"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "0.1", True])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "0.1", True, 10**400])
 def test_a_figure_that_is_no_number_is_refused(name: str, value: object):
     sent = result()
     with pytest.raises(ScreeningError):
@@ -102,8 +102,6 @@ def test_nonsense_never_gets_through(raw: object):
             take()
         except ScreeningError:
             continue
-        except OverflowError:
-            pytest.fail("an enormous number got through")
 
 
 @pytest.mark.parametrize(
