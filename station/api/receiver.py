@@ -105,7 +105,13 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
         listener.listen(128)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5))
         on_ready(host, listener.getsockname()[1])
-        await server.serve(sockets=[listener])
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            # Cut off in the middle, the server would keep the listener's number registered with the loop after it is closed.
+            server.should_exit = True
+            await serving
 
 
 def run_receiver(

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from station.audit import merkle
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import ConflictError, NotFoundError, StoreError, TransitionError
 from station.domain.events import PieceStatus
@@ -145,6 +146,18 @@ def test_leaf_contents_are_rfc_8785(store: SqliteStore):
     written(store, lambda unit: unit.append(scan("Thư-1", "b" * 64)))
     (leaf,) = store.read(lambda view: view.audit_leaves(start=0, limit=5))
     assert rfc8785.dumps(json.loads(leaf.content)) == leaf.content
+
+
+def test_the_head_is_that_of_the_audit_packages_tree(store: SqliteStore):
+    for number in range(11):
+        written(store, lambda unit, n=number: unit.append(permit("P1", n)))
+    nodes: dict[tuple[int, int], bytes] = {}
+    leaves = store.read(lambda view: view.audit_leaves(start=0, limit=99))
+    for leaf in leaves:
+        new = merkle.append(leaf.leaf_index, merkle.leaf_hash(leaf.commitment), lambda level, index: nodes[level, index])
+        nodes.update({(node.level, node.index): node.hash for node in new})
+    head = store.read(lambda view: view.audit_head())
+    assert merkle.root(head.size, lambda level, index: nodes[level, index]) == head.root
 
 
 def test_facts_and_leaves_cannot_be_changed(store: SqliteStore):

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.domain.alarm import AlarmCode
 from station.domain.events import PieceStatus
@@ -17,7 +18,7 @@ from station.storage.store import SqliteStore
 from station.tracking.message import MessageRules
 from station.tracking.relay import RelaySettings
 from tests.support.store_facts import event, opened
-from tests.support.tracking_wire import RECEIVER_KEY, QuickClock, ReceiverProcess, Unruly, relaying, serving, until, utc_now
+from tests.support.tracking_wire import QuickClock, ReceiverProcess, Unruly, relaying, serving, until, utc_now
 
 RULES = MessageRules(site="TEST")
 
@@ -198,7 +199,7 @@ async def test_a_receiver_that_is_gone_pauses_everything_until_a_person_resumes(
 
 async def test_receipts_of_somebody_else_end_nothing(store: SqliteStore, ledger: SqliteReceiverLedger):
     publish(store, pieces=2, events=2)
-    stranger = type(RECEIVER_KEY).from_private_bytes(bytes(32))
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
     async with serving(ledger, key=stranger) as url, relaying(store, url) as relay:
         await until(lambda: alarms(store) == [(AlarmCode.TRACKING_BLOCKED, "tracking")])
         assert relay.status().receipted == 0
@@ -208,7 +209,7 @@ async def test_receipts_of_somebody_else_end_nothing(store: SqliteStore, ledger:
 
 async def test_receivers_without_receipts(store: SqliteStore, ledger: SqliteReceiverLedger):
     publish(store, pieces=2, events=2)
-    stranger = type(RECEIVER_KEY).from_private_bytes(bytes(32))
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
     async with serving(ledger, key=stranger) as url, relaying(store, url, receipts=False):
         await until(delivered(store, 4))
 
