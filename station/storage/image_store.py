@@ -1,4 +1,4 @@
-"""Raw scans and their views as files, named by the SHA-256 of the raw counts (decision 0012)."""
+"""Raw scans and their views as files, named by the SHA-256 of the raw counts (decision 0016)."""
 
 import contextlib
 import dataclasses

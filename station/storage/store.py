@@ -1,4 +1,4 @@
-"""The system of record on SQLite (decision 0010): one writer with group commit, read-only connections for queries."""
+"""The system of record on SQLite (decision 0014): one writer with group commit, read-only connections for queries."""
 
 import secrets
 from collections.abc import Callable

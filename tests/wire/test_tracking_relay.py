@@ -183,8 +183,7 @@ async def test_a_receiver_that_is_gone_pauses_everything_until_a_person_resumes(
 
     async with serving(ledger, wrap=wrap) as url:
         async with relaying(store, url) as relay:
-            await until(lambda: relay.status().paused is not None)
-        assert alarms(store) == [(AlarmCode.TRACKING_BLOCKED, "tracking")]
+            await until(lambda: relay.status().paused is not None and alarms(store) == [(AlarmCode.TRACKING_BLOCKED, "tracking")])
         gone = False
         async with relaying(store, url) as relay:
             assert relay.status().paused is not None
