@@ -183,11 +183,11 @@ class MailRoom:
                 return {"place": place}
         return {"place": "shelf"}
 
-    def step(self) -> None:
-        """Lay the next piece on B1 when it runs and the last one has gone far enough."""
+    def step(self, *, wait: bool = False) -> None:
+        """Lay the next piece on B1 when it runs and the last one has gone far enough; not while the red light says `wait`."""
         self._glance = (self._glance + 1) % GLANCE_STEPS
         world = self._world
-        if self._glance or not self.queue or world.frozen or world.belt_speed_mm_s(0) <= 0:
+        if self._glance or wait or not self.queue or world.frozen or world.belt_speed_mm_s(0) <= 0:
             return
         if self._last_fed is not None:
             load = world.find(self._last_fed)

@@ -43,6 +43,7 @@ WAITING_LINES = 2048
 TICK_S = 0.004
 CATCH_UP = 1.6
 STEPS_AT_ONCE = 10
+RED_LIGHT = 4
 USUAL_KV = 140.0
 
 PROFILES: dict[str, type[XrayGenerator]] = {"XRV": Xrv, "XRB011": Xrb011}
@@ -219,7 +220,7 @@ class SimulatedLane:
         self.steps += 1
         for follow in self.followers:
             follow()
-        self.mail_room.step()
+        self.mail_room.step(wait=bool(self.plc.stack_light & RED_LIGHT))
         self.world.step(STEP_S)
         self.plc.step(STEP_S)
         self.unit.step(STEP_S)

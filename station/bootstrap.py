@@ -4,16 +4,19 @@ import asyncio
 import json
 import random
 import secrets
+import shutil
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from station.api.app import create_app
+from station.api.receiver import ReceiverIdentity, run_receiver
 from station.api.server import ApiServer
 from station.clock import SystemClock
 from station.disinfect.recipes import tunnel_recipe
@@ -30,15 +33,18 @@ from station.ports.clock import Clock
 from station.ports.lane_devices import LaneDevices
 from station.ports.lane_plc import Eye
 from station.ports.screening import ModelInfo
+from station.screening.anomaly_model import load_reader
+from station.screening.pipeline import Reader
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, LaneConfiguration, refuse_unproved_model, with_freeze_score
 from station.storage.image_store import FileImageStore
+from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.space import MEBIBYTE
-from station.storage.store import SqliteStore
+from station.storage.store import SqliteReader, SqliteStore
 from station.tracking.http import HttpSender
 from station.tracking.message import MessageRules
 from station.tracking.relay import Relay, RelaySettings
-from station.tracking.signatures import load_or_create_key, public_from_text
+from station.tracking.signatures import load_or_create_key, public_from_text, public_text
 from station.tracking.verdict import ReceiptRule
 from station.workflow.equipment import Equipment, LaneSettings
 from station.workflow.feed import EventFeed
@@ -187,17 +193,21 @@ def open_store(configuration: Configuration) -> SqliteStore:
     )
 
 
-def start_station(configuration: Configuration) -> Station:
-    """Build and start everything that the configuration names.
+def start_station(configuration: Configuration, *, only_lane: str | None = None) -> Station:
+    """Build and start everything that the configuration names, or only one of its lanes.
 
     Raises:
-        ConfigurationError: something in it cannot be used.
+        ConfigurationError: something in it cannot be used, or there is no such lane.
         StoreError: the store is not safe to use.
     """
+    names = [lane.lane_id for lane in configuration.lanes]
+    if only_lane is not None and only_lane not in names:
+        raise ConfigurationError(f"There is no lane {only_lane} in {configuration.path}", remedy=f"Name one of: {', '.join(names)}")
+    chosen = tuple(lane for lane in configuration.lanes if only_lane in {None, lane.lane_id})
     clock = SystemClock(speed=configuration.station.speed)
     store = open_store(configuration)
     try:
-        return _start_over(configuration, clock, store)
+        return _start_over(replace(configuration, lanes=chosen), clock, store)
     except BaseException:
         store.close()
         raise
@@ -267,6 +277,125 @@ def _start_model(screening: WorkerScreening) -> ModelInfo | None:
     except ScreeningError as error:
         log.warning("no model: every piece will be held", error=str(error))
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverServer:
+    """The reference receiver, ready to serve. `public_key` proves its receipts."""
+
+    ledger: SqliteReceiverLedger
+    identity: ReceiverIdentity
+    public_key: str
+
+    def run(self, host: str, port: int, utc_now: Callable[[], datetime], on_ready: Callable[[str, int], None]) -> None:
+        """Serve in this thread until stopped by a signal."""
+        run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
+
+
+def open_receiver(directory: Path, station_keys: Sequence[Path]) -> ReceiverServer:
+    """Open the reference receiver's log and key.
+
+    Raises:
+        ConfigurationError: no station key was given, or one cannot be read.
+    """
+    if not station_keys:
+        raise ConfigurationError(
+            "No station's public key was given", consequence="No event could be believed", remedy="Give --station-key FILE"
+        )
+    ledger = SqliteReceiverLedger(directory)
+    key = load_or_create_key(directory / "receiver.key")
+    try:
+        believed = tuple(public_from_text(path.read_text(encoding="ascii")) for path in station_keys)
+    except OSError as error:
+        raise ConfigurationError(f"A station key cannot be read: {error}", remedy="Name the station's public key file") from error
+    return ReceiverServer(
+        ledger=ledger, identity=ReceiverIdentity(name="reference", key=key, station_keys=believed), public_key=public_text(key)
+    )
+
+
+def read_outbox(configuration: Configuration) -> dict[str, object]:
+    """How the outbox stands, read beside a running station. Raises `StoreError` when there is no database yet."""
+    reader = SqliteReader(configuration.data_dir)
+    try:
+        return asdict(reader.read(lambda view: view.outbox_status()))
+    finally:
+        reader.close()
+
+
+def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
+    """The model in this process, for offline tools. Without a configuration, the shipped one."""
+    return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that the doctor looked at; `remedy` is empty where all is well."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str
+
+
+async def examine(configuration: Configuration) -> list[Check]:
+    """Look at every device, the store, the model, the disk and the keys. Devices are only connected to: nothing moves or shines."""
+    clock = SystemClock()
+    checks = [_examine_store(configuration), _examine_disk(configuration), _examine_model(configuration), *_examine_keys(configuration)]
+    for lane in configuration.lanes:
+        devices = lane_devices(lane, clock)
+        for name, device in (
+            ("lane_plc", devices.plc),
+            ("xray_generator", devices.generator),
+            ("line_detector", devices.detector),
+            ("disinfection_unit", devices.unit),
+            ("barcode_reader", devices.infeed_reader),
+            ("gate_reader", devices.gate_reader),
+        ):
+            label = f"{lane.lane_id} {name}"
+            try:
+                await device.connect()
+                checks.append(Check(name=label, ok=True, found="answers", remedy=""))
+            except StationError as error:
+                checks.append(Check(name=label, ok=False, found=error.what, remedy=error.remedy))
+            finally:
+                await device.close()
+    return checks
+
+
+def _examine_store(configuration: Configuration) -> Check:
+    try:
+        found = read_outbox(configuration)
+    except StationError as error:
+        return Check(name="database", ok=False, found=error.what, remedy=error.remedy)
+    return Check(name="database", ok=True, found=f"{found['written']} events written, {found['receipted']} receipted", remedy="")
+
+
+def _examine_disk(configuration: Configuration) -> Check:
+    storage = configuration.station.storage
+    free_mb = shutil.disk_usage(configuration.path.parent).free // MEBIBYTE
+    ok = free_mb >= storage.free_floor_mb
+    remedy = "" if ok else f"Make room: below {storage.free_floor_mb} MiB all lanes hold"
+    return Check(name="disk", ok=ok, found=f"{free_mb} MiB free", remedy=remedy)
+
+
+def _examine_model(configuration: Configuration) -> Check:
+    try:
+        info = load_reader(model_directory(configuration), alpha=configuration.policy.alpha, site=configuration.station.site).info()
+    except StationError as error:
+        return Check(name="model", ok=False, found=error.what, remedy=error.remedy)
+    proved = "proved on this site" if info.proved else f"not proved on this site ({info.why_not_proved}): people clear"
+    return Check(name="model", ok=True, found=f"{info.name} {info.sha256[:12]}, n = {info.calibration_n}, {proved}", remedy="")
+
+
+def _examine_keys(configuration: Configuration) -> list[Check]:
+    if not configuration.station.tracking.receiver:
+        return [Check(name="tracking", ok=True, found="no receiver configured: events are kept", remedy="")]
+    checks = []
+    for name, path in (("signing key", configuration.signing_key_file), ("receiver key", configuration.receiver_key_file)):
+        ok = path.is_file()
+        remedy = "" if ok else "The signing key is made at the first start; the receiver's public key must be copied here"
+        checks.append(Check(name=f"tracking {name}", ok=ok, found=str(path) if ok else f"{path} is missing", remedy=remedy))
+    return checks
 
 
 async def _open_relay(configuration: Configuration, store: SqliteStore, clock: Clock) -> Relay:

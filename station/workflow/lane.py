@@ -16,7 +16,7 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.ports.lane_plc import Command, CommandResult, Zone
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
-from station.workflow.journey import Journey
+from station.workflow.journey import Journey, LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
 from station.workflow.preparation import make_safe, prepare
 from station.workflow.session import LaneSession
@@ -183,8 +183,12 @@ class Lane:
         await self._settle(reason, detail, frozen=frozen)
         return reason
 
-    def _count_end(self) -> None:
+    def _count_end(self, piece: LanePiece) -> None:
         self.counts.ended_at_s.append(self._equipment.clock.monotonic_s())
+        if piece.decision_s is not None and piece.piece_id is not None:
+            self.counts.decision_s.append((piece.piece_id, piece.visit, piece.decision_s))
+        if piece.permit_s is not None:
+            self.counts.permit_s.append(piece.permit_s)
 
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None

@@ -12,13 +12,20 @@ from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, Lan
 GATE_WORDS = {0: "closed", 1: "open", 2: "moving", 3: "jammed"}
 DEVICE_NAMES = ("lane_plc", "xray_generator", "line_detector", "disinfection_unit", "barcode_reader", "gate_reader")
 RATE_WINDOW = 50
+TIMINGS_KEPT = 5000
 
 
 @dataclass(slots=True, kw_only=True)
 class LaneCounts:
-    """Station times at which pieces came to their end on the lane (gate exit or hold bin)."""
+    """Figures of the newest pieces, in seconds of station time.
+
+    `ended_at_s`: when pieces came to their end on the lane (gate exit or hold bin). `decision_s`: piece, visit, and time from the last
+    line to the durable verdict. `permit_s`: time from the gate's challenge to the permit's acceptance.
+    """
 
     ended_at_s: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
+    decision_s: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=TIMINGS_KEPT))
+    permit_s: deque[float] = field(default_factory=lambda: deque(maxlen=TIMINGS_KEPT))
 
     def per_hour(self) -> float:
         """Pieces per hour over the newest pieces; 0 until there are two."""

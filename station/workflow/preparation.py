@@ -3,8 +3,10 @@
 Every zone counts as occupied until the purge has proved it empty. Nothing is taken over from before.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import DeviceError, DeviceRefusedError
@@ -21,6 +23,9 @@ STOPPED, IDLE, EXECUTE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 6, 9, 11, 5, 
 READY, EXPOSING = 2, 3
 """Phases of the UV tunnel in which its lamps burn steadily."""
 
+GREEN, RED = 1, 4
+"""Patterns of the stack light: pieces may be laid on the infeed, or not."""
+
 BOTH_CHAINS = 0b11
 """Both e-stop chains closed; both interlocks closed and in agreement."""
 
@@ -36,6 +41,7 @@ _NEXT_COMMAND = {
 CALIBRATION_LINES = 64
 SET_POINT_SHARE = 0.02
 POLL_S = 0.1
+BEAT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +69,45 @@ async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, n
         FreezeLatched: the freeze latch is set.
         LaneTrouble: something must be put right by a person first.
     """
+    beats: list[Callable[[], Awaitable[None]]] = []
+    over = asyncio.Event()
+    beating = asyncio.create_task(_keep_beating(equipment, beats, over))
+    try:
+        return await _prepare(equipment, journey, hold_reason, note, beats)
+    finally:
+        # Not cancelled: a request that is cut off would leave its link dirty.
+        over.set()
+        await beating
+
+
+async def _keep_beating(equipment: Equipment, beats: list[Callable[[], Awaitable[None]]], over: asyncio.Event) -> None:
+    """Feed the watchdogs of the units that are connected, whatever else takes its time meanwhile."""
+    while not over.is_set():
+        for beat in beats:
+            try:
+                await beat()
+            except DeviceError:
+                # Whoever needs the unit next meets the same error and says so.
+                return
+        await equipment.clock.sleep(BEAT_S)
+
+
+async def _prepare(
+    equipment: Equipment, journey: Journey, hold_reason: Reason, note: Callable[[str], None], beats: list[Callable[[], Awaitable[None]]]
+) -> Prepared:
     devices, settings = equipment.devices, equipment.settings
     note("connect")
     status = await devices.plc.connect()
+    beats.append(devices.plc.heartbeat)
+    await devices.plc.set_stack_light(RED)
     if status.freeze_latch:
         raise FreezeLatched
     await devices.generator.connect()
     info = await devices.detector.connect()
-    unit = await devices.unit.connect()
     await devices.infeed_reader.connect()
     await devices.gate_reader.connect()
+    unit = await devices.unit.connect()
+    beats.append(devices.unit.heartbeat)
     events = await devices.plc.read_events()
     await journey.settle_permits([(entry.seq, entry.tag, entry.challenge) for entry in events.passed])
     await journey.hold_everything(hold_reason)
@@ -93,6 +128,7 @@ async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, n
     calibration, lines = await _calibrate(equipment, journey, info)
     note("lamps")
     await _until_unit_ready(equipment)
+    await devices.plc.set_stack_light(GREEN)
     return Prepared(info=info, calibration=calibration, lines=lines, boot_count=status.boot_count, unit_boot_count=unit.boot_count)
 
 
@@ -114,9 +150,8 @@ def _demand_safe(status: LaneStatus) -> None:
 
 
 async def _pause(equipment: Equipment) -> LaneStatus:
-    """Let a moment pass; keeps both units' watchdogs fed."""
+    """Let a moment pass, and look whether the lane is still safe."""
     await equipment.clock.sleep(POLL_S)
-    await equipment.devices.unit.heartbeat()
     status = await equipment.devices.plc.read_status()
     if status.freeze_latch:
         raise FreezeLatched
@@ -239,8 +274,6 @@ async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, lea
     deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
     while store.lines < CALIBRATION_LINES:
         store.add(await detector.next_lines())
-        await equipment.devices.unit.heartbeat()
-        await equipment.devices.plc.heartbeat()
         if equipment.clock.monotonic_s() > deadline_s:
             raise LaneTrouble(Reason.CALIBRATION_STALE, f"{store.lines} calibration lines instead of {CALIBRATION_LINES}")
     await detector.stop()
@@ -261,31 +294,49 @@ async def _until_unit_ready(equipment: Equipment) -> None:
             raise LaneTrouble(Reason.UNIT_NOT_READY, f"the lamps stay in phase {unit.phase}, faults {unit.faults:#x}")
 
 
+class _Connectable(Protocol):
+    async def connect(self) -> object: ...
+
+
 async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
     """Stop everything that can be reached: belts, beam, lamps, diverters to their bins. Never raises; says what did not answer.
 
-    On a freeze the diverters stay untouched: a frozen piece is not moved.
-
-    A PLC that cannot be reached does the same by itself when its watchdog runs out.
+    On a freeze belts and diverters stay untouched: a frozen piece is not moved. A link that was cut off in the middle of a request is
+    opened again first. A unit that cannot be reached does the same by itself when its watchdog runs out.
     """
     devices = equipment.devices
-    failed = []
-    steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
-        ("belts", lambda: devices.plc.set_belts((0, 0, 0, 0, 0))),
-        ("beam", devices.generator.switch_off),
-        ("beam request", lambda: devices.plc.request_beam(on=False)),
-        ("lamps", lambda: devices.unit.set_lamps(on=False)),
-        ("diverter 1", lambda: devices.plc.set_diverter_1(through=False)),
-        ("diverter 2", lambda: devices.plc.set_diverter_2(through=False)),
-        ("detector", devices.detector.stop),
+    plc = devices.plc
+
+    async def stop_lane() -> None:
+        if not frozen:
+            await plc.set_belts((0, 0, 0, 0, 0))
+            await plc.set_diverter_1(through=False)
+            await plc.set_diverter_2(through=False)
+        await plc.request_beam(on=False)
+        await plc.set_stack_light(RED)
+
+    async def lamps_off() -> None:
+        await devices.unit.set_lamps(on=False)
+
+    steps: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
+        ("lane_plc", plc, stop_lane),
+        ("xray_generator", devices.generator, devices.generator.switch_off),
+        ("disinfection_unit", devices.unit, lamps_off),
+        ("line_detector", devices.detector, devices.detector.stop),
     )
-    for name, step in steps:
-        if frozen and name.startswith(("belts", "diverter")):
-            continue
+    return [name for name, device, step in steps if not await _done(device, step)]
+
+
+async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bool:
+    """True when the device was told, or refuses because it stands already."""
+    for reconnect in (False, True):
         try:
+            if reconnect:
+                await device.connect()
             await step()
         except DeviceRefusedError:
-            continue
+            return True
         except DeviceError:
-            failed.append(name)
-    return failed
+            continue
+        return True
+    return False

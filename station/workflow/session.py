@@ -32,7 +32,13 @@ class LaneSession:
     """Everything that lives from one preparation to the next trouble. Runs in the lane's own event loop."""
 
     def __init__(
-        self, equipment: Equipment, journey: Journey, prepared: Prepared, *, on_poll: Callable[[], None], on_end: Callable[[], None]
+        self,
+        equipment: Equipment,
+        journey: Journey,
+        prepared: Prepared,
+        *,
+        on_poll: Callable[[], None],
+        on_end: Callable[[LanePiece], None],
     ) -> None:
         self.equipment = equipment
         self.journey = journey
@@ -104,7 +110,7 @@ class LaneSession:
         self.tracker.drop(piece.track)
         if piece in self.pieces:
             self.pieces.remove(piece)
-            self._on_end()
+            self._on_end(piece)
 
     def end(self, trouble: LaneTrouble) -> None:
         """End the session at the next poll, as if the lane had run into that trouble."""

@@ -1,0 +1,22 @@
+"""The command line (contract: command line, demo and reports)."""
+
+import typer
+
+from station.cli import config, demo, doctor, model, run, tracking
+from station.cli.errors import EXIT_USAGE, report_errors
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trạm soi KT1 / KT1 station controller.", pretty_exceptions_enable=False)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("doctor")(doctor.doctor)
+app.add_typer(config.app, name="config")
+app.add_typer(model.app, name="model")
+app.add_typer(tracking.app, name="tracking")
+
+__all__ = ["EXIT_USAGE", "app", "main"]
+
+
+def main() -> None:
+    """Run the command line; errors are two lines on standard error, and the exit code says what kind they are."""
+    with report_errors():
+        app()

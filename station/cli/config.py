@@ -1,0 +1,59 @@
+"""`station config init|validate|show`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from station.cli.options import ConfigOption, JsonOption, configuration_path
+from station.settings import Configuration, load, write_shipped
+
+app = typer.Typer(no_args_is_help=True, help="Cấu hình / configuration.")
+
+
+@app.command("init")
+def init(directory: Annotated[Path, typer.Argument(help="Where to write the shipped files.")] = Path()) -> None:
+    """Write the shipped, commented configuration; refuses to overwrite anything."""
+    for path in write_shipped(directory):
+        typer.echo(str(path))
+
+
+@app.command("validate")
+def validate(config: ConfigOption = None) -> None:
+    """Check every file of the configuration; the first mistake is named with file, line, key and what is allowed."""
+    configuration = load(configuration_path(config))
+    typer.echo(f"{configuration.path}: đúng / valid ({len(configuration.lanes)} lane(s), policy {configuration.policy.sha256[:12]})")
+
+
+@app.command("show")
+def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show the configuration as the station understands it. Key files are named, never shown."""
+    configuration = load(configuration_path(config))
+    values = _values(configuration)
+    if as_json:
+        typer.echo(json.dumps(values, indent=1, default=str, ensure_ascii=False))
+        return
+    for name, value in _flat(values):
+        typer.echo(f"{name} = {value}")
+
+
+def _values(configuration: Configuration) -> dict[str, object]:
+    policy = {name: getattr(configuration.policy, name) for name in type(configuration.policy).__slots__}
+    return {
+        "file": str(configuration.path),
+        "station": configuration.station.model_dump(mode="json"),
+        "policy": {name: sorted(value) if isinstance(value, frozenset) else value for name, value in policy.items()},
+        "lanes": {lane.lane_id: lane.devices.model_dump(mode="json") for lane in configuration.lanes},
+        "recipes": {lane.lane_id: dict(lane.recipe.values) for lane in configuration.lanes},
+    }
+
+
+def _flat(values: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows.extend(_flat(value, f"{prefix}{name}."))
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows

@@ -1,0 +1,270 @@
+"""The whole station on one machine: simulators, receiver, station and scripted people, from one call."""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from station.bootstrap import Station, start_station
+from station.demo.client import StationClient
+from station.demo.people import LanePeople, observe_clearances
+from station.demo.processes import DemoError, Program, SimulatorControl, start_program, wait_for_file
+from station.demo.report import MS, RunFacts, build_report, piece_entry
+from station.domain.piece import Piece
+from station.ports.store import EvidenceRow, ReadView
+from station.settings import edit, load, write_shipped
+from station.tracking.signatures import load_or_create_key, public_text
+
+DETECTOR_PIXELS = 512
+SETTLE_POLL_S = 0.25
+WALL_SHARE_PER_PIECE_S = 25.0
+WALL_ALLOWANCE_S = 300.0
+DRAIN_S = 60.0
+MOST_LANES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command line asks for."""
+
+    lanes: int = 1
+    pieces: int = 40
+    seed: int = 1
+    speed: float = 1.0
+    images: Path | None = None
+    data: Path | None = None
+    port: int = 8080
+    headless: bool = False
+    pixels: int = DETECTOR_PIXELS
+
+
+@dataclass(slots=True, kw_only=True)
+class _Line:
+    """One lane of the demo with what belongs to it."""
+
+    lane_id: str
+    people: LanePeople
+    control: SimulatorControl
+    covers: list[dict[str, Any]]
+
+
+Note = Callable[[str], None]
+"""Told what happens, for a person's eyes."""
+
+Progress = Callable[[int, int], None]
+"""Told how many pieces of how many have come to their end."""
+
+
+async def run_demo(options: DemoOptions, *, note: Note, progress: Progress) -> dict[str, Any]:
+    """Run the demo to its end and return the report; without `headless` it runs until cancelled.
+
+    Raises:
+        StationError: a part did not start.
+    """
+    with contextlib.ExitStack() as stack:
+        data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kt1-demo-")))
+        data.mkdir(parents=True, exist_ok=True)
+        return await _run_in(data, options, stack, note, progress)
+
+
+async def _run_in(data: Path, options: DemoOptions, stack: contextlib.ExitStack, note: Note, progress: Progress) -> dict[str, Any]:
+    wall_from = time.monotonic()  # noqa: TID251 - the report tells wall time
+    note(f"Thư mục dữ liệu / data directory: {data}")
+    endpoints = await _start_simulators(data, options, stack)
+    receiver_url = await _start_receiver(data, stack)
+    configuration = _write_configuration(data, options, endpoints, receiver_url)
+    station = await asyncio.to_thread(start_station, load(configuration, demo=True))
+    note(f"Bảng điều khiển / console: {station.server.url}")
+    note("MODEL NOT PROVED ON THIS SITE: the demo waives the proof (unproved_model = true). / MÔ HÌNH CHƯA ĐƯỢC KIỂM CHỨNG TẠI TRẠM.")
+    client, receiver = StationClient(station.server.url), StationClient(receiver_url)
+    try:
+        lines = [await _draw_mail(lane_id, options, client, found["control"], index) for index, (lane_id, found) in enumerate(endpoints)]
+        await _work(lines, receiver, station, options, progress)
+        return await _report(lines, receiver, station, options, wall_from)
+    finally:
+        await client.close()
+        await receiver.close()
+        await asyncio.to_thread(station.stop)
+
+
+async def _start_simulators(data: Path, options: DemoOptions, stack: contextlib.ExitStack) -> list[tuple[str, dict[str, Any]]]:
+    started: list[tuple[str, Program, Path, Path]] = []
+    for index in range(options.lanes):
+        lane_id = f"lane-{index + 1}"
+        file, log_file = data / f"{lane_id}-endpoints.json", data / f"{lane_id}-simulators.log"
+        file.unlink(missing_ok=True)
+        arguments = ["firmware_sims", "--endpoints", str(file), "--seed", str(options.seed * 100 + index), "--speed", str(options.speed)]
+        arguments += ["--pixels", str(options.pixels), "--until-stdin-closes"]
+        if options.images is not None:
+            arguments += ["--images", str(options.images)]
+        program = start_program(f"Simulators of {lane_id}", arguments, log_file)
+        stack.callback(program.stop)
+        started.append((lane_id, program, file, log_file))
+    return [(lane_id, await wait_for_file(program, file, log_file)) for lane_id, program, file, log_file in started]
+
+
+async def _start_receiver(data: Path, stack: contextlib.ExitStack) -> str:
+    keys = data / "keys"
+    keys.mkdir(mode=0o700, exist_ok=True)
+    station_key = keys / "tracking-signing.pub"
+    station_key.write_text(public_text(load_or_create_key(keys / "tracking-signing.key")), encoding="ascii")
+    ready, log_file = data / "receiver.json", data / "receiver.log"
+    ready.unlink(missing_ok=True)
+    arguments = ["station", "tracking", "receiver", "--port", "0", "--data", str(data / "receiver"), "--station-key", str(station_key)]
+    arguments += ["--ready-file", str(ready), "--until-stdin-closes"]
+    program = start_program("The tracking receiver", arguments, log_file)
+    stack.callback(program.stop)
+    found = await wait_for_file(program, ready, log_file)
+    (keys / "tracking-receiver.pub").write_text(found["public_key"], encoding="ascii")
+    return str(found["url"])
+
+
+def _write_configuration(data: Path, options: DemoOptions, endpoints: list[tuple[str, dict[str, Any]]], receiver_url: str) -> Path:
+    """The shipped configuration with the demo's endpoints; kept when the directory was used before."""
+    path = data / "station.toml"
+    if not path.exists():
+        write_shipped(data)
+    edit(path, {"speed": options.speed, "http.port": options.port, "tracking.receiver": receiver_url, "site": "demo"})
+    edit(data / "policy.toml", {"unproved_model": True, "authority.unmarked": "model"})
+    edit(data / "recipes" / "uvc-tunnel.toml", {"sensor_calibrated_on": datetime.now(UTC).date()})  # noqa: TID251 - the simulated sensor is new
+    shipped = (data / "devices" / "lane-1.toml").read_text(encoding="utf-8")
+    lanes = []
+    for lane_id, found in endpoints:
+        file = data / "devices" / f"{lane_id}.toml"
+        file.write_text(shipped, encoding="utf-8")
+        edit(file, _device_keys(found))
+        lanes.append({"id": lane_id, "devices": f"devices/{lane_id}.toml", "recipe": "recipes/uvc-tunnel.toml"})
+    edit(path, {"lanes": lanes})
+    return path
+
+
+def _device_keys(found: dict[str, Any]) -> dict[str, object]:
+    unit = found["disinfection_unit"]
+    return {
+        "generator.endpoint": f"serial:{found['xray_generator']['serial']}?baudrate=38400",
+        "generator.full_scale_ma": 4.0,
+        "generator.ma": 1.2,
+        "detector.command": f"tcp:{found['line_detector']['command']}",
+        "detector.lines": f"tcp:{found['line_detector']['lines']}",
+        "plc.endpoint": f"tcp:{found['lane_plc']['modbus_tcp']}",
+        "plc.unit": found["lane_plc"]["unit"],
+        "disinfection_unit.endpoint": f"serial:{unit['modbus_rtu']}?baudrate={unit['baudrate']}",
+        "disinfection_unit.unit": unit["unit"],
+        "infeed_reader.endpoint": f"serial:{found['barcode_reader']['serial']}?baudrate=9600",
+        "gate_reader.endpoint": f"serial:{found['gate_reader']['serial']}?baudrate=9600",
+    }
+
+
+async def _draw_mail(lane_id: str, options: DemoOptions, client: StationClient, address: str, index: int) -> _Line:
+    control = SimulatorControl(address)
+    share = options.pieces // options.lanes + (1 if index < options.pieces % options.lanes else 0)
+    covers = (await control.do("mail", count=share))["pieces"]
+    for cover in covers:
+        await client.post("/api/v1/pieces", cover, person="tracking")
+    truths = (await control.do("truth", piece_ids=[cover["piece_id"] for cover in covers]))["pieces"]
+    people = LanePeople(
+        lane_id=lane_id,
+        client=client,
+        control=control,
+        truth={truth["piece_id"]: truth["truth"] for truth in truths},
+        marked=frozenset(cover["piece_id"] for cover in covers if cover["secrecy"]),
+        decide=options.headless,
+    )
+    await control.do("test_piece")
+    await control.do("feed_all")
+    return _Line(lane_id=lane_id, people=people, control=control, covers=covers)
+
+
+async def _work(lines: list[_Line], receiver: StationClient, station: Station, options: DemoOptions, progress: Progress) -> None:
+    """Let the scripted people work until every piece has its outcome (or, with a console user, until cancelled)."""
+    controls = {line.lane_id: line.control for line in lines}
+    lane_of = {cover["piece_id"]: line.lane_id for line in lines for cover in line.covers}
+    tasks = [asyncio.create_task(line.people.work()) for line in lines]
+    tasks.append(asyncio.create_task(observe_clearances(receiver, controls, lane_of)))
+    deadline = time.monotonic() + (WALL_ALLOWANCE_S + WALL_SHARE_PER_PIECE_S * options.pieces) / options.speed  # noqa: TID251 - wall time
+    try:
+        while True:
+            for task in tasks:
+                if task.done():
+                    task.result()
+            settled = sum(line.people.settled(cover["piece_id"]) for line in lines for cover in line.covers)
+            progress(settled, options.pieces)
+            if options.headless and settled == options.pieces:
+                break
+            if options.headless and time.monotonic() > deadline:  # noqa: TID251 - wall time
+                break
+            await asyncio.sleep(SETTLE_POLL_S)
+        await _drain_tracking(station)
+        await asyncio.sleep(2 * SETTLE_POLL_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain_tracking(station: Station) -> None:
+    waited_s = 0.0
+    while waited_s < DRAIN_S:
+        written, receipted, _ = station.store.read(lambda view: view.outbox_depth())
+        if written == receipted:
+            return
+        await asyncio.sleep(SETTLE_POLL_S)
+        waited_s += SETTLE_POLL_S
+
+
+async def _report(lines: list[_Line], receiver: StationClient, station: Station, options: DemoOptions, wall_from: float) -> dict[str, Any]:
+    truths: list[dict[str, Any]] = []
+    worlds: list[dict[str, int]] = []
+    stays: list[list[dict[str, Any]]] = []
+    simulated_s = 0.0
+    for line in lines:
+        ids = [cover["piece_id"] for cover in line.covers]
+        truths += (await line.control.do("truth", piece_ids=ids))["pieces"] if ids else []
+        worlds.append((await line.control.do("world"))["world"])
+        stays.append((await line.control.do("stays"))["stays"])
+        simulated_s = max(simulated_s, (await line.control.do("state"))["simulated_s"])
+        await line.control.close()
+    written, receipted, _ = station.store.read(lambda view: view.outbox_depth())
+    counts = await receiver.get("/status")
+    lanes = station.lanes.values()
+    facts = RunFacts(
+        seed=options.seed,
+        speed=options.speed,
+        wall_s=time.monotonic() - wall_from,  # noqa: TID251 - the report tells wall time
+        simulated_s=simulated_s,
+        truths=truths,
+        worlds=worlds,
+        stays=stays,
+        tracking={
+            "events": written,
+            "receipted": receipted,
+            **{name: counts[name] for name in ("out_of_order", "gaps", "double_effects")},
+        },
+        decision_ms={(piece, visit): s * MS / options.speed for lane in lanes for piece, visit, s in lane.counts.decision_s},
+        permit_ms=[s * MS / options.speed for lane in lanes for s in lane.counts.permit_s],
+        secrecy={cover["piece_id"]: cover["secrecy"] for line in lines for cover in line.covers},
+    )
+    entries = []
+    for truth in truths:
+        piece_id = truth["piece_id"]
+        piece, rows = station.store.read(partial(_piece_and_evidence, piece_id=piece_id))
+        if piece is None:
+            raise DemoError(f"The station does not know piece {piece_id} any more", consequence="The report would be false")
+        entries.append(piece_entry(truth, rows, piece.state.value, piece.reasons, facts))
+    return build_report(entries, facts)
+
+
+def _piece_and_evidence(view: ReadView, *, piece_id: str) -> tuple[Piece | None, list[EvidenceRow]]:
+    return view.piece(piece_id), view.evidence(piece_id)
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write the report as JSON."""
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
