@@ -128,7 +128,6 @@ async def _prepare(
     calibration, lines = await _calibrate(equipment, journey, info)
     note("lamps")
     await _until_unit_ready(equipment)
-    await devices.plc.set_stack_light(GREEN)
     return Prepared(info=info, calibration=calibration, lines=lines, boot_count=status.boot_count, unit_boot_count=unit.boot_count)
 
 

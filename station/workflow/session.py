@@ -16,7 +16,17 @@ from station.ports.lane_plc import Eye, LaneStatus, PassedPiece
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
 from station.workflow.journey import Journey, LanePiece
 from station.workflow.passage import Passage, Pending
-from station.workflow.preparation import EXECUTE, EXPOSING, READY, Prepared, at_set_point, safety_problem, switch_beam_off, switch_beam_on
+from station.workflow.preparation import (
+    EXECUTE,
+    EXPOSING,
+    GREEN,
+    READY,
+    Prepared,
+    at_set_point,
+    safety_problem,
+    switch_beam_off,
+    switch_beam_on,
+)
 from station.workflow.scanner import Calibration
 from station.workflow.tracker import Entered, Lost, Passed, Tracker
 from station.workflow.traffic import Drive, LaneCondition, Mover, drive
@@ -62,6 +72,7 @@ class LaneSession:
         self._on_poll = on_poll
         self._on_end = on_end
         self._ending: LaneTrouble | None = None
+        self._open = False
         self._ticked = asyncio.Event()
         self._commanded: tuple[tuple[int, ...], bool, bool] | None = None
         self._last_due_s = equipment.clock.monotonic_s()
@@ -165,6 +176,10 @@ class LaneSession:
                 if self._under_beam(piece):
                     piece.watch.note_speed(status.belt_speeds_mm_s[1], self.geometry.belt_speed_mm_s)
             await self._steer(status)
+            if not self._open:
+                # Only now is every new piece at the infeed noticed.
+                await plc.set_stack_light(GREEN)
+                self._open = True
             self.wake()
             self._on_poll()
             due_s = max(due_s + self.settings.poll_s, clock.monotonic_s() - self.settings.poll_s)
@@ -199,7 +214,10 @@ class LaneSession:
             if happening.eye is Eye.EXIT and happening.track is None:
                 await self.journey.escaped("unknown", happening.detail)
             raise LaneTrouble(happening.reason, happening.detail)
-        piece = next(p for p in self.pieces if p.track is happening.track)
+        piece = next((p for p in self.pieces if p.track is happening.track), None)
+        if piece is None:
+            # Its tail's edge came in the same reading as its fall into the bin.
+            return
         if happening.leading and happening.eye in (Eye.HOLD_BIN, Eye.RETURN_BIN):
             piece.in_bin = True
             self.remove(piece)
