@@ -234,7 +234,7 @@ KILLED = """
 
 @pytest.mark.parametrize("seed", range(2))
 def test_kill_9_leaves_whole_scans_only(tmp_path: Path, seed: int):
-    chance = random.Random(seed)  # noqa: S311 - repeatable
+    chance = random.Random(seed)
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     stored = [process.stdout.readline().decode().strip() for _ in range(chance.randrange(1, 60))]

@@ -302,7 +302,7 @@ def test_closing_finishes_what_was_accepted(tmp_path: Path):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_9_loses_nothing_that_was_acknowledged(seed: int):
-    chance = random.Random(seed)  # noqa: S311 - repeatable
+    chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory:
         acknowledged: dict[str, tuple[str, int]] = {}
         for _ in range(2):

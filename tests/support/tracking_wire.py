@@ -82,7 +82,7 @@ async def relaying(
 ) -> AsyncIterator[Relay]:
     sender = HttpSender(url, utc_now=utc_now, key=STATION_KEY, timeout_s=timeout_s)
     rule = ReceiptRule(receiver_key=RECEIVER_KEY.public_key() if receipts else None)
-    chance = random.Random(seed)  # noqa: S311 - repeatable
+    chance = random.Random(seed)
     relay = Relay(store, sender, QuickClock(speed), chance, rule, settings or RelaySettings(poll_s=10.0))
     task = asyncio.create_task(relay.run())
     try:

@@ -142,7 +142,7 @@ async def start(
     sim = simulated or SimulatedLane(seed=seed, pixels=pixels)
 
     async def connector(endpoint: str) -> Streams:
-        reader, writer = await sim.connect(endpoint.split(":")[1].split("?")[0])
+        reader, writer = await sim.connect(endpoint.split(":")[1].split("?", maxsplit=1)[0])
         return reader, writer  # type: ignore[return-value]
 
     salts = itertools.count()

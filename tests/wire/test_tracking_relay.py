@@ -64,7 +64,7 @@ async def test_thousands_of_events_over_a_bad_line(store: SqliteStore, ledger: S
     unruly: list[Unruly] = []
 
     def wrap(app: Any) -> Unruly:
-        unruly.append(Unruly(app, random.Random(5), slow_s=0.5))  # noqa: S311 - repeatable
+        unruly.append(Unruly(app, random.Random(5), slow_s=0.5))
         return unruly[0]
 
     async with serving(ledger, wrap=wrap) as url, relaying(store, url, timeout_s=0.4, speed=1000.0) as relay:

@@ -109,7 +109,7 @@ def test_points_lie_from_head_to_tail():
 
 def paired(seed: int = 1, *, jitter_ms: float = 15.0, seconds: float = 12.0, jump_at: float = 99.0, jump_ms: int = 0) -> ClockPairing:
     """The lane PLC booted 3 s before the unit; both are polled at odd intervals, and the station stalls once."""
-    wobble = random.Random(seed)  # noqa: S311 - a test's own, seeded
+    wobble = random.Random(seed)
     pairing = ClockPairing()
     at = 0.0
     while at < seconds:

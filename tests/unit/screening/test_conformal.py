@@ -68,7 +68,7 @@ def test_too_few_or_broken_scores_are_refused():
 
 def test_false_alarms_stay_below_the_promised_rate():
     """Averaged over calibrations the rate is at most alpha; a hundred draws see it within three standard errors."""
-    source = random.Random(5)  # noqa: S311 - a test's own, seeded
+    source = random.Random(5)
     alarms = []
     for _ in range(100):
         limit = threshold([source.lognormvariate(0, 1) for _ in range(500)], 0.05)
@@ -110,7 +110,7 @@ def test_a_bag_ranks_each_score_before_it_joins():
 
 
 def run(shift: float, seed: int, pieces: int) -> DriftMartingale:
-    source = random.Random(seed)  # noqa: S311 - a test's own, seeded
+    source = random.Random(seed)
     bag = ScoreBag(source.gauss(0, 1) for _ in range(500))
     martingale = DriftMartingale()
     for _ in range(pieces):
