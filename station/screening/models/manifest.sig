@@ -1,1 +1,1 @@
-99Fo/Xd0CRgCdRmSXO7gpmpyb35K5TgSFO0kGl/znssBfeFedT7Tu6dMolDRncx3Y2xcPwZr6F5Qyth8VkwqBw==
++5jILDmQdVEI6vSLcdgGEzflLhTYEsAnYGGxfhySDy7kykEFlku/hV+j500n0f7+xFscXH0ox6iGlyDfJFSUBg==
