@@ -1,36 +1,68 @@
-# Everything sets itself up: `make demo` and `make test` are all that a fresh machine needs.
-PYTHON ?= python3
+# `make demo` and `make test` do all the set-up that a fresh machine needs.
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
+WORKERS ?= 2
 
-.PHONY: demo test lint types imports unit browser campaign bench lock format
+.PHONY: demo test setup programs lint unit format lock bench mutation campaign bake train clean
 
 demo: $(READY)
-	$(BIN)/station demo
+	@$(BIN)/station demo $(ARGS)
 
-test: lint unit
+test: programs lint unit
 
+setup: $(READY)
+
+# Exactly the locked packages, and this project itself where it lies.
 $(READY): requirements/dev.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	touch $@
+	@echo "Python packages: installing what requirements/dev.lock says into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (.ci/programs python3-venv && $(PYTHON) -m venv --clear $(VENV))
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A browser for the browser tests and a foreign Modbus master; tests that need one say so where it cannot be had.
+programs: $(READY)
+	@.ci/programs chromium mbpoll
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 unit: $(READY)
-	$(BIN)/pytest -n 2 -q
+	@$(BIN)/pytest -n $(WORKERS) -q
 
 format: $(READY)
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
-# The lock holds exact versions and hashes of everything that is installed.
-lock:
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-emit-index-url \
+# Versions and hashes of everything that is installed.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 -o requirements/dev.lock
+
+# About 15 minutes on a machine that does nothing else; writes docs/reference/benchmarks.md.
+bench: $(READY)
+	@$(BIN)/python -m benchmarks --write docs/reference/benchmarks.md
+
+# Which changes of the gate, the clearance and the dose no test notices: docs/reference/mutation.md.
+mutation: $(READY)
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
+
+# The simulated tube's spectra and attenuations, after a change of its materials.
+bake: $(READY)
+	@$(BIN)/python -m firmware_sims.bake_beam
+
+# A new model, in an environment of its own (about two hours on two cores).
+train: $(READY)
+	@test -x .venv-train/bin/python || $(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip --quiet --disable-pip-version-check install -r training/requirements.txt
+	@.venv-train/bin/python -m training.train --out station/screening/models $(ARGS)
+
+clean:
+	rm -rf $(VENV) .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
