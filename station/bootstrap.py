@@ -19,6 +19,7 @@ from station.api.app import create_app
 from station.api.receiver import ReceiverIdentity, run_receiver
 from station.api.server import ApiServer
 from station.clock import SystemClock
+from station.disinfect.clock_pairing import JUMP_MS
 from station.disinfect.recipes import tunnel_recipe
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
@@ -162,7 +163,7 @@ def lane_devices(lane: LaneConfiguration, clock: Clock) -> LaneDevices:
     )
 
 
-def lane_settings(lane: LaneConfiguration) -> LaneSettings:
+def lane_settings(lane: LaneConfiguration, speed: float) -> LaneSettings:
     """A lane's numbers out of its file."""
     return LaneSettings(
         lane_id=lane.lane_id,
@@ -171,6 +172,7 @@ def lane_settings(lane: LaneConfiguration) -> LaneSettings:
         recipe=tunnel_recipe(lane.recipe.values, sha256=lane.recipe.sha256),
         unit_id=lane.devices.disinfection_unit.id,
         geometry=lane_geometry(lane),
+        clock_jump_ms=JUMP_MS * max(1.0, speed),
     )
 
 
@@ -233,7 +235,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     for lane in configuration.lanes:
         journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed)
         equipment = Equipment(
-            settings=lane_settings(lane),
+            settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
             clock=clock,
             screening=screening,

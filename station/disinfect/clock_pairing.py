@@ -7,6 +7,7 @@ the difference between the two devices at the same instant: it stays constant as
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 JUMP_MS = 120.0
@@ -17,6 +18,7 @@ _SLOW = 31
 _NEAR = 15
 _MAX_BRACKET_S = 2.0
 _REACH_MS = 3_000.0
+_LATELY = 64
 
 
 class ClockPairing:
@@ -28,6 +30,7 @@ class ClockPairing:
     def __init__(self, *, jump_ms: float = JUMP_MS, keep: int = 1_200) -> None:
         self._jump_ms = jump_ms
         self._lane: tuple[float, int] | None = None
+        self._lately: deque[tuple[float, int]] = deque(maxlen=_LATELY)
         self._pending: list[tuple[float, int]] = []
         self._unit_ms: int | None = None
         self._boots: dict[str, int] = {}
@@ -42,6 +45,10 @@ class ClockPairing:
             return
         if self._lane is not None and read_at_s - self._lane[0] <= _MAX_BRACKET_S:
             self._pair(self._lane, (read_at_s, uptime_ms))
+            self._lately.append((read_at_s, uptime_ms))
+        else:
+            self._lately.clear()
+            self._lately.append((read_at_s, uptime_ms))
         self._pending = [one for one in self._pending if one[0] > read_at_s]
         self._lane = (read_at_s, uptime_ms)
 
@@ -51,6 +58,13 @@ class ClockPairing:
         if self._rebooted("unit", boot_count) or went_back:
             self._forget()
         self._unit_ms = uptime_ms
+        # A unit on a slow line answers after the lane PLC has been read again: its moment may lie between earlier lane readings.
+        for before, after in pairwise(self._lately):
+            if before[0] <= read_at_s <= after[0]:
+                self._pending.append((read_at_s, uptime_ms))
+                self._pair(before, after)
+                self._pending.pop()
+                return
         self._pending.append((read_at_s, uptime_ms))
         del self._pending[:-_NEAR]
 
@@ -75,6 +89,7 @@ class ClockPairing:
     def _forget(self) -> None:
         self._pairs.clear()
         self._pending.clear()
+        self._lately.clear()
         self._lane = None
         self._unit_ms = None
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from station.disinfect.clock_pairing import JUMP_MS
 from station.disinfect.recipes import TunnelRecipe
 from station.domain.reasons import Reason
 from station.ports.clock import Clock
@@ -25,7 +26,11 @@ class RunBlocking(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSettings:
-    """A lane's numbers. Times in seconds of station time."""
+    """A lane's numbers. Times in seconds of station time.
+
+    `verdict_wait_s` is how long B4 may stand before D2 for the unit's verdict: less than the second after which the lamps go out.
+    `clock_jump_ms` bounds what counts as jitter between two devices' clocks; jitter is in wall time, so a faster clock has more of it.
+    """
 
     lane_id: str
     kv: float
@@ -42,7 +47,8 @@ class LaneSettings:
     gate_code_wait_s: float = 1.5
     permit_valid_ms: int = 1000
     exit_wait_s: float = 4.0
-    verdict_wait_s: float = 3.0
+    verdict_wait_s: float = 0.8
+    clock_jump_ms: float = JUMP_MS
     screening_timeout_s: float = 20.0
 
 

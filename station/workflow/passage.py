@@ -266,8 +266,8 @@ class Passage:
         await self._journey.disinfecting(piece)
         await session.equipment.devices.unit.announce_next(tag=piece.tag, nonce=piece.nonce)
         piece.uv_announced = True
-        clear_mm = session.geometry.uv_field_end_mm + 10.0
-        await session.until(lambda: piece.track.tail_mm(session.geometry.longest_piece_mm) >= clear_mm)
+        stop_mm = session.geometry.diverter_2_mm - session.geometry.stop_margin_mm
+        await session.until(lambda: session.uv.verdict_is_in(piece) or piece.track.head_mm >= stop_mm)
         await session.until(lambda: session.uv.verdict_is_in(piece), timeout_s=session.settings.verdict_wait_s)
         result = session.uv.judge(piece, at=self._clock.utc_now())
         await self._journey.disinfected(piece, result)

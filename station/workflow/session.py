@@ -58,7 +58,7 @@ class LaneSession:
         self.lines = prepared.lines
         self.calibration: Calibration = prepared.calibration
         self.tracker = Tracker(self.geometry)
-        self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id)
+        self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id, clock_jump_ms=self.settings.clock_jump_ms)
         self.pieces: list[LanePiece] = []
         self.pending: list[Pending] = []
         self.status: LaneStatus | None = None
@@ -206,9 +206,9 @@ class LaneSession:
 
     async def _happened(self, happening: Entered | Passed | Lost) -> None:
         if isinstance(happening, Entered):
-            piece = LanePiece(track=happening.track)
-            self.pieces.append(piece)
-            self.spawn(Passage(self, piece).run())
+            entered = LanePiece(track=happening.track)
+            self.pieces.append(entered)
+            self.spawn(Passage(self, entered).run())
             return
         if isinstance(happening, Lost):
             if happening.eye is Eye.EXIT and happening.track is None:

@@ -24,11 +24,11 @@ B4 = 3
 class UvWatch:
     """The newest minute of both devices, and the slots of the pieces in it."""
 
-    def __init__(self, geometry: LaneGeometry, recipe: TunnelRecipe, unit_id: str) -> None:
+    def __init__(self, geometry: LaneGeometry, recipe: TunnelRecipe, unit_id: str, *, clock_jump_ms: float) -> None:
         self._geometry = geometry
         self._recipe = recipe
         self._unit_id = unit_id
-        self._pairing = ClockPairing()
+        self._pairing = ClockPairing(jump_ms=clock_jump_ms)
         self._samples = SampleCollector(keep_ms=KEEP_MS)
         self._belt: deque[tuple[BeltReading, datetime]] = deque()
         self._statuses: deque[UnitStatus] = deque()
@@ -38,6 +38,9 @@ class UvWatch:
     def note_lane(self, status: LaneStatus, utc: datetime) -> None:
         """Take one reading of the lane PLC and the UTC that goes with it."""
         self._pairing.observe_lane(read_at_s=status.read_at_s, uptime_ms=status.uptime_ms, boot_count=status.boot_count)
+        if self._belt and self._belt[-1][0].uptime_ms == status.uptime_ms:
+            # Two readings of one scan of the controller: the second says nothing new.
+            return
         reading = BeltReading(uptime_ms=status.uptime_ms, boot_count=status.boot_count, encoder=status.encoders[B4])
         self._belt.append((reading, utc))
         while reading.uptime_ms - self._belt[0][0].uptime_ms > KEEP_MS:
