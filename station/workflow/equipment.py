@@ -39,7 +39,7 @@ class LaneSettings:
     unit_id: str = "uv-1"
     geometry: LaneGeometry = field(default_factory=LaneGeometry)
     poll_s: float = 0.05
-    unit_poll_s: float = 0.15
+    unit_poll_s: float = 0.1
     generator_poll_s: float = 0.2
     start_timeout_s: float = 120.0
     beam_idle_s: float = 6.0

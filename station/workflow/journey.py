@@ -6,12 +6,12 @@ lane holds.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence, clear
+from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, clear
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateAction, GateRequest, Permit, Refusal, may_open
@@ -19,82 +19,12 @@ from station.domain.identifiers import PieceId, Scheme, identify
 from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
-from station.domain.review import OperatorReading, ReviewDecision
+from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.clock import Clock
 from station.ports.store import ReadView, Store, UnitOfWork
 from station.workflow.identification import Arrival, InfeedFacts, clearing_reviews, recognise
-from station.workflow.scanner import BeamWatch
-from station.workflow.tracker import Track
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class LanePiece:
-    """One piece on the belts with everything that is known of its present visit. Identity is the object."""
-
-    track: Track
-    watch: BeamWatch = field(default_factory=BeamWatch)
-    piece_id: str | None = None
-    visit: int = 0
-    tag: int = 0
-    is_test: bool = False
-    state: PieceState = PieceState.ARRIVED
-    announcement: Announcement | None = None
-    identification: Identification | None = None
-    scan: Scan | None = None
-    reading: ModelReading | None = None
-    match: ImageMatch | None = None
-    earlier: ReviewDecision | None = None
-    second: ReviewDecision | None = None
-    earlier_holds: tuple[Reason, ...] = ()
-    clearance: Clearance | None = None
-    disinfection: DisinfectionResult | None = None
-    permit: Permit | None = None
-    nonce: int = 0
-    operator_readings: list[OperatorReading] = field(default_factory=list)
-    contradictions: list[Reason] = field(default_factory=list)
-    window_expired: bool = False
-    barcode: str | None = None
-    code_read: bool = False
-    waits_for_lines: bool = False
-    last_line_s: float = 0.0
-    decision_s: float | None = None
-    gate_asked_s: float = 0.0
-    permit_s: float | None = None
-    in_bin: bool = False
-    gate_barcode: str | None = None
-    gate_answered: bool = False
-    ready_for_xray: bool = False
-    uv_announced: bool = False
-    refused: bool = False
-
-    @property
-    def known_id(self) -> str:
-        """The piece's id; only after identification."""
-        if self.piece_id is None:
-            raise RuntimeError("the piece has not been identified")
-        return self.piece_id
-
-    def contradict(self, reason: Reason) -> None:
-        """Note a newer fact that speaks against the piece."""
-        if reason not in self.contradictions:
-            self.contradictions.append(reason)
-
-    def evidence(self) -> VisitEvidence:
-        """All facts of the visit, as `clear` wants them."""
-        return VisitEvidence(
-            identification=self.identification,
-            scan=self.scan,
-            model_reading=self.reading,
-            operator_readings=tuple(self.operator_readings),
-            earlier_clearance=self.earlier,
-            second_clearance=self.second,
-            earlier_holds=self.earlier_holds,
-            image_match=self.match,
-            contradictions=tuple(self.contradictions),
-            window_expired=self.window_expired,
-        )
-
+from station.workflow.lane_piece import LanePiece
 
 T = TypeVar("T")
 
@@ -360,6 +290,14 @@ class Journey:
     def test_piece_passed_at(self) -> datetime | None:
         """When this lane's test piece passed last; None if never, or if the newest one failed."""
         return self._test_piece_passed_at
+
+    async def check_test_piece(self) -> None:
+        """Call for the test piece when none has passed within the policy's time: nothing is cleared until one does."""
+        now, passed_at = self._clock.utc_now(), self._test_piece_passed_at
+        if passed_at is None or now - passed_at > timedelta(hours=self.policy.test_piece_max_age_h):
+            await self.raise_alarm(
+                AlarmCode.TEST_PIECE_MISSING, AlarmPriority.MEDIUM, self._lane_id, passed_at.isoformat() if passed_at else ""
+            )
 
     async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
         """Raise an alarm durably."""

@@ -16,7 +16,8 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.ports.lane_plc import Command, CommandResult, Zone
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
-from station.workflow.journey import Journey, LanePiece
+from station.workflow.journey import Journey
+from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
 from station.workflow.preparation import make_safe, prepare
 from station.workflow.session import LaneSession
@@ -25,6 +26,7 @@ from station.workflow.views import LaneCommand, LaneState, LaneView
 T = TypeVar("T")
 
 FROZEN_POLL_S = 0.25
+SHOW_S = 0.4
 
 log = structlog.get_logger()
 
@@ -78,6 +80,7 @@ class Lane:
         """Prepare and run, again and again, until cancelled."""
         self._loop = asyncio.get_running_loop()
         hold_reason = Reason.RESTARTED
+        ticking = asyncio.create_task(self._keep_showing())
         try:
             while True:
                 trouble = await self._one_session(hold_reason)
@@ -88,8 +91,15 @@ class Lane:
                 else:
                     await self._equipment.clock.sleep(1.0)
         finally:
+            ticking.cancel()
             await make_safe(self._equipment, frozen=self._state is LaneState.FROZEN)
             await self._close_devices()
+
+    async def _keep_showing(self) -> None:
+        """A view that stands still looks live on no page, so a new one is made even while nothing happens."""
+        while True:
+            await asyncio.sleep(SHOW_S)
+            self._publish()
 
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """See `LaneControl.decide`."""
@@ -163,6 +173,7 @@ class Lane:
             prepared = await prepare(self._equipment, self._journey, hold_reason, self._note)
             await self._clear_alarms()
             self._lost.clear()
+            await self._journey.check_test_piece()
             self._session = LaneSession(self._equipment, self._journey, prepared, on_poll=self._publish, on_end=self._count_end)
             self._set_state(LaneState.RUNNING, "")
             await self._session.run()

@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from station.workflow.equipment import Equipment
-from station.workflow.journey import Journey, LanePiece
+from station.workflow.journey import Journey
+from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Pending
 from station.workflow.session import LaneSession
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, LaneView, PieceOnLane

@@ -26,7 +26,7 @@ from station.workflow.scanner import beam_window, cut_scan
 from station.workflow.tracker import Branch
 
 if TYPE_CHECKING:
-    from station.workflow.journey import LanePiece
+    from station.workflow.lane_piece import LanePiece
     from station.workflow.session import LaneSession
 
 CODE_LIMIT_MM = 330.0

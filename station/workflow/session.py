@@ -14,7 +14,8 @@ from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import Eye, LaneStatus, PassedPiece
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
-from station.workflow.journey import Journey, LanePiece
+from station.workflow.journey import Journey
+from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage, Pending
 from station.workflow.preparation import (
     EXECUTE,

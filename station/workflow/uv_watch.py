@@ -14,7 +14,7 @@ from station.domain.reasons import Reason
 from station.ports.disinfection_unit import UnitSlot, UnitStatus
 from station.ports.lane_plc import Eye, LaneStatus
 from station.workflow.geometry import LaneGeometry
-from station.workflow.journey import LanePiece
+from station.workflow.lane_piece import LanePiece
 
 KEEP_MS = 60_000
 VERDICT_READINGS = 2
