@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,20 +26,78 @@ from station.drivers.link import Streams
 from station.drivers.xray_generator import XrayGeneratorDriver
 from station.ports.lane_devices import LaneDevices
 from station.ports.screening import ModelInfo, ScreeningEngine
-from station.ports.store import EventRenderer, RenderedEvent
+from station.ports.store import EventRenderer, RenderedEvent, UnitOfWork
 from station.settings import load
 from station.settings.shipped import write_shipped
 from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
+from station.storage.writer import Pending
 from station.workflow.equipment import Equipment, LaneSettings
+from station.workflow.feed import EventFeed
+from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
+from station.workflow.once import Once
 from station.workflow.views import LaneView
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
 LANE_ID = "lane-1"
+
+
+class MortalStore(SqliteStore):
+    """The real store of a station whose computer may die right after a commit, before anybody learns of it."""
+
+    dies_after_commits: int | None = None
+    disk_is_full: bool = False
+
+    @property
+    def died(self) -> bool:
+        """True from the fatal commit on."""
+        return self.dies_after_commits is not None and self.dies_after_commits <= 0
+
+    def write(self, work: Callable[[UnitOfWork], T]) -> Pending[T]:
+        """Commit; when its hour has come, never answer."""
+        if self.died:
+            return Pending(Future())
+        pending = super().write(partial(_without_room, work) if self.disk_is_full else work)
+        if self.dies_after_commits is not None:
+            self.dies_after_commits -= 1
+        return Pending(Future()) if self.died else pending
+
+
+def _without_room(work: Callable[[UnitOfWork], T], unit: Any) -> T:
+    """Let SQLite itself find that there is no room for another page, whichever connection this is."""
+    unit._connection.exec_driver_sql("PRAGMA max_page_count=1")
+    try:
+        return work(unit)
+    finally:
+        unit._connection.exec_driver_sql("PRAGMA max_page_count=1000000000")
+
+
+class MainsSwitch:
+    """Every wire of one station; `cut` is what happens to them when its computer dies."""
+
+    def __init__(self, sim: SimulatedLane) -> None:
+        self._sim = sim
+        self._writers: list[asyncio.StreamWriter] = []
+        self.off = False
+
+    async def connect(self, endpoint: str) -> Streams:
+        """The drivers' connector."""
+        if self.off:
+            raise ConnectionRefusedError("this station is dead")
+        reader, writer = await self._sim.connect(endpoint.split(":")[1].split("?", maxsplit=1)[0])
+        self._writers = [one for one in self._writers if not one.is_closing()]
+        self._writers.append(writer)
+        return reader, writer  # type: ignore[return-value]
+
+    def cut(self) -> None:
+        """Nothing more is said to any device."""
+        self.off = True
+        for writer in self._writers:
+            writer.transport.abort()
 
 
 @dataclass(kw_only=True)
@@ -48,11 +108,15 @@ class VirtualStation:
     clock: VirtualClock
     simulated: SimulatedLane
     control: Control
-    store: SqliteStore
+    store: MortalStore
     journey: Journey
     lane: Lane
+    handlers: Handlers
+    mains: MainsSwitch
+    screening: ScreeningEngine
     views: list[LaneView]
     tasks: list[asyncio.Task[Any]]
+    _requests: int = field(default=0)
 
     def do(self, **request: Any) -> dict[str, Any]:
         """Ask the simulators' control; fails loudly."""
@@ -65,22 +129,46 @@ class VirtualStation:
         announcement = announcement_of(cover)
         await self.store.write(lambda uow: uow.announce(announcement, self.clock.utc_now()))
 
-    async def until(self, condition: Callable[[], bool], *, timeout_s: float) -> None:
-        """Wait in virtual time, 50 ms at a time; fails when it takes too long."""
+    def once(self) -> Once:
+        """The identity of a new request."""
+        self._requests += 1
+        return Once(key=f"{self.clock.monotonic_s():.3f}-{self._requests}", fingerprint="")
+
+    def world(self) -> dict[str, int]:
+        """The counters of the simulated world."""
+        return self.simulated.world.ledger.judge()
+
+    def fault(self, device: str, name: str, **args: Any) -> dict[str, Any]:
+        """Make a fault, or let a hand do something."""
+        return self.do(do="fault", device=device, name=name, args=args)
+
+    def clear_fault(self, device: str, name: str, **args: Any) -> None:
+        """End a fault."""
+        self.do(do="clear_fault", device=device, name=name, args=args)
+
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float, look_every_s: float = 0.05) -> None:
+        """Wait in virtual time; fails when it takes too long."""
         deadline_s = self.clock.monotonic_s() + timeout_s
         while not condition():
             for task in self.tasks:
                 if task.done():
                     task.result()
             assert self.clock.monotonic_s() < deadline_s, f"waited {timeout_s} s: {self.lane.view()}"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(look_every_s)
 
     async def close(self) -> None:
         """End every task, wire and file."""
+        await self.stop()
+        await self.simulated.close()
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """End the station alone; the simulated lane stays as it is. Killed, it says no last word to any device."""
+        if kill:
+            self.mains.cut()
         for task in reversed(self.tasks):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self.simulated.close()
+        self.tasks.clear()
         self.store.close()
 
 
@@ -141,12 +229,10 @@ async def start(
     clock = VirtualClock(loop)
     sim = simulated or SimulatedLane(seed=seed, pixels=pixels)
 
-    async def connector(endpoint: str) -> Streams:
-        reader, writer = await sim.connect(endpoint.split(":")[1].split("?", maxsplit=1)[0])
-        return reader, writer  # type: ignore[return-value]
-
-    salts = itertools.count()
-    store = SqliteStore(
+    mains = MainsSwitch(sim)
+    connector = mains.connect
+    salts = itertools.count(round(clock.monotonic_s() * 1e6))
+    store = MortalStore(
         directory / "data",
         group_commit=False,
         render=render_for(sim),
@@ -155,7 +241,8 @@ async def start(
         floor_bytes=0,
         warn_bytes=0,
     )
-    write_shipped(directory / "config")
+    if not (directory / "config").exists():
+        write_shipped(directory / "config")
     shipped = load(directory / "config" / "station.toml")
     recipe = tunnel_recipe(shipped.lanes[0].recipe.values, sha256=shipped.lanes[0].recipe.sha256)
     devices = LaneDevices(
@@ -187,7 +274,8 @@ async def start(
             test_piece_passed_at=journey.test_piece_passed_at(),
         )
 
-    journey = Journey(lane_id=LANE_ID, store=store, policy=policy or model_policy(), clock=clock, health=health, schemes=DEFAULT_SCHEMES)
+    policy = policy or model_policy()
+    journey = Journey(lane_id=LANE_ID, store=store, policy=policy, clock=clock, health=health, schemes=DEFAULT_SCHEMES)
     views: list[LaneView] = []
     lane = Lane(equipment, journey, on_view=lambda view: views.append(view) if not views or views[-1].state != view.state else None)
     station = VirtualStation(
@@ -198,6 +286,11 @@ async def start(
         store=store,
         journey=journey,
         lane=lane,
+        handlers=Handlers(
+            store=store, lanes={LANE_ID: lane}, policy_sha256=policy.sha256, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)
+        ),
+        mains=mains,
+        screening=screening,
         views=views,
         tasks=[],
     )
