@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from station.bootstrap import examine
+from station.bootstrap.doctor import examine
 from station.cli.errors import EXIT_UNREACHABLE
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.settings import load

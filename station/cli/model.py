@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from station.bootstrap import load_scorer
+from station.bootstrap.stores import load_scorer
 from station.cli.options import ConfigOption
 from station.domain.errors import ConfigurationError
 from station.screening.evaluation import evaluate as evaluate_images

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from station.bootstrap import start_station
+from station.bootstrap.station import start_station
 from station.cli.logs import configure_logs
 from station.cli.options import ConfigOption, configuration_path
 from station.domain.errors import ConfigurationError

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from station.bootstrap import open_receiver, read_outbox
+from station.bootstrap.stores import read_outbox
+from station.bootstrap.tracking import open_receiver
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.settings import load
 

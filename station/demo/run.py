@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from station.bootstrap import Station, start_station
+from station.bootstrap.station import Station, start_station
 from station.demo.client import StationClient
 from station.demo.people import LanePeople, observe_clearances
 from station.demo.processes import DemoError, Program, SimulatorControl, start_program, wait_for_file

@@ -1,0 +1,83 @@
+"""Looks at everything that the configuration names, and says what to do about each trouble."""
+
+import shutil
+from dataclasses import dataclass
+
+from station.bootstrap.lanes import lane_devices
+from station.bootstrap.stores import model_directory, read_outbox
+from station.clock import SystemClock
+from station.domain.errors import StationError
+from station.screening.anomaly_model import load_reader
+from station.settings import Configuration
+from station.storage.space import MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that the doctor looked at; `remedy` is empty where all is well."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str
+
+
+async def examine(configuration: Configuration) -> list[Check]:
+    """Look at every device, the store, the model, the disk and the keys. Devices are only connected to: nothing moves or shines."""
+    clock = SystemClock()
+    checks = [_examine_store(configuration), _examine_disk(configuration), _examine_model(configuration), *_examine_keys(configuration)]
+    for lane in configuration.lanes:
+        devices = lane_devices(lane, clock)
+        for name, device in (
+            ("lane_plc", devices.plc),
+            ("xray_generator", devices.generator),
+            ("line_detector", devices.detector),
+            ("disinfection_unit", devices.unit),
+            ("barcode_reader", devices.infeed_reader),
+            ("gate_reader", devices.gate_reader),
+        ):
+            label = f"{lane.lane_id} {name}"
+            try:
+                await device.connect()
+                checks.append(Check(name=label, ok=True, found="answers", remedy=""))
+            except StationError as error:
+                checks.append(Check(name=label, ok=False, found=error.what, remedy=error.remedy))
+            finally:
+                await device.close()
+    return checks
+
+
+def _examine_store(configuration: Configuration) -> Check:
+    try:
+        found = read_outbox(configuration)
+    except StationError as error:
+        return Check(name="database", ok=False, found=error.what, remedy=error.remedy)
+    return Check(name="database", ok=True, found=f"{found['written']} events written, {found['receipted']} receipted", remedy="")
+
+
+def _examine_disk(configuration: Configuration) -> Check:
+    storage = configuration.station.storage
+    free_mb = shutil.disk_usage(configuration.path.parent).free // MEBIBYTE
+    ok = free_mb >= storage.free_floor_mb
+    remedy = "" if ok else f"Make room: below {storage.free_floor_mb} MiB all lanes hold"
+    return Check(name="disk", ok=ok, found=f"{free_mb} MiB free", remedy=remedy)
+
+
+def _examine_model(configuration: Configuration) -> Check:
+    try:
+        info = load_reader(model_directory(configuration), alpha=configuration.policy.alpha, site=configuration.station.site).info()
+    except StationError as error:
+        return Check(name="model", ok=False, found=error.what, remedy=error.remedy)
+    proved = "proved on this site" if info.proved else f"not proved on this site ({info.why_not_proved}): people clear"
+    return Check(name="model", ok=True, found=f"{info.name} {info.sha256[:12]}, n = {info.calibration_n}, {proved}", remedy="")
+
+
+def _examine_keys(configuration: Configuration) -> list[Check]:
+    if not configuration.station.tracking.receiver:
+        return [Check(name="tracking", ok=True, found="no receiver configured: events are kept", remedy="")]
+    checks = []
+    for name, path in (("signing key", configuration.signing_key_file), ("receiver key", configuration.receiver_key_file)):
+        ok = path.is_file()
+        remedy = "" if ok else "The signing key is made at the first start; the receiver's public key must be copied here"
+        checks.append(Check(name=f"tracking {name}", ok=ok, found=str(path) if ok else f"{path} is missing", remedy=remedy))
+    return checks

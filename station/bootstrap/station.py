@@ -1,0 +1,193 @@
+"""A running station: built, started, and taken down again."""
+
+import asyncio
+import json
+import secrets
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from station.api.app import create_app
+from station.api.server import ApiServer
+from station.bootstrap.lanes import lane_devices, lane_settings
+from station.bootstrap.loop_thread import LoopThread
+from station.bootstrap.stores import model_directory, open_store
+from station.bootstrap.tracking import open_relay
+from station.clock import SystemClock
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import StationHealth
+from station.domain.errors import ConfigurationError, ScreeningError, StationError
+from station.domain.policy import Policy
+from station.ports.clock import Clock
+from station.ports.screening import ModelInfo
+from station.screening.worker import WorkerScreening
+from station.settings import Configuration, refuse_unproved_model, with_freeze_score
+from station.storage.image_store import FileImageStore
+from station.storage.store import SqliteStore
+from station.tracking.relay import Relay
+from station.workflow.equipment import Equipment
+from station.workflow.feed import EventFeed
+from station.workflow.handlers import Handlers
+from station.workflow.journey import Journey
+from station.workflow.lane import Lane
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Station:
+    """A running station."""
+
+    configuration: Configuration
+    clock: Clock
+    store: SqliteStore
+    images: FileImageStore
+    feed: EventFeed
+    lanes: dict[str, Lane]
+    screening: WorkerScreening
+    model: ModelInfo | None
+    server: ApiServer
+    relay: Relay | None
+    threads: list[LoopThread]
+
+    def stop(self) -> None:
+        """Make the lanes safe, finish what was accepted, close everything."""
+        self.server.stop()
+        for thread in self.threads:
+            thread.stop()
+        asyncio.run(self.screening.close())
+        self.store.close()
+
+
+def start_station(configuration: Configuration, *, only_lane: str | None = None) -> Station:
+    """Build and start everything that the configuration names, or only one of its lanes.
+
+    Raises:
+        ConfigurationError: something in it cannot be used, or there is no such lane.
+        StoreError: the store is not safe to use.
+    """
+    names = [lane.lane_id for lane in configuration.lanes]
+    if only_lane is not None and only_lane not in names:
+        raise ConfigurationError(f"There is no lane {only_lane} in {configuration.path}", remedy=f"Name one of: {', '.join(names)}")
+    chosen = tuple(lane for lane in configuration.lanes if only_lane in {None, lane.lane_id})
+    clock = SystemClock(speed=configuration.station.speed)
+    store = open_store(configuration)
+    try:
+        return _start_over(replace(configuration, lanes=chosen), clock, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore) -> Station:
+    images = FileImageStore(configuration.data_dir / "images")
+    feed = EventFeed(epoch=secrets.token_hex(8))
+    policy = configuration.policy
+    screening = WorkerScreening(
+        model_directory(configuration),
+        alpha=policy.alpha,
+        site=configuration.station.site,
+        time_limit_s=configuration.station.screening.timeout_s,
+        memory_mb=configuration.station.screening.memory_mb,
+    )
+    model = _start_model(screening)
+    if model is not None:
+        refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
+        policy = with_freeze_score(policy, model.freeze_score)
+    lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
+    lanes: dict[str, Lane] = {}
+    for lane in configuration.lanes:
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed)
+        equipment = Equipment(
+            settings=lane_settings(lane, clock.speed),
+            devices=lane_devices(lane, clock),
+            clock=clock,
+            screening=screening,
+            images=images,
+            run_blocking=asyncio.to_thread,
+        )
+        lanes[lane.lane_id] = Lane(equipment, journey)
+    handlers = Handlers(store=store, lanes=lanes, policy_sha256=policy.sha256, clock=clock, feed=feed)
+    http = configuration.station.http
+    app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock)
+    server = ApiServer(app, feed=feed, port=http.port, host=http.host)
+    server.start()
+    for running in lanes.values():
+        lanes_thread.submit(running.run()).add_done_callback(_log_end)
+    relay = None
+    if configuration.station.tracking.receiver:
+        relay = tracking_thread.submit(open_relay(configuration, store, clock)).result()
+        tracking_thread.submit(relay.run()).add_done_callback(_log_end)
+    if policy.unproved_model:
+        store.write(
+            lambda uow: uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, configuration.station.site, "demo", clock.utc_now())
+        ).result()
+    return Station(
+        configuration=configuration,
+        clock=clock,
+        store=store,
+        images=images,
+        feed=feed,
+        lanes=lanes,
+        screening=screening,
+        model=model,
+        server=server,
+        relay=relay,
+        threads=[lanes_thread, tracking_thread],
+    )
+
+
+def _start_model(screening: WorkerScreening) -> ModelInfo | None:
+    try:
+        return asyncio.run(screening.start())
+    except ScreeningError as error:
+        log.warning("no model: every piece will be held", error=str(error))
+        return None
+
+
+def _journey(
+    lane_id: str,
+    configuration: Configuration,
+    policy: Policy,
+    clock: Clock,
+    store: SqliteStore,
+    model: ModelInfo | None,
+    feed: EventFeed,
+) -> Journey:
+    journey: Journey
+
+    def health() -> StationHealth:
+        return StationHealth(
+            model_usable=model is not None,
+            model_proved=model is not None and model.proved,
+            audit_ok=True,
+            store_ok=store.healthy(),
+            frozen=False,
+            test_piece_passed_at=journey.test_piece_passed_at(),
+        )
+
+    def on_change(piece_id: str) -> None:
+        feed.publish("piece" if piece_id else "alarm", json.dumps({"piece_id": piece_id} if piece_id else {}))
+
+    journey = Journey(
+        lane_id=lane_id,
+        store=store,
+        policy=policy,
+        clock=clock,
+        health=health,
+        schemes=configuration.schemes,
+        on_change=on_change,
+    )
+    return journey
+
+
+def _log_end(future: "Future[Any]") -> None:
+    if future.cancelled():
+        return
+    error = future.exception()
+    if isinstance(error, StationError):
+        log.error("a part of the station ended", error=str(error))
+    elif error is not None:
+        log.error("a part of the station ended by a defect", error=repr(error))

@@ -1,0 +1,46 @@
+"""The system of record and the model, as the configuration names them."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from station.screening.anomaly_model import load_reader
+from station.screening.pipeline import Reader
+from station.settings import Configuration
+from station.storage.space import MEBIBYTE
+from station.storage.store import SqliteReader, SqliteStore
+from station.tracking.message import MessageRules
+
+SHIPPED_MODEL = Path(__file__).parents[1] / "screening" / "models"
+
+
+def model_directory(configuration: Configuration) -> Path:
+    """The folder of the model in use: the site's own, or the shipped one."""
+    named = configuration.station.screening.model
+    return configuration.path.parent / named if named else SHIPPED_MODEL
+
+
+def open_store(configuration: Configuration) -> SqliteStore:
+    """The system of record, for writing; one process at a time."""
+    storage, tracking = configuration.station.storage, configuration.station.tracking
+    rules = MessageRules(site=configuration.station.site, send_secrecy=tracking.send_secrecy)
+    return SqliteStore(
+        configuration.data_dir,
+        render=rules.render,
+        reserve_bytes=storage.reserve_mb * MEBIBYTE,
+        floor_bytes=storage.free_floor_mb * MEBIBYTE,
+        warn_bytes=storage.free_warning_mb * MEBIBYTE,
+    )
+
+
+def read_outbox(configuration: Configuration) -> dict[str, object]:
+    """How the outbox stands, read beside a running station. Raises `StoreError` when there is no database yet."""
+    reader = SqliteReader(configuration.data_dir)
+    try:
+        return asdict(reader.read(lambda view: view.outbox_status()))
+    finally:
+        reader.close()
+
+
+def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
+    """The model in this process, for offline tools. Without a configuration, the shipped one."""
+    return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha)
