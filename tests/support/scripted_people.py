@@ -1,0 +1,169 @@
+"""The people around a virtual lane: hands at the lane through the simulators' control, decisions through the station's handlers.
+
+The same logic as the demo's people, on virtual time. They know the truth and decide by it: benign pieces are cleared by as many people
+as it takes and fed in again, pieces with a threat are rejected and carried away. Marked pieces stay held, attention stops are answered
+with hold, a stopped lane is cleared and started again, a frozen one is set free at the panel when everybody may.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from station.domain.alarm import AlarmCode
+from station.domain.errors import StationError
+from station.domain.people import people_needed
+from station.domain.piece import Piece, PieceState
+from station.domain.review import OperatorDecision, ReviewOutcome
+from station.ports.store import ReadView
+from station.review import rules
+from station.workflow.reviewing import ReviewRequest, facts_of_visit
+from station.workflow.views import DecisionRequest, LaneCommand, LaneState
+from tests.support.virtual_lane import LANE_ID, VirtualStation
+
+OPERATOR, REVIEWERS = "operator", ("reviewer 1", "reviewer 2")
+ROUND_S = 1.0
+MOST_REFEEDS = 6
+CLEAR_FREEZE = 21
+IN_BIN_STATES = frozenset({PieceState.ANNOUNCED, PieceState.HELD, PieceState.CLEARED})
+
+
+def hold_attention(request: DecisionRequest) -> OperatorDecision | None:
+    """Hold what stopped the lane; leave every other decision to its window."""
+    return OperatorDecision.HOLD if request.attention else None
+
+
+def clear_everything(request: DecisionRequest) -> OperatorDecision | None:
+    """An operator who clears all but attention stops."""
+    return OperatorDecision.HOLD if request.attention else OperatorDecision.CLEAR
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedPeople:
+    """Everybody around one lane. Call `work` as a task; `station` may be replaced by the one that comes after it.
+
+    `operator` answers the lane's question or leaves it; `reviews`, `refeeds_pieces`, `starts_lane` and `unfreezes` tell what is done.
+    """
+
+    station: VirtualStation
+    operator: Callable[[DecisionRequest], OperatorDecision | None] = hold_attention
+    reviews: bool = True
+    refeeds_pieces: bool = True
+    starts_lane: bool = True
+    unfreezes: bool = True
+    refeeds: Counter[str] = field(default_factory=Counter)
+    reviewed: Counter[str] = field(default_factory=Counter)
+    refused: list[str] = field(default_factory=list)
+    starts: int = 0
+    _done_with: set[str] = field(default_factory=set)
+
+    async def work(self) -> None:
+        """Round after round, until cancelled."""
+        while True:
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.round()
+            except StationError as error:
+                self.refused.append(str(error))
+
+    async def round(self) -> None:
+        """Look once and do what is to be done."""
+        await self._mind_the_lane()
+        world = self.station.simulated.world
+        for bin_name in ("hold", "return"):
+            for physical in list(world.bins[bin_name]):
+                if physical.piece_id not in self._done_with:
+                    await self._mind_a_piece(physical.piece_id, physical.truth)
+
+    async def _mind_the_lane(self) -> None:
+        station = self.station
+        view = station.lane.view()
+        if view.request is not None:
+            await self._answer(view.request)
+        if view.state is LaneState.FROZEN and self.unfreezes and station.simulated.world.frozen:
+            self.unfreeze()
+        elif view.state in {LaneState.STOPPED, LaneState.OFFLINE} and self.starts_lane:
+            await self.start_lane()
+
+    async def _answer(self, request: DecisionRequest) -> None:
+        decision = self.operator(request)
+        if decision is not None:
+            await self.station.handlers.lane_decide(
+                LANE_ID,
+                piece_id=request.piece_id,
+                visit=request.visit,
+                scan_sha256=request.scan_sha256,
+                decision=decision,
+                person=OPERATOR,
+                once=self.station.once(),
+            )
+
+    def unfreeze(self) -> None:
+        """At the lane itself: the key in the panel, and the panel's button."""
+        station = self.station
+        station.do(do="key_switch", on=True)
+        station.simulated.plc.operate(CLEAR_FREEZE, 0)
+        station.do(do="key_switch", on=False)
+
+    async def start_lane(self) -> None:
+        """Take out what stands at the gate, clear the access bits, start."""
+        station = self.station
+        alarms = station.store.read(lambda view: view.alarms(active_only=True))
+        if any(alarm.code is AlarmCode.PIECE_AT_GATE for alarm in alarms):
+            station.do(do="lift_from_gate")
+            await asyncio.sleep(ROUND_S)
+        self.starts += 1
+        for command in (LaneCommand.CLEAR_ACCESS, LaneCommand.START):
+            await station.handlers.lane_command(LANE_ID, command, person=OPERATOR, once=station.once())
+
+    async def _mind_a_piece(self, piece_id: str, truth: str) -> None:
+        known = self.station.store.read(lambda view: view.piece(piece_id))
+        if known is None or truth == "test":
+            # A test piece, or one that a hand smuggled in.
+            self._away(piece_id)
+            return
+        state = known.state
+        if state is PieceState.HELD and self.reviews:
+            if known.is_marked or self.refeeds[piece_id] >= MOST_REFEEDS:
+                self._done_with.add(piece_id)
+                return
+            state = await self._review(known, truth)
+        if state in {PieceState.REJECTED, PieceState.RELEASED}:
+            self._away(piece_id)
+        elif state in IN_BIN_STATES and self.refeeds_pieces and self.refeeds[piece_id] < MOST_REFEEDS:
+            self.refeeds[piece_id] += 1
+            self.station.do(do="refeed", piece_id=piece_id)
+
+    def _away(self, piece_id: str) -> None:
+        self.station.do(do="take_away", piece_id=piece_id)
+
+    async def _review(self, known: Piece, truth: str) -> PieceState:
+        """Decide by the truth what somebody could look at; returns the piece's state after it."""
+        scan_sha256, people = self.station.store.read(lambda view: _to_review(view, known))
+        if scan_sha256 is None:
+            return known.state
+        outcome = ReviewOutcome.CLEAR if truth == "benign" else ReviewOutcome.REJECT
+        for person in REVIEWERS[: people if outcome is ReviewOutcome.CLEAR else 1]:
+            await self.decide_review(known.piece_id, scan_sha256, outcome, person)
+        self.reviewed[known.piece_id] += 1
+        after = self.station.store.read(lambda view: view.piece(known.piece_id))
+        assert after is not None
+        return after.state
+
+    async def decide_review(self, piece_id: str, scan_sha256: str, outcome: ReviewOutcome, person: str) -> dict[str, Any]:
+        """One reviewer claims the piece and decides."""
+        station = self.station
+        await station.handlers.claim(piece_id, person=person, once=station.once())
+        request = ReviewRequest(
+            piece_id=piece_id, outcome=outcome, scan_sha256=scan_sha256, note="", person=person, at=station.clock.utc_now()
+        )
+        return await station.handlers.review_decide(request, once=station.once())
+
+
+def _to_review(view: ReadView, known: Piece) -> tuple[str | None, int]:
+    """The scan to look at, None where there is none, and how many people must clear it."""
+    facts = facts_of_visit(view, known)
+    scan = rules.newest_scan(facts)
+    people = people_needed(known.secrecy, rules.standing_reasons(known.reasons, facts))
+    return (None if scan is None else scan.sha256), people

@@ -1,0 +1,183 @@
+"""A scene on virtual time: a running lane with people around it, something that goes wrong, and what must hold afterwards."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from station.domain.piece import Piece, PieceState
+from station.domain.policy import Policy
+from station.ports.screening import ScreeningEngine
+from station.screening.anomaly_model import InlineScreening
+from station.workflow.views import LaneState
+from tests.support.scripted_people import ScriptedPeople
+from tests.support.virtual_lane import VirtualStation, run_virtual, start
+
+MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
+DANGERS = (
+    "openings_without_permit",
+    "released_unscanned",
+    "released_uncleared",
+    "released_undisinfected",
+    "wrong_piece_released",
+    "escaped",
+    "irradiated_uncleared",
+    "moved_while_frozen",
+    "scanned_while_frozen",
+)
+SHARED_MEMORY = Path("/dev/shm")
+MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+"""Where a station's files lie: its commits need not reach a disk here."""
+START_S = 120.0
+RECOVERY_S = 900.0
+
+
+@cache
+def shipped_model() -> InlineScreening:
+    """The model that the station ships, read once per process."""
+    return InlineScreening(MODELS, alpha=0.05, pictures=False)
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A lane that runs, with its people. `pieces` are the covers of what was fed, by id."""
+
+    station: VirtualStation
+    people: ScriptedPeople
+    directory: Path
+    policy: Policy | None
+    pieces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _people_task: asyncio.Task[None] | None = None
+
+    # --- pieces
+
+    async def feed(self, *, announced: bool = True, **wishes: Any) -> str:
+        """Draw a piece as asked (a packet if nothing is said), announce it and queue it; its id."""
+        cover = self.station.do(do="piece", **{"kind": "packet", **wishes})["piece"]
+        self.pieces[cover["piece_id"]] = cover
+        if announced:
+            await self.station.announce(cover)
+        self.station.do(do="feed", piece_id=cover["piece_id"])
+        return str(cover["piece_id"])
+
+    def piece(self, piece_id: str) -> Piece | None:
+        """What the station believes of a piece."""
+        return self.station.store.read(lambda view: view.piece(piece_id))
+
+    def where(self, piece_id: str) -> dict[str, Any]:
+        """Where the piece really is."""
+        return self.station.do(do="where", piece_id=piece_id)
+
+    def reasons(self, piece_id: str) -> set[str]:
+        """Every reason that the piece was ever held for."""
+        changes = self.station.store.read(lambda view: view.history(piece_id))
+        return {str(reason) for change in changes for reason in change.reasons}
+
+    def states(self, piece_id: str) -> list[PieceState]:
+        """Every state that the piece went through."""
+        return [change.after for change in self.station.store.read(lambda view: view.history(piece_id))]
+
+    # --- waiting
+
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 120.0) -> None:
+        """Wait in virtual time."""
+        await self.station.until(condition, timeout_s=timeout_s)
+
+    async def until_at(self, piece_id: str, head_mm: float, *, timeout_s: float = 120.0) -> None:
+        """Wait until the piece's head is at that place of the lane."""
+        world = self.station.simulated.world
+        piece = self.station.simulated.mail_room.known(piece_id)
+        await self.until(lambda: (load := world.find(piece)) is not None and load.head_mm >= head_mm, timeout_s=timeout_s)
+
+    async def until_stopped(self, *, timeout_s: float = 60.0) -> None:
+        """Wait until the lane has left its running state."""
+        await self.until(lambda: not self.running, timeout_s=timeout_s)
+
+    async def until_state(self, piece_id: str, *states: PieceState, timeout_s: float = 120.0) -> None:
+        """Wait until the station believes the piece in one of these states."""
+        await self.until_known(lambda: (piece := self.piece(piece_id)) is not None and piece.state in states, timeout_s=timeout_s)
+
+    async def until_known(self, condition: Callable[[], bool], *, timeout_s: float = 120.0) -> None:
+        """Wait for what the store says, which is too dear to be asked at every step."""
+        await self.station.until(condition, timeout_s=timeout_s, look_every_s=0.5)
+
+    @property
+    def running(self) -> bool:
+        """True while pieces can move."""
+        return self.station.lane.view().state in {LaneState.RUNNING, LaneState.WAITING, LaneState.ATTENTION}
+
+    # --- what must hold
+
+    def dangers(self) -> dict[str, int]:
+        """The counters of the world that name a danger and are not 0."""
+        world = self.station.world()
+        return {name: world[name] for name in DANGERS if world[name]}
+
+    async def still_releases(self, pieces: int = 1) -> None:
+        """The lane, without a restart of the station, lets further pieces out, and nothing unsafe happened."""
+        fed = [await self.feed() for _ in range(pieces)]
+        await self.until_known(lambda: all(self.where(piece_id)["place"] == "outside" for piece_id in fed), timeout_s=RECOVERY_S)
+
+    async def restart_station(self, *, kill: bool) -> None:
+        """End the station (as by `kill -9`, or in order) and start another over the same data and the same lane."""
+        old = self.station
+        await old.stop(kill=kill)
+        self.station = await start(self.directory, old.screening, policy=self.policy, simulated=old.simulated)
+        self.people.station = self.station
+
+    # --- people
+
+    def begin_people(self) -> None:
+        """The people begin to work."""
+        self._people_task = asyncio.get_running_loop().create_task(self.people.work())
+
+    async def end_people(self) -> None:
+        """They go home."""
+        if self._people_task is not None:
+            self._people_task.cancel()
+            await asyncio.gather(self._people_task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running_scene(
+    *, seed: int = 1, policy: Policy | None = None, screening: ScreeningEngine | None = None, tested: bool = True
+) -> AsyncIterator[Scene]:
+    """A lane that has started, its test piece passed (it ran through if `tested`, else it is taken as passed a moment ago)."""
+    directory = Path(tempfile.mkdtemp(prefix="lane-", dir=MEMORY))
+    try:
+        station = await start(directory, screening or shipped_model(), seed=seed, policy=policy)
+        scene = Scene(station=station, people=ScriptedPeople(station=station), directory=directory, policy=policy)
+        try:
+            await scene.until(lambda: scene.running, timeout_s=START_S)
+            if tested:
+                await pass_test_piece(scene)
+            scene.begin_people()
+            yield scene
+        finally:
+            await scene.end_people()
+            await scene.station.close()
+    finally:
+        shutil.rmtree(directory)
+
+
+async def pass_test_piece(scene: Scene) -> None:
+    """Run the test piece through the beam."""
+    scene.station.do(do="test_piece")
+    await scene.until(lambda: scene.station.journey.test_piece_passed_at() is not None, timeout_s=60.0)
+
+
+def play(scene: Callable[[Scene], Awaitable[None]], **how: Any) -> None:
+    """Play a scene from start to end; in the end nothing unsafe may have happened and the lane must release further pieces."""
+
+    async def main() -> None:
+        async with running_scene(**how) as running:
+            await scene(running)
+            await running.still_releases()
+            assert running.dangers() == {}
+
+    run_virtual(main)
