@@ -4,9 +4,9 @@ import shutil
 from dataclasses import dataclass
 
 from station.bootstrap.lanes import lane_devices
-from station.bootstrap.stores import model_directory, read_outbox
+from station.bootstrap.stores import model_directory, read_outbox, refuse_used_data
 from station.clock import SystemClock
-from station.domain.errors import StationError
+from station.domain.errors import StationError, StoreError
 from station.screening.anomaly_model import load_reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
@@ -23,9 +23,18 @@ class Check:
 
 
 async def examine(configuration: Configuration) -> list[Check]:
-    """Look at every device, the store, the model, the disk and the keys. Devices are only connected to: nothing moves or shines."""
+    """Look at every device, the store, the model, the disk and the keys.
+
+    Devices are only connected to: nothing moves or shines. While a station works with them they are left alone, because a second
+    client would take their links away from it.
+    """
     clock = SystemClock()
     checks = [_examine_store(configuration), _examine_disk(configuration), _examine_model(configuration), *_examine_keys(configuration)]
+    try:
+        refuse_used_data(configuration.data_dir)
+    except StoreError as error:
+        found = f"{error.what}: the devices are left to it; its lane page tells how they are"
+        return [*checks, Check(name="devices", ok=True, found=found, remedy="")]
     for lane in configuration.lanes:
         devices = lane_devices(lane, clock)
         for name, device in (

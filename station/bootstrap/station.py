@@ -1,6 +1,7 @@
 """A running station: built, started, and taken down again."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 from concurrent.futures import Future
@@ -73,15 +74,15 @@ def start_station(configuration: Configuration, *, only_lane: str | None = None)
         raise ConfigurationError(f"There is no lane {only_lane} in {configuration.path}", remedy=f"Name one of: {', '.join(names)}")
     chosen = tuple(lane for lane in configuration.lanes if only_lane in {None, lane.lane_id})
     clock = SystemClock(speed=configuration.station.speed)
-    store = open_store(configuration)
-    try:
-        return _start_over(replace(configuration, lanes=chosen), clock, store)
-    except BaseException:
-        store.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        store = open_store(configuration)
+        undo.callback(store.close)
+        station = _start_over(replace(configuration, lanes=chosen), clock, store, undo)
+        undo.pop_all()
+    return station
 
 
-def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore) -> Station:
+def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore, undo: contextlib.ExitStack) -> Station:
     images = FileImageStore(configuration.data_dir / "images")
     feed = EventFeed(epoch=secrets.token_hex(8))
     policy = configuration.policy
@@ -92,11 +93,14 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         time_limit_s=configuration.station.screening.timeout_s,
         memory_mb=configuration.station.screening.memory_mb,
     )
+    undo.callback(lambda: asyncio.run(screening.close()))
     model = _start_model(screening)
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
+    undo.callback(lanes_thread.stop)
+    undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
         journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed)
@@ -109,16 +113,19 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
             run_blocking=asyncio.to_thread,
         )
         lanes[lane.lane_id] = Lane(equipment, journey)
-    handlers = Handlers(store=store, lanes=lanes, policy_sha256=policy.sha256, clock=clock, feed=feed)
+    handlers = Handlers(store=store, lanes=lanes, policy_sha256=policy.sha256, clock=clock, feed=feed, schemes=configuration.schemes)
     http = configuration.station.http
     app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock)
     server = ApiServer(app, feed=feed, port=http.port, host=http.host)
-    server.start()
-    for running in lanes.values():
-        lanes_thread.submit(running.run()).add_done_callback(_log_end)
     relay = None
     if configuration.station.tracking.receiver:
         relay = tracking_thread.submit(open_relay(configuration, store, clock)).result()
+    server.start()
+    undo.callback(server.stop)
+    # Nothing may move before everything else has proved that it can start.
+    for running in lanes.values():
+        lanes_thread.submit(running.run()).add_done_callback(_log_end)
+    if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if policy.unproved_model:
         store.write(

@@ -7,7 +7,8 @@ from station.screening.anomaly_model import load_reader
 from station.screening.pipeline import Reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
-from station.storage.store import SqliteReader, SqliteStore
+from station.storage.sqlite import DirectoryLock
+from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
 
 SHIPPED_MODEL = Path(__file__).parents[1] / "screening" / "models"
@@ -30,6 +31,12 @@ def open_store(configuration: Configuration) -> SqliteStore:
         floor_bytes=storage.free_floor_mb * MEBIBYTE,
         warn_bytes=storage.free_warning_mb * MEBIBYTE,
     )
+
+
+def refuse_used_data(directory: Path) -> None:
+    """Raise `StoreError` when a station works on the data directory."""
+    if directory.is_dir():
+        DirectoryLock(directory / LOCK_NAME).release()
 
 
 def read_outbox(configuration: Configuration) -> dict[str, object]:

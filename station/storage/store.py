@@ -19,6 +19,7 @@ from station.storage.writer import GroupWriter, Pending
 T = TypeVar("T")
 
 DATABASE_NAME = "station.db"
+LOCK_NAME = "station.lock"
 _PROBE_KEY = "store.probe"
 
 
@@ -70,7 +71,7 @@ class SqliteStore:
         warn_bytes: int = 2048 * MEBIBYTE,
     ) -> None:
         _make_directory(directory)
-        self._lock = DirectoryLock(directory / "station.lock")
+        self._lock = DirectoryLock(directory / LOCK_NAME)
         try:
             path = directory / DATABASE_NAME
             self._write_engine = writing_engine(path)
