@@ -4,6 +4,7 @@ Source: MODBUS Application Protocol Specification V1.1b3; MODBUS over Serial Lin
 Function codes 3, 4, 6 and 16; everything else is answered with exception 1. A request for another unit is not answered.
 """
 
+import struct
 from typing import Literal, Protocol
 
 READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
@@ -161,7 +162,7 @@ class ModbusSlave:
             raise IllegalValueError
         read = self.registers.read_input if function == READ_INPUT else self.registers.read_holding
         words = read(address, count)
-        return bytes([function, 2 * count]) + b"".join(word.to_bytes(2, "big") for word in words)
+        return bytes([function, 2 * count]) + struct.pack(f">{count}H", *words)
 
     def _write_one(self, pdu: bytes) -> bytes:
         if len(pdu) != 5:

@@ -44,9 +44,10 @@ class SampleCollector:
         for number, value in enumerate(status.samples_uw_per_cm2, start=oldest):
             if number >= 0 and self._values.setdefault(number, value) != value:
                 self._contradicted.add(number)
-        for number in [number for number in self._values if number < newest - self._keep]:
-            del self._values[number]
-            self._contradicted.discard(number)
+        if len(self._values) > self._keep + 1:
+            for number in [number for number in self._values if number < newest - self._keep]:
+                del self._values[number]
+                self._contradicted.discard(number)
 
     def between(self, start_ms: float, end_ms: float) -> tuple[Sample, ...]:
         """Samples whose 100 ms touch the span, in order of time; gaps stay gaps."""

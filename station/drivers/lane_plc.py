@@ -13,6 +13,7 @@ DEVICE = "The lane PLC"
 MAGIC = 0x4B54
 BELTS = 5
 LEADING, TRAILING = 0, 1
+LAST_EYE = max(Eye)
 HALF_SEQ = 0x8000
 
 STATUS = Block(
@@ -123,7 +124,7 @@ class LanePlcDriver:
         edges = []
         for seq, where, encoder in _oldest_first(values, "edges"):
             eye, direction = where & 0xFF, where >> 8
-            if eye > max(Eye) or direction > TRAILING:
+            if eye > LAST_EYE or direction > TRAILING:
                 self._unit.reject(f"reports an edge of eye {eye} in direction {direction}")
             edges.append(EyeEdge(seq=seq, eye=eye, leading=direction == LEADING, encoder=encoder))
         return tuple(edges)
