@@ -1,11 +1,14 @@
 """The demo's scripted people: hands at the lane (through the simulators) and decisions (through the public interface).
 
 They know the truth and decide by it, so that both ends of review are walked: benign pieces are cleared and fed in again, pieces with
-a threat are rejected. Marked pieces stay held, attention stops are answered with hold, and a stopped lane is started again.
+a threat are rejected. Marked pieces stay held, attention stops are answered with hold, and a stopped lane is started again. With
+somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what was cleared, and lift out
+what waits at the gate.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +22,13 @@ MOST_REFEEDS = 6
 ROUND_S = 0.4
 """Wall time between two rounds of one lane's people."""
 
+LAST_MOMENT_S = 8.0
+"""Station time before an unanswered attention stop freezes the lane; then the demo's operator holds, whoever sits at the console."""
+
 CLEARED_TYPE = "vn.kt1.piece.cleared.v1"
 IN_BIN_STATES = frozenset({"announced", "held", "cleared"})
+ENDED = frozenset({"released", "rejected", "returned", "handed_over", "escaped", "cancelled", "frozen"})
+WORKING = frozenset({"running", "waiting"})
 
 log = structlog.get_logger()
 
@@ -32,40 +40,65 @@ class LanePeople:
     lane_id: str
     client: StationClient
     control: SimulatorControl
-    truth: dict[str, str]
-    marked: frozenset[str]
     decide: bool
+    note: Callable[[str], None]
+    truth: dict[str, str] = field(default_factory=dict)
+    secrecy: dict[str, str | None] = field(default_factory=dict)
     refeeds: Counter[str] = field(default_factory=Counter)
-    reviews: Counter[str] = field(default_factory=Counter)
-    waiting: set[str] = field(default_factory=set)
     states: dict[str, str] = field(default_factory=dict)
+    test_piece_id: str | None = None
+    lane_state: str = ""
+
+    async def lay_test_piece(self) -> None:
+        """Put a test piece before everything else that waits: nothing is cleared until it has passed."""
+        self.test_piece_id = (await self.control.do("test_piece"))["piece"]["piece_id"]
+
+    async def take_in(self, count: int) -> None:
+        """Draw mail, announce it as the tracking system would, and lay it before the lane."""
+        covers = (await self.control.do("mail", count=count))["pieces"]
+        for cover in covers:
+            await self.client.post("/api/v1/pieces", cover, person="tracking")
+        if covers:
+            self.secrecy.update({cover["piece_id"]: cover["secrecy"] for cover in covers})
+            truths = (await self.control.do("truth", piece_ids=[cover["piece_id"] for cover in covers]))["pieces"]
+            self.truth.update({truth["piece_id"]: truth["truth"] for truth in truths})
+            await self.control.do("feed_all")
 
     def settled(self, piece_id: str) -> bool:
         """True when nothing more will happen to the piece by itself."""
         state = self.states.get(piece_id)
-        if state in {"released", "rejected", "returned", "handed_over", "escaped", "cancelled", "frozen"}:
-            return True
-        return state == "held" and (piece_id in self.marked or self.refeeds[piece_id] >= MOST_REFEEDS)
+        return state in ENDED or (state == "held" and (self.secrecy[piece_id] is not None or self.refeeds[piece_id] >= MOST_REFEEDS))
 
     async def round(self) -> None:
         """Look once and do what is to be done."""
         for piece_id in self.truth:
-            if not self.settled(piece_id):
+            if self.states.get(piece_id) not in ENDED:
                 self.states[piece_id] = (await self.client.get(f"/api/v1/pieces/{piece_id}"))["state"]
-        await self._mind_the_lane()
+        lane = await self.client.get(f"/api/v1/lanes/{self.lane_id}")
+        await self._mind_the_lane(lane)
         bins = await self.control.do("bins")
         in_bins = [*bins["hold"], *bins["return"]]
+        if lane["test_piece_passed_at"] is None:
+            # Everything is held until it has passed: nobody feeds anything in again before.
+            if lane["state"] in WORKING and self.test_piece_id in in_bins:
+                await self.control.do("refeed", piece_id=self.test_piece_id)
+            return
         for piece_id in in_bins:
             state = self.states.get(piece_id)
             if state in IN_BIN_STATES and not self.settled(piece_id) and piece_id in self.truth:
                 await self._mind_a_piece(piece_id, state)
 
-    async def _mind_the_lane(self) -> None:
-        lane = await self.client.get(f"/api/v1/lanes/{self.lane_id}")
+    async def _mind_the_lane(self, lane: dict[str, Any]) -> None:
+        if lane["state"] != self.lane_state:
+            self.lane_state = lane["state"]
+            why = next((f": {device['detail']}" for device in lane["devices"] if not device["ok"]), "")
+            self.note(f"{self.lane_id}: {self.lane_state}{why}")
         request = lane["request"]
-        if request is not None and request["attention"] and self.decide:
+        if request is not None and request["attention"] and (self.decide or request["seconds_left"] < LAST_MOMENT_S):
             body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
             await self._try(f"/api/v1/lanes/{self.lane_id}/decision", {**body, "decision": "hold"}, OPERATOR)
+            if not self.decide:
+                self.note(f"{self.lane_id}: nobody answered the attention stop about {request['piece_id']}; the demo's operator holds it")
         alarms = await self.client.get("/api/v1/alarms")
         at_gate = any(
             alarm["code"] == "piece-at-gate" and alarm["subject"] == self.lane_id and alarm["cleared_at"] is None
@@ -73,16 +106,14 @@ class LanePeople:
         )
         if at_gate:
             await self.control.do("lift_from_gate")
-        if lane["state"] in {"stopped", "offline"}:
+        if lane["state"] in {"stopped", "offline"} and self.decide:
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)
 
     async def _mind_a_piece(self, piece_id: str, state: str) -> None:
         if state == "held":
-            if not self.decide:
-                return
             piece = await self.client.get(f"/api/v1/pieces/{piece_id}")
-            if piece["scan"] is not None and not await self._review(piece):
+            if piece["scan"] is not None and not (self.decide and await self._review(piece)):
                 return
         if self.refeeds[piece_id] < MOST_REFEEDS and self.states[piece_id] != "rejected":
             self.refeeds[piece_id] += 1
@@ -99,7 +130,6 @@ class LanePeople:
             decided = claimed and await self._try(f"/api/v1/reviews/{piece_id}/decision", body, person)
             if not decided:
                 return False
-            self.reviews[piece_id] += 1
         self.states[piece_id] = "cleared" if outcome == "clear" else "rejected"
         return outcome == "clear"
 
@@ -118,14 +148,16 @@ class LanePeople:
             await asyncio.sleep(ROUND_S)
 
 
-async def observe_clearances(receiver: StationClient, controls: dict[str, SimulatorControl], lane_of: dict[str, str]) -> None:
+async def observe_clearances(receiver: StationClient, people: list[LanePeople]) -> None:
     """Tell the simulated world which clearances the outside observer saw at the tracking receiver. Until cancelled."""
     after = 0
     while True:
         effects = (await receiver.get("/effects", after=after))["effects"]
         for effect in effects:
             after = effect["number"]
-            if effect["type"] == CLEARED_TYPE and effect["subject"] in lane_of:
-                control = controls[lane_of[effect["subject"]]]
-                await control.do("cleared", piece_id=effect["subject"], visit=effect["event"]["visit"])
+            if effect["type"] != CLEARED_TYPE:
+                continue
+            for one in people:
+                if effect["subject"] in one.truth:
+                    await one.control.do("cleared", piece_id=effect["subject"], visit=effect["event"]["visit"])
         await asyncio.sleep(ROUND_S if not effects else 0.0)

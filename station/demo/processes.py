@@ -44,10 +44,18 @@ class Program:
 
 
 def start_program(name: str, arguments: list[str], log_file: Path) -> Program:
-    """Start a module of this Python with its output in a file."""
+    """Start a module of this Python with its output in a file.
+
+    In a session of its own: an interrupt at the terminal is for the demo, which then makes the lane safe while its devices still answer.
+    """
     with log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own modules, no shell
-            [sys.executable, "-m", *arguments], stdin=subprocess.PIPE, stdout=log, stderr=log, env=dict(os.environ)
+            [sys.executable, "-m", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=dict(os.environ),
+            start_new_session=True,
         )
     return Program(name=name, process=process)
 

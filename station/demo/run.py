@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from station.bootstrap.station import Station, start_station
+from station.bootstrap.stores import refuse_used_data
 from station.demo.client import StationClient
 from station.demo.people import LanePeople, observe_clearances
 from station.demo.processes import DemoError, Program, SimulatorControl, start_program, wait_for_file
 from station.demo.report import MS, RunFacts, build_report, piece_entry
 from station.domain.piece import Piece
 from station.ports.store import EvidenceRow, ReadView
-from station.settings import edit, load, write_shipped
+from station.settings import DEMO_SITE, Configuration, edit, load, write_shipped
 from station.tracking.signatures import load_or_create_key, public_text
 
 DETECTOR_PIXELS = 512
+DATA = "data"
+"""The station's own directory in the demo's, as the shipped configuration names it."""
+
+MAIL_BATCH = 12
 SETTLE_POLL_S = 0.25
 WALL_SHARE_PER_PIECE_S = 25.0
 WALL_ALLOWANCE_S = 300.0
@@ -39,20 +43,10 @@ class DemoOptions:
     seed: int = 1
     speed: float = 1.0
     images: Path | None = None
-    data: Path | None = None
+    data: Path
     port: int = 8080
     headless: bool = False
     pixels: int = DETECTOR_PIXELS
-
-
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """One lane of the demo with what belongs to it."""
-
-    lane_id: str
-    people: LanePeople
-    control: SimulatorControl
-    covers: list[dict[str, Any]]
 
 
 Note = Callable[[str], None]
@@ -62,43 +56,66 @@ Progress = Callable[[int, int], None]
 """Told how many pieces of how many have come to their end."""
 
 
-async def run_demo(options: DemoOptions, *, note: Note, progress: Progress) -> dict[str, Any]:
-    """Run the demo to its end and return the report; without `headless` it runs until cancelled.
+async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop: asyncio.Event) -> dict[str, Any]:
+    """Run the demo to its end and return the report.
+
+    With `headless` the end is that every piece has its outcome; else mail keeps coming until `stop` is set, which ends both.
 
     Raises:
-        StationError: a part did not start.
+        StationError: a part did not start, or another station works on the data.
     """
-    with contextlib.ExitStack() as stack:
-        data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kt1-demo-")))
-        data.mkdir(parents=True, exist_ok=True)
-        return await _run_in(data, options, stack, note, progress)
-
-
-async def _run_in(data: Path, options: DemoOptions, stack: contextlib.ExitStack, note: Note, progress: Progress) -> dict[str, Any]:
     wall_from = time.monotonic()  # noqa: TID251 - the report tells wall time
-    note(f"Thư mục dữ liệu / data directory: {data}")
-    endpoints = await _start_simulators(data, options, stack)
-    receiver_url = await _start_receiver(data, stack)
-    configuration = _write_configuration(data, options, endpoints, receiver_url)
-    station = await asyncio.to_thread(start_station, load(configuration, demo=True))
-    note(f"Bảng điều khiển / console: {station.server.url}")
-    note("MODEL NOT PROVED ON THIS SITE: the demo waives the proof (unproved_model = true). / MÔ HÌNH CHƯA ĐƯỢC KIỂM CHỨNG TẠI TRẠM.")
-    client, receiver = StationClient(station.server.url), StationClient(receiver_url)
+    options.data.mkdir(parents=True, exist_ok=True)
+    refuse_used_data(options.data / DATA)
+    with contextlib.ExitStack() as stack:
+        note(f"Đang khởi động thiết bị mô phỏng / starting {options.lanes} simulated lane(s) and the tracking receiver")
+        endpoints = await _start_simulators(options, stack)
+        receiver_url = await _start_receiver(options.data, stack)
+        configuration = load(_write_configuration(options, endpoints, receiver_url), demo=True)
+        station = await _start_station(configuration)
+        client, receiver = StationClient(station.server.url), StationClient(receiver_url)
+        try:
+            _greet(station, options, note)
+            people = [await _gather_people(lane_id, options, client, found["control"], note) for lane_id, found in endpoints]
+            await _share_mail(people, options.pieces)
+            await _work(people, receiver, options, progress, stop)
+            await _drain_tracking(station)
+            return await _report(people, receiver, station, options, wall_from)
+        finally:
+            await client.close()
+            await receiver.close()
+            await asyncio.to_thread(station.stop)
+
+
+async def _start_station(configuration: Configuration) -> Station:
+    """Start it in a thread; whoever gives up meanwhile leaves nothing running."""
+    starting = asyncio.ensure_future(asyncio.to_thread(start_station, configuration))
     try:
-        lines = [await _draw_mail(lane_id, options, client, found["control"], index) for index, (lane_id, found) in enumerate(endpoints)]
-        await _work(lines, receiver, station, options, progress)
-        return await _report(lines, receiver, station, options, wall_from)
-    finally:
-        await client.close()
-        await receiver.close()
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        station = await starting
         await asyncio.to_thread(station.stop)
+        raise
 
 
-async def _start_simulators(data: Path, options: DemoOptions, stack: contextlib.ExitStack) -> list[tuple[str, dict[str, Any]]]:
+def _greet(station: Station, options: DemoOptions, note: Note) -> None:
+    note(f"Dữ liệu / data: {options.data}")
+    for lane_id in station.lanes:
+        note(f"Trang làn / lane page: {station.server.url}/lane/{lane_id}")
+    note(f"Trang thẩm định / held pieces: {station.server.url}/review")
+    note("MÔ HÌNH CHƯA ĐƯỢC KIỂM CHỨNG TẠI TRẠM / MODEL NOT PROVED ON THIS SITE: the demo alone waives the proof (unproved_model = true)")
+    if options.headless:
+        note("Người thử tự quyết định / scripted people decide: demo-operator, demo-reviewer-1, demo-reviewer-2")
+    else:
+        note("Không cần đăng nhập, bạn quyết định / no log-in yet, you decide: F2 clears, F4 holds, F9 freezes, ? shows all keys")
+        note("Ctrl-C kết thúc / ends the demo")
+
+
+async def _start_simulators(options: DemoOptions, stack: contextlib.ExitStack) -> list[tuple[str, dict[str, Any]]]:
     started: list[tuple[str, Program, Path, Path]] = []
     for index in range(options.lanes):
         lane_id = f"lane-{index + 1}"
-        file, log_file = data / f"{lane_id}-endpoints.json", data / f"{lane_id}-simulators.log"
+        file, log_file = options.data / f"{lane_id}-endpoints.json", options.data / f"{lane_id}-simulators.log"
         file.unlink(missing_ok=True)
         arguments = ["firmware_sims", "--endpoints", str(file), "--seed", str(options.seed * 100 + index), "--speed", str(options.speed)]
         arguments += ["--pixels", str(options.pixels), "--until-stdin-closes"]
@@ -126,12 +143,13 @@ async def _start_receiver(data: Path, stack: contextlib.ExitStack) -> str:
     return str(found["url"])
 
 
-def _write_configuration(data: Path, options: DemoOptions, endpoints: list[tuple[str, dict[str, Any]]], receiver_url: str) -> Path:
+def _write_configuration(options: DemoOptions, endpoints: list[tuple[str, dict[str, Any]]], receiver_url: str) -> Path:
     """The shipped configuration with the demo's endpoints; kept when the directory was used before."""
+    data = options.data
     path = data / "station.toml"
     if not path.exists():
         write_shipped(data)
-    edit(path, {"speed": options.speed, "http.port": options.port, "tracking.receiver": receiver_url, "site": "demo"})
+    edit(path, {"speed": options.speed, "http.port": options.port, "tracking.receiver": receiver_url, "site": DEMO_SITE})
     edit(data / "policy.toml", {"unproved_model": True, "authority.unmarked": "model"})
     edit(data / "recipes" / "uvc-tunnel.toml", {"sensor_calibrated_on": datetime.now(UTC).date()})  # noqa: TID251 - the simulated sensor is new
     shipped = (data / "devices" / "lane-1.toml").read_text(encoding="utf-8")
@@ -162,51 +180,48 @@ def _device_keys(found: dict[str, Any]) -> dict[str, object]:
     }
 
 
-async def _draw_mail(lane_id: str, options: DemoOptions, client: StationClient, address: str, index: int) -> _Line:
-    control = SimulatorControl(address)
-    share = options.pieces // options.lanes + (1 if index < options.pieces % options.lanes else 0)
-    covers = (await control.do("mail", count=share))["pieces"]
-    for cover in covers:
-        await client.post("/api/v1/pieces", cover, person="tracking")
-    truths = (await control.do("truth", piece_ids=[cover["piece_id"] for cover in covers]))["pieces"]
-    people = LanePeople(
-        lane_id=lane_id,
-        client=client,
-        control=control,
-        truth={truth["piece_id"]: truth["truth"] for truth in truths},
-        marked=frozenset(cover["piece_id"] for cover in covers if cover["secrecy"]),
-        decide=options.headless,
-    )
-    await control.do("test_piece")
-    await control.do("feed_all")
-    return _Line(lane_id=lane_id, people=people, control=control, covers=covers)
+async def _gather_people(lane_id: str, options: DemoOptions, client: StationClient, address: str, note: Note) -> LanePeople:
+    people = LanePeople(lane_id=lane_id, client=client, control=SimulatorControl(address), decide=options.headless, note=note)
+    await people.lay_test_piece()
+    return people
 
 
-async def _work(lines: list[_Line], receiver: StationClient, station: Station, options: DemoOptions, progress: Progress) -> None:
-    """Let the scripted people work until every piece has its outcome (or, with a console user, until cancelled)."""
-    controls = {line.lane_id: line.control for line in lines}
-    lane_of = {cover["piece_id"]: line.lane_id for line in lines for cover in line.covers}
-    tasks = [asyncio.create_task(line.people.work()) for line in lines]
-    tasks.append(asyncio.create_task(observe_clearances(receiver, controls, lane_of)))
+async def _share_mail(people: list[LanePeople], pieces: int) -> None:
+    for index, one in enumerate(people):
+        await one.take_in(pieces // len(people) + (1 if index < pieces % len(people) else 0))
+
+
+async def _work(people: list[LanePeople], receiver: StationClient, options: DemoOptions, progress: Progress, stop: asyncio.Event) -> None:
+    """Let the scripted people work until every piece has its outcome (or, with a console user, until told to stop)."""
+    tasks = [asyncio.create_task(one.work()) for one in people]
+    tasks.append(asyncio.create_task(observe_clearances(receiver, people)))
     deadline = time.monotonic() + (WALL_ALLOWANCE_S + WALL_SHARE_PER_PIECE_S * options.pieces) / options.speed  # noqa: TID251 - wall time
     try:
-        while True:
+        while not stop.is_set():
             for task in tasks:
                 if task.done():
                     task.result()
-            settled = sum(line.people.settled(cover["piece_id"]) for line in lines for cover in line.covers)
-            progress(settled, options.pieces)
-            if options.headless and settled == options.pieces:
+            total = sum(len(one.truth) for one in people)
+            settled = sum(one.settled(piece_id) for one in people for piece_id in one.truth)
+            progress(settled, total)
+            if options.headless and (settled == total or time.monotonic() > deadline):  # noqa: TID251 - wall time
                 break
-            if options.headless and time.monotonic() > deadline:  # noqa: TID251 - wall time
-                break
-            await asyncio.sleep(SETTLE_POLL_S)
-        await _drain_tracking(station)
+            if not options.headless:
+                await _keep_mail_coming(people)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SETTLE_POLL_S)
+        # The observer's last look at the receiver.
         await asyncio.sleep(2 * SETTLE_POLL_S)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_mail_coming(people: list[LanePeople]) -> None:
+    for one in people:
+        if (await one.control.do("state"))["queue"] == 0:
+            await one.take_in(MAIL_BATCH)
 
 
 async def _drain_tracking(station: Station) -> None:
@@ -219,18 +234,20 @@ async def _drain_tracking(station: Station) -> None:
         waited_s += SETTLE_POLL_S
 
 
-async def _report(lines: list[_Line], receiver: StationClient, station: Station, options: DemoOptions, wall_from: float) -> dict[str, Any]:
+async def _report(
+    people: list[LanePeople], receiver: StationClient, station: Station, options: DemoOptions, wall_from: float
+) -> dict[str, Any]:
     truths: list[dict[str, Any]] = []
     worlds: list[dict[str, int]] = []
     stays: list[list[dict[str, Any]]] = []
     simulated_s = 0.0
-    for line in lines:
-        ids = [cover["piece_id"] for cover in line.covers]
-        truths += (await line.control.do("truth", piece_ids=ids))["pieces"] if ids else []
-        worlds.append((await line.control.do("world"))["world"])
-        stays.append((await line.control.do("stays"))["stays"])
-        simulated_s = max(simulated_s, (await line.control.do("state"))["simulated_s"])
-        await line.control.close()
+    for one in people:
+        ids = list(one.truth)
+        truths += (await one.control.do("truth", piece_ids=ids))["pieces"] if ids else []
+        worlds.append((await one.control.do("world"))["world"])
+        stays.append((await one.control.do("stays"))["stays"])
+        simulated_s = max(simulated_s, (await one.control.do("state"))["simulated_s"])
+        await one.control.close()
     written, receipted, _ = station.store.read(lambda view: view.outbox_depth())
     counts = await receiver.get("/status")
     lanes = station.lanes.values()
@@ -249,7 +266,7 @@ async def _report(lines: list[_Line], receiver: StationClient, station: Station,
         },
         decision_ms={(piece, visit): s * MS / options.speed for lane in lanes for piece, visit, s in lane.counts.decision_s},
         permit_ms=[s * MS / options.speed for lane in lanes for s in lane.counts.permit_s],
-        secrecy={cover["piece_id"]: cover["secrecy"] for line in lines for cover in line.covers},
+        secrecy={piece_id: level for one in people for piece_id, level in one.secrecy.items()},
     )
     entries = []
     for truth in truths:

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     WEIGHT_DIFFERS = "weight-differs"
     # track
     TRACK_LOST = "track-lost"
+    DIVERTED = "diverted"
     PURGED = "purged"
     RESTARTED = "restarted"
     ZONE_ACCESSED = "zone-accessed"

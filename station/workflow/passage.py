@@ -7,7 +7,9 @@ Each step waits for the belts, commits what happened, and only then lets the pie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,10 @@ class Pending:
         return (self.piece.piece_id, self.piece.visit, self.scan_sha256) == (piece_id, visit, scan_sha256)
 
 
+class _InBinError(Exception):
+    """The piece fell into a bin: its way on the belts is over."""
+
+
 class Passage:
     """The steps of one piece in one session."""
 
@@ -66,11 +72,22 @@ class Passage:
 
     async def run(self) -> None:
         """Follow the piece to its bin, through the gate, or until the session ends."""
+        with contextlib.suppress(_InBinError):
+            await self._follow()
+
+    async def _until(self, condition: Callable[[], bool], *, timeout_s: float | None = None) -> bool:
+        """Wait like the session's `until`, but no longer than the piece is on the belts."""
+        held = await self._session.until(lambda: self._piece.in_bin or condition(), timeout_s=timeout_s)
+        if self._piece.in_bin:
+            raise _InBinError
+        return held
+
+    async def _follow(self) -> None:
         piece, track, session = self._piece, self._piece.track, self._session
         await self._identify()
         await session.equipment.devices.plc.tag_infeed(piece.tag)
         piece.ready_for_xray = True
-        await session.until(lambda: Eye.XRAY_IN in track.leading)
+        await self._until(lambda: Eye.XRAY_IN in track.leading)
         await self._journey.scanning(piece)
         raw = await self._raw_scan()
         if piece.is_test:
@@ -97,7 +114,7 @@ class Passage:
             radiation = max(radiation, session.status.radiation_nsv_per_h if session.status else 0)
             return (piece.code_read and piece.track.length_mm is not None) or piece.track.head_mm >= limit_mm
 
-        await session.until(measured)
+        await self._until(measured)
         on_lane = frozenset(p.piece_id for p in session.pieces if p is not piece and p.piece_id is not None)
         facts = InfeedFacts(
             barcode=piece.barcode,
@@ -111,11 +128,11 @@ class Passage:
     async def _raw_scan(self) -> RawScan | None:
         """Wait for the piece's last line and cut its scan; None when no line came."""
         piece, session = self._piece, self._session
-        await session.until(lambda: Eye.XRAY_IN in piece.track.trailing)
+        await self._until(lambda: Eye.XRAY_IN in piece.track.trailing)
         _, last = beam_window(piece.track, session.lines.info, session.geometry)
         limit_mm = session.geometry.beam_mm + 250.0
         piece.waits_for_lines = True
-        await session.until(lambda: session.lines.reached(last) or piece.track.tail_mm(session.geometry.longest_piece_mm) > limit_mm)
+        await self._until(lambda: session.lines.reached(last) or piece.track.tail_mm(session.geometry.longest_piece_mm) > limit_mm)
         piece.waits_for_lines = False
         piece.last_line_s = self._clock.monotonic_s()
         ahead = [p for p in session.pieces if p is not piece and p.track.head_mm > piece.track.head_mm]
@@ -240,18 +257,10 @@ class Passage:
             blind=secrecy in policy.blind_first_read,
         )
         session.pending.append(pending)
-        if pending.attention:
-            await self._journey.raise_alarm(AlarmCode.ATTENTION, AlarmPriority.CRITICAL, piece.known_id, session.settings.lane_id)
-        answered = await session.until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
-        if not answered and pending.attention:
-            await session.freeze(person="")
-            await session.until(lambda: False)
-        if pending.answered:
-            await session.until(lambda: pending.clearance is not None)
-        else:
-            pending.answered = True
-            pending.clearance = await self._journey.decided(piece, None)
-        session.pending.remove(pending)
+        try:
+            await self._answer(pending)
+        finally:
+            session.pending.remove(pending)
         if pending.attention:
             await self._journey.clear_alarm(AlarmCode.ATTENTION, piece.known_id)
         final = pending.clearance
@@ -260,15 +269,30 @@ class Passage:
             return await self._journey.decided(piece, None)
         return final
 
+    async def _answer(self, pending: Pending) -> None:
+        """Wait for the operator; an expired window holds, after an attention stop it freezes."""
+        piece, session, policy = self._piece, self._session, self._journey.policy
+        if pending.attention:
+            await self._journey.raise_alarm(AlarmCode.ATTENTION, AlarmPriority.CRITICAL, piece.known_id, session.settings.lane_id)
+        answered = await self._until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
+        if not answered and pending.attention and not pending.answered:
+            await session.freeze(person="")
+            await self._until(lambda: False)
+        if pending.answered:
+            await self._until(lambda: pending.clearance is not None)
+        else:
+            pending.answered = True
+            pending.clearance = await self._journey.decided(piece, None)
+
     async def _disinfect(self) -> None:
         piece, session = self._piece, self._session
-        await session.until(lambda: Eye.XRAY_OUT in piece.track.leading and self._uv_turn())
+        await self._until(lambda: Eye.XRAY_OUT in piece.track.leading and self._uv_turn())
         await self._journey.disinfecting(piece)
         await session.equipment.devices.unit.announce_next(tag=piece.tag, nonce=piece.nonce)
         piece.uv_announced = True
         stop_mm = session.geometry.diverter_2_mm - session.geometry.stop_margin_mm
-        await session.until(lambda: session.uv.verdict_is_in(piece) or piece.track.head_mm >= stop_mm)
-        await session.until(lambda: session.uv.verdict_is_in(piece), timeout_s=session.settings.verdict_wait_s)
+        await self._until(lambda: session.uv.verdict_is_in(piece) or piece.track.head_mm >= stop_mm)
+        await self._until(lambda: session.uv.verdict_is_in(piece), timeout_s=session.settings.verdict_wait_s)
         result = session.uv.judge(piece, at=self._clock.utc_now())
         await self._journey.disinfected(piece, result)
         piece.track.branch_2 = Branch.THROUGH if result.passed else Branch.BIN
@@ -283,8 +307,8 @@ class Passage:
 
     async def _leave(self) -> None:
         piece, session = self._piece, self._session
-        await session.until(lambda: Eye.GATE in piece.track.leading)
-        await session.until(lambda: piece.gate_answered, timeout_s=session.settings.gate_code_wait_s)
+        await self._until(lambda: Eye.GATE in piece.track.leading)
+        await self._until(lambda: piece.gate_answered, timeout_s=session.settings.gate_code_wait_s)
         for _ in range(PERMIT_TRIES):
             permit = await self._ask_gate()
             if permit is None:
@@ -297,15 +321,13 @@ class Passage:
             return
         piece.permit_s = self._clock.monotonic_s() - piece.gate_asked_s
         key = (permit.tag, permit.challenge)
-        in_ring = await session.until(
-            lambda: any((e.tag, e.challenge) == key for e in session.ring), timeout_s=session.settings.exit_wait_s
-        )
+        in_ring = await self._until(lambda: any((e.tag, e.challenge) == key for e in session.ring), timeout_s=session.settings.exit_wait_s)
         if not in_ring:
             raise LaneTrouble(Reason.WRONG_STATE, "the gate did not let a permitted piece pass")
-        exit_seen = await session.until(lambda: Eye.EXIT in piece.track.leading, timeout_s=session.settings.exit_wait_s)
+        exit_seen = await self._until(lambda: Eye.EXIT in piece.track.leading, timeout_s=session.settings.exit_wait_s)
         ring_seq = next(e.seq for e in session.ring if (e.tag, e.challenge) == key)
         await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)
-        await session.until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
+        await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
         session.remove(piece)
 
     async def _ask_gate(self) -> Permit | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from station.domain.errors import ConflictError
+from station.domain.piece import ON_LANE_STATES
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
@@ -222,6 +223,8 @@ class LaneSession:
         if happening.leading and happening.eye in (Eye.HOLD_BIN, Eye.RETURN_BIN):
             piece.in_bin = True
             self.remove(piece)
+            if piece.state in ON_LANE_STATES:
+                await self.journey.hold(piece, Reason.DIVERTED)
         elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
             await self.journey.escaped(piece.piece_id or "unknown", "passed the exit eye without a permit")
             raise LaneTrouble(Reason.TRACK_LOST, "a piece passed the gate without a permit")

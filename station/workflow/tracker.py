@@ -32,12 +32,17 @@ _NEXT_EYE = {
 }
 
 
+def _way(took: Branch, branch: Branch) -> Branch:
+    return branch if took is Branch.UNDECIDED else took
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Track:
     """One piece on the belts, as the station follows it. Identity is the object.
 
-    `head_mm` is the leading edge; `length_mm` is None until the tail has passed the first eye. `leading`/`trailing` hold the encoder
-    count at each eye's edge.
+    `head_mm` is the leading edge; `length_mm` is None until the tail has passed the first eye. `branch_1`/`branch_2` is where the
+    diverters are to send it, `took_1`/`took_2` where they stood when it came to them. `leading`/`trailing` hold the encoder count at
+    each eye's edge.
     """
 
     number: int
@@ -47,6 +52,8 @@ class Track:
     head_eye: Eye = Eye.INFEED
     branch_1: Branch = Branch.UNDECIDED
     branch_2: Branch = Branch.UNDECIDED
+    took_1: Branch = Branch.UNDECIDED
+    took_2: Branch = Branch.UNDECIDED
     leading: dict[Eye, int] = field(default_factory=dict)
     trailing: dict[Eye, int] = field(default_factory=dict)
 
@@ -56,9 +63,9 @@ class Track:
 
     def next_eye(self) -> Eye | None:
         """The eye that the leading edge reaches next; None after the exit."""
-        if self.head_eye is Eye.DIVERT and self.branch_1 is not Branch.THROUGH:
+        if self.head_eye is Eye.DIVERT and _way(self.took_1, self.branch_1) is not Branch.THROUGH:
             return Eye.HOLD_BIN
-        if self.head_eye is Eye.UV_OUT and self.branch_2 is not Branch.THROUGH:
+        if self.head_eye is Eye.UV_OUT and _way(self.took_2, self.branch_2) is not Branch.THROUGH:
             return Eye.RETURN_BIN
         return _NEXT_EYE.get(self.head_eye)
 
@@ -93,6 +100,9 @@ Happening = Entered | Passed | Lost
 
 BIN_TRAVEL_MM = 900.0
 """A piece that was diverted must fall into its bin within this way of its belt."""
+
+THROUGH = 1
+"""What a diverter's register says when it stands open."""
 
 HALF_WAY = 0x8000
 LAST_SEQ = 0xFFFF
@@ -150,6 +160,10 @@ class Tracker:
             for track in self.tracks:
                 centre_mm = (track.head_mm + track.tail_mm(self._geometry.longest_piece_mm)) / 2
                 track.head_mm += ways_mm[self._geometry.belt_at(centre_mm)]
+                if track.took_1 is Branch.UNDECIDED and track.head_mm >= self._geometry.diverter_1_mm:
+                    track.took_1 = Branch.THROUGH if status.diverter_1 == THROUGH else Branch.BIN
+                if track.took_2 is Branch.UNDECIDED and track.head_mm >= self._geometry.diverter_2_mm:
+                    track.took_2 = Branch.THROUGH if status.diverter_2 == THROUGH else Branch.BIN
         self._encoders = status.encoders
 
     def _leading(self, eye: Eye, encoder: int, status: LaneStatus) -> Happening:

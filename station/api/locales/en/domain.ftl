@@ -9,6 +9,7 @@ reason-unannounced = Not announced
 reason-size-differs = Size differs from the announcement
 reason-weight-differs = Weight differs from the announcement
 reason-track-lost = Lost track of the piece
+reason-diverted = Went into a bin before it was let through
 reason-purged = Cleared off the lane by a purge
 reason-restarted = The station restarted while the piece was on the lane
 reason-zone-accessed = Somebody reached into the lane

@@ -9,6 +9,7 @@ reason-unannounced = Không có báo trước
 reason-size-differs = Kích thước khác với báo trước
 reason-weight-differs = Khối lượng khác với báo trước
 reason-track-lost = Mất dấu bưu gửi
+reason-diverted = Đã vào thùng trước khi được cho qua
 reason-purged = Bị đưa ra khi dọn làn
 reason-restarted = Trạm khởi động lại khi bưu gửi còn trên làn
 reason-zone-accessed = Có người thò tay vào làn
