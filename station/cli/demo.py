@@ -1,6 +1,10 @@
 """`station demo`."""
 
 import asyncio
+import contextlib
+import signal
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_DONE
 from station.cli.logs import configure_logs
 from station.demo.report import dangers
 from station.demo.run import MOST_LANES, DemoOptions, run_demo, write_report
@@ -40,25 +44,27 @@ def demo(
         )
     if images is not None and not images.is_dir():
         raise ConfigurationError(f"--images {images}: there is no such directory", remedy="Name a directory with images and a manifest.csv")
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigurationError(f"--report {report}: there is no such directory", remedy="Name a file in a directory that exists")
     console = Console(stderr=True)
-    configure_logs(data / "station.log" if data is not None else None)
-    options = DemoOptions(
-        lanes=lanes,
-        pieces=pieces,
-        seed=seed,
-        speed=speed,
-        images=images,
-        data=data,
-        port=port if port is not None else (0 if headless else CONSOLE_PORT),
-        headless=headless,
-    )
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True
-    ) as bar:
-        task = bar.add_task("Bưu gửi / pieces", total=pieces)
-        result = asyncio.run(
-            run_demo(options, note=bar.console.print, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    with contextlib.ExitStack() as stack:
+        directory = data.absolute() if data is not None else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kt1-demo-")))
+        _make(directory)
+        configure_logs(directory / "station.log")
+        options = DemoOptions(
+            lanes=lanes,
+            pieces=pieces,
+            seed=seed,
+            speed=speed,
+            images=images,
+            data=directory,
+            port=port if port is not None else (0 if headless else CONSOLE_PORT),
+            headless=headless,
         )
+        result = _run(options, console)
+    if result is None:
+        console.print("Đã dừng trước khi bắt đầu / stopped before it had begun: there is no report")
+        raise typer.Exit(EXIT_DOES_NOT_HOLD if headless else EXIT_DONE)
     if report is not None:
         write_report(result, report)
     _summarise(console, result)
@@ -71,6 +77,49 @@ def demo(
         raise typer.Exit(EXIT_DOES_NOT_HOLD)
 
 
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--data {directory} cannot be made: {error.strerror}", remedy="Name a directory, or a place where one can be made"
+        ) from error
+
+
+def _run(options: DemoOptions, console: Console) -> dict[str, Any] | None:
+    """Run it with a progress bar; None when it was interrupted before the lanes had begun."""
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task("Bưu gửi / pieces", total=options.pieces)
+
+        async def until_stopped() -> dict[str, Any] | None:
+            stop = asyncio.Event()
+            running = asyncio.ensure_future(
+                run_demo(
+                    options,
+                    note=partial(bar.console.print, soft_wrap=True, highlight=False, markup=False),
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                    stop=stop,
+                )
+            )
+
+            def interrupted() -> None:
+                # The first time it ends in good order; whoever asks again does not want to wait.
+                if stop.is_set():
+                    running.cancel()
+                stop.set()
+
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, interrupted)
+            try:
+                return await running
+            except asyncio.CancelledError:
+                return None
+
+        return asyncio.run(until_stopped())
+
+
 SETTLED = frozenset({"released", "held", "rejected", "returned", "handed_over", "frozen", "escaped", "cancelled"})
 
 
@@ -78,7 +127,7 @@ def _summarise(console: Console, result: dict[str, Any]) -> None:
     outcomes: dict[str, int] = {}
     for piece in result["pieces"]:
         outcomes[piece["outcome"]] = outcomes.get(piece["outcome"], 0) + 1
-    table = Table(title=f"seed {result['seed']}, speed {result['speed']:g}, {result['wall_s']:.0f} s")
+    table = Table(show_header=False, title=f"seed {result['seed']}, speed {result['speed']:g}, {result['wall_s']:.0f} s")
     table.add_column("")
     table.add_column("", overflow="fold")
     table.add_row("Kết quả / outcomes", ", ".join(f"{name} {count}" for name, count in sorted(outcomes.items())))

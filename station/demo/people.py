@@ -49,20 +49,22 @@ class LanePeople:
     test_piece_id: str | None = None
     lane_state: str = ""
 
-    async def lay_test_piece(self) -> None:
-        """Put a test piece before everything else that waits: nothing is cleared until it has passed."""
-        self.test_piece_id = (await self.control.do("test_piece"))["piece"]["piece_id"]
-
     async def take_in(self, count: int) -> None:
-        """Draw mail, announce it as the tracking system would, and lay it before the lane."""
+        """Draw mail, announce it as the tracking system would, and lay it before the lane, at first behind a test piece."""
         covers = (await self.control.do("mail", count=count))["pieces"]
         for cover in covers:
             await self.client.post("/api/v1/pieces", cover, person="tracking")
         if covers:
-            self.secrecy.update({cover["piece_id"]: cover["secrecy"] for cover in covers})
             truths = (await self.control.do("truth", piece_ids=[cover["piece_id"] for cover in covers]))["pieces"]
+            self.secrecy.update({cover["piece_id"]: cover["secrecy"] for cover in covers})
             self.truth.update({truth["piece_id"]: truth["truth"] for truth in truths})
-            await self.control.do("feed_all")
+        if self.test_piece_id is None:
+            self.test_piece_id = (await self.control.do("test_piece"))["piece"]["piece_id"]
+        await self.control.do("feed_all")
+
+    async def stop_lane(self) -> None:
+        """Press STOP, as somebody who goes home does."""
+        await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "stop"}, OPERATOR)
 
     def settled(self, piece_id: str) -> bool:
         """True when nothing more will happen to the piece by itself."""

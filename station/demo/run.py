@@ -19,8 +19,11 @@ from station.demo.processes import DemoError, Program, SimulatorControl, start_p
 from station.demo.report import MS, RunFacts, build_report, piece_entry
 from station.domain.piece import Piece
 from station.ports.store import EvidenceRow, ReadView
-from station.settings import DEMO_SITE, Configuration, edit, load, write_shipped
+from station.settings import Configuration, edit, load, write_shipped
 from station.tracking.signatures import load_or_create_key, public_text
+
+DEMO_SITE = "demo"
+"""The site's name in a demo's configuration; only there may the proof of the model be waived."""
 
 DETECTOR_PIXELS = 512
 DATA = "data"
@@ -76,10 +79,13 @@ async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop
         client, receiver = StationClient(station.server.url), StationClient(receiver_url)
         try:
             _greet(station, options, note)
-            people = [await _gather_people(lane_id, options, client, found["control"], note) for lane_id, found in endpoints]
-            await _share_mail(people, options.pieces)
-            await _work(people, receiver, options, progress, stop)
-            await _drain_tracking(station)
+            people = [
+                LanePeople(lane_id=lane_id, client=client, control=SimulatorControl(found["control"]), decide=options.headless, note=note)
+                for lane_id, found in endpoints
+            ]
+            for index, one in enumerate(people):
+                await one.take_in(options.pieces // len(people) + (1 if index < options.pieces % len(people) else 0))
+            await _work(people, receiver, station, options, progress, stop)
             return await _report(people, receiver, station, options, wall_from)
         finally:
             await client.close()
@@ -180,22 +186,19 @@ def _device_keys(found: dict[str, Any]) -> dict[str, object]:
     }
 
 
-async def _gather_people(lane_id: str, options: DemoOptions, client: StationClient, address: str, note: Note) -> LanePeople:
-    people = LanePeople(lane_id=lane_id, client=client, control=SimulatorControl(address), decide=options.headless, note=note)
-    await people.lay_test_piece()
-    return people
-
-
-async def _share_mail(people: list[LanePeople], pieces: int) -> None:
-    for index, one in enumerate(people):
-        await one.take_in(pieces // len(people) + (1 if index < pieces % len(people) else 0))
-
-
-async def _work(people: list[LanePeople], receiver: StationClient, options: DemoOptions, progress: Progress, stop: asyncio.Event) -> None:
+async def _work(
+    people: list[LanePeople],
+    receiver: StationClient,
+    station: Station,
+    options: DemoOptions,
+    progress: Progress,
+    stop: asyncio.Event,
+) -> None:
     """Let the scripted people work until every piece has its outcome (or, with a console user, until told to stop)."""
     tasks = [asyncio.create_task(one.work()) for one in people]
     tasks.append(asyncio.create_task(observe_clearances(receiver, people)))
-    deadline = time.monotonic() + (WALL_ALLOWANCE_S + WALL_SHARE_PER_PIECE_S * options.pieces) / options.speed  # noqa: TID251 - wall time
+    allowed_s = WALL_ALLOWANCE_S + WALL_SHARE_PER_PIECE_S * options.pieces / options.speed
+    deadline = time.monotonic() + allowed_s  # noqa: TID251 - wall time
     try:
         while not stop.is_set():
             for task in tasks:
@@ -210,6 +213,9 @@ async def _work(people: list[LanePeople], receiver: StationClient, options: Demo
                 await _keep_mail_coming(people)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SETTLE_POLL_S)
+        if stop.is_set():
+            await asyncio.gather(*(one.stop_lane() for one in people))
+        await _drain_tracking(station)
         # The observer's last look at the receiver.
         await asyncio.sleep(2 * SETTLE_POLL_S)
     finally:

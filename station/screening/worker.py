@@ -191,6 +191,8 @@ class WorkerScreening:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                # An interrupt at the terminal is for the station, which reads what is on the belts to its end.
+                start_new_session=True,
             )
         with self._guard:
             self._process, self._pipe = process, ours
