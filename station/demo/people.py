@@ -161,5 +161,6 @@ async def observe_clearances(receiver: StationClient, people: list[LanePeople]) 
                 continue
             for one in people:
                 if effect["subject"] in one.truth:
-                    await one.control.do("cleared", piece_id=effect["subject"], visit=effect["event"]["visit"])
+                    # Without the visit: the world counts every feeding, the station only those that it could identify.
+                    await one.control.do("cleared", piece_id=effect["subject"])
         await asyncio.sleep(ROUND_S if not effects else 0.0)
