@@ -5,7 +5,7 @@ Every zone counts as occupied until the purge has proved it empty. Nothing is ta
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -14,6 +14,7 @@ from station.domain.reasons import Reason
 from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus
 from station.ports.xray import DetectorInfo, LineBlock
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
 from station.workflow.scanner import MIN_AIR_LINES, MIN_DARK_LINES, Calibration, LineStore
 
@@ -29,6 +30,9 @@ GREEN, RED = 1, 4
 BOTH_CHAINS = 0b11
 """Both e-stop chains closed; both interlocks closed and in agreement."""
 
+EMPTY_TRAVEL_MM = 1500.0
+"""More than from any eye to the next: a belt that has run so far since an eye was covered has shown all that lay on it."""
+
 _NEXT_COMMAND = {
     ABORTED: Command.CLEAR,
     STOPPED: Command.RESET,
@@ -40,6 +44,9 @@ _NEXT_COMMAND = {
 
 CALIBRATION_LINES = 64
 SET_POINT_SHARE = 0.02
+AT_GATE_S = 3.0
+"""B5 has stood so long with something at the gate eye that it will not go away by itself."""
+
 POLL_S = 0.1
 BEAT_S = 0.2
 
@@ -143,7 +150,8 @@ def safety_problem(status: LaneStatus) -> str | None:
 def _demand_safe(status: LaneStatus) -> None:
     if status.access_bits:
         raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x} were reached into")
-    problem = safety_problem(status)
+    # That the interlocks disagreed stays latched until the reset that follows here; the session demands that it is gone.
+    problem = safety_problem(replace(status, interlock_bits=status.interlock_bits & BOTH_CHAINS))
     if problem is not None:
         raise LaneTrouble(Reason.DEVICE_LOST, problem)
 
@@ -186,29 +194,37 @@ async def _bring_unit_to_execute(equipment: Equipment) -> None:
 
 
 async def _purge(equipment: Equipment, journey: Journey) -> None:
-    """Run the belts empty into the bins; a piece on B5 waits at the shut gate until a person lifts it out."""
+    """Run the belts empty into the bins; a piece on B5 waits at the shut gate until a person lifts it out.
+
+    Empty is what the encoders prove: every belt has run on far enough since an eye was covered. Time alone proves nothing.
+    """
     plc, settings = equipment.devices.plc, equipment.settings
     lane_id = settings.lane_id
-    result = await plc.command(Command.PURGE)
-    if result is not CommandResult.ACCEPTED:
-        raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC refuses to purge: {result.name.lower()}")
-    geometry = settings.geometry
-    way_mm = geometry.gate_mm + geometry.longest_piece_mm
-    needed_s = way_mm / geometry.belt_speed_mm_s
-    started_s = clear_since_s = equipment.clock.monotonic_s()
+    started_s = equipment.clock.monotonic_s()
+    at_gate_since_s = None
+    from_encoders: tuple[int, ...] = ()
     while True:
         status = await _pause(equipment)
         now_s = equipment.clock.monotonic_s()
-        if status.eye(Eye.GATE) and now_s - started_s > needed_s:
+        if not from_encoders or status.photo_eyes:
+            from_encoders = status.encoders
+        if status.faults:
+            raise LaneTrouble(Reason.DEVICE_LOST, f"faults {status.faults:#x} in the purge, first {status.first_fault}")
+        travel_mm = [encoder_delta_mm(now, before) for now, before in zip(status.encoders, from_encoders, strict=True)]
+        at_gate_since_s = (at_gate_since_s or now_s) if status.eye(Eye.GATE) and not status.belt_speeds_mm_s[4] else None
+        if at_gate_since_s is not None and now_s - at_gate_since_s > AT_GATE_S:
             await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, lane_id, "purge")
             raise LaneTrouble(Reason.PURGED, "a piece stands at the gate; lift it into the hold bin")
-        if status.photo_eyes:
-            clear_since_s = now_s
-        if now_s - started_s >= needed_s and now_s - clear_since_s >= geometry.longest_piece_mm / geometry.belt_speed_mm_s:
+        stand = not any(status.belt_speeds_mm_s)
+        if stand and min(travel_mm) >= EMPTY_TRAVEL_MM:
             await journey.clear_alarm(AlarmCode.PIECE_AT_GATE, lane_id)
             break
         if now_s - started_s > settings.start_timeout_s:
             raise LaneTrouble(Reason.DEVICE_LOST, f"the belts do not run empty: eyes {status.photo_eyes:#x} stay blocked")
+        if stand:
+            result = await plc.command(Command.PURGE)
+            if result is not CommandResult.ACCEPTED:
+                raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC refuses to purge: {result.name.lower()}")
     await _bring_to_execute(equipment)
 
 
