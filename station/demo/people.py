@@ -151,7 +151,11 @@ class LanePeople:
 
 
 async def observe_clearances(receiver: StationClient, people: list[LanePeople]) -> None:
-    """Tell the simulated world which clearances the outside observer saw at the tracking receiver. Until cancelled."""
+    """Tell the simulated world which clearances the outside observer saw at the tracking receiver. Until cancelled.
+
+    A clearance counts for the piece's newest stay under the beam. The station's visits are no help: a piece that was on the belt
+    when its lane stopped may never have been identified there, so the world counts one more.
+    """
     after = 0
     while True:
         effects = (await receiver.get("/effects", after=after))["effects"]
