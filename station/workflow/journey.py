@@ -14,7 +14,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, clear
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent, PieceStatus
-from station.domain.gate import GateAction, GateRequest, Permit, Refusal, may_open
+from station.domain.gate import GateRequest, Permit, Refusal, may_open
 from station.domain.identifiers import PieceId, Scheme, identify
 from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState
 from station.domain.policy import Policy
@@ -25,6 +25,7 @@ from station.ports.clock import Clock
 from station.ports.store import ReadView, Store, UnitOfWork
 from station.workflow.identification import Arrival, InfeedFacts, clearing_reviews, recognise
 from station.workflow.lane_piece import LanePiece
+from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
 
 T = TypeVar("T")
 
@@ -365,30 +366,9 @@ class Journey:
 
     def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
         now = self._clock.utc_now()
-        uow.append(
-            GateAction(
-                piece_id=permit.piece_id,
-                visit=permit.visit,
-                at=now,
-                tag=permit.tag,
-                challenge=permit.challenge,
-                ring_seq=ring_seq,
-                exit_seen=exit_seen,
-            )
-        )
+        uow.append(gate_action(permit, now, ring_seq=ring_seq, exit_seen=exit_seen))
         uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
-        uow.publish(
-            PieceEvent(
-                piece_id=permit.piece_id,
-                visit=permit.visit,
-                status=PieceStatus.RELEASED,
-                at=now,
-                lane_id=self._lane_id,
-                secrecy=announcement.secrecy if announcement else None,
-                outcome="released",
-                policy_sha256=permit.policy_sha256,
-            )
-        )
+        uow.publish(event_of_release(permit, announcement, now, lane_id=self._lane_id))
 
     def _publish(
         self,
@@ -401,31 +381,11 @@ class Journey:
         clearance: Clearance | None = None,
     ) -> None:
         uow.publish(
-            PieceEvent(
-                piece_id=piece.known_id,
-                visit=piece.visit,
-                status=status,
-                at=now,
-                lane_id=self._lane_id,
-                secrecy=piece.announcement.secrecy if piece.announcement else None,
-                reasons=reasons or (clearance.reasons if clearance else ()),
-                outcome=clearance.outcome.value if clearance else None,
-                policy_sha256=self.policy.sha256,
-                model_sha256=piece.reading.model_sha256 if piece.reading and clearance else None,
-                disinfection=piece.disinfection if status is PieceStatus.DISINFECTED else None,
-            )
+            event_on_lane(piece, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256, reasons=reasons, clearance=clearance)
         )
 
     def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
-        return PieceEvent(
-            piece_id=known.piece_id,
-            visit=known.visit,
-            status=status,
-            at=now,
-            lane_id=self._lane_id,
-            secrecy=known.secrecy,
-            policy_sha256=self.policy.sha256,
-        )
+        return event_of_known(known, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256)
 
 
 def _on_belts(view: ReadView, lane_id: str) -> list[Piece]:

@@ -1,0 +1,76 @@
+"""What a step of a piece leaves behind: the event for tracking and the fact of the gate, composed from what the lane knows. Pure."""
+
+from datetime import datetime
+
+from station.domain.clearance import Clearance
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.gate import GateAction, Permit
+from station.domain.piece import Announcement, Piece
+from station.domain.reasons import Reason
+from station.workflow.lane_piece import LanePiece
+
+
+def event_on_lane(
+    piece: LanePiece,
+    status: PieceStatus,
+    at: datetime,
+    *,
+    lane_id: str,
+    policy_sha256: str,
+    reasons: tuple[Reason, ...] = (),
+    clearance: Clearance | None = None,
+) -> PieceEvent:
+    """The event of a piece on the lane; without `reasons` those of the clearance count."""
+    return PieceEvent(
+        piece_id=piece.known_id,
+        visit=piece.visit,
+        status=status,
+        at=at,
+        lane_id=lane_id,
+        secrecy=piece.announcement.secrecy if piece.announcement else None,
+        reasons=reasons or (clearance.reasons if clearance else ()),
+        outcome=clearance.outcome.value if clearance else None,
+        policy_sha256=policy_sha256,
+        model_sha256=piece.reading.model_sha256 if piece.reading and clearance else None,
+        disinfection=piece.disinfection if status is PieceStatus.DISINFECTED else None,
+    )
+
+
+def event_of_known(known: Piece, status: PieceStatus, at: datetime, *, lane_id: str, policy_sha256: str) -> PieceEvent:
+    """The event of a piece that the lane may no longer have on its belts."""
+    return PieceEvent(
+        piece_id=known.piece_id,
+        visit=known.visit,
+        status=status,
+        at=at,
+        lane_id=lane_id,
+        secrecy=known.secrecy,
+        policy_sha256=policy_sha256,
+    )
+
+
+def gate_action(permit: Permit, at: datetime, *, ring_seq: int, exit_seen: bool) -> GateAction:
+    """The fact that a permit was used."""
+    return GateAction(
+        piece_id=permit.piece_id,
+        visit=permit.visit,
+        at=at,
+        tag=permit.tag,
+        challenge=permit.challenge,
+        ring_seq=ring_seq,
+        exit_seen=exit_seen,
+    )
+
+
+def event_of_release(permit: Permit, announcement: Announcement | None, at: datetime, *, lane_id: str) -> PieceEvent:
+    """The event of a piece that left by the gate."""
+    return PieceEvent(
+        piece_id=permit.piece_id,
+        visit=permit.visit,
+        status=PieceStatus.RELEASED,
+        at=at,
+        lane_id=lane_id,
+        secrecy=announcement.secrecy if announcement else None,
+        outcome="released",
+        policy_sha256=permit.policy_sha256,
+    )
