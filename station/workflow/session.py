@@ -39,6 +39,9 @@ READER_REACH_MM = 130.0
 
 TAILGATE_FAULT = 1 << 7
 
+STANDSTILL_S = 60.0
+"""Pieces that have stood for so long, with nobody asked to do anything about it, will not go on by themselves."""
+
 
 class LaneSession:
     """Everything that lives from one preparation to the next trouble. Runs in the lane's own event loop."""
@@ -78,6 +81,8 @@ class LaneSession:
         self._ticked = asyncio.Event()
         self._commanded: tuple[tuple[int, ...], bool, bool] | None = None
         self._last_due_s = equipment.clock.monotonic_s()
+        self._places_mm: tuple[float, ...] = ()
+        self._moved_s = equipment.clock.monotonic_s()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -178,6 +183,7 @@ class LaneSession:
                 if self._under_beam(piece):
                     piece.watch.note_speed(status.belt_speeds_mm_s[1], self.geometry.belt_speed_mm_s)
             await self._steer(status)
+            self._watch_progress()
             if not self._open:
                 # Only now is every new piece at the infeed noticed.
                 await plc.set_stack_light(GREEN)
@@ -205,6 +211,15 @@ class LaneSession:
         problem = safety_problem(status)
         if problem is not None:
             raise LaneTrouble(Reason.DEVICE_LOST, problem)
+
+    def _watch_progress(self) -> None:
+        now_s = self.equipment.clock.monotonic_s()
+        places_mm = tuple(piece.track.head_mm for piece in self.pieces)
+        asked = bool(self.pending) or any(piece.refused for piece in self.pieces)
+        if not places_mm or asked or places_mm != self._places_mm:
+            self._places_mm, self._moved_s = places_mm, now_s
+        elif now_s - self._moved_s > STANDSTILL_S:
+            raise LaneTrouble(Reason.DEVICE_LOST, f"pieces at {', '.join(f'{mm:.0f}' for mm in places_mm)} mm stand still")
 
     async def _happened(self, happening: Entered | Passed | Lost) -> None:
         if isinstance(happening, Entered):

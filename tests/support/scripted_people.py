@@ -26,6 +26,7 @@ OPERATOR, REVIEWERS = "operator", ("reviewer 1", "reviewer 2")
 ROUND_S = 1.0
 MOST_REFEEDS = 6
 CLEAR_FREEZE = 21
+ZONE_GATE = 6
 IN_BIN_STATES = frozenset({PieceState.ANNOUNCED, PieceState.HELD, PieceState.CLEARED})
 
 
@@ -81,7 +82,9 @@ class ScriptedPeople:
         view = station.lane.view()
         if view.request is not None:
             await self._answer(view.request)
-        if view.state is LaneState.FROZEN and self.unfreezes and station.simulated.world.frozen:
+        if self.starts_lane and view.state is not LaneState.FROZEN and self._waits_at_gate():
+            station.do(do="lift_from_gate")
+        elif view.state is LaneState.FROZEN and self.unfreezes and station.simulated.world.frozen:
             self.unfreeze()
         elif view.state in {LaneState.STOPPED, LaneState.OFFLINE} and self.starts_lane:
             await self.start_lane()
@@ -99,6 +102,14 @@ class ScriptedPeople:
                 once=self.station.once(),
             )
 
+    def _waits_at_gate(self) -> bool:
+        """True when the station asks for somebody to take out what stands on B5."""
+        world = self.station.simulated.world
+        if world.find(ZONE_GATE) is None or world.belt_speed_mm_s(4):
+            return False
+        alarms = self.station.store.read(lambda view: view.alarms(active_only=True))
+        return any(alarm.code is AlarmCode.PIECE_AT_GATE and alarm.cleared_at is None for alarm in alarms)
+
     def unfreeze(self) -> None:
         """At the lane itself: the key in the panel, and the panel's button."""
         station = self.station
@@ -107,12 +118,8 @@ class ScriptedPeople:
         station.do(do="key_switch", on=False)
 
     async def start_lane(self) -> None:
-        """Take out what stands at the gate, clear the access bits, start."""
+        """Clear the access bits and start."""
         station = self.station
-        alarms = station.store.read(lambda view: view.alarms(active_only=True))
-        if any(alarm.code is AlarmCode.PIECE_AT_GATE for alarm in alarms):
-            station.do(do="lift_from_gate")
-            await asyncio.sleep(ROUND_S)
         self.starts += 1
         for command in (LaneCommand.CLEAR_ACCESS, LaneCommand.START):
             await station.handlers.lane_command(LANE_ID, command, person=OPERATOR, once=station.once())
