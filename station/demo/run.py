@@ -34,6 +34,7 @@ SETTLE_POLL_S = 0.25
 WALL_SHARE_PER_PIECE_S = 25.0
 WALL_ALLOWANCE_S = 300.0
 DRAIN_S = 60.0
+LEAVING_S = 10.0
 MOST_LANES = 8
 
 
@@ -215,6 +216,7 @@ async def _work(
                 await asyncio.wait_for(stop.wait(), SETTLE_POLL_S)
         if stop.is_set():
             await asyncio.gather(*(one.stop_lane() for one in people))
+        await _see_them_leave(people, options.speed)
         await _drain_tracking(station)
         # The observer's last look at the receiver.
         await asyncio.sleep(2 * SETTLE_POLL_S)
@@ -228,6 +230,17 @@ async def _keep_mail_coming(people: list[LanePeople]) -> None:
     for one in people:
         if (await one.control.do("state"))["queue"] == 0:
             await one.take_in(MAIL_BATCH)
+
+
+async def _see_them_leave(people: list[LanePeople], speed: float) -> None:
+    """A piece counts as released while its tail is still in the gate; the world counts it when it is out."""
+    waited_s = 0.0
+    while waited_s < LEAVING_S / speed:
+        stays = [stay for one in people for stay in (await one.control.do("stays"))["stays"]]
+        if all(stay["exit"] is not None for stay in stays):
+            return
+        await asyncio.sleep(SETTLE_POLL_S)
+        waited_s += SETTLE_POLL_S
 
 
 async def _drain_tracking(station: Station) -> None:
