@@ -1,0 +1,63 @@
+"""`station demo` with somebody at the console, as a program of its own."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.programs import Caller, Hands, program, wait_until
+
+LANE = "lane-1"
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveDemo:
+    """A running demo: its console, its simulated world, and what it said so far."""
+
+    url: str
+    caller: Caller
+    hands: Hands
+    log: Path
+    report_file: Path
+
+    def lane(self) -> dict[str, Any]:
+        return self.caller.get(f"/api/v1/lanes/{LANE}")
+
+    def piece(self, piece_id: str) -> dict[str, Any]:
+        return self.caller.get(f"/api/v1/pieces/{piece_id}")
+
+    def feed(self, **wishes: Any) -> str:
+        """Draw a piece as wished, announce it, and lay it before the others; its id."""
+        cover = self.hands.do("piece", **wishes)["piece"]
+        assert self.caller.post("/api/v1/pieces", cover, person="tracking").is_success
+        self.hands.do("feed", piece_id=cover["piece_id"], first=True)
+        return str(cover["piece_id"])
+
+
+@contextmanager
+def live_demo(directory: Path, *options: str) -> Iterator[LiveDemo]:
+    """Run it with its data in `directory`; at the end it is interrupted as by Ctrl-C and has written its report."""
+    log, report_file = directory / "said.txt", directory / "report.json"
+    arguments = ["--port", "0", "--data", str(directory / "data"), "--report", str(report_file), *options]
+    with program("station", "demo", *arguments, log=log) as process:
+
+        def up() -> bool:
+            assert process.poll() is None, log.read_text()
+            return "/review" in log.read_text()
+
+        wait_until(up, what="the console")
+        found = re.search(r"(http://[0-9.]+:[0-9]+)/review", log.read_text())
+        assert found is not None
+        endpoints = json.loads((directory / "data" / f"{LANE}-endpoints.json").read_text())
+        caller, hands = Caller(found.group(1), prefix="live"), Hands(endpoints["control"])
+        try:
+            yield LiveDemo(url=found.group(1), caller=caller, hands=hands, log=log, report_file=report_file)
+        finally:
+            hands.close()
+            caller.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(120) == 0, log.read_text()

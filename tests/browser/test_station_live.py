@@ -1,0 +1,103 @@
+"""The whole station in a real Chromium: what the console shows is what the simulated lane does, and what is pressed happens there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.live_demo import LANE, LiveDemo, live_demo
+from tests.e2e.programs import processes_naming, wait_until
+from tests.e2e.report_shape import check_shape
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+
+LANE_UP_MS = 120_000
+STANDSTILL_LOOKS = 10
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[LiveDemo]:
+    with live_demo(tmp_path, "--pieces", "4", "--seed", "5", "--speed", "4") as running:
+        yield running
+
+
+@pytest.fixture
+def live(browser: Browser, demo: LiveDemo) -> Iterator[tuple[LiveDemo, Page]]:
+    context = browser.new_context(base_url=demo.url, viewport={"width": 1366, "height": 768}, locale="vi-VN")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield demo, page
+    context.close()
+    # The browser itself reports the START that the frozen lane refuses.
+    assert [text for text in complaints if "403" not in text] == []
+
+
+def state_of(demo: LiveDemo, page: Page, piece_id: str) -> str:
+    """The piece's state; the person at the console holds whatever asks for attention."""
+    if (request := demo.lane()["request"]) is not None and request["attention"]:
+        expect(page.locator("#request")).to_contain_text(request["piece_id"])
+        page.keyboard.press("F4")
+    return str(demo.piece(piece_id)["state"])
+
+
+def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], tmp_path: Path):
+    demo, page = live
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#lane-state")).to_have_text("Đang chạy", timeout=LANE_UP_MS)
+    expect(page.locator("#stale")).to_be_hidden()
+
+    gun = demo.feed(kind="packet", threat="handgun")
+    expect(page.locator(f'[data-piece="{gun}"]').first).to_be_visible()
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    assert page.locator("img.scan").evaluate("image => image.naturalWidth * image.naturalHeight") > 10_000
+    page.keyboard.press("F7")
+    expect(page.locator("img.heat")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('img.heat').naturalWidth > 0")
+
+    wait_until(lambda: state_of(demo, page, gun) == "held", limit_s=120, what="the station to hold the handgun")
+    expect(page.locator("#recent")).to_contain_text(gun)
+
+    page.goto("/review")
+    page.locator(f'[data-piece="{gun}"]').click()
+    expect(page.locator("#about")).to_contain_text(gun)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    page.keyboard.press("F3")
+    expect(page.locator("#reject")).to_be_enabled()
+    assert demo.piece(gun)["state"] == "in_review"
+    page.keyboard.press("F9")
+    expect(page.locator(f'[data-piece="{gun}"]')).to_have_count(0)
+    assert demo.piece(gun)["state"] == "rejected"
+
+    page.goto(f"/lane/{LANE}")
+    wait_until(lambda: any(demo.lane()["belt_speeds_mm_s"]) and bool(demo.lane()["pieces"]), limit_s=120, what="pieces on running belts")
+    page.keyboard.press("F9")
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+    wait_until(lambda: demo.hands.do("state")["belts_mm_s"] == [0.0] * 5, limit_s=10, what="the belts to stand")
+    where = demo.hands.do("state")["pieces"]
+    for _ in range(STANDSTILL_LOOKS):
+        page.wait_for_timeout(200)
+        assert demo.hands.do("state")["pieces"] == where
+    assert demo.hands.do("state")["beam"]["on"] is False
+    assert demo.hands.do("world")["world"]["moved_while_frozen"] == 0
+    # Nothing at the console takes it back.
+    page.locator("[data-command=start]").click()
+    expect(page.locator("#message")).not_to_be_empty()
+    assert demo.hands.do("state")["frozen"] is True
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+
+
+def test_mail_keeps_coming_and_ctrl_c_ends_it_all(tmp_path: Path):
+    with live_demo(tmp_path, "--pieces", "2", "--seed", "6", "--speed", "4") as demo:
+        wait_until(lambda: len(demo.caller.get("/api/v1/pieces", limit=200)["items"]) > 4, limit_s=180, what="more mail than was asked for")
+    report = json.loads(demo.report_file.read_text(encoding="utf-8"))
+    check_shape(report)
+    assert len(report["pieces"]) > 4
+    tracking = report["tracking"]
+    assert tracking["events"] == tracking["receipted"]
+    assert "no log-in yet" in demo.log.read_text()
+    assert processes_naming(str(tmp_path)) == []
