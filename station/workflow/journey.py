@@ -221,6 +221,7 @@ class Journey:
                 self._publish(uow, piece, PieceStatus.FROZEN, now)
 
         await self._commit(work, piece)
+        self._on_change("")
         if piece is not None:
             piece.state = PieceState.FROZEN
 
@@ -284,7 +285,7 @@ class Journey:
                 uow.set_value(f"test-piece:{self._lane_id}:passed-at", "")
                 uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, self._lane_id, values, now)
 
-        await self._commit(work, piece)
+        await self._commit(work)
         self._test_piece_passed_at = now if passed else None
         piece.state = PieceState.HELD
 
@@ -302,18 +303,18 @@ class Journey:
 
     async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
         """Raise an alarm durably."""
-        await self._store.write(lambda uow: uow.raise_alarm(code, priority, subject, detail, self._clock.utc_now()))
+        await self._commit(lambda uow: uow.raise_alarm(code, priority, subject, detail, self._clock.utc_now()))
 
     async def clear_alarm(self, code: AlarmCode, subject: str) -> None:
         """The cause of an alarm is gone."""
-        await self._store.write(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
+        await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
 
     async def next_number(self, counter: str) -> int:
         """The next value of a durable counter."""
         return await self._store.write(lambda uow: uow.next_number(counter))
 
     async def _commit(self, work: Callable[[UnitOfWork], T], piece: LanePiece | None = None) -> T:
-        """Make one step durable, then tell the pages."""
+        """Make one step durable, then tell the pages: of the piece, or without one of the alarms."""
         result = await self._store.write(work)
         self._on_change(piece.piece_id or "" if piece is not None else "")
         return result

@@ -23,6 +23,7 @@ ui-docs-shapes = Shapes
 ui-alarms-none = ✓ No alarm
 ui-alarms-unknown = ⚠ Alarms cannot be read
 ui-alarms-count = { $open } not acknowledged, { $all } in all
+ui-alarm-over = Its cause has been gone since { $time }
 ui-acknowledge = Acknowledge
 ui-acknowledged = acknowledged
 ui-scan-none = No scan

@@ -23,6 +23,7 @@ ui-docs-shapes = Các dạng dữ liệu
 ui-alarms-none = ✓ Không có báo động
 ui-alarms-unknown = ⚠ Không đọc được báo động
 ui-alarms-count = { $open } chưa xác nhận, tổng số { $all }
+ui-alarm-over = Đã hết nguyên nhân từ { $time }
 ui-acknowledge = Xác nhận
 ui-acknowledged = đã xác nhận
 ui-scan-none = Không có ảnh soi

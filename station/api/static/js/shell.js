@@ -155,21 +155,23 @@ export async function refreshAlarms() {
 
 function worst() {
   const open = alarms.filter((alarm) => !alarm.acknowledged_at);
-  return [...(open.length ? open : alarms)].sort((one, other) => URGENCY.indexOf(one.priority) - URGENCY.indexOf(other.priority))[0];
+  // What still stands comes before what is over and only waits to be seen.
+  const rank = (alarm) => (alarm.cleared_at ? URGENCY.length : 0) + URGENCY.indexOf(alarm.priority);
+  return [...(open.length ? open : alarms)].sort((one, other) => rank(one) - rank(other))[0];
 }
 
 function showAlarms() {
   const alarm = worst();
   const unseen = alarms.filter((each) => !each.acknowledged_at).length;
-  parts.alarms.dataset.level = !alarmsKnown ? "unknown" : alarm && !alarm.acknowledged_at ? alarm.priority : "none";
+  parts.alarms.dataset.level = !alarmsKnown ? "unknown" : alarm && !alarm.acknowledged_at ? (alarm.cleared_at ? "over" : alarm.priority) : "none";
   keep(parts.alarms, [alarm, alarms.length, unseen, alarmsKnown], () => {
     if (!alarmsKnown) return [h("span", {}, t("ui-alarms-unknown"))];
     if (!alarm) return [h("span", {}, t("ui-alarms-none"))];
     return [
-      h("span", { class: "mark", "aria-hidden": "true" }, alarm.acknowledged_at ? "○" : "▲"),
+      h("span", { class: "mark", "aria-hidden": "true" }, alarm.acknowledged_at || alarm.cleared_at ? "○" : "▲"),
       h("strong", {}, `${t(`alarm-priority-${alarm.priority}`)}: ${t(`alarm-${alarm.code}`)}`),
       h("span", { class: "subject" }, `${alarm.subject} ${alarm.detail}`.trim()),
-      h("span", { class: "remedy" }, t(`alarm-${alarm.code}-remedy`)),
+      h("span", { class: "remedy" }, alarm.cleared_at ? t("ui-alarm-over", { time: timeOf(alarm.cleared_at) }) : t(`alarm-${alarm.code}-remedy`)),
       h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
       alarm.acknowledged_at
         ? h("span", {}, t("ui-acknowledged"))
