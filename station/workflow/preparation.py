@@ -44,6 +44,8 @@ _NEXT_COMMAND = {
 
 CALIBRATION_LINES = 64
 SET_POINT_SHARE = 0.02
+IN_GATE_S = 5.0
+GATE_JAMMED = 3
 AT_GATE_S = 3.0
 """B5 has stood so long with something at the gate eye that it will not go away by itself."""
 
@@ -123,7 +125,7 @@ async def _prepare(
     await devices.plc.set_diverter_1(through=False)
     await devices.plc.set_diverter_2(through=False)
     note("execute")
-    await _bring_to_execute(equipment)
+    await _bring_to_execute(equipment, journey)
     note("purge")
     await _purge(equipment, journey)
     await _bring_unit_to_execute(equipment)
@@ -166,8 +168,8 @@ async def _pause(equipment: Equipment) -> LaneStatus:
     return status
 
 
-async def _bring_to_execute(equipment: Equipment) -> None:
-    deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
+async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
+    started_s = equipment.clock.monotonic_s()
     while True:
         status = await _pause(equipment)
         if status.state == EXECUTE:
@@ -175,7 +177,11 @@ async def _bring_to_execute(equipment: Equipment) -> None:
         command = _NEXT_COMMAND.get(status.state)
         if command is not None:
             await equipment.devices.plc.command(command)
-        if equipment.clock.monotonic_s() > deadline_s:
+        waited_s = equipment.clock.monotonic_s() - started_s
+        if waited_s > IN_GATE_S and status.gate == GATE_JAMMED and (status.eye(Eye.GATE) or status.eye(Eye.EXIT)):
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, "gate")
+            raise LaneTrouble(Reason.PURGED, "a piece stands in the gate; lift it into the hold bin")
+        if waited_s > equipment.settings.start_timeout_s:
             raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC stays in state {status.state}, faults {status.faults:#x}")
 
 
@@ -225,7 +231,7 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
             result = await plc.command(Command.PURGE)
             if result is not CommandResult.ACCEPTED:
                 raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC refuses to purge: {result.name.lower()}")
-    await _bring_to_execute(equipment)
+    await _bring_to_execute(equipment, journey)
 
 
 async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo) -> tuple[Calibration, LineStore]:
