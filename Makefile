@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: demo test setup programs lint unit format lock bench mutation campaign bake train clean
+.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign bake train clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -48,6 +48,10 @@ lock: $(READY)
 # About 15 minutes on a machine that does nothing else; writes docs/reference/benchmarks.md.
 bench: $(READY)
 	@$(BIN)/python -m benchmarks --write docs/reference/benchmarks.md
+
+# The pictures of the console in the documentation, from a real demo (about a minute).
+screenshots: $(READY)
+	@$(BIN)/python -m tests.browser.screenshots
 
 # Which changes of the gate, the clearance and the dose no test notices: docs/reference/mutation.md.
 mutation: $(READY)

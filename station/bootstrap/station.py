@@ -129,7 +129,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if policy.unproved_model:
         store.write(
-            lambda uow: uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, configuration.station.site, "demo", clock.utc_now())
+            lambda uow: uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, configuration.station.site, "", clock.utc_now())
         ).result()
     return Station(
         configuration=configuration,

@@ -48,7 +48,7 @@ export function lanePicture(view) {
 function pieceShape(piece, waits) {
   const tail = Math.max(0, piece.head_mm - piece.length_mm);
   const title = `${piece.piece_id} ${t(`piece-state-${piece.state}`)}`;
-  const mark = { held: "✕", cleared: "✓", disinfecting: "✓", disinfected: "✓", frozen: "■", escaped: "!" }[String(piece.state)] ?? "·";
+  const mark = { held: "✕", cleared: "✓", disinfecting: "✓", disinfected: "✓", released: "✓", frozen: "■", escaped: "!" }[String(piece.state)] ?? "·";
   return svg(
     "g",
     { class: `piece ${piece.state}${waits ? " waits" : ""}`, "data-piece": piece.piece_id },
