@@ -97,6 +97,12 @@ class _Case:
         return reading is not None and (reading.alarms or any(finding.reason in JUDGED_BY_PEOPLE for finding in reading.findings))
 
     @property
+    def alarm_was_known(self) -> bool:
+        """True when the model had alarmed on the scan that people cleared."""
+        known = self.evidence.cleared_reading
+        return known is not None and (known.alarms or any(finding.reason in JUDGED_BY_PEOPLE for finding in known.findings))
+
+    @property
     def clearing_people(self) -> tuple[str, ...]:
         return distinct_people(reading.person for reading in self.operator_readings if reading.decision is OperatorDecision.CLEAR)
 
@@ -184,6 +190,12 @@ def _model_alarm(case: _Case) -> Iterator[Reason]:
         return
     if case.authority is Authority.MODEL or (case.secrecy is not None and case.authority is not Authority.TWO_PEOPLE):
         yield Reason.MODEL_ALARM
+
+
+def _new_alarm(case: _Case) -> Iterator[Reason]:
+    """People who cleared a scan without an alarm have not judged the alarm of the next one."""
+    if case.refed and case.model_alarms and not case.alarm_was_known:
+        yield Reason.NEW_FINDING
 
 
 def _model_authority(case: _Case) -> Iterator[Reason]:
@@ -274,6 +286,7 @@ _CHECKS: tuple[_Check, ...] = (
     _automatic_findings,
     _model_reading,
     _model_alarm,
+    _new_alarm,
     _model_authority,
     _operator,
     _review,
@@ -284,11 +297,14 @@ _CHECKS: tuple[_Check, ...] = (
 
 def _alarms_of_model(case: _Case) -> tuple[Reason, ...]:
     """What a valid reading says against the piece, unless people have judged it in a review that still stands."""
-    reading = case.model_reading
-    if reading is None or any(_model_reading(case)) or (case.refed and not any(_review(case))):
+    reading, known = case.model_reading, case.evidence.cleared_reading
+    if reading is None or any(_model_reading(case)):
         return ()
     limit = case.policy.freeze_score
     freezes = limit is not None and not reading.score < limit
+    if case.refed and not any(_review(case)):
+        freeze_was_known = limit is not None and known is not None and not known.score < limit
+        return (Reason.ATTENTION_SCORE,) if freezes and not freeze_was_known else ()
     return (*((Reason.ATTENTION_SCORE,) if freezes else ()), *((Reason.MODEL_ALARM,) if case.model_alarms else ()))
 
 

@@ -33,6 +33,7 @@ class VisitEvidence:
     """All facts about one visit of one piece. `earlier_clearance` is the review that cleared it in the bin on an earlier visit.
 
     `second_clearance` is the second person's decision in that review, where one is demanded (see `people_needed`).
+    `cleared_reading` is what the model had said of the scan that people cleared: an alarm that they did not know of is a new one.
     `earlier_holds` are reasons of holds on earlier visits that no later review has lifted.
     `operator_readings` are those of this visit alone. `contradictions` are newer findings that speak against the piece (lost
     track, access to its zone, restart, purge, device lost, …). `window_expired` tells that the operator's time is over.
@@ -47,6 +48,7 @@ class VisitEvidence:
     contradictions: tuple[Reason, ...] = ()
     window_expired: bool = False
     second_clearance: ReviewDecision | None = None
+    cleared_reading: ModelReading | None = None
     earlier_holds: tuple[Reason, ...] = ()
 
 

@@ -113,7 +113,7 @@ class WorkerScreening:
             new_scan_sha256=new_sha256,
             distance=distance,
             bound=bound,
-            new_findings=new_findings(cleared.findings, new.findings),
+            new_findings=new_findings((*cleared.findings, *cleared.model_findings), (*new.findings, *new.model_findings)),
         )
 
     async def score_test_piece(self, scan: RawScan) -> TestPieceResult:

@@ -233,6 +233,11 @@ def test_no_pair_of_facts_against_it_clears_a_piece(which: str):
         assert answer.outcome is Outcome.HELD, (one(other(WORLDS[which])), answer)
 
 
+def known_alarm(score: float) -> Flip:
+    """What the model had said of the scan that people cleared."""
+    return evidence(cleared_reading=replace(READING, score=score, visit=1))
+
+
 EDGES: list[tuple[str, World]] = [
     ("test piece of exactly 24 h", health(test_piece_passed_at=ago(24 * 3600))(MODEL_WORLD)),
     ("test piece just now", health(test_piece_passed_at=NOW)(MODEL_WORLD)),
@@ -252,9 +257,9 @@ EDGES: list[tuple[str, World]] = [
     ("operator just before expiry", evidence(window_expired=True)(OPERATOR_WORLD)),
     ("operator not blind, unmarked", evidence(operator_readings=(replace(OPERATOR, blind=False),))(OPERATOR_WORLD)),
     ("two over an alarm", part("model_reading", score=5.0)(TWO_WORLD)),
-    ("reviewed alarm", part("model_reading", score=5.0)(REVIEW_WORLD)),
-    ("reviewed freeze score", part("model_reading", score=9.0)(REVIEW_WORLD)),
-    ("reviewed alarm, model authority", replace(part("model_reading", score=5.0)(REVIEW_WORLD), policy=MODEL_POLICY)),
+    ("reviewed alarm", known_alarm(5.0)(part("model_reading", score=5.0)(REVIEW_WORLD))),
+    ("reviewed freeze score", known_alarm(9.0)(part("model_reading", score=9.0)(REVIEW_WORLD))),
+    ("reviewed alarm, model authority", replace(known_alarm(5.0)(part("model_reading", score=5.0)(REVIEW_WORLD)), policy=MODEL_POLICY)),
     ("reviewed, model not usable", replace(health(model_usable=False)(REVIEW_WORLD), policy=MODEL_POLICY)),
     ("reviewed by two", evidence(second_clearance=SECOND_REVIEW)(REVIEW_WORLD)),
     ("distance at the bound", part("image_match", distance=0.15)(REVIEW_WORLD)),
@@ -293,6 +298,18 @@ EDGES: list[tuple[str, World]] = [
 def test_the_edge_of_what_is_allowed_clears(name: str, world: World):
     answer = world.judged()
     assert (answer.outcome, answer.reasons) == (Outcome.CLEARED, ())
+
+
+@pytest.mark.parametrize("known", [None, 0.0])
+def test_an_alarm_that_the_reviewers_did_not_know_of_is_new(known: float | None):
+    before = REVIEW_WORLD if known is None else known_alarm(known)(REVIEW_WORLD)
+    alarmed = part("model_reading", score=5.0)(before).judged()
+    assert (alarmed.outcome, alarmed.reasons) == (Outcome.HELD, (R.NEW_FINDING,))
+    assert part("model_reading", score=9.0)(before).judged().outcome is Outcome.ATTENTION
+
+
+def test_a_score_that_newly_reaches_the_freeze_score_is_an_attention_stop_though_the_alarm_was_known():
+    assert part("model_reading", score=9.0)(known_alarm(5.0)(REVIEW_WORLD)).judged().outcome is Outcome.ATTENTION
 
 
 def test_two_reviewers_are_both_named():
@@ -436,6 +453,7 @@ def test_the_whole_product_agrees_with_the_table():
             operator_readings=readings,
             window_expired=expired,
             earlier_clearance=REVIEW if reviewed else None,
+            cleared_reading=replace(READING, score=score, visit=1) if reviewed else None,
             image_match=MATCH if reviewed else None,
         )
         holds = any(reading.decision is OperatorDecision.HOLD for reading in readings)
