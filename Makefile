@@ -58,6 +58,12 @@ mutation: $(READY)
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
+# 200 simulated lane-hours with mishaps, resumable (about an hour), then 50 kills at random moments (about an hour).
+campaign: $(READY)
+	@mkdir -p build
+	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(WORKERS) --state build/campaign.jsonl
+	@$(BIN)/python -m tests.e2e.kill_campaign --kills 50
+
 # The simulated tube's spectra and attenuations, after a change of its materials.
 bake: $(READY)
 	@$(BIN)/python -m firmware_sims.bake_beam
