@@ -1,6 +1,7 @@
 """A station that is killed and started again while its lane, its mail and the tracking system live on."""
 
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -18,7 +19,7 @@ import httpx
 
 from station.settings import edit
 from station.tracking.signatures import load_or_create_key, public_text
-from tests.e2e.programs import Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
+from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
 from tests.e2e.report_shape import DANGERS
 
 LANE = "lane-1"
@@ -112,6 +113,8 @@ class KilledStation:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
                 start_new_session=True,
             )
 
