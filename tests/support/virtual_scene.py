@@ -134,9 +134,11 @@ class Scene:
     async def restart_station(self, *, kill: bool) -> None:
         """End the station (as by `kill -9`, or in order) and start another over the same data and the same lane."""
         old = self.station
+        await self.end_people()
         await old.stop(kill=kill)
         self.station = await start(self.directory, old.screening, policy=self.policy, simulated=old.simulated)
         self.people.station = self.station
+        self.begin_people()
 
     # --- people
 

@@ -1,0 +1,95 @@
+"""`python -m tests.campaign --hours 1 --seeds 1..200 --jobs 2 --state build/campaign.jsonl`: runs the seeds that are not done yet."""
+# ruff: noqa: T201 - a program for the terminal
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tests.campaign.lane_hours import Result, Run
+
+
+def main() -> int:
+    """Run the campaign; 0 when every seed held, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--hours", type=float, default=1.0, help="simulated lane-hours of each seed")
+    parser.add_argument("--seeds", default="1..10", help="A..B, both included, or one number")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--state", type=Path, help="JSON lines; seeds that are in it are not run again")
+    parser.add_argument("--tell", action="store_true", help="print what happens (with one job)")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("..")
+    seeds = range(int(first), int(last or first) + 1)
+    done = _read(options.state)
+    todo = [seed for seed in seeds if (seed, options.hours) not in done]
+    results = [done[seed, options.hours] for seed in seeds if (seed, options.hours) in done]
+    print(f"{len(results)} of {len(seeds)} seeds done before", flush=True)
+    for number, result in enumerate(_run(todo, options), start=1):
+        if options.state is not None:
+            with options.state.open("a", encoding="utf-8") as file:
+                file.write(result.as_json() + "\n")
+        results.append(json.loads(result.as_json()))
+        _tell(number, len(todo), result)
+    return _sum_up(results)
+
+
+def _read(state: Path | None) -> dict[tuple[int, float], dict[str, Any]]:
+    if state is None or not state.exists():
+        return {}
+    results = [json.loads(line) for line in state.read_text(encoding="utf-8").splitlines()]
+    return {(result["seed"], result["hours"]): result for result in results}
+
+
+def _quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _one(seed: int, hours: float) -> Result:
+    _quiet()
+    return Run(seed, hours).play()
+
+
+def _run(seeds: list[int], options: argparse.Namespace) -> Iterable[Result]:
+    if options.jobs == 1:
+        if not options.tell:
+            _quiet()
+        for seed in seeds:
+            yield Run(seed, options.hours, tell=options.tell).play()
+        return
+    with ProcessPoolExecutor(max_workers=options.jobs) as pool:
+        for future in as_completed([pool.submit(_one, seed, options.hours) for seed in seeds]):
+            yield future.result()
+
+
+def _tell(number: int, count: int, result: Result) -> None:
+    pace = result.hours * 3600.0 / result.wall_s
+    print(
+        f"{number}/{count} seed {result.seed}: {'ok' if not result.wrong else 'WRONG'}, {result.released} of {result.fed} released, "
+        f"{sum(result.mishaps.values())} mishaps, {result.kills} kills, {result.starts} starts, {pace:.0f} x real time",
+        flush=True,
+    )
+    for wrong in result.wrong[:5]:
+        print(f"    {wrong[:600]}", flush=True)
+    if result.wrong:
+        print(f"    again: python -m tests.campaign --hours {result.hours:g} --seeds {result.seed} --tell", flush=True)
+
+
+def _sum_up(results: list[dict[str, Any]]) -> int:
+    failed = sorted(result["seed"] for result in results if result["wrong"])
+    print(
+        f"{sum(result['hours'] for result in results):g} lane-hours, {sum(result['released'] for result in results)} pieces released, "
+        f"{sum(sum(result['mishaps'].values()) for result in results)} mishaps, {sum(result['kills'] for result in results)} kills; "
+        f"seeds that failed: {failed or 'none'}",
+        flush=True,
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
