@@ -14,7 +14,7 @@ from station.api.app import create_app
 from station.api.server import ApiServer
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
-from station.bootstrap.stores import model_directory, open_store
+from station.bootstrap.stores import broken_audit_leaf, model_directory, open_store
 from station.bootstrap.tracking import open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -98,12 +98,13 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
+    audit_ok = _check_audit(configuration, store, clock)
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
     undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
-        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed)
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed, audit_ok=audit_ok)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
@@ -146,6 +147,20 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     )
 
 
+def _check_audit(configuration: Configuration, store: SqliteStore, clock: Clock) -> bool:
+    """Check the audit log before anything is cleared on it; a broken one holds every piece."""
+    broken = broken_audit_leaf(store)
+    site = configuration.station.site
+    if broken is None:
+        store.write(lambda uow: uow.clear_alarm(AlarmCode.AUDIT_BROKEN, site, clock.utc_now())).result()
+        return True
+    log.error("the audit log does not hold: every piece will be held", leaf=broken)
+    store.write(
+        lambda uow: uow.raise_alarm(AlarmCode.AUDIT_BROKEN, AlarmPriority.CRITICAL, site, f"leaf {broken}", clock.utc_now())
+    ).result()
+    return False
+
+
 def _start_model(screening: WorkerScreening) -> ModelInfo | None:
     try:
         return asyncio.run(screening.start())
@@ -162,6 +177,8 @@ def _journey(
     store: SqliteStore,
     model: ModelInfo | None,
     feed: EventFeed,
+    *,
+    audit_ok: bool,
 ) -> Journey:
     journey: Journey
 
@@ -169,7 +186,7 @@ def _journey(
         return StationHealth(
             model_usable=model is not None,
             model_proved=model is not None and model.proved,
-            audit_ok=True,
+            audit_ok=audit_ok,
             store_ok=store.healthy(),
             frozen=False,
             test_piece_passed_at=journey.test_piece_passed_at(),

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from station.audit.self_check import first_broken_leaf
+from station.ports.store import ReadView, Store
 from station.screening.anomaly_model import load_reader
 from station.screening.pipeline import Reader
 from station.settings import Configuration
@@ -11,6 +13,7 @@ from station.storage.sqlite import DirectoryLock
 from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
 
+AUDIT_PAGE = 5000
 SHIPPED_MODEL = Path(__file__).parents[1] / "screening" / "models"
 
 
@@ -51,3 +54,14 @@ def read_outbox(configuration: Configuration) -> dict[str, object]:
 def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
     """The model in this process, for offline tools. Without a configuration, the shipped one."""
     return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha)
+
+
+def broken_audit_leaf(store: Store) -> int | None:
+    """Check the whole audit log against its stored head; None when it holds (see `first_broken_leaf`)."""
+
+    def query(view: ReadView) -> int | None:
+        head = view.audit_head()
+        pages = (view.audit_leaves(start=start, limit=AUDIT_PAGE) for start in range(0, head.size, AUDIT_PAGE))
+        return first_broken_leaf((leaf for page in pages for leaf in page), head)
+
+    return store.read(query)

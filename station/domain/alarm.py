@@ -31,6 +31,7 @@ class AlarmCode(StrEnum):
     LAMP = "lamp"
     CALIBRATION = "calibration"
     MODEL_FAILED = "model-failed"
+    AUDIT_BROKEN = "audit-broken"
     STORE_FAILING = "store-failing"
     DISK_LOW = "disk-low"
     TRACKING_BLOCKED = "tracking-blocked"

@@ -78,3 +78,7 @@ class LaneTrouble(Exception):  # noqa: N818 - trouble is what the lane is in, no
 
 class FreezeLatched(Exception):  # noqa: N818 - a condition of the lane
     """The PLC's retained freeze latch is set: nothing on the lane moves until it is cleared at the lane."""
+
+
+class RecalibrationDue(Exception):  # noqa: N818 - a date, not an error
+    """The belts are empty and the dark lines are old: the lane prepares anew by itself, if nobody stopped it."""

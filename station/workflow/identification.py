@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from station.domain.clearance import Clearance, Outcome
 from station.domain.identifiers import PieceId, local_id
-from station.domain.people import NEEDS_REVIEW, people_needed
+from station.domain.people import NEEDS_REVIEW, distinct_people, people_needed
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import ReviewDecision, ReviewOutcome
+from station.domain.scan import ModelReading
 from station.ports.store import Evidence, ReadView, UnitOfWork
 
 
@@ -39,6 +40,7 @@ class Arrival:
     reasons: tuple[Reason, ...]
     first_clearance: ReviewDecision | None = None
     second_clearance: ReviewDecision | None = None
+    cleared_reading: ModelReading | None = None
     earlier_holds: tuple[Reason, ...] = ()
 
 
@@ -56,7 +58,8 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
     reasons = [] if known.announced or not policy.hold_unannounced else [Reason.UNANNOUNCED]
     reasons.extend(_size_reasons(known.announcement, facts, policy))
     history = [row.evidence for row in uow.evidence(known.piece_id)]
-    clearances = clearing_reviews(uow, known)
+    clearances = standing_reviews(uow, known)
+    cleared_sha256 = clearances[-1].scan_sha256 if clearances else None
     return Arrival(
         piece_id=known.piece_id,
         visit=known.visit + 1,
@@ -65,6 +68,7 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
         reasons=tuple(reasons),
         first_clearance=clearances[-1] if clearances else None,
         second_clearance=clearances[-2] if len(clearances) > 1 else None,
+        cleared_reading=next((f for f in reversed(history) if isinstance(f, ModelReading) and f.scan_sha256 == cleared_sha256), None),
         earlier_holds=_unlifted_holds(history, known),
     )
 
@@ -80,6 +84,25 @@ def clearing_reviews(view: ReadView, known: Piece) -> list[ReviewDecision]:
     return [decision for decision in decisions if decision.outcome is ReviewOutcome.CLEAR]
 
 
+def standing_reviews(view: ReadView, known: Piece) -> list[ReviewDecision]:
+    """The review that the next scan must match: the one that cleared the piece in the bin, until a visit was judged after it.
+
+    A visit that was cut short (purge, restart, lost track) judged nothing, so the review and the scan that it saw still bind.
+    """
+    reviews = clearing_reviews(view, known)
+    if reviews or known.state is not PieceState.HELD:
+        return reviews
+    facts = [row.evidence for row in view.evidence(known.piece_id)]
+    judged = [index for index, fact in enumerate(facts) if isinstance(fact, Clearance | ReviewDecision)]
+    if not judged or not isinstance(facts[judged[-1]], ReviewDecision):
+        return []
+    last = facts[judged[-1]]
+    settled = [change for change in view.history(known.piece_id) if change.before is PieceState.IN_REVIEW]
+    if not isinstance(last, ReviewDecision) or not settled or settled[-1].after is not PieceState.CLEARED:
+        return []
+    return [f for f in facts if isinstance(f, ReviewDecision) and f.visit == last.visit and f.outcome is ReviewOutcome.CLEAR]
+
+
 def _stranger(uow: UnitOfWork, reason: Reason, lane_id: str) -> Arrival:
     piece_id = local_id(lane_id, uow.next_number(f"local:{lane_id}"))
     return Arrival(piece_id=piece_id, visit=1, announcement=Announcement(piece_id=piece_id), known=None, reasons=(reason,))
@@ -92,17 +115,19 @@ def _may_be_fed_in(view: ReadView, known: Piece) -> bool:
 
 
 def _unlifted_holds(history: Sequence[Evidence], known: Piece) -> tuple[Reason, ...]:
-    """Reasons that only people can lift, since the last review that lifted them."""
+    """Reasons that only people can lift, since the last review in which enough different people lifted them."""
     holds: set[Reason] = set()
-    cleared_by: set[str] = set()
+    spoken: set[Reason] = set()
+    cleared_by: list[str] = []
     for fact in history:
         if isinstance(fact, Clearance) and fact.outcome is Outcome.HELD:
             holds |= NEEDS_REVIEW & set(fact.reasons)
+            spoken = set(fact.reasons)
             cleared_by.clear()
         elif isinstance(fact, ReviewDecision):
             if fact.outcome is ReviewOutcome.CLEAR:
-                cleared_by.add(fact.person)
-                if len(cleared_by) >= people_needed(known.secrecy, holds):
+                cleared_by.append(fact.person)
+                if len(distinct_people(cleared_by)) >= people_needed(known.secrecy, holds | spoken):
                     holds.clear()
             else:
                 holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)

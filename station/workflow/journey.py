@@ -5,13 +5,13 @@ lane holds.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, clear
+from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence, clear
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateRequest, Permit, Refusal, may_open
@@ -22,6 +22,7 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.clock import Clock
+from station.ports.lane_plc import PassedPiece
 from station.ports.store import ReadView, Store, UnitOfWork
 from station.workflow.identification import Arrival, InfeedFacts, clearing_reviews, recognise
 from station.workflow.lane_piece import LanePiece
@@ -51,6 +52,7 @@ class Journey:
         self._clock = clock
         self._health = health
         self._schemes = schemes
+        self._ring_key = f"gate-ring:{lane_id}"
         text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
         self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
 
@@ -78,6 +80,7 @@ class Journey:
         now = self._clock.utc_now()
         piece.piece_id, piece.visit, piece.announcement = arrival.piece_id, arrival.visit, arrival.announcement
         piece.earlier, piece.second, piece.earlier_holds = arrival.first_clearance, arrival.second_clearance, arrival.earlier_holds
+        piece.cleared_reading = arrival.cleared_reading
         if facts.radiation_nsv_per_h > self.policy.radiation_limit_nsv_per_h:
             piece.contradict(Reason.RADIATION)
         piece.identification = self._identification(piece, now, facts, arrival.reasons)
@@ -135,17 +138,18 @@ class Journey:
 
     async def decided(self, piece: LanePiece, reading: OperatorReading | None) -> Clearance:
         """An operator decided, or (None) the window is over: judge again."""
-        if reading is None:
-            piece.window_expired = True
-        else:
-            piece.operator_readings.append(reading)
+        readings = (*piece.operator_readings, *((reading,) if reading is not None else ()))
+        expired = piece.window_expired or reading is None
 
         def work(uow: UnitOfWork) -> Clearance:
             if reading is not None:
                 uow.append(reading)
-            return self._judge(uow, piece, self._clock.utc_now())
+            evidence = replace(piece.evidence(), operator_readings=readings, window_expired=expired)
+            return self._judge(uow, piece, self._clock.utc_now(), evidence)
 
+        # Only what is durable counts: a reading that could not be stored was never given.
         clearance = await self._commit(work, piece)
+        piece.operator_readings, piece.window_expired = list(readings), expired
         self._settle(piece, clearance, scanned=False)
         return clearance
 
@@ -171,14 +175,19 @@ class Journey:
 
     async def ask_gate(self, piece: LanePiece, request: GateRequest) -> Permit | Refusal:
         """Ask `may_open` and record the answer; a permit is durable before it is written to the PLC."""
-        answer = may_open(request)
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork) -> Permit | Refusal:
+            known = uow.piece(piece.known_id)
+            stored = (known.state, known.visit) if known is not None else None
+            answer = may_open(request)
+            if isinstance(answer, Permit) and stored != (PieceState.DISINFECTED, piece.visit):
+                answer = Refusal(piece_id=piece.known_id, visit=piece.visit, at=request.now, reasons=(Reason.WRONG_STATE,))
             uow.append(answer)
             if isinstance(answer, Refusal) and not piece.is_test:
                 self._hold(uow, piece, answer.reasons)
+            return answer
 
-        await self._commit(work, piece)
+        answer = await self._commit(work, piece)
         if isinstance(answer, Permit):
             piece.permit = answer
         else:
@@ -199,31 +208,49 @@ class Journey:
 
     async def escaped(self, piece_id: str, detail: str) -> None:
         """A piece was seen past the gate without a permit: incident, alarm, recall event."""
+        await self._commit(lambda uow: self._escape(uow, uow.piece(piece_id), detail, subject=piece_id))
 
-        def work(uow: UnitOfWork) -> None:
-            now = self._clock.utc_now()
-            known = uow.piece(piece_id)
-            if known is not None and not known.state.is_terminal:
-                uow.change_state(piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
-                uow.publish(self._event(known, PieceStatus.ESCAPED, now))
-            uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, piece_id, detail, now)
+    def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str, subject: str = "unknown") -> None:
+        now = self._clock.utc_now()
+        if known is not None and not known.state.is_terminal:
+            uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
+            uow.publish(self._event(known, PieceStatus.ESCAPED, now))
+        uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
 
-        await self._commit(work)
+    async def freeze(self, piece: LanePiece | None, person: str, reading: OperatorReading | None = None) -> None:
+        """Record a freeze, and the operator's reading behind it: the suspect piece is frozen, the others keep their state.
 
-    async def freeze(self, piece: LanePiece | None, person: str) -> None:
-        """Record a freeze: the suspect piece is frozen, the others keep their state."""
+        The alarm may come again; a piece that is frozen already stays so.
+        """
 
         def work(uow: UnitOfWork) -> None:
             now = self._clock.utc_now()
             uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, person, now)
-            if piece is not None and piece.piece_id is not None and not piece.is_test:
+            if reading is not None:
+                uow.append(reading)
+            known = uow.piece(piece.piece_id) if piece is not None and piece.piece_id is not None else None
+            if piece is not None and known is not None and known.state in ON_LANE_STATES:
                 uow.change_state(piece.known_id, PieceState.FROZEN, now, lane_id=self._lane_id)
                 self._publish(uow, piece, PieceStatus.FROZEN, now)
 
         await self._commit(work, piece)
-        self._on_change("")
         if piece is not None:
             piece.state = PieceState.FROZEN
+
+    def must_stay_frozen(self) -> list[str]:
+        """Pieces of this lane that are frozen, or whose scan reached the freeze score and was decided by nobody: the lane must not move."""
+
+        def query(view: ReadView) -> list[str]:
+            frozen = view.pieces(states=[PieceState.FROZEN], lane_id=self._lane_id, limit=100)
+            undecided = view.pieces(states=[PieceState.SCANNED], lane_id=self._lane_id, limit=100)
+            return [piece.piece_id for piece in frozen] + [piece.piece_id for piece in undecided if self._calls_for_attention(view, piece)]
+
+        return self._store.read(query)
+
+    def _calls_for_attention(self, view: ReadView, piece: Piece) -> bool:
+        limit = self.policy.freeze_score
+        readings = [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, ModelReading)]
+        return limit is not None and bool(readings) and not readings[-1].score < limit
 
     async def hold(self, piece: LanePiece, *reasons: Reason) -> None:
         """Newer evidence speaks against the piece."""
@@ -238,17 +265,17 @@ class Journey:
         await self._commit(work, piece)
         piece.state = PieceState.HELD
 
-    async def hold_everything(self, reason: Reason, *, except_ids: frozenset[str] = frozenset()) -> list[str]:
+    async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
         """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
 
-        A piece with a permit whose exit is not known yet must be settled with `settle_permits` first.
+        A piece with a permit is left alone until the gate's ring has been read and `settle_permits` has said what left.
         """
 
         def work(uow: UnitOfWork) -> list[str]:
             now = self._clock.utc_now()
             held = []
             for known in _on_belts(uow, self._lane_id):
-                if known.piece_id in except_ids:
+                if not ring_was_read and known.state is PieceState.DISINFECTED and _permits(uow, known):
                     continue
                 uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
                 uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
@@ -257,19 +284,32 @@ class Journey:
 
         return await self._commit(work)
 
-    async def settle_permits(self, passed: list[tuple[int, int, int]]) -> None:
-        """Compare permits without a known exit with the PLC's retained ring of (seq, tag, challenge): what the ring says, left."""
+    async def settle_permits(self, passed: Sequence[PassedPiece]) -> list[int]:
+        """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
 
-        def work(uow: UnitOfWork) -> None:
-            for known in _on_belts(uow, self._lane_id):
-                permits = [row.evidence for row in uow.evidence(known.piece_id, known.visit) if isinstance(row.evidence, Permit)]
-                for permit in permits:
-                    seq = next((s for s, tag, challenge in passed if (tag, challenge) == (permit.tag, permit.challenge)), None)
-                    if seq is not None and known.state is PieceState.DISINFECTED:
-                        self._release(uow, permit, known.announcement, ring_seq=seq, exit_seen=False)
-                        break
+        Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        """
 
-        await self._commit(work)
+        def work(uow: UnitOfWork) -> list[int]:
+            seen = uow.value(self._ring_key)
+            lane = [(known, _permits(uow, known)) for known in uow.pieces(states=_MAY_HAVE_LEFT, lane_id=self._lane_id, limit=1000)]
+            escaped = []
+            for entry in passed:
+                key_of_entry = (entry.tag, entry.challenge)
+                known, permit = next(((k, p) for k, permits in lane for p in permits if (p.tag, p.challenge) == key_of_entry), (None, None))
+                is_new = seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
+                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
+                    self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
+                elif is_new:
+                    escaped.append(entry.tag)
+                    self._escape(uow, known, f"the gate let tag {entry.tag} pass")
+            if passed:
+                uow.set_value(self._ring_key, str(passed[-1].seq))
+            elif seen is None:
+                uow.set_value(self._ring_key, "0")
+            return escaped
+
+        return await self._commit(work)
 
     async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
         """Keep the newest result of the test piece."""
@@ -337,8 +377,8 @@ class Journey:
             reasons=reasons,
         )
 
-    def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime) -> Clearance:
-        clearance = clear(piece.evidence(), self.policy, self._health(), now)
+    def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime, evidence: VisitEvidence | None = None) -> Clearance:
+        clearance = clear(evidence or piece.evidence(), self.policy, self._health(), now)
         if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
             return clearance
         uow.append(clearance)
@@ -370,6 +410,7 @@ class Journey:
         uow.append(gate_action(permit, now, ring_seq=ring_seq, exit_seen=exit_seen))
         uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
         uow.publish(event_of_release(permit, announcement, now, lane_id=self._lane_id))
+        uow.set_value(self._ring_key, str(ring_seq))
 
     def _publish(
         self,
@@ -387,6 +428,15 @@ class Journey:
 
     def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
         return event_of_known(known, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256)
+
+
+_MAY_HAVE_LEFT = (PieceState.DISINFECTED, PieceState.HELD)
+HALF_WAY = 0x8000
+
+
+def _permits(view: ReadView, known: Piece) -> list[Permit]:
+    facts = (row.evidence for row in view.evidence(known.piece_id, known.visit))
+    return [fact for fact in facts if isinstance(fact, Permit)]
 
 
 def _on_belts(view: ReadView, lane_id: str) -> list[Piece]:

@@ -5,7 +5,7 @@ one place (`_in_lane`).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -15,7 +15,7 @@ from station.domain.errors import ConflictError, DeviceError, RefusedError, Stat
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.ports.lane_plc import Command, CommandResult, Zone
-from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 FROZEN_POLL_S = 0.25
 SHOW_S = 0.4
+RESTART_S = 1.0
 
 log = structlog.get_logger()
 
@@ -61,6 +62,8 @@ class Lane:
         self._session: LaneSession | None = None
         self._start = asyncio.Event()
         self._stop_asked = False
+        self._again = False
+        self._freeze_asked = False
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
@@ -83,13 +86,13 @@ class Lane:
         ticking = asyncio.create_task(self._keep_showing())
         try:
             while True:
-                trouble = await self._one_session(hold_reason)
+                self._start.clear()
+                self._stop_asked = self._again = False
+                await self._one_session(hold_reason)
                 hold_reason = Reason.PURGED
-                if trouble is not Reason.CALIBRATION_STALE:
-                    self._start.clear()
+                if not self._again:
                     await self._start.wait()
-                else:
-                    await self._equipment.clock.sleep(1.0)
+                await self._equipment.clock.sleep(RESTART_S)
         finally:
             ticking.cancel()
             await make_safe(self._equipment, frozen=self._state is LaneState.FROZEN)
@@ -118,32 +121,46 @@ class Lane:
         await self._in_lane(self._command(command))
 
     async def _freeze(self, person: str) -> None:
+        self._freeze_asked = True
         if self._session is not None:
-            await self._session.freeze(person=person)
-        else:
+            try:
+                await self._session.freeze(person=person)
+            except DeviceError:
+                # The link may have been cut off in the middle of a request; the key must work all the same.
+                await self._equipment.devices.plc.connect()
+                await self._session.freeze(person=person)
+            return
+        try:
             await self._equipment.devices.plc.freeze()
-            await self._journey.freeze(None, person)
+        except DeviceError:
+            await self._equipment.devices.plc.connect()
+            await self._equipment.devices.plc.freeze()
+        await self._journey.freeze(None, person)
+        # A standing lane looks at the latch when it prepares, and stays frozen.
+        self._start.set()
 
     async def _command(self, command: LaneCommand) -> None:
-        running = self._session is not None
+        standing = self._state in {LaneState.STOPPED, LaneState.OFFLINE}
         if self._state is LaneState.FROZEN:
             raise RefusedError("The lane is frozen in place", consequence="Nothing moves", remedy="Follow the freeze checklist")
-        if command is LaneCommand.START:
-            self._stop_asked = False
-            self._start.set()
-        elif command is LaneCommand.STOP:
-            self._stop_asked = True
-            if self._session is not None:
-                self._session.end(LaneTrouble(Reason.PURGED, "stopped by a person"))
-        elif command is LaneCommand.PURGE:
-            if self._session is not None:
-                self._session.end(LaneTrouble(Reason.PURGED, "purge asked by a person"))
-                await asyncio.sleep(0)
-            self._start.set()
-        elif running:
-            raise RefusedError("The lane runs; there is no access to clear", remedy="Stop the lane first")
-        else:
+        if command is LaneCommand.CLEAR_ACCESS:
+            if not standing:
+                raise RefusedError("The lane runs; there is no access to clear", remedy="Stop the lane first")
             await self._clear_access()
+        elif command is LaneCommand.STOP:
+            self._end(LaneTrouble(Reason.PURGED, "stopped by a person"))
+        elif standing:
+            # Start and purge are the same from a standstill: every start empties the belts.
+            self._start.set()
+        elif command is LaneCommand.PURGE:
+            self._end(LaneTrouble(Reason.PURGED, "purge asked by a person"))
+            self._again = True
+
+    def _end(self, trouble: LaneTrouble) -> None:
+        self._stop_asked = True
+        self._again = False
+        if self._session is not None:
+            self._session.end(trouble)
 
     async def _clear_access(self) -> None:
         plc = self._equipment.devices.plc
@@ -165,8 +182,8 @@ class Lane:
             raise ConflictError("The lane has not started", remedy="Start the station's lane process")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    async def _one_session(self, hold_reason: Reason) -> Reason:
-        """Prepare and run until trouble; returns why it ended, with the lane made safe and its pieces held."""
+    async def _one_session(self, hold_reason: Reason) -> None:
+        """Prepare and run until trouble; returns with the lane made safe and its pieces held."""
         frozen = False
         try:
             self._set_state(LaneState.STARTING, "")
@@ -180,6 +197,8 @@ class Lane:
             reason, detail = Reason.RESTARTED, "ended"
         except* FreezeLatched:
             frozen, reason, detail = True, Reason.FROZEN, "freeze latch"
+        except* RecalibrationDue:
+            reason, detail, self._again = Reason.CALIBRATION_STALE, "recalibration is due", not self._stop_asked
         except* LaneTrouble as group:
             reason, detail = _first(group, LaneTrouble).reason, _first(group, LaneTrouble).detail
         except* DeviceError as group:
@@ -191,8 +210,12 @@ class Lane:
         except* Exception as group:
             log.exception("lane ended by a defect", lane=self.lane_id)
             reason, detail = Reason.DEVICE_LOST, repr(_first(group, Exception))
-        await self._settle(reason, detail, frozen=frozen)
-        return reason
+        try:
+            await self._settle(reason, detail, frozen=frozen)
+        except Exception:
+            # A lane whose end cannot be settled must still be able to start again.
+            log.exception("lane could not be settled", lane=self.lane_id)
+            self._set_state(LaneState.OFFLINE, detail)
 
     def _count_end(self, piece: LanePiece) -> None:
         self.counts.ended_at_s.append(self._equipment.clock.monotonic_s())
@@ -204,19 +227,43 @@ class Lane:
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
+        suspect = (session.suspect or session.undecided_attention()) if session else None
+        frozen = frozen or await self._frozen_all_the_same(suspect)
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
         if frozen:
+            await self._record(self._journey.freeze(suspect, ""))
             await self._wait_while_frozen()
+            self._freeze_asked = False
+            # Once more: the store may have failed while the lane was freezing.
+            await self._record(self._journey.freeze(suspect, ""))
             reason = Reason.FROZEN
-        try:
-            waiting = frozenset(p.known_id for p in session.pieces if p.permit is not None) if session else frozenset()
-            await self._journey.hold_everything(reason, except_ids=waiting)
-            await self._journey.raise_alarm(_ALARM_OF.get(reason, AlarmCode.DEVICE_LOST), AlarmPriority.HIGH, self.lane_id, detail)
-        except StoreError as error:
-            log.warning("pieces stay unrecorded until the store works again", lane=self.lane_id, error=str(error))
+        await self._record(self._journey.hold_everything(reason, ring_was_read=False))
+        alarm = _ALARM_OF.get(reason, AlarmCode.DEVICE_LOST)
+        await self._record(self._journey.raise_alarm(alarm, AlarmPriority.HIGH, self.lane_id, detail))
         self._set_state(LaneState.STOPPED if reason is not Reason.DEVICE_LOST else LaneState.OFFLINE, detail)
+
+    async def _record(self, step: Awaitable[object]) -> None:
+        """Try to make something durable; when the store fails, the next start does it before anything moves."""
+        try:
+            await step
+        except StoreError as error:
+            log.warning("unrecorded until the store works again", lane=self.lane_id, error=str(error))
+
+    async def _frozen_all_the_same(self, suspect: LanePiece | None) -> bool:
+        """True when the trouble came with a freeze: the latch is set, was asked for, or an attention stop was still undecided."""
+        plc = self._equipment.devices.plc
+        for reconnect in (False, True):
+            try:
+                status = await plc.connect() if reconnect else await plc.read_status()
+                if not status.freeze_latch and (self._freeze_asked or suspect is not None):
+                    await plc.freeze()
+                    return True
+            except DeviceError:
+                continue
+            return status.freeze_latch
+        return self._freeze_asked or suspect is not None
 
     async def _wait_while_frozen(self) -> None:
         """Nothing on the lane moves or shines until the latch is cleared at the lane itself."""
@@ -246,6 +293,8 @@ class Lane:
             await device.close()
 
     def _note(self, step: str) -> None:
+        if self._stop_asked:
+            raise LaneTrouble(Reason.PURGED, "stopped by a person")
         self._set_state(LaneState.STARTING, step)
 
     def _set_state(self, state: LaneState, detail: str) -> None:

@@ -31,6 +31,7 @@ class LanePiece:
     match: ImageMatch | None = None
     earlier: ReviewDecision | None = None
     second: ReviewDecision | None = None
+    cleared_reading: ModelReading | None = None
     earlier_holds: tuple[Reason, ...] = ()
     clearance: Clearance | None = None
     disinfection: DisinfectionResult | None = None
@@ -74,6 +75,7 @@ class LanePiece:
             operator_readings=tuple(self.operator_readings),
             earlier_clearance=self.earlier,
             second_clearance=self.second,
+            cleared_reading=self.cleared_reading,
             earlier_holds=self.earlier_holds,
             image_match=self.match,
             contradictions=tuple(self.contradictions),

@@ -276,7 +276,7 @@ class Passage:
             await self._journey.raise_alarm(AlarmCode.ATTENTION, AlarmPriority.CRITICAL, piece.known_id, session.settings.lane_id)
         answered = await self._until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
         if not answered and pending.attention and not pending.answered:
-            await session.freeze(person="")
+            await session.freeze(person="", suspect=piece)
             await self._until(lambda: False)
         if pending.answered:
             await self._until(lambda: pending.clearance is not None)
@@ -325,6 +325,8 @@ class Passage:
         if not in_ring:
             raise LaneTrouble(Reason.WRONG_STATE, "the gate did not let a permitted piece pass")
         exit_seen = await self._until(lambda: Eye.EXIT in piece.track.leading, timeout_s=session.settings.exit_wait_s)
+        if not exit_seen:
+            raise LaneTrouble(Reason.TRACK_LOST, "the exit eye did not see a piece that the gate let pass")
         ring_seq = next(e.seq for e in session.ring if (e.tag, e.challenge) == key)
         await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)
         await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
@@ -366,6 +368,10 @@ class Passage:
         """The piece stays on B5 with an alarm until a person lifts it out."""
         piece = self._piece
         piece.refused = True
+        if piece.permit is not None:
+            # Should the gate open all the same, it must show as an escape.
+            self._session.permits.discard((piece.permit.tag, piece.permit.challenge))
+            piece.permit = None
         if piece.state is not PieceState.HELD:
             await self._journey.hold(piece, *reasons)
         detail = ", ".join(reason.value for reason in reasons)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
+
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import DeviceError, DeviceRefusedError
 from station.domain.reasons import Reason
@@ -45,11 +47,14 @@ _NEXT_COMMAND = {
 CALIBRATION_LINES = 64
 SET_POINT_SHARE = 0.02
 IN_GATE_S = 5.0
+GATE_CLOSED = 0
 GATE_JAMMED = 3
 AT_GATE_S = 3.0
 """B5 has stood so long with something at the gate eye that it will not go away by itself."""
 
 POLL_S = 0.1
+
+log = structlog.get_logger()
 BEAT_S = 0.2
 
 
@@ -109,18 +114,25 @@ async def _prepare(
     status = await devices.plc.connect()
     beats.append(devices.plc.heartbeat)
     await devices.plc.set_stack_light(RED)
+    events = await devices.plc.read_events()
+    await journey.settle_permits(events.passed)
+    if not status.freeze_latch and journey.must_stay_frozen():
+        await devices.plc.freeze()
+        raise FreezeLatched
     if status.freeze_latch:
         raise FreezeLatched
-    await devices.generator.connect()
+    beam = await devices.generator.connect()
+    if beam.fault_names:
+        # A person asked for the start, so latched faults are forgotten here and nowhere else.
+        await devices.generator.reset_faults()
     info = await devices.detector.connect()
     await devices.infeed_reader.connect()
     await devices.gate_reader.connect()
     unit = await devices.unit.connect()
     beats.append(devices.unit.heartbeat)
-    events = await devices.plc.read_events()
-    await journey.settle_permits([(entry.seq, entry.tag, entry.challenge) for entry in events.passed])
-    await journey.hold_everything(hold_reason)
+    await journey.hold_everything(hold_reason, ring_was_read=True)
     _demand_safe(status)
+    await _demand_clear_gate(equipment, journey)
     await devices.plc.set_belts((0, 0, 0, 0, 0))
     await devices.plc.set_diverter_1(through=False)
     await devices.plc.set_diverter_2(through=False)
@@ -156,6 +168,18 @@ def _demand_safe(status: LaneStatus) -> None:
     problem = safety_problem(replace(status, interlock_bits=status.interlock_bits & BOTH_CHAINS))
     if problem is not None:
         raise LaneTrouble(Reason.DEVICE_LOST, problem)
+
+
+async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
+    """A piece at or in the gate is lifted out by hand before anything runs: the purge would push it through a gate that stands open."""
+    deadline_s = equipment.clock.monotonic_s() + IN_GATE_S
+    while True:
+        status = await _pause(equipment)
+        if status.gate == GATE_CLOSED and not status.eye(Eye.GATE) and not status.eye(Eye.EXIT):
+            return
+        if equipment.clock.monotonic_s() > deadline_s:
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, "start")
+            raise LaneTrouble(Reason.PURGED, "a piece stands at the gate; lift it into the hold bin")
 
 
 async def _pause(equipment: Equipment) -> LaneStatus:
@@ -328,24 +352,35 @@ async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
     devices = equipment.devices
     plc = devices.plc
 
-    async def stop_lane() -> None:
-        if not frozen:
-            await plc.set_belts((0, 0, 0, 0, 0))
-            await plc.set_diverter_1(through=False)
-            await plc.set_diverter_2(through=False)
+    async def drop_beam() -> None:
         await plc.request_beam(on=False)
+
+    async def stand() -> None:
+        await plc.set_belts((0, 0, 0, 0, 0))
+
+    async def to_the_bins() -> None:
+        await plc.set_diverter_1(through=False)
+        await plc.set_diverter_2(through=False)
+
+    async def red_light() -> None:
         await plc.set_stack_light(RED)
 
     async def lamps_off() -> None:
         await devices.unit.set_lamps(on=False)
 
+    moving: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
+        ("lane_plc", plc, stand),
+        ("lane_plc", plc, to_the_bins),
+    )
     steps: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
-        ("lane_plc", plc, stop_lane),
+        ("lane_plc", plc, drop_beam),
+        *(() if frozen else moving),
         ("xray_generator", devices.generator, devices.generator.switch_off),
         ("disinfection_unit", devices.unit, lamps_off),
         ("line_detector", devices.detector, devices.detector.stop),
+        ("lane_plc", plc, red_light),
     )
-    return [name for name, device, step in steps if not await _done(device, step)]
+    return list(dict.fromkeys([name for name, device, step in steps if not await _done(device, step)]))
 
 
 async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bool:
@@ -359,5 +394,9 @@ async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bo
             return True
         except DeviceError:
             continue
+        except Exception:
+            # Whatever is wrong with one device, the others must still be told.
+            log.exception("a device could not be made safe")
+            return False
         return True
     return False

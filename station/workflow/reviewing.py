@@ -210,9 +210,12 @@ def _settle(
 
 
 def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, person: str, at: datetime) -> Piece:
-    """A rejected piece leaves by hand: `returned` to its sender unit, or `handed_over` to the competent force."""
+    """A rejected piece leaves by hand: `returned` to its sender or `handed_over` to the competent force, a frozen one to that alone."""
     piece = known_piece(uow, piece_id)
-    in_state(piece, PieceState.REJECTED)
+    if state is PieceState.HANDED_OVER:
+        in_state(piece, PieceState.REJECTED, PieceState.FROZEN)
+    else:
+        in_state(piece, PieceState.REJECTED)
     uow.append(Handover(piece_id=piece_id, visit=piece.visit, at=at, to=to, person=person))
     uow.publish(
         PieceEvent(

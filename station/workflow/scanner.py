@@ -52,6 +52,7 @@ class BeamWatch:
 
     speed_error_share: float = 0.0
     beam_error_share: float = 0.0
+    beam_readings: int = 0
 
     def note_speed(self, speed_mm_s: float, set_mm_s: float) -> None:
         """Take one reading of the belt's speed."""
@@ -61,6 +62,7 @@ class BeamWatch:
         """Take one reading of the generator."""
         error = max(abs(kv - kv_set) / kv_set, abs(ma - ma_set) / ma_set) if on else 1.0
         self.beam_error_share = max(self.beam_error_share, error)
+        self.beam_readings += 1
 
 
 class LineStore:
@@ -176,7 +178,7 @@ def cut_scan(
         lost_lines=max(0, expected - len(block.encoders) - 1),
         saturated=bool((block.flags & SATURATED_FLAG).any()),
         speed_error_share=watch.speed_error_share,
-        beam_error_share=watch.beam_error_share,
+        beam_error_share=watch.beam_error_share if watch.beam_readings else 1.0,
         calibration_age_s=now_s - min(calibration.dark_at_s, calibration.air_at_s),
         kind=kind,
     )

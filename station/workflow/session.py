@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from station.domain.errors import ConflictError
+from station.domain.errors import ConflictError, StationError
 from station.domain.piece import ON_LANE_STATES
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
-from station.ports.lane_plc import Eye, LaneStatus, PassedPiece
-from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
+from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage, Pending
@@ -36,6 +36,8 @@ from station.workflow.uv_watch import UvWatch
 
 READER_REACH_MM = 130.0
 """A code belongs to the piece that covers the reader within this reach."""
+
+NEAR_BEAM_MM = 150.0
 
 TAILGATE_FAULT = 1 << 7
 
@@ -74,10 +76,12 @@ class LaneSession:
         self.beam_ready = True
         self.permits: set[tuple[int, int]] = set()
         self.newest: LanePiece | None = None
+        self.suspect: LanePiece | None = None
         self._on_poll = on_poll
         self._on_end = on_end
         self._ending: LaneTrouble | None = None
         self._open = False
+        self._ring_seen = False
         self._ticked = asyncio.Event()
         self._commanded: tuple[tuple[int, ...], bool, bool] | None = None
         self._last_due_s = equipment.clock.monotonic_s()
@@ -138,13 +142,12 @@ class LaneSession:
         """An operator's decision about a scan that waits; durable when it returns."""
         pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
         if pending is None:
+            if decision is OperatorDecision.FREEZE:
+                # Too late for this scan is not too late for the lane.
+                await self.freeze(person=person)
             raise ConflictError(
                 "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
-        if decision is OperatorDecision.FREEZE:
-            await self.freeze(person=person)
-            return
-        pending.answered = True
         reading = OperatorReading(
             piece_id=piece_id,
             visit=visit,
@@ -154,18 +157,33 @@ class LaneSession:
             decision=decision,
             blind=pending.blind,
         )
+        if decision is OperatorDecision.FREEZE:
+            await self.freeze(person=person, suspect=pending.piece, reading=reading)
+            return
+        pending.answered = True
+        # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
+        await asyncio.shield(self._take(pending, reading))
+
+    async def _take(self, pending: Pending, reading: OperatorReading) -> None:
         try:
             pending.clearance = await self.journey.decided(pending.piece, reading)
-        except BaseException:
+        except StationError:
             pending.answered = False
             raise
-        self.wake()
+        finally:
+            self.wake()
 
-    async def freeze(self, *, person: str) -> None:
-        """Latch the freeze in the PLC first, then record it; the suspect is the piece that waits for a decision, if any."""
+    async def freeze(self, *, person: str, suspect: LanePiece | None = None, reading: OperatorReading | None = None) -> None:
+        """Latch the freeze in the PLC first, then record it; without a named suspect it is the piece that waits for a decision, if any."""
         await self.equipment.devices.plc.freeze()
-        suspect = self.pending[0].piece if self.pending else None
-        await self.journey.freeze(suspect, person)
+        if suspect is None and self.pending:
+            suspect = self.pending[0].piece
+        self.suspect = suspect
+        await self.journey.freeze(suspect, person, reading)
+
+    def undecided_attention(self) -> LanePiece | None:
+        """The piece of an attention stop that nobody has decided; it must not be moved, whatever else happens."""
+        return next((p.piece for p in self.pending if p.attention and p.clearance is None), None)
 
     async def _control(self) -> None:
         plc, clock = self.equipment.devices.plc, self.equipment.clock
@@ -174,10 +192,15 @@ class LaneSession:
             status = await plc.read_status()
             events = await plc.read_events()
             self.status = status
+            if status.freeze_latch:
+                raise FreezeLatched
+            if status.boot_count != self.prepared.boot_count:
+                raise LaneTrouble(Reason.DEVICE_LOST, "the lane PLC restarted")
+            # What passed the gate is recorded first, also when the same reading shows a fault.
+            trouble = await self._record(status, events)
             self._check(status)
-            for happening in self.tracker.poll(status, events):
-                await self._happened(happening)
-            await self._check_ring(events.passed)
+            if trouble is not None:
+                raise trouble
             self.uv.note_lane(status, clock.utc_now())
             for piece in self.pieces:
                 if self._under_beam(piece):
@@ -193,13 +216,23 @@ class LaneSession:
             due_s = max(due_s + self.settings.poll_s, clock.monotonic_s() - self.settings.poll_s)
             await clock.sleep(max(0.0, due_s - clock.monotonic_s()))
 
+    async def _record(self, status: LaneStatus, events: LaneEvents) -> LaneTrouble | None:
+        """Follow every edge and every passage of the gate; the first trouble that they show is returned."""
+        first = None
+        for happening in self.tracker.poll(status, events):
+            try:
+                await self._happened(happening)
+            except LaneTrouble as trouble:
+                first = first or trouble
+        try:
+            await self._check_ring(events.passed)
+        except LaneTrouble as trouble:
+            first = first or trouble
+        return first
+
     def _check(self, status: LaneStatus) -> None:
         if self._ending is not None:
             raise self._ending
-        if status.freeze_latch:
-            raise FreezeLatched
-        if status.boot_count != self.prepared.boot_count:
-            raise LaneTrouble(Reason.DEVICE_LOST, "the lane PLC restarted")
         if status.access_bits:
             raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x}")
         if status.faults & TAILGATE_FAULT:
@@ -228,8 +261,9 @@ class LaneSession:
             self.spawn(Passage(self, entered).run())
             return
         if isinstance(happening, Lost):
-            if happening.eye is Eye.EXIT and happening.track is None:
-                await self.journey.escaped("unknown", happening.detail)
+            lost = next((p for p in self.pieces if p.track is happening.track), None)
+            if happening.eye is Eye.EXIT and happening.seen and (lost is None or lost.permit is None):
+                await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
             raise LaneTrouble(happening.reason, happening.detail)
         piece = next((p for p in self.pieces if p.track is happening.track), None)
         if piece is None:
@@ -246,7 +280,7 @@ class LaneSession:
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}
-        first_look = not self.ring and not self.permits
+        first_look, self._ring_seen = not self._ring_seen, True
         self.ring = ring
         for entry in ring:
             if first_look or entry.seq in before or (entry.tag, entry.challenge) in self.permits:
@@ -258,6 +292,9 @@ class LaneSession:
     def _under_beam(self, piece: LanePiece) -> bool:
         beam_mm = self.geometry.beam_mm
         return piece.track.tail_mm(self.geometry.longest_piece_mm) <= beam_mm <= piece.track.head_mm
+
+    def _nears_beam(self, piece: LanePiece) -> bool:
+        return self.beam_ready and 0.0 < self.geometry.beam_mm - piece.track.head_mm < NEAR_BEAM_MM
 
     async def _steer(self, status: LaneStatus) -> None:
         longest_mm = self.geometry.longest_piece_mm
@@ -308,7 +345,7 @@ class LaneSession:
                 raise LaneTrouble(Reason.LAMP_FAULT, f"disinfection unit faults {status.faults:#x}")
             self.unit = status
             self.uv.note_unit(status)
-            b4_runs = self.drive is not None and self.drive.belts[3]
+            b4_runs = self.status is not None and self.status.belt_speeds_mm_s[3] > 0
             if status.phase == 0 and b4_runs and lamps_dark:
                 await unit.set_lamps(on=True)
             lamps_dark = status.phase == 0 and b4_runs
@@ -321,7 +358,8 @@ class LaneSession:
             status = await generator.read_status()
             now_s = clock.monotonic_s()
             for piece in self.pieces:
-                if self._under_beam(piece):
+                # A short piece may lie under the beam between two readings: the last one before it counts too.
+                if self._under_beam(piece) or self._nears_beam(piece):
                     piece.watch.note_beam(on=status.high_voltage_on, kv=status.kv, kv_set=settings.kv, ma=status.ma, ma_set=settings.ma)
             due = any(p.track.tail_mm(self.geometry.longest_piece_mm) < self.geometry.beam_mm + READER_REACH_MM for p in self.pieces)
             self._last_due_s = now_s if due else self._last_due_s
@@ -329,14 +367,14 @@ class LaneSession:
             b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
             if due and not status.high_voltage_on and b2_runs:
                 if status.fault_names:
-                    await generator.reset_faults()
+                    raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, f"X-ray generator: {', '.join(status.fault_names)}")
                 await switch_beam_on(self.equipment)
                 self.beam_on = True
             elif self.beam_on and not due and now_s - self._last_due_s > settings.beam_idle_s:
                 await switch_beam_off(self.equipment)
                 self.beam_on = False
             if not self.pieces and now_s - self.calibration.dark_at_s > settings.dark_max_age_s:
-                raise LaneTrouble(Reason.CALIBRATION_STALE, "recalibration is due")
+                raise RecalibrationDue
             await clock.sleep(settings.generator_poll_s)
 
     async def _collect_lines(self) -> None:
@@ -352,11 +390,12 @@ class LaneSession:
             code = await self.equipment.devices.infeed_reader.next_code()
             place_mm = self.geometry.infeed_reader_mm
             piece = self._piece_at(place_mm)
-            if piece is None or piece.ready_for_xray:
+            if piece is None:
                 continue
             if piece.code_read and code.text != piece.barcode:
                 piece.contradict(Reason.BARCODE_DIFFERS)
-            piece.code_read, piece.barcode = True, code.text
+            elif not piece.ready_for_xray:
+                piece.code_read, piece.barcode = True, code.text
             self.wake()
 
     async def _read_gate_codes(self) -> None:
@@ -364,6 +403,8 @@ class LaneSession:
             code = await self.equipment.devices.gate_reader.next_code()
             piece = self._piece_at(self.geometry.gate_reader_mm)
             if piece is not None:
+                if piece.gate_answered and code.text != piece.gate_barcode:
+                    piece.contradict(Reason.BARCODE_DIFFERS)
                 piece.gate_answered, piece.gate_barcode = True, code.text
                 self.wake()
 

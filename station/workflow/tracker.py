@@ -88,12 +88,16 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A track that can no longer be trusted; `track` is None when something was seen that nobody follows."""
+    """A track that can no longer be trusted; `track` is None when something was seen that nobody follows.
+
+    `seen` tells that something was seen at the eye; otherwise something was missed there.
+    """
 
     track: Track | None
     eye: Eye | None
     reason: Reason
     detail: str
+    seen: bool = False
 
 
 Happening = Entered | Passed | Lost
@@ -176,7 +180,9 @@ class Tracker:
             return Entered(track=track)
         expected = next((track for track in self.tracks if track.next_eye() is eye), None)
         if expected is None:
-            return Lost(track=None, eye=eye, reason=Reason.TRACK_LOST, detail=f"something at {eye.name.lower()} that nobody follows")
+            return Lost(
+                track=None, eye=eye, seen=True, reason=Reason.TRACK_LOST, detail=f"something at {eye.name.lower()} that nobody follows"
+            )
         if eye not in _BINS:
             measured_mm = self._geometry.eyes_mm[eye] + since_mm
             error_mm = expected.head_mm - measured_mm
@@ -185,6 +191,7 @@ class Tracker:
                 return Lost(
                     track=expected,
                     eye=eye,
+                    seen=True,
                     reason=Reason.TRACK_LOST,
                     detail=f"reached {eye.name.lower()} {error_mm:+.0f} mm from where it was expected",
                 )

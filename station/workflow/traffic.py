@@ -60,8 +60,9 @@ class Drive:
 
 def drive(pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) -> Drive:
     """Decide the belts and diverters. `pieces` in any order; nothing is assumed about pitch."""
-    diverter_1_through = any(_wants_through(p, p.branch_1, geometry.diverter_1_mm) and p.uv_announced for p in pieces)
-    diverter_2_through = any(_wants_through(p, p.branch_2, geometry.diverter_2_mm) for p in pieces)
+    first, second = _front(pieces, geometry.diverter_1_mm), _front(pieces, geometry.diverter_2_mm)
+    diverter_1_through = first is not None and first.uv_announced and _wants_through(first, first.branch_1, geometry.diverter_1_mm)
+    diverter_2_through = second is not None and _wants_through(second, second.branch_2, geometry.diverter_2_mm)
     b5 = not any(p.refused for p in pieces)
     shut = lane.gate != GATE_OPEN
     b5_stands = not b5 or (shut and any(p.head_mm >= geometry.gate_mm - 100.0 and p.tail_mm < geometry.gate_mm for p in pieces))
@@ -91,6 +92,11 @@ def _at(piece: Mover, edge_mm: float, margin_mm: float) -> bool:
 
 def _straddled(pieces: Sequence[Mover], edge_mm: float) -> bool:
     return any(p.tail_mm < edge_mm <= p.head_mm for p in pieces)
+
+
+def _front(pieces: Sequence[Mover], diverter_mm: float) -> Mover | None:
+    """The foremost piece whose tail is not past the diverter yet: the diverter belongs to it alone."""
+    return max((p for p in pieces if p.tail_mm < diverter_mm + SCAN_MARGIN_MM), key=lambda p: p.head_mm, default=None)
 
 
 def _wants_through(piece: Mover, branch: Branch, diverter_mm: float) -> bool:
