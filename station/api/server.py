@@ -1,6 +1,7 @@
 """Serving the application in a thread and event loop of its own, so that a slow page never delays a lane's heartbeat."""
 
 import asyncio
+import os
 import socket
 import threading
 
@@ -46,7 +47,7 @@ class ApiServer:
             self._socket = socket.create_server((host, port))
         except OSError as error:
             raise ConfigurationError(
-                f"The console cannot listen on {host}:{port}: {error.strerror}",
+                f"The console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
                 consequence="The station does not start",
                 remedy="End the program that uses this port, or choose another port",
             ) from error

@@ -1,9 +1,13 @@
 """The command line (contract: command line, demo and reports)."""
 
+import sys
+
 import typer
+from typer.exceptions import Abort, TyperException
 
 from station.cli import config, demo, doctor, model, run, tracking
-from station.cli.errors import EXIT_USAGE, report_errors
+from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_USAGE, report_errors
+from station.domain.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trạm soi KT1 / KT1 station controller.", pretty_exceptions_enable=False)
 app.command("demo")(demo.demo)
@@ -19,4 +23,16 @@ __all__ = ["EXIT_USAGE", "app", "main"]
 def main() -> None:
     """Run the command line; errors are two lines on standard error, and the exit code says what kind they are."""
     with report_errors():
-        app()
+        try:
+            code = app(standalone_mode=False)
+        except TyperException as error:
+            what = error.format_message()
+            if not what:
+                # No command was given, and the help has been shown.
+                raise SystemExit(EXIT_USAGE) from None
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context is not None else "station"
+            raise ConfigurationError(what, remedy=f"See {command} --help") from error
+        except Abort:
+            sys.exit(EXIT_DOES_NOT_HOLD)
+        sys.exit(code)

@@ -1,0 +1,151 @@
+"""What a person at a terminal gets: exit codes, one line what, one line what to do."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from station.cli import main
+from station.settings import edit
+
+
+class Terminal:
+    """Runs the command line in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def run(self, *arguments: str | Path) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["station", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = self._capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    return Terminal(monkeypatch, capsys)
+
+
+@pytest.fixture
+def site(terminal: Terminal, tmp_path: Path) -> Path:
+    assert terminal.run("config", "init", tmp_path)[0] == 0
+    return tmp_path / "station.toml"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "remedy"),
+    [
+        (("frobnicate",), "No such command 'frobnicate'", "--help"),
+        (("demo", "--nope"), "No such option: --nope", "demo --help"),
+        (("demo", "--pieces", "many"), "--pieces", "demo --help"),
+        (("demo", "--lanes", "99"), "--lanes", "demo --help"),
+        (("demo", "--speed", "9"), "--speed 9 is not possible over real wires", "at most 4"),
+        (("demo", "--speed", "0"), "--speed 0 is not possible", "above 0"),
+        (("demo", "--images", "nowhere"), "--images nowhere: there is no such directory", "manifest.csv"),
+        (("demo", "--report", "no/where.json"), "--report no/where.json", "exists"),
+        (("demo", "--data", "/dev/null/x"), "--data /dev/null/x cannot be made", "Name a directory"),
+        (("run", "--config", "nothere.toml"), "nothere.toml: cannot be read", "station config init"),
+        (("config", "validate"), "cannot be read", "station config init"),
+        (("doctor", "--config", "nothere.toml"), "nothere.toml: cannot be read", "--config"),
+        (("tracking", "receiver"), "No station's public key was given", "--station-key"),
+        (("model", "score", "--images", "nowhere", "--json", "out.json"), "nowhere: there is no such directory", "Name a folder"),
+    ],
+)
+def test_a_mistake_is_told_in_two_lines(terminal: Terminal, arguments: tuple[str, ...], what: str, remedy: str):
+    code, out, err = terminal.run(*arguments)
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith("station: ")
+    assert what in first
+    assert second.startswith("  -> ")
+    assert remedy in second
+
+
+@pytest.mark.parametrize("arguments", [(), ("config",), ("tracking",), ("model",)])
+def test_without_a_command_the_help_is_shown(terminal: Terminal, arguments: tuple[str, ...]):
+    code, out, err = terminal.run(*arguments)
+    assert code == 2
+    assert "--help" in out
+    assert err == ""
+
+
+def test_the_shipped_configuration_is_valid_and_is_never_overwritten(terminal: Terminal, site: Path):
+    code, out, err = terminal.run("config", "validate")
+    assert (code, err) == (0, "")
+    assert "valid (1 lane(s)" in out
+    code, _, err = terminal.run("config", "init", site.parent)
+    assert code == 2
+    assert "exists already" in err
+
+
+def test_show_tells_every_key_and_no_secret(terminal: Terminal, site: Path):
+    _, out, _ = terminal.run("config", "show", "--config", site)
+    assert "station.http.port = 8080" in out
+    assert "policy.alpha = 0.05" in out
+    values = json.loads(terminal.run("config", "show", "--json", "--config", site)[1])
+    assert values["lanes"]["lane-1"]["plc"]["unit"] == 1
+    assert values["station"]["tracking"]["signing_key_file"] == "keys/tracking-signing.key"
+
+
+@pytest.mark.parametrize("command", ["validate", "show"])
+def test_a_wrong_key_is_named_with_its_place(terminal: Terminal, site: Path, command: str):
+    site.write_text(site.read_text(encoding="utf-8").replace("port = 8080", "prot = 8080"), encoding="utf-8")
+    code, _, err = terminal.run("config", command, "--config", site)
+    assert code == 2
+    line = site.read_text(encoding="utf-8").splitlines().index("prot = 8080") + 1
+    assert f"{site}:{line}: http.prot: unknown key" in err
+    assert "host, port" in err
+
+
+def test_only_the_demo_may_waive_the_proof_of_the_model(terminal: Terminal, site: Path):
+    edit(site.parent / "policy.toml", {"unproved_model": True})
+    code, _, err = terminal.run("config", "validate", "--config", site)
+    assert code == 2
+    assert "unproved_model" in err
+    edit(site, {"site": "demo"})
+    code, out, err = terminal.run("config", "validate", "--config", site)
+    assert code == 0
+    assert "valid" in out
+    assert "`station run` refuses it" in err
+    code, _, err = terminal.run("run", "--config", site)
+    assert code == 2
+    assert "only the demo may waive" in err
+
+
+def test_one_process_is_the_whole_station(terminal: Terminal, site: Path):
+    code, _, err = terminal.run("run", "--config", site, "--role", "api")
+    assert code == 2
+    assert "--role all" in err
+    code, _, err = terminal.run("run", "--config", site, "--lane", "lane-7")
+    assert code == 2
+    assert "Name one of: lane-1" in err
+
+
+def test_before_the_first_start_there_is_nothing_to_tell(terminal: Terminal, site: Path):
+    code, _, err = terminal.run("tracking", "status", "--config", site)
+    assert code == 1
+    assert "There is no database" in err
+    assert "start the station once" in err
+
+
+def test_the_doctor_names_a_remedy_for_each_trouble(terminal: Terminal, site: Path):
+    lane = site.parent / "devices" / "lane-1.toml"
+    nowhere = "tcp:127.0.0.1:9"
+    edit(lane, {"detector.command": nowhere, "detector.lines": nowhere, "plc.endpoint": nowhere})
+    edit(site, {"tracking.receiver": "http://127.0.0.1:9"})
+    code, out, _ = terminal.run("doctor", "--json", "--config", site)
+    assert code == 3
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert checks["disk"]["ok"]
+    assert checks["model"]["ok"]
+    for name in ("database", "tracking signing key", "tracking receiver key", "lane-1 lane_plc", "lane-1 line_detector"):
+        assert not checks[name]["ok"]
+        assert checks[name]["remedy"]
+    _, table, _ = terminal.run("doctor", "--config", site)
+    assert "✗" in table
+    assert "✓" in table
