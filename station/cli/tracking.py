@@ -54,8 +54,9 @@ def _end_with_stdin() -> None:
 def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """How many events were written, receipted, wait or are blocked."""
     found = read_outbox(load(configuration_path(config), demo=True))
+    found = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
     if as_json:
         typer.echo(json.dumps(found))
         return
     for name, value in found.items():
-        typer.echo(f"{name:>16}  {value}")
+        typer.echo(f"{name:>17}  {'-' if value is None else value}")
