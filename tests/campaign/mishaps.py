@@ -1,7 +1,7 @@
 """What may go wrong at any moment, and for how long: drawn from a seeded generator.
 
-Left out is what no lane can notice (docs/explanation/residual-risk.md): a swap by stealth, a piece laid by stealth where the light is,
-and a gate that is opened by force.
+Left out is what no lane can help (docs/explanation/residual-risk.md): a swap by stealth, a piece laid by hand where the light is, and
+a gate that is opened by force.
 """
 
 import random
@@ -133,7 +133,7 @@ def _surroundings(rng: random.Random) -> Mishap:
 
 def _hands(rng: random.Random) -> Mishap:
     name = rng.choice(("lift", "add", "swap", "swap", "tailgate"))
-    zone = rng.randrange(7)
+    zone = rng.randrange(7) if name == "lift" else rng.choice((0, 1, 2, 3, 6))
     thing: Args = {} if name == "lift" else {"piece": {"threat": "bomb"} if rng.random() < 0.5 else {}}
     if name == "tailgate":
         return Mishap(device="world", name=name, args={"stealth": True} | thing)

@@ -147,7 +147,7 @@ class ScriptedPeople:
 
     async def _review(self, known: Piece, truth: str) -> PieceState:
         """Decide by the truth what somebody could look at; returns the piece's state after it."""
-        scan_sha256, people = self.station.store.read(lambda view: _to_review(view, known))
+        scan_sha256, people = self.station.store.read(lambda view: to_review(view, known))
         if scan_sha256 is None:
             return known.state
         outcome = ReviewOutcome.CLEAR if truth == "benign" else ReviewOutcome.REJECT
@@ -157,6 +157,10 @@ class ScriptedPeople:
         after = self.station.store.read(lambda view: view.piece(known.piece_id))
         assert after is not None
         return after.state
+
+    async def clear_by_hand(self, piece_id: str, scan_sha256: str, person: str) -> None:
+        """Somebody clears a piece, whatever is in it."""
+        await self.decide_review(piece_id, scan_sha256, ReviewOutcome.CLEAR, person)
 
     async def decide_review(self, piece_id: str, scan_sha256: str, outcome: ReviewOutcome, person: str) -> dict[str, Any]:
         """One reviewer claims the piece and decides."""
@@ -168,7 +172,7 @@ class ScriptedPeople:
         return await station.handlers.review_decide(request, once=station.once())
 
 
-def _to_review(view: ReadView, known: Piece) -> tuple[str | None, int]:
+def to_review(view: ReadView, known: Piece) -> tuple[str | None, int]:
     """The scan to look at, None where there is none, and how many people must clear it."""
     facts = facts_of_visit(view, known)
     scan = rules.newest_scan(facts)

@@ -15,7 +15,7 @@ from station.domain.policy import Policy
 from station.ports.screening import ScreeningEngine
 from station.screening.anomaly_model import InlineScreening
 from station.workflow.views import LaneState
-from tests.support.scripted_people import ScriptedPeople
+from tests.support.scripted_people import ScriptedPeople, to_review
 from tests.support.virtual_lane import VirtualStation, run_virtual, start
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
@@ -81,6 +81,20 @@ class Scene:
     def states(self, piece_id: str) -> list[PieceState]:
         """Every state that the piece went through."""
         return [change.after for change in self.station.store.read(lambda view: view.history(piece_id))]
+
+    def newest_scan(self, piece_id: str) -> str:
+        """The hash of the newest scan of the piece's visit."""
+        known = self.piece(piece_id)
+        assert known is not None
+        scan_sha256, _ = self.station.store.read(lambda view: to_review(view, known))
+        assert scan_sha256 is not None
+        return scan_sha256
+
+    def people_needed(self, piece_id: str) -> int:
+        """How many people must clear the piece."""
+        known = self.piece(piece_id)
+        assert known is not None
+        return self.station.store.read(lambda view: to_review(view, known))[1]
 
     # --- waiting
 
