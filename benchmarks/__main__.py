@@ -55,7 +55,7 @@ def machine() -> str:
 def page(found: dict[str, Any]) -> str:
     """The page of figures."""
     load = f"Load over one minute: {found['load_before']:.1f} before, {found['load_after']:.1f} after (of {os.cpu_count()} cores)."
-    parts = [*HEAD, f"{found['date']}. {found['machine']}. {load}", "", *PARTS_HEAD, *_parts(found)]
+    parts = [*HEAD, "", f"{found['date']}. {found['machine']}. {load}", "", *PARTS_HEAD, *_parts(found)]
     if "lanes" in found:
         parts += ["", "## Lanes", "", *_lanes(found["lanes"])]
     return "\n".join(parts) + "\n"
