@@ -24,6 +24,9 @@ async def open_relay(configuration: Configuration, store: SqliteStore, clock: Cl
     """The outbox's way to the receiver; built in the loop that it will run in."""
     tracking = configuration.station.tracking
     configuration.signing_key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = load_or_create_key(configuration.signing_key_file)
+    # For the receiver: a person copies it there.
+    configuration.signing_key_file.with_suffix(".pub").write_text(public_text(key), encoding="ascii")
     receiver_key = None
     if tracking.receipts == "signed":
         try:
@@ -34,9 +37,7 @@ async def open_relay(configuration: Configuration, store: SqliteStore, clock: Cl
                 consequence="Receipts could not be proved, so no event would ever count as delivered",
                 remedy='Copy the receiver\'s key there, or set tracking.receipts = "none"',
             ) from error
-    sender = HttpSender(
-        tracking.receiver, utc_now=clock.utc_now, key=load_or_create_key(configuration.signing_key_file), timeout_s=tracking.timeout_s
-    )
+    sender = HttpSender(tracking.receiver, utc_now=clock.utc_now, key=key, timeout_s=tracking.timeout_s)
     settings = RelaySettings(poll_s=RELAY_POLL_S)
     return Relay(store, sender, clock, random.SystemRandom(), ReceiptRule(receiver_key=receiver_key), settings)
 
