@@ -1,0 +1,227 @@
+"""What the gate's ring, a failing store and a freeze leave behind, on the real store."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from station.domain.alarm import AlarmCode
+from station.domain.clearance import StationHealth
+from station.domain.errors import StoreError
+from station.domain.gate import Permit
+from station.domain.identifiers import DEFAULT_SCHEMES
+from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.policy import Authority, Policy
+from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision, OperatorReading
+from station.domain.scan import ModelReading, Scan
+from station.ports.lane_plc import PassedPiece
+from station.ports.store import RenderedEvent
+from station.storage.store import SqliteStore
+from station.workflow.identification import InfeedFacts
+from station.workflow.journey import Journey
+from station.workflow.lane_piece import LanePiece
+from station.workflow.tracker import Track
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+LANE, PIECE = "lane-1", "EE473124829VN"
+SHA = "a" * 64
+
+
+class SteppingClock:
+    """Every look at it is a millisecond later."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def monotonic_s(self) -> float:
+        return (self.now - NOW).total_seconds()
+
+    def utc_now(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(
+        tmp_path,
+        group_commit=False,
+        render=lambda event, sequence: RenderedEvent(event_id=f"{event.piece_id}:{sequence}", body=event.status.value),
+        reserve_bytes=0,
+        floor_bytes=0,
+        warn_bytes=0,
+    )
+    yield opened
+    opened.close()
+
+
+def a_journey(store: SqliteStore, **policy: object) -> Journey:
+    def health() -> StationHealth:
+        return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
+
+    rules = Policy(**{"sha256": "d" * 64, "authority_unmarked": Authority.OPERATOR, **policy})
+    return Journey(lane_id=LANE, store=store, policy=rules, clock=SteppingClock(), health=health, schemes=DEFAULT_SCHEMES)
+
+
+async def a_scanned_piece(store: SqliteStore, journey: Journey, *, score: float = 0.1) -> LanePiece:
+    await store.write(lambda uow: uow.announce(Announcement(piece_id=PIECE), NOW))
+    piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
+    await journey.identify(
+        piece, InfeedFacts(barcode=PIECE, length_mm=200.0, weight_g=50.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
+    )
+    await journey.scanning(piece)
+    scan = Scan(
+        piece_id=PIECE,
+        visit=1,
+        at=NOW,
+        lane_id=LANE,
+        sha256=SHA,
+        acquisition=1,
+        lines=300,
+        pixels=512,
+        length_mm=200.0,
+        width_mm=100.0,
+        kv=140.0,
+        ma=1.0,
+    )
+    reading = ModelReading(
+        piece_id=PIECE,
+        visit=1,
+        at=NOW,
+        scan_sha256=SHA,
+        model_sha256="e" * 64,
+        score=score,
+        threshold=0.5,
+        p_value=0.4,
+        calibration_n=1000,
+        kind="envelope",
+        duration_ms=5.0,
+    )
+    await journey.scanned(piece, scan, reading, None)
+    return piece
+
+
+def state_of(store: SqliteStore) -> PieceState:
+    piece = store.read(lambda view: view.piece(PIECE))
+    assert piece is not None
+    return piece.state
+
+
+def an_operator(decision: OperatorDecision, person: str = "An") -> OperatorReading:
+    return OperatorReading(piece_id=PIECE, visit=1, at=NOW, scan_sha256=SHA, person=person, decision=decision, blind=False)
+
+
+def test_a_reading_that_was_not_stored_clears_nothing(store: SqliteStore, monkeypatch: pytest.MonkeyPatch):
+    async def run() -> None:
+        journey = a_journey(store)
+        piece = await a_scanned_piece(store, journey)
+
+        def failing(work: object) -> object:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "write", failing)
+            with pytest.raises(StoreError):
+                await journey.decided(piece, an_operator(OperatorDecision.CLEAR))
+        clearance = await journey.decided(piece, None)
+        assert clearance.reasons == (Reason.DECISION_TIMEOUT,)
+
+    asyncio.run(run())
+    assert state_of(store) is PieceState.HELD
+
+
+def permitted(store: SqliteStore, *, state: PieceState = PieceState.DISINFECTED) -> None:
+    """A piece with a permit whose exit is not known."""
+    store.write(
+        lambda uow: uow.add_piece(
+            Piece(
+                piece_id=PIECE,
+                state=PieceState.ARRIVED,
+                visit=1,
+                state_since=NOW,
+                announcement=Announcement(piece_id=PIECE),
+                announced=True,
+                lane_id=LANE,
+            )
+        )
+    ).result()
+    steps = [PieceState.SCANNING, PieceState.SCANNED, PieceState.CLEARED, PieceState.DISINFECTING, PieceState.DISINFECTED]
+    for step in [*steps, *([state] if state is not PieceState.DISINFECTED else [])]:
+        store.write(lambda uow, step=step: uow.change_state(PIECE, step, NOW, lane_id=LANE)).result()
+    permit = Permit(piece_id=PIECE, visit=1, at=NOW, tag=7, challenge=99, valid_ms=1000, scan_sha256=SHA, nonce=5, policy_sha256="d" * 64)
+    store.write(lambda uow: uow.append(permit)).result()
+
+
+def settle(store: SqliteStore, *entries: tuple[int, int, int]) -> list[int]:
+    ring = [PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in entries]
+    return asyncio.run(_settled(store, ring))
+
+
+async def _settled(store: SqliteStore, ring: list[PassedPiece]) -> list[int]:
+    return await a_journey(store).settle_permits(ring)
+
+
+def test_what_the_ring_says_left_is_released(store: SqliteStore):
+    permitted(store)
+    assert settle(store, (3, 7, 99)) == []
+    assert state_of(store) is PieceState.RELEASED
+
+
+def test_a_permit_without_a_passage_is_held_once_the_ring_was_read(store: SqliteStore):
+    permitted(store)
+    journey = a_journey(store)
+
+    async def hold(*, ring_was_read: bool) -> None:
+        await journey.hold_everything(Reason.RESTARTED, ring_was_read=ring_was_read)
+
+    asyncio.run(hold(ring_was_read=False))
+    assert state_of(store) is PieceState.DISINFECTED
+    settle(store, (3, 7, 98))
+    asyncio.run(hold(ring_was_read=True))
+    assert state_of(store) is PieceState.HELD
+
+
+def test_a_held_piece_that_left_all_the_same_escaped(store: SqliteStore):
+    settle(store, (2, 5, 50))
+    permitted(store, state=PieceState.HELD)
+    assert settle(store, (2, 5, 50), (3, 7, 99)) == [7]
+    assert state_of(store) is PieceState.ESCAPED
+    assert [alarm.subject for alarm in store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.ESCAPED] == [PIECE]
+
+
+def test_a_passage_that_no_permit_explains_is_an_escape_once(store: SqliteStore):
+    assert settle(store, (2, 5, 50)) == []
+    assert settle(store, (2, 5, 50), (3, 6, 60)) == [6]
+    assert settle(store, (2, 5, 50), (3, 6, 60)) == []
+
+
+def test_a_freeze_keeps_the_lane_frozen_until_the_suspect_is_handed_over(store: SqliteStore):
+    async def run() -> Journey:
+        journey = a_journey(store)
+        piece = await a_scanned_piece(store, journey)
+        await journey.freeze(piece, "An", an_operator(OperatorDecision.FREEZE))
+        await journey.freeze(piece, "An")
+        return journey
+
+    journey = asyncio.run(run())
+    assert state_of(store) is PieceState.FROZEN
+    assert journey.must_stay_frozen() == [PIECE]
+    store.write(lambda uow: uow.change_state(PIECE, PieceState.HANDED_OVER, NOW)).result()
+    assert journey.must_stay_frozen() == []
+
+
+def test_an_undecided_attention_stop_survives_a_restart(store: SqliteStore):
+    async def run() -> Journey:
+        journey = a_journey(store, freeze_score=0.9)
+        await a_scanned_piece(store, journey, score=0.95)
+        return journey
+
+    journey = asyncio.run(run())
+    assert state_of(store) is PieceState.SCANNED
+    assert journey.must_stay_frozen() == [PIECE]
