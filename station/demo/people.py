@@ -29,6 +29,7 @@ CLEARED_TYPE = "vn.kt1.piece.cleared.v1"
 IN_BIN_STATES = frozenset({"announced", "held", "cleared"})
 ENDED = frozenset({"released", "rejected", "returned", "handed_over", "escaped", "cancelled", "frozen"})
 WORKING = frozenset({"running", "waiting"})
+AT_REST = frozenset({"stopped", "offline"})
 
 log = structlog.get_logger()
 
@@ -94,7 +95,8 @@ class LanePeople:
         if lane["state"] != self.lane_state:
             self.lane_state = lane["state"]
             why = next((f": {device['detail']}" for device in lane["devices"] if not device["ok"]), "")
-            self.note(f"{self.lane_id}: {self.lane_state}{why}")
+            hint = " -> Chạy / START" if self.lane_state in AT_REST and not self.decide else ""
+            self.note(f"{self.lane_id}: {self.lane_state}{why}{hint}")
         request = lane["request"]
         if request is not None and request["attention"] and (self.decide or request["seconds_left"] < LAST_MOMENT_S):
             body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
@@ -108,7 +110,7 @@ class LanePeople:
         )
         if at_gate:
             await self.control.do("lift_from_gate")
-        if lane["state"] in {"stopped", "offline"} and self.decide:
+        if self.decide and lane["state"] in AT_REST:
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)
 
