@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence, clear
+from station.domain.clearance import Clearance, Outcome, StationHealth, VisitEvidence, clear
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateRequest, Permit, Refusal, may_open
@@ -23,10 +23,11 @@ from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
-from station.ports.store import ReadView, Store, UnitOfWork
-from station.workflow.identification import Arrival, InfeedFacts, clearing_reviews, recognise
+from station.ports.store import Store, UnitOfWork
+from station.workflow.identification import Arrival, InfeedFacts, recognise
+from station.workflow.lane_facts import keep_test_piece, must_stay_frozen, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
-from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
+from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action, identification_of
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class Journey:
         piece.piece_id, piece.is_test = piece_id, True
         piece.announcement = Announcement(piece_id=piece_id, kind="test")
         piece.visit = uow.next_number(f"visit:{piece_id}")
-        piece.identification = self._identification(piece, self._clock.utc_now(), facts, ())
+        piece.identification = identification_of(piece, self._clock.utc_now(), facts, (), self._lane_id)
 
     def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> None:
         now = self._clock.utc_now()
@@ -83,7 +84,7 @@ class Journey:
         piece.cleared_reading = arrival.cleared_reading
         if facts.radiation_nsv_per_h > self.policy.radiation_limit_nsv_per_h:
             piece.contradict(Reason.RADIATION)
-        piece.identification = self._identification(piece, now, facts, arrival.reasons)
+        piece.identification = identification_of(piece, now, facts, arrival.reasons, self._lane_id)
         if arrival.known is None:
             uow.add_piece(
                 Piece(
@@ -239,18 +240,7 @@ class Journey:
 
     def must_stay_frozen(self) -> list[str]:
         """Pieces of this lane that are frozen, or whose scan reached the freeze score and was decided by nobody: the lane must not move."""
-
-        def query(view: ReadView) -> list[str]:
-            frozen = view.pieces(states=[PieceState.FROZEN], lane_id=self._lane_id, limit=100)
-            undecided = view.pieces(states=[PieceState.SCANNED], lane_id=self._lane_id, limit=100)
-            return [piece.piece_id for piece in frozen] + [piece.piece_id for piece in undecided if self._calls_for_attention(view, piece)]
-
-        return self._store.read(query)
-
-    def _calls_for_attention(self, view: ReadView, piece: Piece) -> bool:
-        limit = self.policy.freeze_score
-        readings = [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, ModelReading)]
-        return limit is not None and bool(readings) and not readings[-1].score < limit
+        return self._store.read(lambda view: must_stay_frozen(view, self._lane_id, self.policy.freeze_score))
 
     async def hold(self, piece: LanePiece, *reasons: Reason) -> None:
         """Newer evidence speaks against the piece."""
@@ -274,8 +264,8 @@ class Journey:
         def work(uow: UnitOfWork) -> list[str]:
             now = self._clock.utc_now()
             held = []
-            for known in _on_belts(uow, self._lane_id):
-                if not ring_was_read and known.state is PieceState.DISINFECTED and _permits(uow, known):
+            for known in on_belts(uow, self._lane_id):
+                if not ring_was_read and known.state is PieceState.DISINFECTED and permits_of(uow, known):
                     continue
                 uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
                 uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
@@ -292,12 +282,8 @@ class Journey:
 
         def work(uow: UnitOfWork) -> list[int]:
             seen = uow.value(self._ring_key)
-            lane = [(known, _permits(uow, known)) for known in uow.pieces(states=_MAY_HAVE_LEFT, lane_id=self._lane_id, limit=1000)]
             escaped = []
-            for entry in passed:
-                key_of_entry = (entry.tag, entry.challenge)
-                known, permit = next(((k, p) for k, permits in lane for p in permits if (p.tag, p.challenge) == key_of_entry), (None, None))
-                is_new = seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
+            for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
                 if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
                     self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
                 elif is_new:
@@ -314,18 +300,7 @@ class Journey:
     async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
         """Keep the newest result of the test piece."""
         now = self._clock.utc_now()
-
-        def work(uow: UnitOfWork) -> None:
-            uow.set_value(f"test-piece:{self._lane_id}:values", values)
-            if passed:
-                uow.set_value(f"test-piece:{self._lane_id}:passed-at", now.isoformat())
-                uow.clear_alarm(AlarmCode.TEST_PIECE_FAILED, self._lane_id, now)
-                uow.clear_alarm(AlarmCode.TEST_PIECE_MISSING, self._lane_id, now)
-            else:
-                uow.set_value(f"test-piece:{self._lane_id}:passed-at", "")
-                uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, self._lane_id, values, now)
-
-        await self._commit(work)
+        await self._commit(lambda uow: keep_test_piece(uow, self._lane_id, now, passed=passed, values=values))
         self._test_piece_passed_at = now if passed else None
         piece.state = PieceState.HELD
 
@@ -363,19 +338,6 @@ class Journey:
         if not piece.is_test:
             await self._store.write(lambda uow: uow.change_state(piece.known_id, state, self._clock.utc_now(), lane_id=self._lane_id))
         piece.state = state
-
-    def _identification(self, piece: LanePiece, now: datetime, facts: InfeedFacts, reasons: tuple[Reason, ...]) -> Identification:
-        return Identification(
-            piece_id=piece.known_id,
-            visit=piece.visit,
-            at=now,
-            lane_id=self._lane_id,
-            tag=piece.tag,
-            barcode=facts.barcode,
-            secrecy=piece.announcement.secrecy if piece.announcement else None,
-            weight_g=facts.weight_g,
-            reasons=reasons,
-        )
 
     def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime, evidence: VisitEvidence | None = None) -> Clearance:
         clearance = clear(evidence or piece.evidence(), self.policy, self._health(), now)
@@ -428,17 +390,3 @@ class Journey:
 
     def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
         return event_of_known(known, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256)
-
-
-_MAY_HAVE_LEFT = (PieceState.DISINFECTED, PieceState.HELD)
-HALF_WAY = 0x8000
-
-
-def _permits(view: ReadView, known: Piece) -> list[Permit]:
-    facts = (row.evidence for row in view.evidence(known.piece_id, known.visit))
-    return [fact for fact in facts if isinstance(fact, Permit)]
-
-
-def _on_belts(view: ReadView, lane_id: str) -> list[Piece]:
-    known = view.pieces(states=sorted(ON_LANE_STATES), lane_id=lane_id, limit=1000)
-    return [piece for piece in known if not clearing_reviews(view, piece)]

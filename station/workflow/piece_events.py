@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from station.domain.clearance import Clearance
+from station.domain.clearance import Clearance, Identification
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateAction, Permit
 from station.domain.piece import Announcement, Piece
 from station.domain.reasons import Reason
+from station.workflow.identification import InfeedFacts
 from station.workflow.lane_piece import LanePiece
 
 
@@ -73,4 +74,19 @@ def event_of_release(permit: Permit, announcement: Announcement | None, at: date
         secrecy=announcement.secrecy if announcement else None,
         outcome="released",
         policy_sha256=permit.policy_sha256,
+    )
+
+
+def identification_of(piece: LanePiece, now: datetime, facts: InfeedFacts, reasons: tuple[Reason, ...], lane_id: str) -> Identification:
+    """The fact that the piece was identified on this visit."""
+    return Identification(
+        piece_id=piece.known_id,
+        visit=piece.visit,
+        at=now,
+        lane_id=lane_id,
+        tag=piece.tag,
+        barcode=facts.barcode,
+        secrecy=piece.announcement.secrecy if piece.announcement else None,
+        weight_g=facts.weight_g,
+        reasons=reasons,
     )

@@ -15,6 +15,7 @@ from station.domain.errors import DeviceError, DeviceRefusedError
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus
 from station.ports.xray import DetectorInfo, LineBlock
+from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
@@ -45,7 +46,6 @@ _NEXT_COMMAND = {
 }
 
 CALIBRATION_LINES = 64
-SET_POINT_SHARE = 0.02
 IN_GATE_S = 5.0
 GATE_CLOSED = 0
 GATE_JAMMED = 3
@@ -284,30 +284,6 @@ async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo)
     acquisition = await journey.next_number("acquisition")
     await devices.detector.start(acquisition, by_encoder=True)
     return calibration, LineStore(info, acquisition)
-
-
-def at_set_point(value: float, set_value: float) -> bool:
-    """True when a monitor stands within the set point's band."""
-    return abs(value - set_value) <= SET_POINT_SHARE * set_value
-
-
-async def switch_beam_on(equipment: Equipment) -> None:
-    """Request the beam of the hardware and switch high voltage on; the interlocks grant it or not."""
-    await equipment.devices.plc.request_beam(on=True)
-    settings = equipment.settings
-    await equipment.devices.generator.set_point(kv=settings.kv, ma=settings.ma)
-    for _ in range(20):
-        status = await equipment.devices.plc.read_status()
-        if status.beam_bits & 1:
-            break
-        await equipment.clock.sleep(POLL_S)
-    await equipment.devices.generator.switch_on()
-
-
-async def switch_beam_off(equipment: Equipment) -> None:
-    """High voltage off, then drop the request."""
-    await equipment.devices.generator.switch_off()
-    await equipment.devices.plc.request_beam(on=False)
 
 
 async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, least: int) -> LineBlock:

@@ -14,6 +14,7 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
+from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
@@ -24,14 +25,12 @@ from station.workflow.preparation import (
     GREEN,
     READY,
     Prepared,
-    at_set_point,
     safety_problem,
-    switch_beam_off,
-    switch_beam_on,
 )
 from station.workflow.scanner import Calibration
+from station.workflow.steering import Steering
 from station.workflow.tracker import Entered, Lost, Passed, Tracker
-from station.workflow.traffic import Drive, LaneCondition, Mover, drive
+from station.workflow.traffic import Drive, LaneCondition
 from station.workflow.uv_watch import UvWatch
 
 READER_REACH_MM = 130.0
@@ -83,7 +82,7 @@ class LaneSession:
         self._open = False
         self._ring_seen = False
         self._ticked = asyncio.Event()
-        self._commanded: tuple[tuple[int, ...], bool, bool] | None = None
+        self._steering = Steering(equipment.devices.plc, self.geometry)
         self._last_due_s = equipment.clock.monotonic_s()
         self._places_mm: tuple[float, ...] = ()
         self._moved_s = equipment.clock.monotonic_s()
@@ -297,19 +296,6 @@ class LaneSession:
         return self.beam_ready and 0.0 < self.geometry.beam_mm - piece.track.head_mm < NEAR_BEAM_MM
 
     async def _steer(self, status: LaneStatus) -> None:
-        longest_mm = self.geometry.longest_piece_mm
-        movers = [
-            Mover(
-                head_mm=piece.track.head_mm,
-                tail_mm=piece.track.tail_mm(longest_mm),
-                ready_for_xray=piece.ready_for_xray,
-                branch_1=piece.track.branch_1,
-                uv_announced=piece.uv_announced,
-                branch_2=piece.track.branch_2,
-                refused=piece.refused,
-            )
-            for piece in self.pieces
-        ]
         condition = LaneCondition(
             xray_ready=self.beam_ready,
             uv_ready=self._uv_ready(),
@@ -317,19 +303,8 @@ class LaneSession:
             diverter_2=status.diverter_2,
             gate=status.gate,
         )
-        self.drive = drive(movers, condition, self.geometry)
         attention = any(pending.attention for pending in self.pending)
-        speed = self.geometry.belt_speed_mm_s
-        belts = tuple(speed if run and not attention else 0 for run in self.drive.belts)
-        before = self._commanded or ((), None, None)
-        plc = self.equipment.devices.plc
-        if before[1] is not self.drive.diverter_1_through:
-            await plc.set_diverter_1(through=self.drive.diverter_1_through)
-        if before[2] is not self.drive.diverter_2_through:
-            await plc.set_diverter_2(through=self.drive.diverter_2_through)
-        if before[0] != belts:
-            await plc.set_belts(belts)
-        self._commanded = (belts, self.drive.diverter_1_through, self.drive.diverter_2_through)
+        self.drive = await self._steering.steer(self.pieces, condition, stand_still=attention)
 
     def _uv_ready(self) -> bool:
         return self.unit is not None and self.unit.phase in (READY, EXPOSING) and self.unit.faults == 0

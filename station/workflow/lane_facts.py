@@ -1,0 +1,64 @@
+"""What the store says of a lane as a whole: which pieces it believes to be on the belts, and what explains a passage of the gate."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.gate import Permit
+from station.domain.piece import ON_LANE_STATES, Piece, PieceState
+from station.domain.scan import ModelReading
+from station.ports.lane_plc import PassedPiece
+from station.ports.store import ReadView, UnitOfWork
+from station.workflow.identification import clearing_reviews
+
+MAY_HAVE_LEFT = (PieceState.DISINFECTED, PieceState.HELD)
+HALF_WAY = 0x8000
+"""Of the ring's numbers: a number less than this ahead of the last one seen is a new one."""
+
+MOST_ON_LANE = 1000
+
+
+def on_belts(view: ReadView, lane_id: str) -> list[Piece]:
+    """Pieces on the lane's belts; those that reviews cleared lie in a bin."""
+    known = view.pieces(states=sorted(ON_LANE_STATES), lane_id=lane_id, limit=MOST_ON_LANE)
+    return [piece for piece in known if not clearing_reviews(view, piece)]
+
+
+def permits_of(view: ReadView, known: Piece) -> list[Permit]:
+    """Every permit of the piece's present visit."""
+    facts = (row.evidence for row in view.evidence(known.piece_id, known.visit))
+    return [fact for fact in facts if isinstance(fact, Permit)]
+
+
+def must_stay_frozen(view: ReadView, lane_id: str, freeze_score: float | None) -> list[str]:
+    """Pieces of the lane that are frozen, or whose scan reached the freeze score and was decided by nobody."""
+    frozen = view.pieces(states=[PieceState.FROZEN], lane_id=lane_id, limit=100)
+    undecided = view.pieces(states=[PieceState.SCANNED], lane_id=lane_id, limit=100)
+    return [piece.piece_id for piece in frozen] + [piece.piece_id for piece in undecided if _calls_for_attention(view, piece, freeze_score)]
+
+
+def _calls_for_attention(view: ReadView, piece: Piece, freeze_score: float | None) -> bool:
+    readings = [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, ModelReading)]
+    return freeze_score is not None and bool(readings) and not readings[-1].score < freeze_score
+
+
+def passages(
+    view: ReadView, lane_id: str, ring: Sequence[PassedPiece], seen: str | None
+) -> Iterator[tuple[PassedPiece, Piece | None, Permit | None, bool]]:
+    """Each entry of the gate's ring with the piece and the permit that explain it, and whether it is newer than `seen`."""
+    lane = [(known, permits_of(view, known)) for known in view.pieces(states=MAY_HAVE_LEFT, lane_id=lane_id, limit=MOST_ON_LANE)]
+    for entry in ring:
+        key = (entry.tag, entry.challenge)
+        known, permit = next(((k, p) for k, permits in lane for p in permits if (p.tag, p.challenge) == key), (None, None))
+        yield entry, known, permit, seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
+
+
+def keep_test_piece(uow: UnitOfWork, lane_id: str, now: datetime, *, passed: bool, values: str) -> None:
+    """Keep the newest result of the lane's test piece, and its alarms."""
+    uow.set_value(f"test-piece:{lane_id}:values", values)
+    uow.set_value(f"test-piece:{lane_id}:passed-at", now.isoformat() if passed else "")
+    if passed:
+        uow.clear_alarm(AlarmCode.TEST_PIECE_FAILED, lane_id, now)
+        uow.clear_alarm(AlarmCode.TEST_PIECE_MISSING, lane_id, now)
+    else:
+        uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, lane_id, values, now)
