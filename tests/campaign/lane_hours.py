@@ -180,8 +180,10 @@ class Run:
             if left:
                 wrong.append(f"{piece_id} left, and nobody knows it")
             return
-        if known.state is PieceState.RELEASED and not (left or place == "lane"):
-            wrong.append(f"{piece_id} is said to be released and is at {place}")
+        stays = scene.station.simulated.world.ledger.stays_of(piece_id)
+        passed_gate = any(stay.opening is not None for stay in stays)
+        if known.state is PieceState.RELEASED and not passed_gate:
+            wrong.append(f"{piece_id} is said to be released, was never under the gate and is at {place}")
         if left and known.state is not PieceState.RELEASED:
             permits = [row.evidence for row in store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, Permit)]
             if not permits:
