@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import structlog
 
 from station.demo.client import Refused, StationClient
-from station.demo.processes import SimulatorControl
+from station.demo.processes import DemoError, SimulatorControl
 
 OPERATOR, REVIEWERS = "demo-operator", ("demo-reviewer-1", "demo-reviewer-2")
 MOST_REFEEDS = 6
@@ -49,6 +50,7 @@ class LanePeople:
     states: dict[str, str] = field(default_factory=dict)
     test_piece_id: str | None = None
     lane_state: str = ""
+    reached_in: bool = False
 
     async def take_in(self, count: int) -> None:
         """Draw mail, announce it as the tracking system would, and lay it before the lane, at first behind a test piece."""
@@ -108,9 +110,12 @@ class LanePeople:
             alarm["code"] == "piece-at-gate" and alarm["subject"] == self.lane_id and alarm["cleared_at"] is None
             for alarm in alarms["items"]
         )
-        if at_gate:
-            await self.control.do("lift_from_gate")
-        if self.decide and lane["state"] in AT_REST:
+        if at_gate and (await self.control.do("lift_from_gate"))["piece_id"] is not None:
+            self.reached_in = True
+        if lane["state"] in WORKING:
+            self.reached_in = at_gate
+        elif lane["state"] in AT_REST and (self.decide or self.reached_in):
+            # Hands that reached in themselves know that the zone is clear again.
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)
 
@@ -148,7 +153,11 @@ class LanePeople:
     async def work(self) -> None:
         """Round after round, until cancelled."""
         while True:
-            await self.round()
+            try:
+                await self.round()
+            except (Refused, DemoError, httpx.TransportError) as error:
+                # A person who is refused, or gets no answer in time, looks again.
+                log.warning("a round of the people failed", lane=self.lane_id, error=repr(error))
             await asyncio.sleep(ROUND_S)
 
 
@@ -160,7 +169,11 @@ async def observe_clearances(receiver: StationClient, people: list[LanePeople]) 
     """
     after = 0
     while True:
-        effects = (await receiver.get("/effects", after=after))["effects"]
+        try:
+            effects = (await receiver.get("/effects", after=after))["effects"]
+        except httpx.TransportError as error:
+            log.warning("the tracking receiver does not answer", error=repr(error))
+            effects = []
         for effect in effects:
             after = effect["number"]
             if effect["type"] != CLEARED_TYPE:
