@@ -110,11 +110,11 @@ class LanePeople:
             alarm["code"] == "piece-at-gate" and alarm["subject"] == self.lane_id and alarm["cleared_at"] is None
             for alarm in alarms["items"]
         )
+        if lane["state"] in WORKING:
+            self.reached_in = False
         if at_gate and (await self.control.do("lift_from_gate"))["piece_id"] is not None:
             self.reached_in = True
-        if lane["state"] in WORKING:
-            self.reached_in = at_gate
-        elif lane["state"] in AT_REST and (self.decide or self.reached_in):
+        if lane["state"] in AT_REST and (self.decide or self.reached_in):
             # Hands that reached in themselves know that the zone is clear again.
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)

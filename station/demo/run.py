@@ -215,6 +215,9 @@ async def _work(
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SETTLE_POLL_S)
         if stop.is_set():
+            # Nobody presses START any more.
+            for task in tasks[: len(people)]:
+                task.cancel()
             await asyncio.gather(*(one.stop_lane() for one in people))
         await _see_them_leave(people, options.speed)
         await _drain_tracking(station)
