@@ -8,7 +8,7 @@ from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from tests.support.virtual_scene import Scene, play
 
-PLACES = ((0, 300.0), (0, 600.0), (1, 1300.0), (1, 2150.0), (2, 2700.0), (3, 3400.0), (4, 4200.0), (5, 4900.0), (6, 5500.0), (6, 5800.0))
+PLACES = ((0, 300.0), (0, 600.0), (1, 1300.0), (1, 2150.0), (2, 2700.0), (3, 3400.0), (4, 4200.0), (5, 4960.0), (6, 5500.0), (6, 5800.0))
 """Zone, and where the piece's head is when the hand comes: before and after reader, beam and gate reader."""
 
 ONCE_PER_ZONE = tuple(place for index, place in enumerate(PLACES) if place[0] != PLACES[index - 1][0])
@@ -26,13 +26,13 @@ UNNOTICED_SWAPS: dict[tuple[int, float], dict[str, int]] = {
     (2, 2700.0): LEAVES_UNSEEN | LIT_UNCLEARED,
     (3, 3400.0): LEAVES_UNSEEN | LIT_UNCLEARED,
     (4, 4200.0): LEAVES_UNSEEN | LIT_UNCLEARED | UNDOSED,
-    (5, 4900.0): LEAVES_UNSEEN | UNDOSED,
+    (5, 4960.0): LEAVES_UNSEEN | UNDOSED,
     (6, 5500.0): LEAVES_UNSEEN | UNDOSED,
     (6, 5800.0): LEAVES_UNSEEN | UNDOSED,
 }
 """Docs: residual risk. A look-alike laid in by a hand that no curtain sees, behind the beam, differs in nothing that is measured there."""
 
-LIT_BY_HAND = {("swap", 4, 4200.0): LIT_UNCLEARED, ("swap", 5, 4900.0): LIT_UNCLEARED, ("add", 5, 4900.0): LIT_UNCLEARED}
+LIT_BY_HAND = {("swap", 4, 4200.0): LIT_UNCLEARED, ("add", 5, 4960.0): LIT_UNCLEARED}
 """Docs: residual risk. Whoever lays a piece into the light has lit it before anything can put the lamps out."""
 
 LIT_BEFORE_MEASURED = LIT_BY_HAND | {("swap", 2, 2700.0): LIT_UNCLEARED, ("swap", 3, 3400.0): LIT_UNCLEARED}
