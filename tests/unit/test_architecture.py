@@ -102,7 +102,7 @@ def test_every_link_in_the_documents_leads_somewhere():
     assert [f"{page.relative_to(ROOT)}: {target}" for page, target in links if leads_nowhere(page, target)] == []
 
 
-@pytest.mark.parametrize("folder", ["decisions", "reference", "explanation", "tutorial"])
+@pytest.mark.parametrize("folder", ["decisions", "reference", "explanation", "how-to", "tutorial"])
 def test_the_index_names_every_document(folder: str):
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     assert [page.name for page in sorted((ROOT / "docs" / folder).glob("*.md")) if f"({folder}/{page.name})" not in index] == []
