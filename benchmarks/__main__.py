@@ -21,6 +21,7 @@ MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "screening": screening.run,
 }
 
+QUIET_LOAD = 0.5
 HEAD = """# Benchmarks
 
 Written by `make bench`. Each figure stands beside its baseline of the same run; the ratios mean something on other machines too, the
@@ -55,6 +56,8 @@ def machine() -> str:
 def page(found: dict[str, Any]) -> str:
     """The page of figures."""
     load = f"Load over one minute: {found['load_before']:.1f} before, {found['load_after']:.1f} after (of {os.cpu_count()} cores)."
+    if found["load_before"] > QUIET_LOAD:
+        load += " **The machine was busy with other work: latencies are longer, and throughput lower, than on a quiet one.**"
     parts = [*HEAD, "", f"{found['date']}. {found['machine']}. {load}", "", *PARTS_HEAD, *_parts(found)]
     if "lanes" in found:
         parts += ["", "## Lanes", "", *_lanes(found["lanes"])]
