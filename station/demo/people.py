@@ -20,6 +20,9 @@ from station.demo.processes import DemoError, SimulatorControl
 
 OPERATOR, REVIEWERS = "demo-operator", ("demo-reviewer-1", "demo-reviewer-2")
 MOST_REFEEDS = 6
+MAIL_BATCH = 12
+"""Pieces that a console user's hands fetch when nothing is left to lay on."""
+
 ROUND_S = 0.4
 """Wall time between two rounds of one lane's people."""
 
@@ -151,10 +154,12 @@ class LanePeople:
         return True
 
     async def work(self) -> None:
-        """Round after round, until cancelled."""
+        """Round after round, until cancelled. With somebody at the console mail keeps coming."""
         while True:
             try:
                 await self.round()
+                if not self.decide and (await self.control.do("state"))["queue"] == 0:
+                    await self.take_in(MAIL_BATCH)
             except (Refused, DemoError, httpx.TransportError) as error:
                 # A person who is refused, or gets no answer in time, looks again.
                 log.warning("a round of the people failed", lane=self.lane_id, error=repr(error))

@@ -29,7 +29,6 @@ DETECTOR_PIXELS = 512
 DATA = "data"
 """The station's own directory in the demo's, as the shipped configuration names it."""
 
-MAIL_BATCH = 12
 SETTLE_POLL_S = 0.25
 WALL_SHARE_PER_PIECE_S = 25.0
 WALL_ALLOWANCE_S = 300.0
@@ -210,8 +209,6 @@ async def _work(
             progress(settled, total)
             if options.headless and (settled == total or time.monotonic() > deadline):  # noqa: TID251 - wall time
                 break
-            if not options.headless:
-                await _keep_mail_coming(people)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SETTLE_POLL_S)
         if stop.is_set():
@@ -227,23 +224,6 @@ async def _work(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _keep_mail_coming(people: list[LanePeople]) -> None:
-    for one in people:
-        if (await one.control.do("state"))["queue"] == 0:
-            await one.take_in(MAIL_BATCH)
-
-
-async def _see_them_leave(people: list[LanePeople], speed: float) -> None:
-    """A piece counts as released while its tail is still in the gate; the world counts it when it is out."""
-    waited_s = 0.0
-    while waited_s < LEAVING_S / speed:
-        stays = [stay for one in people for stay in (await one.control.do("stays"))["stays"]]
-        if all(stay["exit"] is not None for stay in stays):
-            return
-        await asyncio.sleep(SETTLE_POLL_S)
-        waited_s += SETTLE_POLL_S
 
 
 async def _drain_tracking(station: Station) -> None:

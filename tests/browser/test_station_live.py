@@ -19,14 +19,14 @@ STANDSTILL_LOOKS = 10
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[LiveDemo]:
-    with live_demo(tmp_path, "--pieces", "4", "--seed", "5", "--speed", "4") as running:
+    with live_demo(tmp_path, "--pieces", "4", "--seed", "5", "--speed", "2") as running:
         yield running
 
 
 @pytest.fixture
 def live(browser: Browser, demo: LiveDemo) -> Iterator[tuple[LiveDemo, Page]]:
     context = browser.new_context(base_url=demo.url, viewport={"width": 1366, "height": 768}, locale="vi-VN")
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
@@ -52,8 +52,8 @@ def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], tmp_path: Path):
     expect(page.locator("#stale")).to_be_hidden()
 
     gun = demo.feed(kind="packet", threat="handgun")
-    expect(page.locator(f'[data-piece="{gun}"]').first).to_be_visible()
-    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    expect(page.locator(f'[data-piece="{gun}"]').first).to_be_visible(timeout=LANE_UP_MS)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true", timeout=LANE_UP_MS)
     assert page.locator("img.scan").evaluate("image => image.naturalWidth * image.naturalHeight") > 10_000
     page.keyboard.press("F7")
     expect(page.locator("img.heat")).to_be_visible()
