@@ -6,6 +6,7 @@ import pytest
 
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
+from tests.support.moody_model import MoodyModel
 from tests.support.virtual_scene import Scene, play
 
 PLACES = ((0, 300.0), (0, 600.0), (1, 1300.0), (1, 2150.0), (2, 2700.0), (3, 3400.0), (4, 4200.0), (5, 4960.0), (6, 5500.0), (6, 5800.0))
@@ -86,16 +87,20 @@ def test_a_look_alike_that_the_curtain_sees(zone: int, head_mm: float):
 @pytest.mark.parametrize(("zone", "head_mm"), PLACES)
 def test_a_look_alike_by_stealth(zone: int, head_mm: float):
     """Before the beam it is judged by its own picture; behind the beam it is exactly the residual risk, and no more than that."""
+    model = MoodyModel()
 
     async def scene(scene: Scene) -> None:
         piece_id = await scene.feed()
         await scene.until_at(piece_id, head_mm)
         scene.station.fault("world", "swap", zone=zone, stealth=True, like=piece_id)
+        # What the beam shows from now on is the look-alike's; whether a model knows a bomb is not the question here.
+        model.alarmed = True
         await scene.settle(40.0)
+        model.alarmed = False
         if (zone, head_mm) not in UNNOTICED_SWAPS:
             assert PieceState.RELEASED not in scene.states(piece_id)
 
-    play(scene, unnoticed=UNNOTICED_SWAPS.get((zone, head_mm)))
+    play(scene, screening=model, unnoticed=UNNOTICED_SWAPS.get((zone, head_mm)))
 
 
 @pytest.mark.parametrize("stealth", [True, False])
@@ -111,11 +116,16 @@ def test_tailgating(head_mm: float, stealth: bool):
 
 
 def test_a_look_alike_is_fed_in_for_a_piece_that_people_cleared():
+    model = MoodyModel()
+
     async def scene(scene: Scene) -> None:
         scene.people.refeeds_pieces = scene.people.reviews = False
         station = scene.station
-        piece_id = await scene.feed(threat="blade")
+        model.alarmed = True
+        piece_id = await scene.feed()
         await scene.until_state(piece_id, PieceState.HELD)
+        await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
+        model.alarmed = False
         scan = scene.newest_scan(piece_id)
         for person in ("reviewer 1", "reviewer 2")[: scene.people_needed(piece_id)]:
             await scene.people.clear_by_hand(piece_id, scan, person)
@@ -125,5 +135,6 @@ def test_a_look_alike_is_fed_in_for_a_piece_that_people_cleared():
         await scene.until_state(piece_id, PieceState.HELD)
         assert scene.reasons(piece_id) & {Reason.IMAGE_MISMATCH, Reason.NEW_FINDING, Reason.WEIGHT_DIFFERS}
         await scene.until(lambda: scene.where(impostor.piece_id)["place"] in {"hold_bin", "away"})
+        scene.people.refeeds_pieces = scene.people.reviews = True
 
-    play(scene)
+    play(scene, screening=model)

@@ -202,6 +202,6 @@ def play(scene: Callable[[Scene], Awaitable[None]], *, unnoticed: dict[str, int]
         async with running_scene(**how) as running:
             await scene(running)
             await running.still_releases()
-            assert running.dangers() == (unnoticed or {})
+            assert running.dangers() == (unnoticed or {}), f"dangers: {running.dangers()}, expected: {unnoticed}"
 
     run_virtual(main)
