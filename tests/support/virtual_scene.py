@@ -34,6 +34,8 @@ SHARED_MEMORY = Path("/dev/shm")
 MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 """Where a station's files lie: its commits need not reach a disk here."""
 START_S = 120.0
+TEST_PIECE_S = 20.0
+TEST_PIECE_TRIES = 5
 RECOVERY_S = 900.0
 
 
@@ -190,9 +192,15 @@ async def running_scene(
 
 
 async def pass_test_piece(scene: Scene) -> None:
-    """Run the test piece through the beam."""
-    scene.station.do(do="test_piece")
-    await scene.until(lambda: scene.station.journey.test_piece_passed_at() is not None, timeout_s=60.0)
+    """Run test pieces through the beam until one passes; on so coarse a detector a good one may fail."""
+    for _ in range(TEST_PIECE_TRIES):
+        scene.station.do(do="test_piece")
+        deadline_s = scene.station.clock.monotonic_s() + TEST_PIECE_S
+        while scene.station.journey.test_piece_passed_at() is None and scene.station.clock.monotonic_s() < deadline_s:
+            await scene.settle(0.5)
+        if scene.station.journey.test_piece_passed_at() is not None:
+            return
+    raise AssertionError(f"none of {TEST_PIECE_TRIES} test pieces passed")
 
 
 def play(scene: Callable[[Scene], Awaitable[None]], *, unnoticed: dict[str, int] | None = None, **how: Any) -> None:
