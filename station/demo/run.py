@@ -226,6 +226,17 @@ async def _work(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _see_them_leave(people: list[LanePeople], speed: float) -> None:
+    """A piece counts as released while its tail is still in the gate; the world counts it when it is out."""
+    waited_s = 0.0
+    while waited_s < LEAVING_S / speed:
+        stays = [stay for one in people for stay in (await one.control.do("stays"))["stays"]]
+        if all(stay["exit"] is not None for stay in stays):
+            return
+        await asyncio.sleep(SETTLE_POLL_S)
+        waited_s += SETTLE_POLL_S
+
+
 async def _drain_tracking(station: Station) -> None:
     waited_s = 0.0
     while waited_s < DRAIN_S:
