@@ -214,6 +214,10 @@ class Passage:
                 findings=read.model_findings,
             )
             match = await self._compare(read, stored)
+            tracked_mm = piece.track.length_mm
+            if tracked_mm is None or abs(read.length_mm - tracked_mm) > self._session.geometry.length_tolerance_mm:
+                # What the eyes measured and what the picture shows must be the same thing.
+                piece.contradict(Reason.SCAN_INCOMPLETE)
         clearance = await self._journey.scanned(piece, scan, reading, match)
         piece.decision_s = self._clock.monotonic_s() - piece.last_line_s
         self._session.newest = piece
