@@ -5,14 +5,14 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.e2e.programs import Caller, Hands, program, wait_until
+from tests.e2e.programs import Caller, HandFailedError, Hands, program, wait_until
 
 LANE = "lane-1"
 
@@ -37,7 +37,9 @@ class LiveDemo:
         """Draw a piece as wished, announce it, and lay it before the others; its id."""
         cover = self.hands.do("piece", **wishes)["piece"]
         assert self.caller.post("/api/v1/pieces", cover, person="tracking").is_success
-        self.hands.do("feed", piece_id=cover["piece_id"], first=True)
+        # The demo's own hands may have taken it from the shelf already.
+        with suppress(HandFailedError):
+            self.hands.do("feed", piece_id=cover["piece_id"], first=True)
         return str(cover["piece_id"])
 
 

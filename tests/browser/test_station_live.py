@@ -93,7 +93,7 @@ def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], tmp_path: Path):
 
 def test_mail_keeps_coming_and_ctrl_c_ends_it_all(tmp_path: Path):
     with live_demo(tmp_path, "--pieces", "2", "--seed", "6", "--speed", "4") as demo:
-        wait_until(lambda: len(demo.caller.get("/api/v1/pieces", limit=200)["items"]) > 4, limit_s=180, what="more mail than was asked for")
+        wait_until(lambda: demo.hands.do("state")["queue"] > 4, limit_s=180, what="more mail than was asked for")
     report = json.loads(demo.report_file.read_text(encoding="utf-8"))
     check_shape(report)
     assert len(report["pieces"]) > 4
