@@ -37,6 +37,9 @@ CODE_LIMIT_MM = 330.0
 CLEAR_GAP_MM = 140.0
 """With this much way to the piece ahead, the lines before the head show nothing but air."""
 
+PICTURE_LENGTH_MM, PICTURE_LENGTH_SHARE = 40.0, 0.2
+"""A picture may be this much shorter or longer than the piece on the belt: a coarse detector loses the edge of a thin cover."""
+
 PERMIT_TRIES = 3
 
 
@@ -215,7 +218,7 @@ class Passage:
             )
             match = await self._compare(read, stored)
             tracked_mm = piece.track.length_mm
-            if tracked_mm is None or abs(read.length_mm - tracked_mm) > self._session.geometry.length_tolerance_mm:
+            if tracked_mm is None or abs(read.length_mm - tracked_mm) > max(PICTURE_LENGTH_MM, PICTURE_LENGTH_SHARE * tracked_mm):
                 # What the eyes measured and what the picture shows must be the same thing.
                 piece.contradict(Reason.SCAN_INCOMPLETE)
         clearance = await self._journey.scanned(piece, scan, reading, match)
