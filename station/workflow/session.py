@@ -40,6 +40,8 @@ NEAR_BEAM_MM = 150.0
 
 TAILGATE_FAULT = 1 << 7
 
+STRANGER_S = 2.0
+
 STANDSTILL_S = 60.0
 """Pieces that have stood for so long, with nobody asked to do anything about it, will not go on by themselves."""
 
@@ -86,6 +88,7 @@ class LaneSession:
         self._last_due_s = equipment.clock.monotonic_s()
         self._places_mm: tuple[float, ...] = ()
         self._moved_s = equipment.clock.monotonic_s()
+        self._gate_free_s = self._moved_s
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -205,6 +208,7 @@ class LaneSession:
                 if self._under_beam(piece):
                     piece.watch.note_speed(status.belt_speeds_mm_s[1], self.geometry.belt_speed_mm_s)
             await self._steer(status)
+            self._watch_gate(status)
             self._watch_progress()
             if not self._open:
                 # Only now is every new piece at the infeed noticed.
@@ -243,6 +247,15 @@ class LaneSession:
         problem = safety_problem(status)
         if problem is not None:
             raise LaneTrouble(Reason.DEVICE_LOST, problem)
+
+    def _watch_gate(self, status: LaneStatus) -> None:
+        """Something that nobody follows stands at the gate: it came there unseen, and only a person can take it away."""
+        now_s = self.equipment.clock.monotonic_s()
+        near_mm = self.geometry.gate_mm - self.geometry.longest_piece_mm
+        if not status.eye(Eye.GATE) or any(piece.track.head_mm >= near_mm for piece in self.pieces):
+            self._gate_free_s = now_s
+        elif now_s - self._gate_free_s > STRANGER_S:
+            raise LaneTrouble(Reason.TRACK_LOST, "something stands at the gate that nobody follows")
 
     def _watch_progress(self) -> None:
         now_s = self.equipment.clock.monotonic_s()
