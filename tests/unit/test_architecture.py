@@ -88,6 +88,11 @@ def test_the_lock_holds_every_dependency():
     assert declared(wanted) - {normal(name) for name in locked} == set()
 
 
+def test_no_two_test_modules_share_a_name():
+    names = [path.name for path in modules("tests") if path.name.startswith("test_")]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_modules_are_small():
     long = {dotted(path): count for path in modules(*SHIPPED) if (count := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES}
     assert long == {}
