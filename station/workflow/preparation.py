@@ -24,6 +24,8 @@ from station.workflow.scanner import MIN_AIR_LINES, MIN_DARK_LINES, Calibration,
 STOPPED, IDLE, EXECUTE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 6, 9, 11, 5, 17
 """PackML state numbers (ISA-TR88.00.02)."""
 
+TAILGATE_FAULT = 1 << 7
+
 READY, EXPOSING = 2, 3
 """Phases of the UV tunnel in which its lamps burn steadily."""
 
@@ -163,6 +165,19 @@ def safety_problem(status: LaneStatus) -> str | None:
     if status.interlock_bits != BOTH_CHAINS:
         return f"interlock {status.interlock_bits:#x}"
     return None
+
+
+def demand_running(status: LaneStatus) -> None:
+    """Raise the `LaneTrouble` that the status of a running lane shows, if any."""
+    if status.access_bits:
+        raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x}")
+    if status.faults & TAILGATE_FAULT:
+        raise LaneTrouble(Reason.TAILGATE, f"faults {status.faults:#x}")
+    if status.faults or status.state != EXECUTE:
+        raise LaneTrouble(Reason.DEVICE_LOST, f"lane PLC in state {status.state}, faults {status.faults:#x}, first {status.first_fault}")
+    problem = safety_problem(status)
+    if problem is not None:
+        raise LaneTrouble(Reason.DEVICE_LOST, problem)
 
 
 def _demand_safe(status: LaneStatus) -> None:

@@ -20,12 +20,11 @@ from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage, Pending
 from station.workflow.preparation import (
-    EXECUTE,
     EXPOSING,
     GREEN,
     READY,
     Prepared,
-    safety_problem,
+    demand_running,
 )
 from station.workflow.scanner import Calibration
 from station.workflow.steering import Steering
@@ -37,8 +36,6 @@ READER_REACH_MM = 130.0
 """A code belongs to the piece that covers the reader within this reach."""
 
 NEAR_BEAM_MM = 150.0
-
-TAILGATE_FAULT = 1 << 7
 
 STRANGER_S = 2.0
 
@@ -236,17 +233,7 @@ class LaneSession:
     def _check(self, status: LaneStatus) -> None:
         if self._ending is not None:
             raise self._ending
-        if status.access_bits:
-            raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x}")
-        if status.faults & TAILGATE_FAULT:
-            raise LaneTrouble(Reason.TAILGATE, f"faults {status.faults:#x}")
-        if status.faults or status.state != EXECUTE:
-            raise LaneTrouble(
-                Reason.DEVICE_LOST, f"lane PLC in state {status.state}, faults {status.faults:#x}, first {status.first_fault}"
-            )
-        problem = safety_problem(status)
-        if problem is not None:
-            raise LaneTrouble(Reason.DEVICE_LOST, problem)
+        demand_running(status)
 
     def _watch_gate(self, status: LaneStatus) -> None:
         """Something that nobody follows stands at the gate: it came there unseen, and only a person can take it away."""
