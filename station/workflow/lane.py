@@ -41,6 +41,7 @@ _ALARM_OF = {
     Reason.BEAM_OFF_SET_POINT: AlarmCode.CALIBRATION,
     Reason.PURGED: AlarmCode.PIECE_AT_GATE,
     Reason.STORE_FAILING: AlarmCode.STORE_FAILING,
+    Reason.FROZEN: AlarmCode.FROZEN,
 }
 
 

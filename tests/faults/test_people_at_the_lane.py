@@ -1,5 +1,6 @@
 """What people do and fail to do: freezing, late decisions, review, and what covers say."""
 
+from station.domain.alarm import AlarmCode
 from station.domain.errors import RefusedError
 from station.domain.piece import PieceState
 from station.domain.policy import Authority
@@ -8,7 +9,7 @@ from station.domain.review import OperatorDecision
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.scripted_people import OPERATOR, clear_everything
-from tests.support.virtual_lane import LANE_ID, model_policy, run_virtual
+from tests.support.virtual_lane import LANE_ID, VirtualStation, model_policy, run_virtual
 from tests.support.virtual_scene import Scene, play, running_scene
 
 B3 = 2
@@ -69,6 +70,11 @@ def test_the_operator_holds_a_piece():
     play(scene, policy=model_policy(authority_unmarked=Authority.OPERATOR))
 
 
+def standing_alarms(station: VirtualStation) -> set[AlarmCode]:
+    """Codes of the alarms whose cause has not gone."""
+    return {alarm.code for alarm in station.store.read(lambda view: view.alarms()) if alarm.cleared_at is None}
+
+
 def test_freezing_keeps_everything_in_place_over_a_reboot_of_the_plc():
     async def scene(scene: Scene) -> None:
         station = scene.station
@@ -86,8 +92,10 @@ def test_freezing_keeps_everything_in_place_over_a_reboot_of_the_plc():
         assert not station.simulated.world.beam_on
         assert station.simulated.world.uv.level_mw_per_cm2 == 0.0
         await refused(station.handlers.lane_command(LANE_ID, LaneCommand.START, person=OPERATOR, once=station.once()))
+        assert AlarmCode.FROZEN in standing_alarms(station)
         scene.people.unfreezes = True
         await scene.until_running()
+        assert standing_alarms(station).isdisjoint({AlarmCode.FROZEN, AlarmCode.DEVICE_LOST})
 
     play(scene)
 
