@@ -1,94 +1,42 @@
-"""What holds, what waits, what stops the belts and what clears."""
+"""What holds a piece, and that no pair of such facts clears it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import combinations, product
+from itertools import combinations
 
 import pytest
 from domain_facts import (
-    BY_MODEL,
-    BY_OPERATOR,
-    BY_REVIEW,
-    BY_TWO,
-    HEALTH,
-    IDENTIFICATION,
-    MATCH,
-    MODEL_POLICY,
     MODEL_SHA,
     NOW,
-    OPEN_POLICY,
-    OPERATOR,
-    OPERATOR_POLICY,
     PIECE,
-    READING,
-    REVIEW,
-    SCAN,
-    SECOND,
     SECOND_REVIEW,
     SHA,
-    TWO_POLICY,
     ago,
 )
+from domain_worlds import (
+    MODEL_WORLD,
+    REVIEW_WORLD,
+    WORLDS,
+    Flip,
+    World,
+    another_reading,
+    evidence,
+    health,
+    part,
+    policy,
+)
 
-from station.domain.clearance import Clearance, Outcome, StationHealth, VisitEvidence, clear
+from station.domain.clearance import Outcome
 from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW
 from station.domain.piece import Secrecy
-from station.domain.policy import Authority, Policy
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, ReviewOutcome
 from station.domain.scan import Finding
 
 R = Reason
 FUTURE = NOW + timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True)
-class World:
-    evidence: VisitEvidence
-    policy: Policy
-    health: StationHealth = HEALTH
-
-    def judged(self) -> Clearance:
-        return clear(self.evidence, self.policy, self.health, NOW)
-
-
-Flip = Callable[[World], World]
-
-MODEL_WORLD = World(BY_MODEL, MODEL_POLICY)
-OPERATOR_WORLD = World(BY_OPERATOR, OPERATOR_POLICY)
-TWO_WORLD = World(BY_TWO, TWO_POLICY)
-REVIEW_WORLD = World(BY_REVIEW, OPERATOR_POLICY)
-WORLDS = {"model": MODEL_WORLD, "operator": OPERATOR_WORLD, "two people": TWO_WORLD, "review": REVIEW_WORLD}
-
-
-def evidence(**changes: object) -> Flip:
-    return lambda world: replace(world, evidence=replace(world.evidence, **changes))
-
-
-def part(name: str, **changes: object) -> Flip:
-    def flip(world: World) -> World:
-        value = getattr(world.evidence, name)
-        return world if value is None else evidence(**{name: replace(value, **changes)})(world)
-
-    return flip
-
-
-def health(**changes: object) -> Flip:
-    return lambda world: replace(world, health=replace(world.health, **changes))
-
-
-def policy(**changes: object) -> Flip:
-    return lambda world: replace(world, policy=replace(world.policy, **changes))
-
-
-def another_reading(decision: OperatorDecision, **changes: object) -> Flip:
-    def flip(world: World) -> World:
-        added = replace(SECOND, decision=decision, **changes)
-        return evidence(operator_readings=(*world.evidence.operator_readings, added))(world)
-
-    return flip
 
 
 ALWAYS_HOLD: list[tuple[str, Flip, Reason]] = [
@@ -157,6 +105,7 @@ ALWAYS_HOLD: list[tuple[str, Flip, Reason]] = [
     ("scanned at no known time", part("scan", at=ago(5).replace(tzinfo=None)), R.EVIDENCE_STALE),
 ]
 
+
 MODEL_HOLDS: list[tuple[str, Flip, Reason]] = [
     ("alarm", part("model_reading", score=5.0), R.MODEL_ALARM),
     ("named finding", part("model_reading", findings=(Finding(reason=R.MODEL_ALARM),)), R.MODEL_ALARM),
@@ -167,6 +116,7 @@ MODEL_HOLDS: list[tuple[str, Flip, Reason]] = [
     ("few pieces though waived", lambda w: policy(unproved_model=True)(part("model_reading", calibration_n=499)(w)), R.MODEL_NOT_PROVED),
     ("model kept from marked", lambda w: policy(model_on_marked=False)(part("identification", secrecy=Secrecy.C)(w)), R.LEVEL_NEEDS_ACCESS),
 ]
+
 
 REVIEW_HOLDS: list[tuple[str, Flip, Reason]] = [
     ("review rejects", part("earlier_clearance", outcome=ReviewOutcome.REJECT), R.REVIEW_REJECTS),
@@ -196,6 +146,7 @@ REVIEW_HOLDS: list[tuple[str, Flip, Reason]] = [
     ("radiation, one person", part("scan", findings=(Finding(reason=R.RADIATION),)), R.AWAITING_SECOND_PERSON),
     ("two demanded, one person", policy(authority_unmarked=Authority.TWO_PEOPLE), R.AWAITING_SECOND_PERSON),
 ]
+
 
 HOLDS = [
     *[(f"{which}: {name}", WORLDS[which], flip, reason) for which in WORLDS for name, flip, reason in ALWAYS_HOLD],
@@ -231,258 +182,3 @@ def test_no_pair_of_facts_against_it_clears_a_piece(which: str):
     for one, other in combinations(flips, 2):
         answer = one(other(WORLDS[which])).judged()
         assert answer.outcome is Outcome.HELD, (one(other(WORLDS[which])), answer)
-
-
-def known_alarm(score: float) -> Flip:
-    """What the model had said of the scan that people cleared."""
-    return evidence(cleared_reading=replace(READING, score=score, visit=1))
-
-
-EDGES: list[tuple[str, World]] = [
-    ("test piece of exactly 24 h", health(test_piece_passed_at=ago(24 * 3600))(MODEL_WORLD)),
-    ("test piece just now", health(test_piece_passed_at=NOW)(MODEL_WORLD)),
-    ("score just below the threshold", part("model_reading", score=math.nextafter(5.0, 0))(MODEL_WORLD)),
-    ("p-value 0", part("model_reading", p_value=0.0)(MODEL_WORLD)),
-    ("p-value 1", part("model_reading", p_value=1.0)(MODEL_WORLD)),
-    ("first visit, first tag", part("scan", visit=1)(part("model_reading", visit=1)(part("identification", visit=1, tag=1)(MODEL_WORLD)))),
-    ("one line, one pixel", part("scan", lines=1, pixels=1)(MODEL_WORLD)),
-    ("weight not measured", part("identification", weight_g=None)(MODEL_WORLD)),
-    ("demo waives the proof", policy(unproved_model=True)(health(model_proved=False)(MODEL_WORLD))),
-    ("no freeze score", policy(freeze_score=None)(MODEL_WORLD)),
-    ("earlier hold that needs no review", evidence(earlier_holds=(R.TRACK_LOST,))(MODEL_WORLD)),
-    ("facts of this very moment", part("scan", at=NOW)(MODEL_WORLD)),
-    ("operator over a model's alarm", part("model_reading", score=5.0)(OPERATOR_WORLD)),
-    ("operator over a freeze score", part("model_reading", score=9.0)(OPERATOR_WORLD)),
-    ("operator, model not proved", health(model_usable=False, model_proved=False)(OPERATOR_WORLD)),
-    ("operator just before expiry", evidence(window_expired=True)(OPERATOR_WORLD)),
-    ("operator not blind, unmarked", evidence(operator_readings=(replace(OPERATOR, blind=False),))(OPERATOR_WORLD)),
-    ("two over an alarm", part("model_reading", score=5.0)(TWO_WORLD)),
-    ("reviewed alarm", known_alarm(5.0)(part("model_reading", score=5.0)(REVIEW_WORLD))),
-    ("reviewed freeze score", known_alarm(9.0)(part("model_reading", score=9.0)(REVIEW_WORLD))),
-    ("reviewed alarm, model authority", replace(known_alarm(5.0)(part("model_reading", score=5.0)(REVIEW_WORLD)), policy=MODEL_POLICY)),
-    ("reviewed, model not usable", replace(health(model_usable=False)(REVIEW_WORLD), policy=MODEL_POLICY)),
-    ("reviewed by two", evidence(second_clearance=SECOND_REVIEW)(REVIEW_WORLD)),
-    ("distance at the bound", part("image_match", distance=0.15)(REVIEW_WORLD)),
-    ("distance 0", part("image_match", distance=0.0)(REVIEW_WORLD)),
-    (
-        "opaque, two reviewed",
-        evidence(second_clearance=SECOND_REVIEW)(part("scan", findings=(Finding(reason=R.OPAQUE_AREA),))(REVIEW_WORLD)),
-    ),
-    ("two demanded, two reviewed", policy(authority_unmarked=Authority.TWO_PEOPLE)(evidence(second_clearance=SECOND_REVIEW)(REVIEW_WORLD))),
-    ("marked C with access", World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, OPEN_POLICY)),
-    ("marked B with access, blind", World(part("identification", secrecy=Secrecy.B)(OPERATOR_WORLD).evidence, OPEN_POLICY)),
-    ("marked A with access, two", World(part("identification", secrecy=Secrecy.A)(TWO_WORLD).evidence, OPEN_POLICY)),
-    (
-        "marked A over an alarm, two",
-        World(part("model_reading", score=5.0)(part("identification", secrecy=Secrecy.A)(TWO_WORLD)).evidence, OPEN_POLICY),
-    ),
-    (
-        "marked, model off, no reading",
-        World(
-            evidence(model_reading=None)(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD)).evidence,
-            replace(OPEN_POLICY, model_on_marked=False),
-        ),
-    ),
-    (
-        "marked, model off, alarm unread",
-        World(
-            part("model_reading", score=9.0)(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD)).evidence,
-            replace(OPEN_POLICY, model_on_marked=False),
-        ),
-    ),
-    ("a projected threat was called", another_reading(OperatorDecision.HOLD, projected_sha256="1" * 64)(OPERATOR_WORLD)),
-]
-
-
-@pytest.mark.parametrize(("name", "world"), EDGES, ids=[edge[0] for edge in EDGES])
-def test_the_edge_of_what_is_allowed_clears(name: str, world: World):
-    answer = world.judged()
-    assert (answer.outcome, answer.reasons) == (Outcome.CLEARED, ())
-
-
-@pytest.mark.parametrize("known", [None, 0.0])
-def test_an_alarm_that_the_reviewers_did_not_know_of_is_new(known: float | None):
-    before = REVIEW_WORLD if known is None else known_alarm(known)(REVIEW_WORLD)
-    alarmed = part("model_reading", score=5.0)(before).judged()
-    assert (alarmed.outcome, alarmed.reasons) == (Outcome.HELD, (R.NEW_FINDING,))
-    assert part("model_reading", score=9.0)(before).judged().outcome is Outcome.ATTENTION
-
-
-def test_a_score_that_newly_reaches_the_freeze_score_is_an_attention_stop_though_the_alarm_was_known():
-    assert part("model_reading", score=9.0)(known_alarm(5.0)(REVIEW_WORLD)).judged().outcome is Outcome.ATTENTION
-
-
-def test_two_reviewers_are_both_named():
-    assert evidence(second_clearance=SECOND_REVIEW)(REVIEW_WORLD).judged().by == ("hoa", "tuan")
-
-
-def test_a_model_that_is_off_for_marked_pieces_is_not_named():
-    world = World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, replace(OPEN_POLICY, model_on_marked=False))
-    assert world.judged().model_sha256 is None
-
-
-MARKED_HOLDS = [
-    ("C over an alarm by one", part("model_reading", score=5.0), Secrecy.C, R.MODEL_ALARM),
-    ("B not read blind", evidence(operator_readings=(replace(OPERATOR, blind=False),)), Secrecy.B, R.READ_NOT_BLIND),
-    ("after any hold", evidence(earlier_holds=(R.TRACK_LOST,)), Secrecy.C, R.TRACK_LOST),
-]
-
-
-@pytest.mark.parametrize(("name", "flip", "level", "reason"), MARKED_HOLDS, ids=[hold[0] for hold in MARKED_HOLDS])
-def test_marked_pieces_take_more_even_when_people_have_access(name: str, flip: Flip, level: Secrecy, reason: Reason):
-    answer = World(flip(part("identification", secrecy=level)(OPERATOR_WORLD)).evidence, OPEN_POLICY).judged()
-    assert answer.outcome is Outcome.HELD
-    assert reason in answer.reasons
-
-
-def test_a_marked_piece_back_from_review_takes_two_reviewers():
-    world = World(part("identification", secrecy=Secrecy.C)(REVIEW_WORLD).evidence, OPEN_POLICY)
-    assert world.judged().reasons == (R.AWAITING_SECOND_PERSON,)
-    assert evidence(second_clearance=SECOND_REVIEW)(world).judged().outcome is Outcome.CLEARED
-    assert evidence(second_clearance=replace(SECOND_REVIEW, person="HOA"))(world).judged().outcome is Outcome.HELD
-
-
-WAITS = [
-    ("no reading", BY_MODEL, OPERATOR_POLICY, R.AWAITING_OPERATOR),
-    ("no reading of two", BY_MODEL, TWO_POLICY, R.AWAITING_OPERATOR),
-    ("one of two", BY_OPERATOR, TWO_POLICY, R.AWAITING_SECOND_PERSON),
-    (
-        "one of two twice",
-        replace(BY_TWO, operator_readings=(OPERATOR, replace(SECOND, person=" LAN"))),
-        TWO_POLICY,
-        R.AWAITING_SECOND_PERSON,
-    ),
-    ("read by nobody", replace(BY_OPERATOR, operator_readings=(replace(OPERATOR, person="  "),)), OPERATOR_POLICY, R.AWAITING_OPERATOR),
-    (
-        "projected image read",
-        replace(BY_OPERATOR, operator_readings=(replace(OPERATOR, projected_sha256="1" * 64),)),
-        OPERATOR_POLICY,
-        R.AWAITING_OPERATOR,
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "facts", "rules", "reason"), WAITS, ids=[wait[0] for wait in WAITS])
-def test_only_a_missing_decision_waits_and_expiry_holds(name: str, facts: VisitEvidence, rules: Policy, reason: Reason):
-    waiting = clear(facts, rules, HEALTH, NOW)
-    assert (waiting.outcome, waiting.reasons, waiting.by) == (Outcome.AWAITING, (reason,), ())
-    late = clear(replace(facts, window_expired=True), rules, HEALTH, NOW)
-    assert (late.outcome, late.reasons) == (Outcome.HELD, (R.DECISION_TIMEOUT,))
-
-
-def test_an_alarm_may_be_asked_about_and_its_expiry_names_it():
-    alarm = part("model_reading", score=5.0)(World(BY_MODEL, OPERATOR_POLICY))
-    assert alarm.judged().outcome is Outcome.AWAITING
-    assert evidence(window_expired=True)(alarm).judged().reasons == (R.DECISION_TIMEOUT, R.MODEL_ALARM)
-
-
-@pytest.mark.parametrize("rules", [OPERATOR_POLICY, MODEL_POLICY, TWO_POLICY], ids=["operator", "model", "two people"])
-def test_a_score_at_the_freeze_score_stops_the_belts_before_it_holds(rules: Policy):
-    world = part("model_reading", score=9.0)(World(BY_MODEL, rules))
-    assert world.judged().outcome is Outcome.ATTENTION
-    assert world.judged().reasons[0] is R.ATTENTION_SCORE
-    lost = evidence(contradictions=(R.TRACK_LOST,))(world).judged()
-    assert lost.outcome is Outcome.ATTENTION
-    assert R.TRACK_LOST in lost.reasons
-    marked = part("identification", secrecy=Secrecy.B)(world).judged()
-    assert marked.outcome is Outcome.ATTENTION
-    assert part("model_reading", score=math.nextafter(9.0, 0))(world).judged().outcome is not Outcome.ATTENTION
-    assert policy(freeze_score=math.nan)(world).judged().outcome is Outcome.ATTENTION
-    assert policy(freeze_score=None)(world).judged().outcome is not Outcome.ATTENTION
-
-
-@pytest.mark.parametrize(
-    "flip",
-    [
-        evidence(window_expired=True),
-        health(frozen=True),
-        part("identification", piece_id="TEST-1"),
-        part("model_reading", projected_sha256="1" * 64),
-        part("model_reading", scan_sha256="f" * 64),
-        another_reading(OperatorDecision.HOLD),
-    ],
-    ids=["expired", "frozen", "test piece", "projected", "another scan", "decided"],
-)
-def test_an_attention_stop_ends_in_a_hold(flip: Flip):
-    world = part("model_reading", score=9.0)(World(BY_MODEL, OPERATOR_POLICY))
-    assert flip(world).judged().outcome is Outcome.HELD
-
-
-def test_an_attention_stop_that_expires_says_so():
-    world = evidence(window_expired=True)(part("model_reading", score=9.0)(World(BY_MODEL, OPERATOR_POLICY)))
-    assert world.judged().reasons == (R.DECISION_TIMEOUT, R.ATTENTION_SCORE, R.MODEL_ALARM)
-
-
-def test_a_review_that_does_not_stand_does_not_excuse_a_freeze_score():
-    world = part("image_match", distance=0.9)(part("model_reading", score=9.0)(REVIEW_WORLD))
-    assert world.judged().outcome is Outcome.ATTENTION
-
-
-SCORES = (1.0, 5.0, 9.0, math.nan)
-READINGS = ((), (OPERATOR,), (OPERATOR, SECOND), (replace(OPERATOR, decision=OperatorDecision.HOLD),))
-RULES = tuple(Authority)
-
-
-def expected(
-    authority: Authority, score: float, people: int, *, holds: bool, expired: bool, level: Secrecy | None, opaque: bool, reviewed: bool
-) -> Outcome:
-    """The design's table, written a second time as one decision per line."""
-    decided = people > 0 or holds
-    if score == 9.0 and not decided and not expired and not (reviewed and level is None and not opaque):
-        return Outcome.ATTENTION
-    if math.isnan(score) or holds or level is not None:
-        return Outcome.HELD
-    if reviewed:
-        return Outcome.HELD if opaque or authority is Authority.TWO_PEOPLE else Outcome.CLEARED
-    if opaque or (authority is Authority.MODEL and score >= 5.0):
-        return Outcome.HELD
-    needed = {Authority.MODEL: 0, Authority.OPERATOR: 1, Authority.TWO_PEOPLE: 2}[authority]
-    if people >= needed:
-        return Outcome.CLEARED
-    return Outcome.HELD if expired else Outcome.AWAITING
-
-
-def test_the_whole_product_agrees_with_the_table():
-    counts = dict.fromkeys(Outcome, 0)
-    table = product(RULES, SCORES, READINGS, (False, True), (None, *Secrecy), (False, True), (False, True))
-    for authority, score, readings, expired, level, opaque, reviewed in table:
-        facts = VisitEvidence(
-            identification=replace(IDENTIFICATION, secrecy=level),
-            scan=replace(SCAN, findings=(Finding(reason=R.OPAQUE_AREA),) if opaque else ()),
-            model_reading=replace(READING, score=score),
-            operator_readings=readings,
-            window_expired=expired,
-            earlier_clearance=REVIEW if reviewed else None,
-            cleared_reading=replace(READING, score=score, visit=1) if reviewed else None,
-            image_match=MATCH if reviewed else None,
-        )
-        holds = any(reading.decision is OperatorDecision.HOLD for reading in readings)
-        people = sum(reading.decision is OperatorDecision.CLEAR for reading in readings)
-        wanted = expected(authority, score, people, holds=holds, expired=expired, level=level, opaque=opaque, reviewed=reviewed)
-        if authority is Authority.TWO_PEOPLE and reviewed and score == 9.0 and not readings and not expired:
-            wanted = Outcome.ATTENTION
-        answer = clear(facts, replace(OPERATOR_POLICY, authority_unmarked=authority), HEALTH, NOW)
-        assert answer.outcome is wanted, (authority, score, readings, expired, level, opaque, reviewed, answer.reasons)
-        counts[answer.outcome] += 1
-    assert all(counts.values())
-
-
-def test_a_thin_piece_is_a_piece():
-    assert part("scan", length_mm=0.9, width_mm=0.5)(MODEL_WORLD).judged().outcome is Outcome.CLEARED
-
-
-@pytest.mark.parametrize(
-    ("level", "advisory", "held"), [(None, False, True), (None, True, True), (Secrecy.C, True, True), (Secrecy.C, False, False)]
-)
-def test_a_missing_reading_holds_wherever_the_model_reads(level: Secrecy | None, advisory: bool, held: bool):
-    facts = replace(BY_OPERATOR, identification=replace(IDENTIFICATION, secrecy=level), model_reading=None)
-    answer = clear(facts, replace(OPEN_POLICY, model_on_marked=advisory), HEALTH, NOW)
-    assert answer.reasons == ((R.NO_MODEL_READING,) if held else ())
-
-
-def test_only_a_missing_decision_can_be_late():
-    broken = health(audit_ok=False)
-    assert evidence(window_expired=True)(broken(OPERATOR_WORLD)).judged().reasons == (R.AUDIT_BROKEN,)
-    assert broken(World(BY_MODEL, OPERATOR_POLICY)).judged().reasons == (R.AUDIT_BROKEN,)
-    both = evidence(window_expired=True)(broken(World(BY_MODEL, OPERATOR_POLICY)))
-    assert both.judged().reasons == (R.AUDIT_BROKEN, R.DECISION_TIMEOUT)

@@ -1,0 +1,74 @@
+"""The whole product of the facts against the design's table."""
+
+import math
+from dataclasses import replace
+from itertools import product
+
+from domain_facts import (
+    HEALTH,
+    IDENTIFICATION,
+    MATCH,
+    NOW,
+    OPERATOR,
+    OPERATOR_POLICY,
+    READING,
+    REVIEW,
+    SCAN,
+    SECOND,
+)
+
+from station.domain.clearance import Outcome, VisitEvidence, clear
+from station.domain.piece import Secrecy
+from station.domain.policy import Authority
+from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision
+from station.domain.scan import Finding
+
+R = Reason
+SCORES = (1.0, 5.0, 9.0, math.nan)
+READINGS = ((), (OPERATOR,), (OPERATOR, SECOND), (replace(OPERATOR, decision=OperatorDecision.HOLD),))
+RULES = tuple(Authority)
+
+
+def expected(
+    authority: Authority, score: float, people: int, *, holds: bool, expired: bool, level: Secrecy | None, opaque: bool, reviewed: bool
+) -> Outcome:
+    """The design's table, written a second time as one decision per line."""
+    decided = people > 0 or holds
+    if score == 9.0 and not decided and not expired and not (reviewed and level is None and not opaque):
+        return Outcome.ATTENTION
+    if math.isnan(score) or holds or level is not None:
+        return Outcome.HELD
+    if reviewed:
+        return Outcome.HELD if opaque or authority is Authority.TWO_PEOPLE else Outcome.CLEARED
+    if opaque or (authority is Authority.MODEL and score >= 5.0):
+        return Outcome.HELD
+    needed = {Authority.MODEL: 0, Authority.OPERATOR: 1, Authority.TWO_PEOPLE: 2}[authority]
+    if people >= needed:
+        return Outcome.CLEARED
+    return Outcome.HELD if expired else Outcome.AWAITING
+
+
+def test_the_whole_product_agrees_with_the_table():
+    counts = dict.fromkeys(Outcome, 0)
+    table = product(RULES, SCORES, READINGS, (False, True), (None, *Secrecy), (False, True), (False, True))
+    for authority, score, readings, expired, level, opaque, reviewed in table:
+        facts = VisitEvidence(
+            identification=replace(IDENTIFICATION, secrecy=level),
+            scan=replace(SCAN, findings=(Finding(reason=R.OPAQUE_AREA),) if opaque else ()),
+            model_reading=replace(READING, score=score),
+            operator_readings=readings,
+            window_expired=expired,
+            earlier_clearance=REVIEW if reviewed else None,
+            cleared_reading=replace(READING, score=score, visit=1) if reviewed else None,
+            image_match=MATCH if reviewed else None,
+        )
+        holds = any(reading.decision is OperatorDecision.HOLD for reading in readings)
+        people = sum(reading.decision is OperatorDecision.CLEAR for reading in readings)
+        wanted = expected(authority, score, people, holds=holds, expired=expired, level=level, opaque=opaque, reviewed=reviewed)
+        if authority is Authority.TWO_PEOPLE and reviewed and score == 9.0 and not readings and not expired:
+            wanted = Outcome.ATTENTION
+        answer = clear(facts, replace(OPERATOR_POLICY, authority_unmarked=authority), HEALTH, NOW)
+        assert answer.outcome is wanted, (authority, score, readings, expired, level, opaque, reviewed, answer.reasons)
+        counts[answer.outcome] += 1
+    assert all(counts.values())
