@@ -1,5 +1,6 @@
 """What both Modbus units' firmware shares: power, and the faults of the controller itself."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from firmware_sims.contact import Commands, Contact
@@ -9,7 +10,7 @@ BOOT_S = 1.5
 COMMON_FAULTS = ("stuck_heartbeat", "clock_jump", "torn_block", "stale_image", "reboot", "brown_out")
 
 
-class Firmware:
+class Firmware(ABC):
     """A controller with a boot, a clock of its own and an image that can be torn or held. `boot` forgets what is not retained."""
 
     faults: tuple[str, ...] = COMMON_FAULTS
@@ -42,13 +43,13 @@ class Firmware:
         self._boot_left_s = boot_s
         self.release_outputs()
 
+    @abstractmethod
     def release_outputs(self) -> None:
         """Take the power off the outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def brown_out(self) -> None:
         """A dip that the CPU survives and the drives or lamps do not."""
-        raise NotImplementedError
 
     def running(self, dt_s: float) -> bool:
         """Let time pass for the clock, the contact and the state machine; False while booting."""

@@ -1,5 +1,6 @@
 """What every simulated X-ray generator does: STX requests over one tube (docs/reference/xray-generator.md)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ class RefusedError(Exception):
         self.code = code
 
 
-class XrayGenerator:
+class XrayGenerator(ABC):
     """One generator. `feed` takes request bytes and returns answers; `poll` gives unsolicited frames."""
 
     faults: tuple[str, ...] = (
@@ -64,11 +65,13 @@ class XrayGenerator:
         self._known_faults: set[str] = set()
         self._commands = self._table()
 
+    @abstractmethod
     def _table(self) -> dict[str, Callable[[tuple[str, ...]], Answer]]:
-        raise NotImplementedError
+        """What the model does for each command."""
 
+    @abstractmethod
     def _unknown(self) -> object:
-        raise NotImplementedError
+        """The model's answer to a command that it does not know."""
 
     @property
     def online(self) -> bool:
@@ -83,7 +86,6 @@ class XrayGenerator:
         return [] if self._muted else [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> bytes:
-        self._heard()
         command = self._commands.get(request.command)
         if command is None:
             return encode(request.command, self._unknown())
@@ -94,9 +96,6 @@ class XrayGenerator:
 
     def _head(self, command: str) -> str:
         return command
-
-    def _heard(self) -> None:
-        """A request came: some models feed their watchdog with it."""
 
     def poll(self) -> list[bytes]:
         """Frames sent without being asked since the last call."""
@@ -116,7 +115,7 @@ class XrayGenerator:
                 self._tell_fault()
             self._known_faults = set(self.tube.faults)
 
-    def _tell_fault(self) -> None:
+    def _tell_fault(self) -> None:  # noqa: B027 - a model that says nothing by itself leaves it so
         """A new fault: some models say so by themselves."""
 
     def reboot(self) -> None:

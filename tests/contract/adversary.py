@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import tty
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -194,17 +195,17 @@ ANY_LINK: dict[str, Mischief] = {
 """Mischief against which any driver must fail within its deadline."""
 
 
-class AdversarialSuite:
+class AdversarialSuite(ABC):
     """Inherit it, name the fixture `rig` (driver, host), `probe` and `truth`; further mischief by overriding `fatal`.
 
     `probe` asks the device something that is different each time; `truth` is what the device really said last.
     """
 
-    async def probe(self, driver: Any) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    async def probe(self, driver: Any) -> object: ...
 
-    def truth(self, host: Host) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def truth(self, host: Host) -> object: ...
 
     def fatal(self) -> dict[str, Mischief]:
         return ANY_LINK

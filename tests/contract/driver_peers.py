@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from abc import ABC, abstractmethod
 
 
 def crc16(data: bytes) -> bytes:
@@ -159,7 +160,7 @@ class SilentPeer:
     def reboot(self) -> None: ...
 
 
-class StxPeer:
+class StxPeer(ABC):
     """Frames and commands of the STX family; `served` numbers the monitor readings, whose mA tells which one it is."""
 
     def __init__(self) -> None:
@@ -185,8 +186,8 @@ class StxPeer:
             answers.append(stx(self.answer(command, int(argument or 0))))
         return answers
 
-    def answer(self, command: str, argument: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, command: str, argument: int) -> str: ...
 
     def set_or_get(self, command: str, argument: int) -> str:
         if command == "10":
