@@ -3,19 +3,26 @@
 import itertools
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sims.barcode_reader import GATE, INFEED, BarcodeReader
+from firmware_sims.control import Control
 from firmware_sims.disinfection_unit import DisinfectionUnit
 from firmware_sims.lane_plc import LanePlc
 from firmware_sims.mail import Piece
+from firmware_sims.modbus_slave import crc16
 from firmware_sims.plc_registers import PlcRegisters
 from firmware_sims.unit_registers import UnitRegisters
 from firmware_sims.world import World
 
 DT_S = 0.01
+SPEED = 200.0
+EXECUTE, HELD, ABORTED, STOPPED = 6, 11, 9, 2
+"""Of the PackML states."""
+READ_STATUS = bytes((0, 7, 0, 0, 0, 6, 1, 4, 0, 0, 0, 20))
 _SERIALS = itertools.count(1)
 
 
@@ -59,6 +66,30 @@ def run_until(world: World, done: Callable[[], bool], *, limit_s: float = 60.0) 
             return
         world.step(DT_S)
     raise AssertionError("it never came about")
+
+
+def start_belts(world: World, speed: float = SPEED) -> None:
+    for belt in range(5):
+        world.set_belt_speed(belt, speed)
+
+
+def open_way(world: World) -> None:
+    world.set_diverter(1, through=True)
+    world.set_diverter(2, through=True)
+
+
+def shine_beam(world: World) -> None:
+    world.set_beam_permit(True)
+    world.set_beam(True, 80.0, 0.5)
+
+
+def warm_lamps(world: World) -> None:
+    world.uv.lit = True
+    run(world, 60.0)
+
+
+def head(world: World) -> float:
+    return world.loads[0].head_mm
 
 
 class Bench:
@@ -117,7 +148,7 @@ class Bench:
         self.run(0.2)
         assert self.operate(2) == 1
         self.run(0.2)
-        assert self.word(4) == 6
+        assert self.word(4) == EXECUTE
 
     def go(self, *, speed: int = 200, through: int = 1) -> None:
         """Execute with belts running and both diverters set."""
@@ -158,3 +189,13 @@ class Bench:
         self.run(0.02)
         assert self.tag(tag) == 1
         return piece
+
+
+def rtu(body: bytes) -> bytes:
+    return body + crc16(body).to_bytes(2, "little")
+
+
+def good(control: Control, **request: Any) -> dict[str, Any]:
+    answer = control.handle(request)
+    assert answer.pop("ok"), answer
+    return answer

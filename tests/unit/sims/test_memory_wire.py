@@ -1,0 +1,38 @@
+"""Wires inside the process."""
+
+import asyncio
+
+from firmware_sims.memory_wire import memory_pair
+
+
+async def test_memory_pair_carries_both_ways_and_ends():
+    (near_reader, near_writer), (far_reader, far_writer) = memory_pair()
+    near_writer.write(b"ping")
+    assert await far_reader.readexactly(4) == b"ping"
+    far_writer.write(b"pong")
+    far_writer.close()
+    assert await near_reader.read() == b"pong"
+    await far_writer.wait_closed()
+    await near_writer.wait_closed()
+
+
+async def test_memory_pair_makes_a_fast_sender_wait():
+    (_, near_writer), (far_reader, far_writer) = memory_pair()
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        for _ in range(64):
+            near_writer.write(b"x" * 16384)
+            await near_writer.drain()
+            sent += 16384
+
+    task = asyncio.create_task(send())
+    await asyncio.sleep(0.01)
+    assert sent < 64 * 16384
+    got = 0
+    while got < 64 * 16384:
+        got += len(await far_reader.read(65536))
+    await task
+    near_writer.close()
+    far_writer.close()
