@@ -3,16 +3,11 @@
 Implements `station.ports.disinfection_unit.DisinfectionUnit`.
 """
 
-from station.drivers.link import Connector, open_endpoint
-from station.drivers.modbus import ModbusMaster
-from station.drivers.modbus_unit import COMMON, ModbusUnit, Reading
+from station.drivers.modbus_unit import COMMON, Reading
 from station.drivers.registers import Block, Register
-from station.ports.clock import Clock
+from station.drivers.unit_driver import UnitDriver
 from station.ports.disinfection_unit import UnitSlot, UnitStatus
-from station.ports.lane_plc import Command, CommandResult
 
-DEVICE = "The disinfection unit"
-MAGIC = 0x4B55
 RUNNING, PASSED, FAILED = 0, 1, 2
 PHASES = frozenset({0, 1, 2, 3, 10, 11, 12, 13, 14, 15})
 
@@ -47,26 +42,12 @@ DOSE_DIVISOR = 10
 """Slot doses stand in 0.1 mJ/cm2."""
 
 
-class DisinfectionUnitDriver:
-    """Drives one disinfection unit. See `station.ports.disinfection_unit.DisinfectionUnit`; `ModbusUnit` for the errors.
+class DisinfectionUnitDriver(UnitDriver):
+    """Drives one disinfection unit. See `station.ports.disinfection_unit.DisinfectionUnit`; `UnitDriver` for what it takes."""
 
-    `watchdog_ms` (device time) is written on connect. `deadline_s` bounds each transaction; `quiet_s` is the silence that a
-    serial line must show when it is (re)opened.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        unit: int,
-        *,
-        clock: Clock,
-        connector: Connector = open_endpoint,
-        deadline_s: float | None = None,
-        quiet_s: float | None = None,
-        watchdog_ms: int = 1000,
-    ) -> None:
-        self._master = ModbusMaster(endpoint, unit, device=DEVICE, connector=connector, deadline_s=deadline_s, quiet_s=quiet_s)
-        self._unit = ModbusUnit(self._master, device=DEVICE, magic=MAGIC, status=STATUS, clock=clock, watchdog_ms=watchdog_ms)
+    device = "The disinfection unit"
+    magic = 0x4B55
+    status = STATUS
 
     async def connect(self) -> UnitStatus:
         """(Re)open the link, switch the lamps off with read-back, prove identity, set the watchdog, and return a first status."""
@@ -76,38 +57,22 @@ class DisinfectionUnitDriver:
 
         return self._unit_status(await self._unit.connect(make_safe))
 
-    async def close(self) -> None:
-        """Drop the link."""
-        await self._unit.close()
-
-    async def heartbeat(self) -> None:
-        """Write the next heartbeat value; readings do it too."""
-        async with self._unit.lock:
-            await self._unit.beat()
-
     async def read_status(self) -> UnitStatus:
         """Read registers 0-124 as evidence; two transactions."""
         async with self._unit.lock:
             return self._unit_status(await self._unit.read_evidence(STATUS))
 
-    async def command(self, command: Command, argument: int = 0) -> CommandResult:
-        """Select with read-back, operate, and return the unit's result."""
-        return await self._unit.command(command, argument)
-
     async def set_lamps(self, *, on: bool) -> None:
         """Lamps on or off, read back; raises `DeviceRefusedError`."""
-        async with self._unit.lock:
-            await self._unit.write_checked(LAMPS, int(on))
+        await self._set(LAMPS, int(on))
 
     async def set_dose_target(self, dose_mj_per_cm2: float) -> None:
         """Set the unit's own target (to 0.1 mJ/cm2), read back; raises `DeviceRefusedError`."""
-        async with self._unit.lock:
-            await self._unit.write_checked(DOSE_TARGET, round(dose_mj_per_cm2 * DOSE_TARGET.divisor))
+        await self._set(DOSE_TARGET, round(dose_mj_per_cm2 * DOSE_TARGET.divisor))
 
     async def announce_next(self, *, tag: int, nonce: int) -> None:
         """Bind tag and nonce to the next piece that enters, in one write of four words, read back."""
-        async with self._unit.lock:
-            await self._unit.write_checked(NEXT_PIECE, tag, nonce)
+        await self._set(NEXT_PIECE, tag, nonce)
 
     def _unit_status(self, reading: Reading) -> UnitStatus:
         values = reading.values

@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-from station.drivers.link import Connector, open_endpoint
-from station.drivers.modbus import ModbusMaster
-from station.drivers.modbus_unit import COMMON, ModbusUnit, Reading
+from station.drivers.modbus_unit import COMMON, Reading
 from station.drivers.registers import Block, Register, Values
-from station.ports.clock import Clock
-from station.ports.lane_plc import Command, CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
+from station.drivers.unit_driver import UnitDriver
+from station.ports.lane_plc import CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 
-DEVICE = "The lane PLC"
-MAGIC = 0x4B54
 BELTS = 5
 LEADING, TRAILING = 0, 1
 LAST_EYE = max(Eye)
@@ -65,25 +61,12 @@ HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
 """Enumerated values of the status block and their highest code."""
 
 
-class LanePlcDriver:
-    """Drives one lane PLC. See `station.ports.lane_plc.LanePlc` for what each call promises, `ModbusUnit` for its errors.
+class LanePlcDriver(UnitDriver):
+    """Drives one lane PLC. See `station.ports.lane_plc.LanePlc` for what each call promises, `UnitDriver` for what it takes."""
 
-    `watchdog_ms` (device time) is written on connect; a heartbeat is due every third of it. `deadline_s` bounds each transaction.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        unit: int,
-        *,
-        clock: Clock,
-        connector: Connector = open_endpoint,
-        deadline_s: float | None = None,
-        quiet_s: float | None = None,
-        watchdog_ms: int = 1000,
-    ) -> None:
-        self._master = ModbusMaster(endpoint, unit, device=DEVICE, connector=connector, deadline_s=deadline_s, quiet_s=quiet_s)
-        self._unit = ModbusUnit(self._master, device=DEVICE, magic=MAGIC, status=STATUS, clock=clock, watchdog_ms=watchdog_ms)
+    device = "The lane PLC"
+    magic = 0x4B54
+    status = STATUS
 
     async def connect(self) -> LaneStatus:
         """(Re)open the link, drop the beam request with read-back, prove identity, set the watchdog, and return a first status."""
@@ -92,15 +75,6 @@ class LanePlcDriver:
             await self._unit.write_checked(BEAM_REQUEST, 0)
 
         return self._lane_status(await self._unit.connect(make_safe))
-
-    async def close(self) -> None:
-        """Drop the link."""
-        await self._unit.close()
-
-    async def heartbeat(self) -> None:
-        """Write the next heartbeat value; readings do it too."""
-        async with self._unit.lock:
-            await self._unit.beat()
 
     async def read_status(self) -> LaneStatus:
         """Read registers 0-66 as evidence; two transactions."""
@@ -166,14 +140,6 @@ class LanePlcDriver:
             weight_g=values.one("weight"),
             zone_tags=(zones[0], zones[1], zones[2], zones[3], zones[4], zones[5], zones[6]),
         )
-
-    async def command(self, command: Command, argument: int = 0) -> CommandResult:
-        """Select with read-back, operate, and return the PLC's result."""
-        return await self._unit.command(command, argument)
-
-    async def _set(self, register: Register, *values: int) -> None:
-        async with self._unit.lock:
-            await self._unit.write_checked(register, *values)
 
     async def set_belts(self, speeds_mm_s: Sequence[int]) -> None:
         """Set the five belt speeds in one write, read back; raises `DeviceRefusedError` (frozen, for example)."""
