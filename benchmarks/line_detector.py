@@ -6,7 +6,6 @@ them away.
 
 import asyncio
 import json
-import multiprocessing
 import struct
 import time
 import zlib
@@ -14,6 +13,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from benchmarks.peer import measure_beside
 from station.drivers.line_detector import LineDetectorDriver
 from station.drivers.link import open_endpoint
 
@@ -120,15 +120,7 @@ async def _measure(ports: list[int]) -> dict[str, float]:
 
 def run() -> dict[str, float]:
     """Measure; `cpu_ratio_to_discarding` compares with reading the same bytes and dropping them."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    server = context.Process(target=_serve, args=(send,), daemon=True)
-    server.start()
-    try:
-        return asyncio.run(_measure(receive.recv()))
-    finally:
-        server.terminate()
-        server.join()
+    return measure_beside(_serve, _measure)
 
 
 if __name__ == "__main__":

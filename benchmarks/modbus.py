@@ -5,7 +5,6 @@ The server runs in a process of its own and does the least that a server can, so
 
 import asyncio
 import json
-import multiprocessing
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from multiprocessing.connection import Connection
 
 from pymodbus.client import AsyncModbusTcpClient
 
+from benchmarks.peer import measure_beside
 from station.drivers.modbus import ModbusMaster
 
 REGISTERS = 10
@@ -89,15 +89,7 @@ async def _measure(port: int) -> dict[str, float]:
 
 def run() -> dict[str, float]:
     """Measure both in turn, `ROUNDS` times; `ratio` is station / pymodbus."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    server = context.Process(target=_serve, args=(send,), daemon=True)
-    server.start()
-    try:
-        return asyncio.run(_measure(receive.recv()))
-    finally:
-        server.terminate()
-        server.join()
+    return measure_beside(_serve, _measure)
 
 
 if __name__ == "__main__":

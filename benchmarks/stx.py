@@ -5,13 +5,13 @@ The peer runs in a process of its own and does not pace its line: the figures ar
 
 import asyncio
 import json
-import multiprocessing
 import os
 import time
 import tty
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
+from benchmarks.peer import measure_beside
 from station.drivers.link import open_endpoint
 from station.drivers.stx import encode
 from station.drivers.stx_link import StxLine
@@ -74,15 +74,7 @@ async def _measure(path: str) -> dict[str, float]:
 
 def run() -> dict[str, float]:
     """Measure both in turn, `ROUNDS` times; `ratio` is station / bare loop."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    server = context.Process(target=_serve, args=(send,), daemon=True)
-    server.start()
-    try:
-        return asyncio.run(_measure(receive.recv()))
-    finally:
-        server.terminate()
-        server.join()
+    return measure_beside(_serve, _measure)
 
 
 if __name__ == "__main__":
