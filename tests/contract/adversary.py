@@ -9,7 +9,6 @@ import os
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pytest
@@ -22,17 +21,6 @@ Mischief = Callable[[bytes, bytes], Sequence[tuple[float, bytes]]]
 DEADLINE_S = 0.12
 LATE_S = 0.16
 QUIET_S = 0.15
-
-
-class LoopClock:
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def utc_now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Device(Protocol):

@@ -7,8 +7,9 @@ import pytest
 
 from station.domain.errors import DeviceUnreachableError
 from station.drivers.barcode_reader import BarcodeReaderDriver
-from tests.contract.adversary import Host, LoopClock, pty_host, tcp_host
+from tests.contract.adversary import Host, pty_host, tcp_host
 from tests.contract.driver_peers import SilentPeer
+from tests.support.clocks import LoopClock
 
 
 async def read(host: Host, *chunks: bytes, count: int) -> list[tuple[str | None, str]]:

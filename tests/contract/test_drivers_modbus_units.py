@@ -10,8 +10,9 @@ from station.domain.errors import DeviceProtocolError, DeviceRefusedError, Devic
 from station.drivers.disinfection_unit import DisinfectionUnitDriver
 from station.drivers.lane_plc import LanePlcDriver
 from station.ports.lane_plc import Command, CommandResult, EyeEdge, PassedPiece
-from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, LoopClock, Mischief, pty_host, tcp_host
+from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, Mischief, pty_host, tcp_host
 from tests.contract.driver_peers import LanePeer, ModbusPeer, UnitPeer
+from tests.support.clocks import LoopClock
 
 
 def lane_driver(endpoint: str) -> LanePlcDriver:

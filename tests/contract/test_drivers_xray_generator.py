@@ -8,8 +8,9 @@ import pytest
 
 from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError
 from station.drivers.xray_generator import XrayGeneratorDriver
-from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, LoopClock, Mischief, pty_host
+from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, Mischief, pty_host
 from tests.contract.driver_peers import Xrb011Peer, XrvPeer, stx
+from tests.support.clocks import LoopClock
 
 
 class FastClock(LoopClock):

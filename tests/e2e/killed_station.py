@@ -20,7 +20,7 @@ import httpx
 from station.settings import edit
 from station.tracking.signatures import load_or_create_key, public_text
 from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
-from tests.e2e.report_shape import DANGERS
+from tests.support.dangers import DANGERS
 
 LANE = "lane-1"
 STEP_S = 0.1

@@ -4,6 +4,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from tests.support.dangers import DANGERS
+
 _COUNT = {"type": "integer", "minimum": 0}
 _NUMBER = {"type": "number", "minimum": 0}
 _SHARES = {"type": "object", "properties": {"p50": _NUMBER, "p99": _NUMBER}, "required": ["p50", "p99"]}
@@ -36,18 +38,6 @@ _PIECE = _all(
         "decision_ms": _maybe(_NUMBER),
         "faults": {"type": "array"},
     }
-)
-
-DANGERS = (
-    "openings_without_permit",
-    "released_unscanned",
-    "released_uncleared",
-    "released_undisinfected",
-    "wrong_piece_released",
-    "escaped",
-    "irradiated_uncleared",
-    "moved_while_frozen",
-    "scanned_while_frozen",
 )
 
 _REPORT = _all(

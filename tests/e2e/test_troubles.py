@@ -12,7 +12,7 @@ from tests.e2e.kill_campaign import LANE_UP_S
 from tests.e2e.killed_station import LANE, WORKING, KilledStation
 from tests.e2e.programs import free_port, station, wait_until
 from tests.e2e.relay import Plug
-from tests.e2e.report_shape import DANGERS
+from tests.support.dangers import DANGERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

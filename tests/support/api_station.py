@@ -1,6 +1,5 @@
 """A station's store, images and interface on a free port; only the lane's thread is a double."""
 
-import asyncio
 import dataclasses
 import functools
 import hashlib
@@ -33,6 +32,7 @@ from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane
+from tests.support.clocks import SetClock
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 LANE = "lane-1"
@@ -43,26 +43,6 @@ MODEL = "cd" * 32
 @functools.cache
 def _texts() -> Texts:
     return Texts()
-
-
-class SetClock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def monotonic_s(self) -> float:
-        return (self.now - START).total_seconds()
-
-    def utc_now(self) -> datetime:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class DeskLane:
@@ -126,7 +106,7 @@ class Desk:
 
     def __init__(self, directory: Path, *, floor_bytes: int = 0) -> None:
         self.events: list[PieceEvent] = []
-        self.clock = SetClock()
+        self.clock = SetClock(START)
         self.store = SqliteStore(directory / "data", render=self._render, floor_bytes=floor_bytes, warn_bytes=0, reserve_bytes=0)
         self.images = FileImageStore(directory / "images")
         self.feed = EventFeed(epoch="run1", capacity=64)

@@ -15,21 +15,11 @@ from station.domain.policy import Policy
 from station.ports.screening import ScreeningEngine
 from station.screening.anomaly_model import InlineScreening
 from station.workflow.views import LaneState
+from tests.support.dangers import DANGERS
 from tests.support.scripted_people import ScriptedPeople, to_review
 from tests.support.virtual_lane import VirtualStation, run_virtual, start
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
-DANGERS = (
-    "openings_without_permit",
-    "released_unscanned",
-    "released_uncleared",
-    "released_undisinfected",
-    "wrong_piece_released",
-    "escaped",
-    "irradiated_uncleared",
-    "moved_while_frozen",
-    "scanned_while_frozen",
-)
 SHARED_MEMORY = Path("/dev/shm")
 MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 """Where a station's files lie: its commits need not reach a disk here."""

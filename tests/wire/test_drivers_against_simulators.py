@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from station.drivers.lane_plc import LanePlcDriver
 from station.drivers.line_detector import LineDetectorDriver
 from station.drivers.xray_generator import XrayGeneratorDriver
 from station.ports.lane_plc import Command, CommandResult, Eye, Zone
+from tests.support.clocks import LoopClock
 
 T = TypeVar("T")
 
@@ -28,17 +28,6 @@ PIXELS = 512
 EXECUTE = 6
 DEADLINE_S = 0.5
 """Longer than the drivers' default: the machine that runs the tests may be busy."""
-
-
-class LoopClock:
-    def monotonic_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def utc_now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Rig:

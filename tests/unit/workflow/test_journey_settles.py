@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,27 +24,11 @@ from station.workflow.identification import InfeedFacts
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.tracker import Track
+from tests.support.clocks import SetClock
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 LANE, PIECE = "lane-1", "EE473124829VN"
 SHA = "a" * 64
-
-
-class SteppingClock:
-    """Every look at it is a millisecond later."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def monotonic_s(self) -> float:
-        return (self.now - NOW).total_seconds()
-
-    def utc_now(self) -> datetime:
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -66,7 +50,7 @@ def a_journey(store: SqliteStore, **policy: object) -> Journey:
         return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
 
     rules = Policy(**{"sha256": "d" * 64, "authority_unmarked": Authority.OPERATOR, **policy})
-    return Journey(lane_id=LANE, store=store, policy=rules, clock=SteppingClock(), health=health, schemes=DEFAULT_SCHEMES)
+    return Journey(lane_id=LANE, store=store, policy=rules, clock=SetClock(NOW, step_s=0.001), health=health, schemes=DEFAULT_SCHEMES)
 
 
 async def a_scanned_piece(store: SqliteStore, journey: Journey, *, score: float = 0.1) -> LanePiece:
