@@ -11,6 +11,7 @@ from station.domain.alarm import Alarm
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.measurement import InfeedMeasurement
 from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
@@ -22,6 +23,7 @@ from station.workflow.views import DecisionRequest, LaneView, PieceOnLane
 
 _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Identification: frozenset({"lane_id", "tag", "barcode", "weight_g", "reasons"}),
+    InfeedMeasurement: frozenset({"lane_id", "length_mm", "weight_g"}),
     Clearance: frozenset({"outcome", "reasons", "authority", "policy_sha256"}),
     OperatorReading: frozenset({"person", "decision"}),
     ReviewDecision: frozenset({"person", "outcome"}),

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from station.domain.evidence import Identification, StationHealth, VisitEvidence
 from station.domain.identifiers import is_local_id, is_test_id
+from station.domain.measurement import was_reviewed
 from station.domain.moments import is_known_by
 from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW, distinct_people, people_needed
 from station.domain.piece import Secrecy
@@ -157,6 +158,19 @@ def _own_scan(case: _Case) -> Iterator[Reason]:
         yield Reason.BEAM_OFF_SET_POINT
 
 
+def _measurement(case: _Case) -> Iterator[Reason]:
+    """What the infeed measured holds, unless people who cleared the piece had judged the same figure."""
+    found, review, reviewed = case.evidence.measurement, case.evidence.earlier_clearance, case.evidence.reviewed_measurement
+    if found is None or (found.piece_id, found.visit) != (case.piece_id, case.visit):
+        yield Reason.NOT_IDENTIFIED
+        return
+    if reviewed is not None and (review is None or (reviewed.piece_id, reviewed.visit) != (review.piece_id, review.visit)):
+        reviewed = None
+    for finding in found.findings:
+        if not was_reviewed(finding, reviewed, case.policy):
+            yield finding.reason
+
+
 def _automatic_findings(case: _Case) -> Iterator[Reason]:
     findings = case.evidence.scan.findings if case.evidence.scan else ()
     for finding in findings:
@@ -239,7 +253,8 @@ def _review(case: _Case) -> Iterator[Reason]:
         if one.piece_id != case.piece_id or one.visit >= case.visit:
             yield Reason.SCAN_NOT_THIS_PIECE
     scan = case.evidence.scan
-    judged = [finding.reason for finding in scan.findings] if scan else []
+    measured = case.evidence.measurement
+    judged = [finding.reason for source in (scan, measured) if source for finding in source.findings]
     needed = 2 if case.authority is Authority.TWO_PEOPLE else people_needed(case.secrecy, judged)
     if len(distinct_people(one.person for one in decisions)) < needed:
         yield Reason.AWAITING_SECOND_PERSON
@@ -271,8 +286,8 @@ def _station(case: _Case) -> Iterator[Reason]:
 def _moments(case: _Case) -> Iterator[Reason]:
     """Nothing may be dated after now: a clock that jumped must not make old facts look fresh."""
     evidence = case.evidence
-    single = (evidence.identification, evidence.scan, evidence.model_reading, evidence.earlier_clearance, evidence.second_clearance)
-    facts = (*single, *evidence.operator_readings)
+    visit = (evidence.identification, evidence.measurement, evidence.scan, evidence.model_reading)
+    facts = (*visit, evidence.earlier_clearance, evidence.second_clearance, *evidence.operator_readings)
     if not all(is_known_by(fact.at, case.now) for fact in facts if fact is not None):
         yield Reason.EVIDENCE_STALE
 
@@ -283,6 +298,7 @@ _CHECKS: tuple[_Check, ...] = (
     _contradictions,
     _earlier_holds,
     _own_scan,
+    _measurement,
     _automatic_findings,
     _model_reading,
     _model_alarm,

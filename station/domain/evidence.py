@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Secrecy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading, ReviewDecision
@@ -14,7 +15,7 @@ class Identification:
     """A piece was identified at the infeed on one visit.
 
     `barcode` is what was read (None: unreadable). `tag` is the lane PLC's number for this visit. `reasons` are what speaks against the
-    identity (unreadable, malformed, unannounced, not new, weight or size far from the announcement).
+    identity (unreadable, malformed, unannounced, not new).
     """
 
     piece_id: str
@@ -33,6 +34,7 @@ class VisitEvidence:
     """All facts about one visit of one piece. `earlier_clearance` is the review that cleared it in the bin on an earlier visit.
 
     `second_clearance` is the second person's decision in that review, where one is demanded (see `people_needed`).
+    `measurement` is the infeed's of this visit, `reviewed_measurement` that of the visit on which people cleared the piece.
     `cleared_reading` is what the model had said of the scan that people cleared: an alarm that they did not know of is a new one.
     `earlier_holds` are reasons of holds on earlier visits that no later review has lifted.
     `operator_readings` are those of this visit alone. `contradictions` are newer findings that speak against the piece (lost
@@ -50,6 +52,8 @@ class VisitEvidence:
     second_clearance: ReviewDecision | None = None
     cleared_reading: ModelReading | None = None
     earlier_holds: tuple[Reason, ...] = ()
+    measurement: InfeedMeasurement | None = None
+    reviewed_measurement: InfeedMeasurement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

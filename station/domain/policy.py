@@ -19,6 +19,7 @@ class Policy:
     """Rules of the site (design: safety and decisions). `sha256` is over the canonical form of all other members.
 
     `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
+    `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
     """
 
@@ -40,6 +41,7 @@ class Policy:
     weight_tolerance_share: float = 0.25
     weight_tolerance_g: float = 15.0
     radiation_limit_nsv_per_h: float = 400.0
+    radiation_attention_nsv_per_h: float = 1000.0
     image_match_bound: float = 0.15
     model_on_marked: bool = True
     unproved_model: bool = False

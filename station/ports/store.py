@@ -10,6 +10,7 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 Evidence = (
     Identification
+    | InfeedMeasurement
     | Scan
     | ModelReading
     | OperatorReading

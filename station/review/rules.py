@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from station.domain.clearance import Identification
+from station.domain.measurement import InfeedMeasurement
 from station.domain.people import distinct_people, person_key
 from station.domain.piece import Piece
 from station.domain.review import ReviewDecision, ReviewOutcome
@@ -32,12 +33,14 @@ def newest_scan(evidence: Iterable[Evidence]) -> Scan | None:
 
 
 def standing_reasons(held_for: Iterable[str], evidence: Iterable[Evidence]) -> frozenset[str]:
-    """Everything that speaks against a piece on this visit: what it is held for, and what its identification and scan found."""
+    """Everything that speaks against a piece on this visit: what it is held for, and what the infeed and its scan found."""
     reasons = set(held_for)
     facts = list(evidence)
     for fact in facts:
         if isinstance(fact, Identification):
             reasons.update(fact.reasons)
+        elif isinstance(fact, InfeedMeasurement):
+            reasons.update(finding.reason for finding in fact.findings)
     scan = newest_scan(facts)
     if scan is not None:
         reasons.update(finding.reason for finding in scan.findings)

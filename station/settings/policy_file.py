@@ -46,6 +46,7 @@ class _PolicyFile(BaseModel):
     weight_tolerance_share: float = Field(default=0.25, ge=0, le=1)
     weight_tolerance_g: float = Field(default=15.0, ge=0, le=1000)
     radiation_limit_nsv_per_h: float = Field(default=400.0, gt=0, le=10_000)
+    radiation_attention_nsv_per_h: float = Field(default=1000.0, gt=0, le=10_000)
     image_match_bound: float = Field(default=0.15, gt=0, lt=1)
     model_on_marked: Literal["advisory", "off"] = "advisory"
     unproved_model: bool = False

@@ -17,6 +17,7 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
+from station.domain.measurement import InfeedMeasurement
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
 from station.ports.store import StateChange
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Any]] = {
     "handover.v1": Handover,
     "identification.v1": Identification,
     "image_match.v1": ImageMatch,
+    "infeed_measurement.v1": InfeedMeasurement,
     "model_reading.v1": ModelReading,
     "operator_reading.v1": OperatorReading,
     "permit.v1": Permit,

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from station.domain.clearance import Clearance, Outcome
 from station.domain.identifiers import PieceId, local_id
+from station.domain.measurement import InfeedMeasurement
 from station.domain.people import NEEDS_REVIEW, distinct_people, people_needed
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Policy
@@ -12,6 +14,8 @@ from station.domain.reasons import Reason
 from station.domain.review import ReviewDecision, ReviewOutcome
 from station.domain.scan import ModelReading
 from station.ports.store import Evidence, ReadView, UnitOfWork
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class Arrival:
     first_clearance: ReviewDecision | None = None
     second_clearance: ReviewDecision | None = None
     cleared_reading: ModelReading | None = None
+    reviewed_measurement: InfeedMeasurement | None = None
     earlier_holds: tuple[Reason, ...] = ()
 
 
@@ -55,20 +60,20 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
         return Arrival(piece_id=found.value, visit=1, announcement=announcement, known=None, reasons=unannounced)
     if known.piece_id in facts.on_lane or not _may_be_fed_in(uow, known):
         return _stranger(uow, Reason.ID_NOT_NEW, lane_id)
-    reasons = [] if known.announced or not policy.hold_unannounced else [Reason.UNANNOUNCED]
-    reasons.extend(_size_reasons(known.announcement, facts, policy))
+    reasons = () if known.announced or not policy.hold_unannounced else (Reason.UNANNOUNCED,)
     history = [row.evidence for row in uow.evidence(known.piece_id)]
     clearances = standing_reviews(uow, known)
-    cleared_sha256 = clearances[-1].scan_sha256 if clearances else None
+    review = clearances[-1] if clearances else None
     return Arrival(
         piece_id=known.piece_id,
         visit=known.visit + 1,
         announcement=known.announcement,
         known=known,
-        reasons=tuple(reasons),
-        first_clearance=clearances[-1] if clearances else None,
+        reasons=reasons,
+        first_clearance=review,
         second_clearance=clearances[-2] if len(clearances) > 1 else None,
-        cleared_reading=next((f for f in reversed(history) if isinstance(f, ModelReading) and f.scan_sha256 == cleared_sha256), None),
+        cleared_reading=_last([f for f in history if isinstance(f, ModelReading) and review and f.scan_sha256 == review.scan_sha256]),
+        reviewed_measurement=_last([f for f in history if isinstance(f, InfeedMeasurement) and review and f.visit == review.visit]),
         earlier_holds=_unlifted_holds(history, known),
     )
 
@@ -103,6 +108,10 @@ def standing_reviews(view: ReadView, known: Piece) -> list[ReviewDecision]:
     return [f for f in facts if isinstance(f, ReviewDecision) and f.visit == last.visit and f.outcome is ReviewOutcome.CLEAR]
 
 
+def _last(facts: Sequence[F]) -> F | None:
+    return facts[-1] if facts else None
+
+
 def _stranger(uow: UnitOfWork, reason: Reason, lane_id: str) -> Arrival:
     piece_id = local_id(lane_id, uow.next_number(f"local:{lane_id}"))
     return Arrival(piece_id=piece_id, visit=1, announcement=Announcement(piece_id=piece_id), known=None, reasons=(reason,))
@@ -133,15 +142,3 @@ def _unlifted_holds(history: Sequence[Evidence], known: Piece) -> tuple[Reason, 
                 holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)
                 cleared_by.clear()
     return tuple(sorted(holds))
-
-
-def _size_reasons(announcement: Announcement, facts: InfeedFacts, policy: Policy) -> list[Reason]:
-    reasons = []
-    sizes = [s for s in (announcement.length_mm, announcement.width_mm, announcement.height_mm) if s is not None]
-    if facts.length_mm is not None and sizes and min(abs(s - facts.length_mm) for s in sizes) > policy.size_tolerance_mm:
-        reasons.append(Reason.SIZE_DIFFERS)
-    if announcement.weight_g is not None and facts.weight_g is not None:
-        allowed_g = max(policy.weight_tolerance_g, policy.weight_tolerance_share * announcement.weight_g)
-        if abs(facts.weight_g - announcement.weight_g) > allowed_g:
-            reasons.append(Reason.WEIGHT_DIFFERS)
-    return reasons

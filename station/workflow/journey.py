@@ -5,15 +5,14 @@ lane holds.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome, StationHealth, VisitEvidence, clear
 from station.domain.disinfection import DisinfectionResult
-from station.domain.events import PieceEvent, PieceStatus
+from station.domain.events import PieceStatus
 from station.domain.gate import GateRequest, Permit, Refusal, may_open
 from station.domain.identifiers import PieceId, Scheme, identify
 from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState
@@ -22,17 +21,15 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.clock import Clock
-from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.identification import Arrival, InfeedFacts, recognise
-from station.workflow.lane_facts import keep_test_piece, must_stay_frozen, on_belts, passages, permits_of
+from station.workflow.lane_facts import keep_test_piece
 from station.workflow.lane_piece import LanePiece
-from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action, identification_of
+from station.workflow.lane_records import LaneRecords
+from station.workflow.piece_events import identification_of, measurement_of
 
-T = TypeVar("T")
 
-
-class Journey:
+class Journey(LaneRecords):
     """The steps of one lane's pieces."""
 
     def __init__(
@@ -46,14 +43,9 @@ class Journey:
         schemes: tuple[Scheme, ...],
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._on_change = on_change
-        self._lane_id = lane_id
-        self._store = store
-        self.policy = policy
-        self._clock = clock
+        super().__init__(lane_id=lane_id, store=store, policy=policy, clock=clock, on_change=on_change)
         self._health = health
         self._schemes = schemes
-        self._ring_key = f"gate-ring:{lane_id}"
         text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
         self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
 
@@ -81,10 +73,9 @@ class Journey:
         now = self._clock.utc_now()
         piece.piece_id, piece.visit, piece.announcement = arrival.piece_id, arrival.visit, arrival.announcement
         piece.earlier, piece.second, piece.earlier_holds = arrival.first_clearance, arrival.second_clearance, arrival.earlier_holds
-        piece.cleared_reading = arrival.cleared_reading
-        if facts.radiation_nsv_per_h > self.policy.radiation_limit_nsv_per_h:
-            piece.contradict(Reason.RADIATION)
+        piece.cleared_reading, piece.reviewed_measurement = arrival.cleared_reading, arrival.reviewed_measurement
         piece.identification = identification_of(piece, now, facts, arrival.reasons, self._lane_id)
+        piece.measurement = measurement_of(piece, now, facts, self.policy, self._lane_id)
         if arrival.known is None:
             uow.add_piece(
                 Piece(
@@ -101,7 +92,9 @@ class Journey:
             uow.change_state(arrival.piece_id, PieceState.ARRIVED, now, lane_id=self._lane_id, visit=arrival.visit)
             uow.set_claim(None, arrival.piece_id)
         uow.append(piece.identification)
-        self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=arrival.reasons)
+        uow.append(piece.measurement)
+        against = (*arrival.reasons, *(finding.reason for finding in piece.measurement.findings))
+        self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=against)
 
     async def scanning(self, piece: LanePiece) -> None:
         """The piece's first lines are due."""
@@ -207,17 +200,6 @@ class Journey:
         await self._commit(work, piece)
         piece.state = PieceState.RELEASED
 
-    async def escaped(self, piece_id: str, detail: str) -> None:
-        """A piece was seen past the gate without a permit: incident, alarm, recall event."""
-        await self._commit(lambda uow: self._escape(uow, uow.piece(piece_id), detail, subject=piece_id))
-
-    def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str, subject: str = "unknown") -> None:
-        now = self._clock.utc_now()
-        if known is not None and not known.state.is_terminal:
-            uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
-            uow.publish(self._event(known, PieceStatus.ESCAPED, now))
-        uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
-
     async def freeze(self, piece: LanePiece | None, person: str, reading: OperatorReading | None = None) -> None:
         """Record a freeze, and the operator's reading behind it: the suspect piece is frozen, the others keep their state.
 
@@ -238,10 +220,6 @@ class Journey:
         if piece is not None:
             piece.state = PieceState.FROZEN
 
-    def must_stay_frozen(self) -> list[str]:
-        """Pieces of this lane that are frozen, or whose scan reached the freeze score and was decided by nobody: the lane must not move."""
-        return self._store.read(lambda view: must_stay_frozen(view, self._lane_id, self.policy.freeze_score))
-
     async def hold(self, piece: LanePiece, *reasons: Reason) -> None:
         """Newer evidence speaks against the piece."""
         for reason in reasons:
@@ -254,48 +232,6 @@ class Journey:
 
         await self._commit(work, piece)
         piece.state = PieceState.HELD
-
-    async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
-        """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
-
-        A piece with a permit is left alone until the gate's ring has been read and `settle_permits` has said what left.
-        """
-
-        def work(uow: UnitOfWork) -> list[str]:
-            now = self._clock.utc_now()
-            held = []
-            for known in on_belts(uow, self._lane_id):
-                if not ring_was_read and known.state is PieceState.DISINFECTED and permits_of(uow, known):
-                    continue
-                uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
-                uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
-                held.append(known.piece_id)
-            return held
-
-        return await self._commit(work)
-
-    async def settle_permits(self, passed: Sequence[PassedPiece]) -> list[int]:
-        """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
-
-        Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
-        """
-
-        def work(uow: UnitOfWork) -> list[int]:
-            seen = uow.value(self._ring_key)
-            escaped = []
-            for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
-                elif is_new:
-                    escaped.append(entry.tag)
-                    self._escape(uow, known, f"the gate let tag {entry.tag} pass")
-            if passed:
-                uow.set_value(self._ring_key, str(passed[-1].seq))
-            elif seen is None:
-                uow.set_value(self._ring_key, "0")
-            return escaped
-
-        return await self._commit(work)
 
     async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
         """Keep the newest result of the test piece."""
@@ -316,27 +252,9 @@ class Journey:
                 AlarmCode.TEST_PIECE_MISSING, AlarmPriority.MEDIUM, self._lane_id, passed_at.isoformat() if passed_at else ""
             )
 
-    async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
-        """Raise an alarm durably."""
-        await self._commit(lambda uow: uow.raise_alarm(code, priority, subject, detail, self._clock.utc_now()))
-
-    async def clear_alarm(self, code: AlarmCode, subject: str) -> None:
-        """The cause of an alarm is gone."""
-        await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
-
-    async def next_number(self, counter: str) -> int:
-        """The next value of a durable counter."""
-        return await self._store.write(lambda uow: uow.next_number(counter))
-
-    async def _commit(self, work: Callable[[UnitOfWork], T], piece: LanePiece | None = None) -> T:
-        """Make one step durable, then tell the pages: of the piece, or without one of the alarms."""
-        result = await self._store.write(work)
-        self._on_change(piece.piece_id or "" if piece is not None else "")
-        return result
-
     async def _move(self, piece: LanePiece, state: PieceState) -> None:
         if not piece.is_test:
-            await self._store.write(lambda uow: uow.change_state(piece.known_id, state, self._clock.utc_now(), lane_id=self._lane_id))
+            await self._write(lambda uow: uow.change_state(piece.known_id, state, self._clock.utc_now(), lane_id=self._lane_id))
         piece.state = state
 
     def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime, evidence: VisitEvidence | None = None) -> Clearance:
@@ -366,27 +284,3 @@ class Journey:
         now = self._clock.utc_now()
         uow.change_state(piece.known_id, PieceState.HELD, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
         self._publish(uow, piece, PieceStatus.HELD, now, reasons=reasons, clearance=clearance)
-
-    def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
-        now = self._clock.utc_now()
-        uow.append(gate_action(permit, now, ring_seq=ring_seq, exit_seen=exit_seen))
-        uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
-        uow.publish(event_of_release(permit, announcement, now, lane_id=self._lane_id))
-        uow.set_value(self._ring_key, str(ring_seq))
-
-    def _publish(
-        self,
-        uow: UnitOfWork,
-        piece: LanePiece,
-        status: PieceStatus,
-        now: datetime,
-        *,
-        reasons: tuple[Reason, ...] = (),
-        clearance: Clearance | None = None,
-    ) -> None:
-        uow.publish(
-            event_on_lane(piece, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256, reasons=reasons, clearance=clearance)
-        )
-
-    def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
-        return event_of_known(known, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256)

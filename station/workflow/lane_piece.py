@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from station.domain.clearance import Clearance, Identification, VisitEvidence
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import Permit
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Announcement, PieceState
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading, ReviewDecision
@@ -26,12 +27,14 @@ class LanePiece:
     state: PieceState = PieceState.ARRIVED
     announcement: Announcement | None = None
     identification: Identification | None = None
+    measurement: InfeedMeasurement | None = None
     scan: Scan | None = None
     reading: ModelReading | None = None
     match: ImageMatch | None = None
     earlier: ReviewDecision | None = None
     second: ReviewDecision | None = None
     cleared_reading: ModelReading | None = None
+    reviewed_measurement: InfeedMeasurement | None = None
     earlier_holds: tuple[Reason, ...] = ()
     clearance: Clearance | None = None
     disinfection: DisinfectionResult | None = None
@@ -70,6 +73,8 @@ class LanePiece:
         """All facts of the visit, as `clear` wants them."""
         return VisitEvidence(
             identification=self.identification,
+            measurement=self.measurement,
+            reviewed_measurement=self.reviewed_measurement,
             scan=self.scan,
             model_reading=self.reading,
             operator_readings=tuple(self.operator_readings),

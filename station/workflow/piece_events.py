@@ -5,7 +5,9 @@ from datetime import datetime
 from station.domain.clearance import Clearance, Identification
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateAction, Permit
+from station.domain.measurement import InfeedMeasurement, measured_findings
 from station.domain.piece import Announcement, Piece
+from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.workflow.identification import InfeedFacts
 from station.workflow.lane_piece import LanePiece
@@ -89,4 +91,25 @@ def identification_of(piece: LanePiece, now: datetime, facts: InfeedFacts, reaso
         secrecy=piece.announcement.secrecy if piece.announcement else None,
         weight_g=facts.weight_g,
         reasons=reasons,
+    )
+
+
+def measurement_of(piece: LanePiece, now: datetime, facts: InfeedFacts, policy: Policy, lane_id: str) -> InfeedMeasurement:
+    """The fact of what the infeed measured on this visit, and what of it speaks against the piece as it was announced."""
+    announcement = piece.announcement or Announcement(piece_id=piece.known_id)
+    return InfeedMeasurement(
+        piece_id=piece.known_id,
+        visit=piece.visit,
+        at=now,
+        lane_id=lane_id,
+        length_mm=facts.length_mm,
+        weight_g=facts.weight_g,
+        radiation_nsv_per_h=facts.radiation_nsv_per_h,
+        findings=measured_findings(
+            announcement,
+            policy,
+            length_mm=facts.length_mm,
+            weight_g=facts.weight_g,
+            radiation_nsv_per_h=facts.radiation_nsv_per_h,
+        ),
     )

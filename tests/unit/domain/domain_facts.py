@@ -1,10 +1,12 @@
 """Favourable facts about one unmarked piece; each test turns some of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from station.domain.clearance import Clearance, Identification, Outcome, StationHealth, VisitEvidence
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import GateRequest
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import PieceState
 from station.domain.policy import Authority, Policy
 from station.domain.review import OperatorDecision, OperatorReading, ReviewDecision, ReviewOutcome
@@ -23,6 +25,9 @@ def ago(seconds: float) -> datetime:
 
 
 IDENTIFICATION = Identification(piece_id=PIECE, visit=2, at=ago(20), lane_id="lane-1", tag=7, barcode=PIECE, secrecy=None, weight_g=40.0)
+MEASUREMENT = InfeedMeasurement(
+    piece_id=PIECE, visit=2, at=ago(20), lane_id="lane-1", length_mm=220.0, weight_g=40.0, radiation_nsv_per_h=100.0
+)
 SCAN = Scan(
     piece_id=PIECE,
     visit=2,
@@ -61,10 +66,10 @@ MODEL_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, authority_unmarked=Auth
 TWO_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, authority_unmarked=Authority.TWO_PEOPLE)
 OPEN_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, marked_need_access=False)
 
-BY_MODEL = VisitEvidence(identification=IDENTIFICATION, scan=SCAN, model_reading=READING)
-BY_OPERATOR = VisitEvidence(identification=IDENTIFICATION, scan=SCAN, model_reading=READING, operator_readings=(OPERATOR,))
-BY_TWO = VisitEvidence(identification=IDENTIFICATION, scan=SCAN, model_reading=READING, operator_readings=(OPERATOR, SECOND))
-BY_REVIEW = VisitEvidence(identification=IDENTIFICATION, scan=SCAN, model_reading=READING, earlier_clearance=REVIEW, image_match=MATCH)
+BY_MODEL = VisitEvidence(identification=IDENTIFICATION, measurement=MEASUREMENT, scan=SCAN, model_reading=READING)
+BY_OPERATOR = replace(BY_MODEL, operator_readings=(OPERATOR,))
+BY_TWO = replace(BY_MODEL, operator_readings=(OPERATOR, SECOND))
+BY_REVIEW = replace(BY_MODEL, earlier_clearance=REVIEW, image_match=MATCH)
 
 CLEARANCE = Clearance(
     piece_id=PIECE,

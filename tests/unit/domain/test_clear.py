@@ -37,6 +37,7 @@ from station.domain.scan import Finding
 
 R = Reason
 FUTURE = NOW + timedelta(milliseconds=1)
+MEASURED = (R.SIZE_DIFFERS, R.WEIGHT_DIFFERS, R.RADIATION)
 
 
 ALWAYS_HOLD: list[tuple[str, Flip, Reason]] = [
@@ -49,6 +50,11 @@ ALWAYS_HOLD: list[tuple[str, Flip, Reason]] = [
     ("no tag", part("identification", tag=0), R.TRACK_LOST),
     ("weight not a number", part("identification", weight_g=math.nan), R.WEIGHT_DIFFERS),
     *[(f"identity: {reason}", part("identification", reasons=(reason,)), reason) for reason in (R.UNANNOUNCED, R.SIZE_DIFFERS)],
+    ("not measured", evidence(measurement=None), R.NOT_IDENTIFIED),
+    ("another piece measured", part("measurement", piece_id="RR473124829VN"), R.NOT_IDENTIFIED),
+    ("measured on another visit", part("measurement", visit=1), R.NOT_IDENTIFIED),
+    *[(f"measured: {reason}", part("measurement", findings=(Finding(reason=reason, measured=500.0),)), reason) for reason in MEASURED],
+    ("measured in the future", part("measurement", at=FUTURE), R.EVIDENCE_STALE),
     *[(f"marked {level}", part("identification", secrecy=level), R.LEVEL_NEEDS_ACCESS) for level in Secrecy],
     *[(f"newer: {reason}", evidence(contradictions=(reason,)), reason) for reason in Reason],
     *[(f"earlier hold: {reason}", evidence(earlier_holds=(reason,)), reason) for reason in sorted(NEEDS_REVIEW)],

@@ -39,13 +39,20 @@ from station.domain.scan import Finding
 R = Reason
 
 
+def first_visit(world: World) -> World:
+    """The same facts, told of visit 1."""
+    for name in ("identification", "measurement", "scan", "model_reading"):
+        world = part(name, visit=1)(world)
+    return world
+
+
 EDGES: list[tuple[str, World]] = [
     ("test piece of exactly 24 h", health(test_piece_passed_at=ago(24 * 3600))(MODEL_WORLD)),
     ("test piece just now", health(test_piece_passed_at=NOW)(MODEL_WORLD)),
     ("score just below the threshold", part("model_reading", score=math.nextafter(5.0, 0))(MODEL_WORLD)),
     ("p-value 0", part("model_reading", p_value=0.0)(MODEL_WORLD)),
     ("p-value 1", part("model_reading", p_value=1.0)(MODEL_WORLD)),
-    ("first visit, first tag", part("scan", visit=1)(part("model_reading", visit=1)(part("identification", visit=1, tag=1)(MODEL_WORLD)))),
+    ("first visit, first tag", first_visit(part("identification", tag=1)(MODEL_WORLD))),
     ("one line, one pixel", part("scan", lines=1, pixels=1)(MODEL_WORLD)),
     ("weight not measured", part("identification", weight_g=None)(MODEL_WORLD)),
     ("demo waives the proof", policy(unproved_model=True)(health(model_proved=False)(MODEL_WORLD))),

@@ -8,6 +8,7 @@ from domain_facts import (
     HEALTH,
     IDENTIFICATION,
     MATCH,
+    MEASUREMENT,
     NOW,
     OPERATOR,
     OPERATOR_POLICY,
@@ -55,6 +56,7 @@ def test_the_whole_product_agrees_with_the_table():
     for authority, score, readings, expired, level, opaque, reviewed in table:
         facts = VisitEvidence(
             identification=replace(IDENTIFICATION, secrecy=level),
+            measurement=MEASUREMENT,
             scan=replace(SCAN, findings=(Finding(reason=R.OPAQUE_AREA),) if opaque else ()),
             model_reading=replace(READING, score=score),
             operator_readings=readings,

@@ -9,6 +9,7 @@ from domain_facts import (
     HEALTH,
     IDENTIFICATION,
     MATCH,
+    MEASUREMENT,
     NOW,
     OPERATOR,
     READING,
@@ -56,8 +57,17 @@ operator_readings = st.lists(
     ),
     max_size=3,
 ).map(tuple)
+FIGURES = st.sampled_from([None, 410.0, 500.0, 990.0, 1000.0, float("nan")])
+measurements = st.builds(
+    lambda reason, figure, visit: replace(MEASUREMENT, visit=visit, findings=(Finding(reason=reason, measured=figure),)),
+    st.sampled_from([Reason.SIZE_DIFFERS, Reason.WEIGHT_DIFFERS, Reason.RADIATION]),
+    FIGURES,
+    st.sampled_from([1, 1, 2]),
+)
 facts = st.builds(
     VisitEvidence,
+    measurement=st.one_of(st.just(MEASUREMENT), measurements.map(lambda one: replace(one, visit=2)), st.none()),
+    reviewed_measurement=st.one_of(measurements, st.none()),
     identification=st.one_of(identifications, identifications, st.none()),
     scan=st.one_of(scans, scans, st.none()),
     model_reading=st.one_of(readings, readings, st.none()),
@@ -92,6 +102,8 @@ def worse_evidence(evidence: VisitEvidence, policy: Policy) -> list[VisitEvidenc
     worse = [
         replace(evidence, identification=None),
         replace(evidence, scan=None),
+        replace(evidence, measurement=None),
+        replace(evidence, reviewed_measurement=None),
         replace(evidence, contradictions=(*evidence.contradictions, Reason.TRACK_LOST)),
         replace(evidence, earlier_holds=(*evidence.earlier_holds, Reason.REVIEW_HOLDS)),
         replace(evidence, window_expired=True),
@@ -103,6 +115,11 @@ def worse_evidence(evidence: VisitEvidence, policy: Policy) -> list[VisitEvidenc
     marked = evidence.identification is not None and evidence.identification.secrecy is not None
     if policy.model_on_marked or not marked:
         worse.append(replace(evidence, model_reading=None))
+    if evidence.measurement is not None:
+        worse.extend(
+            replace(evidence, measurement=replace(evidence.measurement, findings=(*evidence.measurement.findings, finding)))
+            for finding in (Finding(reason=Reason.RADIATION, measured=1000.0), Finding(reason=Reason.SIZE_DIFFERS))
+        )
     if evidence.scan is not None:
         worse.append(replace(evidence, scan=replace(evidence.scan, findings=(*evidence.scan.findings, Finding(reason=Reason.TWO_PIECES)))))
         worse.append(replace(evidence, scan=replace(evidence.scan, sha256="0" * 64)))

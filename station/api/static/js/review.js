@@ -93,6 +93,11 @@ function show() {
   permit();
 }
 
+/** @param {any} finding */
+function measured(finding) {
+  return t("ui-measured", { what: t(`reason-${finding.reason}`), measured: figure(finding.measured, 0), limit: figure(finding.limit, 0) });
+}
+
 /** @param {any} fact */
 function factText(fact) {
   const values = fact.values;
@@ -102,6 +107,7 @@ function factText(fact) {
   if (values.person) words.push(values.person);
   if (values.note) words.push(`“${values.note}”`);
   if (values.reasons?.length) words.push(values.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; "));
+  if (fact.type === "InfeedMeasurement" && values.findings?.length) words.push(values.findings.map(measured).join("; "));
   return words.length ? ` – ${words.join(" · ")}` : "";
 }
 

@@ -1,0 +1,147 @@
+"""What becomes durable of a lane as a whole: its pieces together, what passed the gate, its alarms.
+
+Every step is one transaction, and the lane acts only after it. A step that cannot be made durable raises, and the lane holds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import Clearance
+from station.domain.events import PieceEvent, PieceStatus
+from station.domain.gate import Permit
+from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.policy import Policy
+from station.domain.reasons import Reason
+from station.ports.clock import Clock
+from station.ports.lane_plc import PassedPiece
+from station.ports.store import Store, UnitOfWork
+from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of
+from station.workflow.lane_piece import LanePiece
+from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
+
+T = TypeVar("T")
+
+
+class LaneRecords:
+    """The durable side of one lane, apart from the way of a single piece.
+
+    Args:
+        lane_id: the lane's name.
+        store: system of record.
+        policy: the site's rules, named in every event.
+        clock: the station's time.
+        on_change: told after each commit: the piece that it was about, or an empty text for the alarms.
+    """
+
+    def __init__(self, *, lane_id: str, store: Store, policy: Policy, clock: Clock, on_change: Callable[[str], None]) -> None:
+        self._lane_id = lane_id
+        self._store = store
+        self.policy = policy
+        self._clock = clock
+        self._on_change = on_change
+        self._ring_key = f"gate-ring:{lane_id}"
+
+    async def escaped(self, piece_id: str, detail: str) -> None:
+        """A piece was seen past the gate without a permit: incident, alarm, recall event."""
+        await self._commit(lambda uow: self._escape(uow, uow.piece(piece_id), detail, subject=piece_id))
+
+    def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str, subject: str = "unknown") -> None:
+        now = self._clock.utc_now()
+        if known is not None and not known.state.is_terminal:
+            uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
+            uow.publish(self._event(known, PieceStatus.ESCAPED, now))
+        uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
+
+    def must_stay_frozen(self) -> list[str]:
+        """Pieces of this lane that are frozen, or whose scan reached the freeze score and was decided by nobody: the lane must not move."""
+        return self._store.read(lambda view: must_stay_frozen(view, self._lane_id, self.policy.freeze_score))
+
+    async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
+        """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
+
+        A piece with a permit is left alone until the gate's ring has been read and `settle_permits` has said what left.
+        """
+
+        def work(uow: UnitOfWork) -> list[str]:
+            now = self._clock.utc_now()
+            held = []
+            for known in on_belts(uow, self._lane_id):
+                if not ring_was_read and known.state is PieceState.DISINFECTED and permits_of(uow, known):
+                    continue
+                uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
+                uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
+                held.append(known.piece_id)
+            return held
+
+        return await self._commit(work)
+
+    async def settle_permits(self, passed: Sequence[PassedPiece]) -> list[int]:
+        """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
+
+        Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        """
+
+        def work(uow: UnitOfWork) -> list[int]:
+            seen = uow.value(self._ring_key)
+            escaped = []
+            for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
+                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
+                    self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
+                elif is_new:
+                    escaped.append(entry.tag)
+                    self._escape(uow, known, f"the gate let tag {entry.tag} pass")
+            if passed:
+                uow.set_value(self._ring_key, str(passed[-1].seq))
+            elif seen is None:
+                uow.set_value(self._ring_key, "0")
+            return escaped
+
+        return await self._commit(work)
+
+    async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
+        """Raise an alarm durably."""
+        await self._commit(lambda uow: uow.raise_alarm(code, priority, subject, detail, self._clock.utc_now()))
+
+    async def clear_alarm(self, code: AlarmCode, subject: str) -> None:
+        """The cause of an alarm is gone."""
+        await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
+
+    async def next_number(self, counter: str) -> int:
+        """The next value of a durable counter."""
+        return await self._write(lambda uow: uow.next_number(counter))
+
+    async def _commit(self, work: Callable[[UnitOfWork], T], piece: LanePiece | None = None) -> T:
+        """Make one step durable, then tell the pages: of the piece, or without one of the alarms."""
+        result = await self._write(work)
+        self._on_change(piece.piece_id or "" if piece is not None else "")
+        return result
+
+    async def _write(self, work: Callable[[UnitOfWork], T]) -> T:
+        return await self._store.write(work)
+
+    def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
+        now = self._clock.utc_now()
+        uow.append(gate_action(permit, now, ring_seq=ring_seq, exit_seen=exit_seen))
+        uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
+        uow.publish(event_of_release(permit, announcement, now, lane_id=self._lane_id))
+        uow.set_value(self._ring_key, str(ring_seq))
+
+    def _publish(
+        self,
+        uow: UnitOfWork,
+        piece: LanePiece,
+        status: PieceStatus,
+        now: datetime,
+        *,
+        reasons: tuple[Reason, ...] = (),
+        clearance: Clearance | None = None,
+    ) -> None:
+        uow.publish(
+            event_on_lane(piece, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256, reasons=reasons, clearance=clearance)
+        )
+
+    def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:
+        return event_of_known(known, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256)
