@@ -204,7 +204,10 @@ class UnitOfWork(ReadView, Protocol):
     """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
 
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
-        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs."""
+        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
+
+        A piece that came unannounced takes its announcement as long as it is on the site.
+        """
         ...
 
     def add_piece(self, piece: Piece) -> Piece:

@@ -62,7 +62,11 @@ def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Pi
 
 
 def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece, bool]:
-    """Insert or update an announced piece; returns it and whether it is new. Raises `ConflictError` past `announced` if it differs."""
+    """Insert or update an announced piece; returns it and whether it is new.
+
+    A piece that came before its announcement takes it while it is on the site, wherever it lies. Raises `ConflictError` when an
+    announced piece is past `announced` and the advice differs, and when an unannounced one has left for good.
+    """
     known = get(connection, announcement.piece_id)
     if known is None:
         piece = Piece(
@@ -75,18 +79,20 @@ def announce(connection: Connection, announcement: Announcement, at: datetime) -
         )
         add(connection, piece)
         return piece, True
-    if known.announcement == announcement:
+    if known.announced and known.announcement == announcement:
         return known, False
-    if known.state is not PieceState.ANNOUNCED:
+    comes_late = not known.announced and not known.state.is_terminal
+    if known.state is not PieceState.ANNOUNCED and not comes_late:
+        told = "was announced otherwise" if known.announced else "nobody announced it in time"
         raise ConflictError(
-            f"Piece {announcement.piece_id} is already {known.state.value} and was announced otherwise",
+            f"Piece {announcement.piece_id} is already {known.state.value} and {told}",
             consequence="The announcement was not changed",
             remedy="Withdraw the piece at the tracking system, or leave its announcement as it is",
         )
     connection.execute(
         update(_T)
         .where(_C.piece_id == announcement.piece_id)
-        .values(**_announcement_values(announcement), row_version=known.row_version + 1)
+        .values(**_announcement_values(announcement), announced=True, row_version=known.row_version + 1)
     )
     return _again(connection, announcement.piece_id), False
 

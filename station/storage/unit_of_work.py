@@ -129,7 +129,10 @@ class SqlUnitOfWork(SqlReadView):
         return self._log.head()
 
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
-        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs."""
+        """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
+
+        A piece that came unannounced takes its announcement as long as it is on the site.
+        """
         piece, new = pieces.announce(self._connection, announcement, at)
         if new:
             self._record(piece, None, at)

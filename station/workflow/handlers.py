@@ -57,12 +57,12 @@ class Handlers:
     # Pieces
 
     async def announce(self, announcement: Announcement, *, once: Once) -> Answer:
-        """Take a pre-advice; the same one again changes nothing.
+        """Take a pre-advice; the same one again changes nothing. For a piece that came before it, it counts from its next visit on.
 
         Raises:
             IdentifierError: the id fits no numbering scheme of the site, or its check digit is wrong.
             NotAnnounceableError: the id is a test piece's.
-            ConflictError: the piece is past `announced` and the advice differs.
+            ConflictError: the piece is past `announced` and the advice differs, or it came unannounced and has left.
         """
         if parse_piece_id(announcement.piece_id, self._schemes).is_test:
             raise NotAnnounceableError(

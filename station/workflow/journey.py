@@ -26,7 +26,7 @@ from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_facts import keep_test_piece
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_records import LaneRecords
-from station.workflow.piece_events import identification_of, measurement_of
+from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 
 
 class Journey(LaneRecords):
@@ -176,6 +176,8 @@ class Journey(LaneRecords):
             answer = may_open(request)
             if isinstance(answer, Permit) and stored != (PieceState.DISINFECTED, piece.visit):
                 answer = Refusal(piece_id=piece.known_id, visit=piece.visit, at=request.now, reasons=(Reason.WRONG_STATE,))
+            elif isinstance(answer, Permit) and announced_meanwhile(known, piece):
+                answer = Refusal(piece_id=piece.known_id, visit=piece.visit, at=request.now, reasons=(Reason.UNANNOUNCED,))
             uow.append(answer)
             if isinstance(answer, Refusal) and not piece.is_test:
                 self._hold(uow, piece, answer.reasons)
@@ -258,7 +260,11 @@ class Journey(LaneRecords):
         piece.state = state
 
     def _judge(self, uow: UnitOfWork, piece: LanePiece, now: datetime, evidence: VisitEvidence | None = None) -> Clearance:
-        clearance = clear(evidence or piece.evidence(), self.policy, self._health(), now)
+        evidence = evidence or piece.evidence()
+        if announced_meanwhile(uow.piece(piece.known_id), piece):
+            # What tracking says of the piece now was not what it was identified, measured and read by.
+            evidence = replace(evidence, contradictions=(*evidence.contradictions, Reason.UNANNOUNCED))
+        clearance = clear(evidence, self.policy, self._health(), now)
         if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
             return clearance
         uow.append(clearance)

@@ -12,7 +12,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.ports.clock import Clock
@@ -139,8 +139,18 @@ class LaneRecords:
         reasons: tuple[Reason, ...] = (),
         clearance: Clearance | None = None,
     ) -> None:
+        known = uow.piece(piece.known_id)
         uow.publish(
-            event_on_lane(piece, status, now, lane_id=self._lane_id, policy_sha256=self.policy.sha256, reasons=reasons, clearance=clearance)
+            event_on_lane(
+                piece,
+                status,
+                now,
+                lane_id=self._lane_id,
+                policy_sha256=self.policy.sha256,
+                secrecy=known.secrecy if known is not None else Secrecy.A,
+                reasons=reasons,
+                clearance=clearance,
+            )
         )
 
     def _event(self, known: Piece, status: PieceStatus, now: datetime) -> PieceEvent:

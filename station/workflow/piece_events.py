@@ -6,11 +6,16 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import GateAction, Permit
 from station.domain.measurement import InfeedMeasurement, measured_findings
-from station.domain.piece import Announcement, Piece
+from station.domain.piece import Announcement, Piece, Secrecy
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.workflow.identification import InfeedFacts
 from station.workflow.lane_piece import LanePiece
+
+
+def announced_meanwhile(known: Piece | None, piece: LanePiece) -> bool:
+    """True when tracking announced the piece after it had arrived, so that this visit went by less than is known now."""
+    return known is not None and known.announcement != piece.announcement
 
 
 def event_on_lane(
@@ -20,17 +25,18 @@ def event_on_lane(
     *,
     lane_id: str,
     policy_sha256: str,
+    secrecy: Secrecy | None,
     reasons: tuple[Reason, ...] = (),
     clearance: Clearance | None = None,
 ) -> PieceEvent:
-    """The event of a piece on the lane; without `reasons` those of the clearance count."""
+    """The event of a piece on the lane; without `reasons` those of the clearance count. `secrecy` is what the store says now."""
     return PieceEvent(
         piece_id=piece.known_id,
         visit=piece.visit,
         status=status,
         at=at,
         lane_id=lane_id,
-        secrecy=piece.announcement.secrecy if piece.announcement else None,
+        secrecy=secrecy,
         reasons=reasons or (clearance.reasons if clearance else ()),
         outcome=clearance.outcome.value if clearance else None,
         policy_sha256=policy_sha256,

@@ -10,6 +10,7 @@ import rfc8785
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import update
 
 from station.audit import merkle
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -18,6 +19,7 @@ from station.domain.events import PieceStatus
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
 from station.domain.scan import ImageMatch
 from station.ports.store import Claim, Store
+from station.storage import tables
 from station.storage.migrations import HEAD, config_for
 from station.storage.store import SqliteReader, SqliteStore
 from station.storage.tables import metadata
@@ -344,3 +346,30 @@ def test_naive_times_are_refused(store: SqliteStore):
     with pytest.raises(ValueError, match="naive"):
         written(store, lambda unit: unit.announce(announcement("P1"), at().replace(tzinfo=None)))
     assert store.healthy()
+
+
+@pytest.mark.parametrize("state", [state for state in PieceState if state not in {PieceState.ANNOUNCED, PieceState.CANCELLED}])
+def test_a_piece_that_came_unannounced_takes_its_announcement_while_it_is_here(store: SqliteStore, state: PieceState):
+    piece = Piece(
+        piece_id="P1", state=PieceState.ARRIVED, visit=1, state_since=at(), announcement=Announcement(piece_id="P1"), announced=False
+    )
+    written(store, lambda unit: unit.add_piece(piece))
+    written(store, lambda unit: unit._connection.execute(update(tables.piece).values(state=state.value)))
+    if state.is_terminal:
+        with pytest.raises(ConflictError, match="nobody announced it in time"):
+            written(store, lambda unit: unit.announce(announcement("P1", secrecy=Secrecy.B), at(5)))
+        assert not store.read(lambda view: view.piece("P1")).announced
+        return
+    told = written(store, lambda unit: unit.announce(announcement("P1", secrecy=Secrecy.B), at(5)))
+    assert (told.announced, told.secrecy, told.state, told.visit) == (True, Secrecy.B, state, 1)
+    assert store.read(lambda view: view.piece("P1")) == told
+    assert written(store, lambda unit: unit.announce(announcement("P1", secrecy=Secrecy.B), at(6))) == told
+    with pytest.raises(ConflictError, match="otherwise"):
+        written(store, lambda unit: unit.announce(announcement("P1"), at(8)))
+
+
+def test_an_announcement_that_says_nothing_still_announces(store: SqliteStore):
+    bare = Announcement(piece_id="P1")
+    piece = Piece(piece_id="P1", state=PieceState.ARRIVED, visit=1, state_since=at(), announcement=bare, announced=False)
+    written(store, lambda unit: unit.add_piece(piece))
+    assert written(store, lambda unit: unit.announce(bare, at(5))).announced

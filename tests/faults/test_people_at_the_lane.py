@@ -181,6 +181,35 @@ def test_covers_that_say_nothing_or_something_wrong():
     play(scene)
 
 
+def test_a_piece_that_comes_before_its_announcement_leaves_after_it():
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = False
+        piece_id = await scene.feed(announced=False)
+        await scene.until_state(piece_id, PieceState.HELD, timeout_s=120.0)
+        await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
+        scene.people.refeeds_pieces = True
+        await scene.station.announce(scene.pieces[piece_id])
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
+        assert Reason.UNANNOUNCED in scene.reasons(piece_id)
+
+    play(scene)
+
+
+def test_a_reviewed_weight_holds_a_piece_once():
+    async def scene(scene: Scene) -> None:
+        cover = scene.station.do(do="piece", kind="packet")["piece"]
+        scene.pieces[cover["piece_id"]] = cover
+        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
+        scene.station.do(do="feed", piece_id=cover["piece_id"])
+        await scene.until_state(cover["piece_id"], PieceState.RELEASED, timeout_s=400.0)
+        assert Reason.WEIGHT_DIFFERS in scene.reasons(cover["piece_id"])
+        known = scene.piece(cover["piece_id"])
+        assert known is not None
+        assert known.visit == 2
+
+    play(scene)
+
+
 def test_a_marked_piece_ends_held():
     async def scene(scene: Scene) -> None:
         marked = [await scene.feed(secrecy=level) for level in ("A", "B", "C")]

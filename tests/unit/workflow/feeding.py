@@ -7,6 +7,7 @@ from pathlib import Path
 from station.domain.clearance import Clearance, StationHealth
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent
+from station.domain.gate import GateRequest
 from station.domain.identifiers import DEFAULT_SCHEMES
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Authority, Policy
@@ -120,7 +121,7 @@ class Feeding:
     async def disinfect(self, piece: LanePiece, *against: Reason) -> None:
         """The cycle of a cleared piece, with what speaks against it."""
         await self.journey.disinfecting(piece)
-        now = self.clock.utc_now()
+        started_at, now = self.clock.utc_now(), self.clock.utc_now()
         result = DisinfectionResult(
             piece_id=PIECE,
             visit=piece.visit,
@@ -133,9 +134,33 @@ class Feeding:
             target_mj_per_cm2=30.0,
             min_irradiance_uw_per_cm2=9000.0,
             max_irradiance_uw_per_cm2=9900.0,
-            started_at=now,
+            started_at=started_at,
             ended_at=now,
             samples_sha256="f" * 64,
             reasons=against,
         )
         await self.journey.disinfected(piece, result)
+
+    def at_gate(self, piece: LanePiece) -> GateRequest:
+        """The question at the gate, with nothing against it."""
+        return GateRequest(
+            piece_id=PIECE,
+            visit=piece.visit,
+            state=piece.state,
+            identification=piece.identification,
+            scan=piece.scan,
+            clearance=piece.clearance,
+            disinfection=piece.disinfection,
+            plc_tag=piece.tag,
+            plc_challenge=7,
+            challenge_used=False,
+            gate_barcode=PIECE,
+            track_intact=True,
+            access=False,
+            frozen=False,
+            healthy=True,
+            contradictions=tuple(piece.contradictions),
+            policy_sha256=self.policy.sha256,
+            valid_ms=1000,
+            now=self.clock.utc_now(),
+        )
