@@ -16,6 +16,7 @@ NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
     Reason.REVIEW_HOLDS,
     Reason.REVIEW_REJECTS,
     Reason.FROZEN,
+    Reason.RETRIES_USED_UP,
 }
 """Holds that stay over later visits until a review lifts them: feeding a piece in again and again must not clear it."""
 

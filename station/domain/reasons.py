@@ -62,6 +62,7 @@ class Reason(StrEnum):
     DOSE_SHORT = "dose-short"
     DOSE_DISAGREES = "dose-disagrees"
     NONCE_DIFFERS = "nonce-differs"
+    RETRIES_USED_UP = "retries-used-up"
     SAMPLES_MISSING = "samples-missing"
     LAMP_FAULT = "lamp-fault"
     SENSOR_OVERDUE = "sensor-overdue"

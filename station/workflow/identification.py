@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from station.domain.clearance import Clearance, Outcome
+from station.domain.disinfection import DisinfectionResult
 from station.domain.identifiers import PieceId, local_id
 from station.domain.measurement import InfeedMeasurement
 from station.domain.people import NEEDS_REVIEW, distinct_people, people_needed
@@ -33,6 +34,7 @@ class InfeedFacts:
 class Arrival:
     """The answer: the id for this visit, what speaks against it, and what earlier visits left behind.
 
+    `failed_cycles` counts the disinfections that failed since people lifted what stood against the piece.
     `known` is the stored piece that is fed in (again); None for a piece that gets a new record. `first_clearance` and
     `second_clearance` are the decisions of the people who cleared it where it lay in a bin.
     """
@@ -47,9 +49,10 @@ class Arrival:
     cleared_reading: ModelReading | None = None
     reviewed_measurement: InfeedMeasurement | None = None
     earlier_holds: tuple[Reason, ...] = ()
+    failed_cycles: int = 0
 
 
-def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane_id: str, policy: Policy) -> Arrival:
+def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane_id: str, policy: Policy, *, max_retries: int) -> Arrival:
     """Find the piece, or give it a local id. Takes a number from the store where a local id is needed; changes nothing else."""
     if isinstance(found, Reason):
         return _stranger(uow, found, lane_id)
@@ -64,6 +67,7 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
     history = [row.evidence for row in uow.evidence(known.piece_id)]
     clearances = standing_reviews(uow, known)
     review = clearances[-1] if clearances else None
+    holds, failed_cycles = _unlifted(history, known, max_retries)
     return Arrival(
         piece_id=known.piece_id,
         visit=known.visit + 1,
@@ -74,7 +78,8 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
         second_clearance=clearances[-2] if len(clearances) > 1 else None,
         cleared_reading=_last([f for f in history if isinstance(f, ModelReading) and review and f.scan_sha256 == review.scan_sha256]),
         reviewed_measurement=_last([f for f in history if isinstance(f, InfeedMeasurement) and review and f.visit == review.visit]),
-        earlier_holds=_unlifted_holds(history, known),
+        earlier_holds=holds,
+        failed_cycles=failed_cycles,
     )
 
 
@@ -123,8 +128,9 @@ def _may_be_fed_in(view: ReadView, known: Piece) -> bool:
     return known.state in {PieceState.ANNOUNCED, PieceState.HELD}
 
 
-def _unlifted_holds(history: Sequence[Evidence], known: Piece) -> tuple[Reason, ...]:
-    """Reasons that only people can lift, since the last review in which enough different people lifted them."""
+def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tuple[tuple[Reason, ...], int]:
+    """Reasons that only people can lift, and failed disinfections, since the last review in which enough different people lifted them."""
+    failed_cycles = 0
     holds: set[Reason] = set()
     spoken: set[Reason] = set()
     cleared_by: list[str] = []
@@ -133,12 +139,19 @@ def _unlifted_holds(history: Sequence[Evidence], known: Piece) -> tuple[Reason, 
             holds |= NEEDS_REVIEW & set(fact.reasons)
             spoken = set(fact.reasons)
             cleared_by.clear()
+        elif isinstance(fact, DisinfectionResult) and not fact.passed:
+            failed_cycles += 1
+            spoken = set(fact.reasons)
+            cleared_by.clear()
+            if failed_cycles > max_retries:
+                holds.add(Reason.RETRIES_USED_UP)
         elif isinstance(fact, ReviewDecision):
             if fact.outcome is ReviewOutcome.CLEAR:
                 cleared_by.append(fact.person)
                 if len(distinct_people(cleared_by)) >= people_needed(known.secrecy, holds | spoken):
                     holds.clear()
+                    failed_cycles = 0
             else:
                 holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)
                 cleared_by.clear()
-    return tuple(sorted(holds))
+    return tuple(sorted(holds)), failed_cycles

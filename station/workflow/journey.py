@@ -49,8 +49,11 @@ class Journey(LaneRecords):
         text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
         self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
 
-    async def identify(self, piece: LanePiece, facts: InfeedFacts) -> None:
-        """Give the piece its identity for this visit, or a local id; a test piece gets no life of its own."""
+    async def identify(self, piece: LanePiece, facts: InfeedFacts, *, max_retries: int) -> None:
+        """Give the piece its identity for this visit, or a local id; a test piece gets no life of its own.
+
+        `max_retries` is the recipe's: a piece whose disinfection failed more often is held until people have reviewed it.
+        """
         found = identify(facts.barcode, self._schemes)
 
         def work(uow: UnitOfWork) -> None:
@@ -58,7 +61,8 @@ class Journey(LaneRecords):
             if isinstance(found, PieceId) and found.is_test:
                 self._identify_test_piece(uow, piece, found.value, facts)
             else:
-                self._arrive(uow, piece, recognise(uow, found, facts, self._lane_id, self.policy), facts)
+                arrival = recognise(uow, found, facts, self._lane_id, self.policy, max_retries=max_retries)
+                self._arrive(uow, piece, arrival, facts)
 
         await self._commit(work, piece)
         piece.state = PieceState.ARRIVED
@@ -74,6 +78,7 @@ class Journey(LaneRecords):
         piece.piece_id, piece.visit, piece.announcement = arrival.piece_id, arrival.visit, arrival.announcement
         piece.earlier, piece.second, piece.earlier_holds = arrival.first_clearance, arrival.second_clearance, arrival.earlier_holds
         piece.cleared_reading, piece.reviewed_measurement = arrival.cleared_reading, arrival.reviewed_measurement
+        piece.failed_cycles = arrival.failed_cycles
         piece.identification = identification_of(piece, now, facts, arrival.reasons, self._lane_id)
         piece.measurement = measurement_of(piece, now, facts, self.policy, self._lane_id)
         if arrival.known is None:
@@ -152,17 +157,19 @@ class Journey(LaneRecords):
         piece.nonce = secrets.randbelow(0xFFFF_FFFE) + 1
         await self._move(piece, PieceState.DISINFECTING)
 
-    async def disinfected(self, piece: LanePiece, result: DisinfectionResult) -> None:
-        """The cycle was judged: disinfected, or held because the dose is not proved."""
+    async def disinfected(self, piece: LanePiece, result: DisinfectionResult, *, max_retries: int) -> None:
+        """The cycle was judged: disinfected, or held because the dose is not proved. After the last try the hold says so."""
         piece.disinfection = result
         new = PieceState.DISINFECTED if result.passed else PieceState.HELD
+        last = not result.passed and piece.failed_cycles >= max_retries
+        reasons = (*result.reasons, Reason.RETRIES_USED_UP) if last else result.reasons
 
         def work(uow: UnitOfWork) -> None:
             now = self._clock.utc_now()
             uow.append(result)
-            uow.change_state(piece.known_id, new, now, reasons=[r.value for r in result.reasons], lane_id=self._lane_id)
+            uow.change_state(piece.known_id, new, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
             status = PieceStatus.DISINFECTED if result.passed else PieceStatus.HELD
-            self._publish(uow, piece, status, now, reasons=result.reasons)
+            self._publish(uow, piece, status, now, reasons=reasons)
 
         await self._commit(work, piece)
         piece.state = new

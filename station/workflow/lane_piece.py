@@ -36,6 +36,7 @@ class LanePiece:
     cleared_reading: ModelReading | None = None
     reviewed_measurement: InfeedMeasurement | None = None
     earlier_holds: tuple[Reason, ...] = ()
+    failed_cycles: int = 0
     clearance: Clearance | None = None
     disinfection: DisinfectionResult | None = None
     permit: Permit | None = None

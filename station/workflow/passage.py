@@ -126,7 +126,7 @@ class Passage:
             radiation_nsv_per_h=float(radiation),
             on_lane=on_lane,
         )
-        await self._journey.identify(piece, facts)
+        await self._journey.identify(piece, facts, max_retries=session.settings.recipe.max_retries)
 
     async def _raw_scan(self) -> RawScan | None:
         """Wait for the piece's last line and cut its scan; None when no line came."""
@@ -301,7 +301,7 @@ class Passage:
         await self._until(lambda: session.uv.verdict_is_in(piece) or piece.track.head_mm >= stop_mm)
         await self._until(lambda: session.uv.verdict_is_in(piece), timeout_s=session.settings.verdict_wait_s)
         result = session.uv.judge(piece, at=self._clock.utc_now())
-        await self._journey.disinfected(piece, result)
+        await self._journey.disinfected(piece, result, max_retries=session.settings.recipe.max_retries)
         piece.track.branch_2 = Branch.THROUGH if result.passed else Branch.BIN
 
     def _uv_turn(self) -> bool:

@@ -27,6 +27,7 @@ from tests.support.clocks import SetClock
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 LANE, PIECE = "lane-1", "EE473124829VN"
 POLICY = Policy(sha256="d" * 64, authority_unmarked=Authority.MODEL, unproved_model=True)
+MAX_RETRIES = 2
 
 
 class Feeding:
@@ -61,7 +62,7 @@ class Feeding:
     async def arrive(self, *, length_mm: float = 200.0, weight_g: float = 50.0, radiation: float = 100.0) -> LanePiece:
         piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
         facts = InfeedFacts(barcode=PIECE, length_mm=length_mm, weight_g=weight_g, radiation_nsv_per_h=radiation, on_lane=frozenset())
-        await self.journey.identify(piece, facts)
+        await self.journey.identify(piece, facts, max_retries=MAX_RETRIES)
         return piece
 
     async def scan(self, piece: LanePiece) -> Clearance:
@@ -139,7 +140,7 @@ class Feeding:
             samples_sha256="f" * 64,
             reasons=against,
         )
-        await self.journey.disinfected(piece, result)
+        await self.journey.disinfected(piece, result, max_retries=MAX_RETRIES)
 
     def at_gate(self, piece: LanePiece) -> GateRequest:
         """The question at the gate, with nothing against it."""

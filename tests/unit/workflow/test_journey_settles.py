@@ -56,9 +56,8 @@ def a_journey(store: SqliteStore, **policy: object) -> Journey:
 async def a_scanned_piece(store: SqliteStore, journey: Journey, *, score: float = 0.1) -> LanePiece:
     await store.write(lambda uow: uow.announce(Announcement(piece_id=PIECE), NOW))
     piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
-    await journey.identify(
-        piece, InfeedFacts(barcode=PIECE, length_mm=200.0, weight_g=50.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
-    )
+    facts = InfeedFacts(barcode=PIECE, length_mm=200.0, weight_g=50.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
+    await journey.identify(piece, facts, max_retries=2)
     await journey.scanning(piece)
     scan = Scan(
         piece_id=PIECE,

@@ -48,6 +48,7 @@ reason-no-disinfection = Not disinfected
 reason-dose-short = UV dose too small
 reason-dose-disagrees = Two measurements of the UV dose disagree
 reason-nonce-differs = Disinfection belongs to another piece
+reason-retries-used-up = Disinfection has failed as often as its recipe allows; review before another try
 reason-samples-missing = Samples of the UV dose are missing
 reason-lamp-fault = UV lamp fault
 reason-sensor-overdue = UV sensor is overdue for calibration

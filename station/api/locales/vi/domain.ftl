@@ -48,6 +48,7 @@ reason-no-disinfection = Chưa khử khuẩn
 reason-dose-short = Liều UV không đủ
 reason-dose-disagrees = Hai số đo liều UV không khớp
 reason-nonce-differs = Lần khử khuẩn thuộc bưu gửi khác
+reason-retries-used-up = Khử khuẩn không đạt quá số lần cho phép; phải thẩm định trước khi thử lại
 reason-samples-missing = Thiếu mẫu đo liều UV
 reason-lamp-fault = Lỗi đèn UV
 reason-sensor-overdue = Cảm biến UV quá hạn hiệu chuẩn
