@@ -192,7 +192,14 @@ class Lane:
             await self._clear_alarms()
             self._lost.clear()
             await self._journey.check_test_piece()
-            self._session = LaneSession(self._equipment, self._journey, prepared, on_poll=self._publish, on_end=self._count_end)
+            self._session = LaneSession(
+                self._equipment,
+                self._journey,
+                prepared,
+                on_poll=self._publish,
+                on_end=self._count_end,
+                on_decision=self._count_decision,
+            )
             self._set_state(LaneState.RUNNING, "")
             await self._session.run()
             reason, detail = Reason.RESTARTED, "ended"
@@ -220,10 +227,11 @@ class Lane:
 
     def _count_end(self, piece: LanePiece) -> None:
         self.counts.ended_at_s.append(self._equipment.clock.monotonic_s())
-        if piece.decision_s is not None and piece.piece_id is not None:
-            self.counts.decision_s.append((piece.piece_id, piece.visit, piece.decision_s))
         if piece.permit_s is not None:
             self.counts.permit_s.append(piece.permit_s)
+
+    def _count_decision(self, piece: LanePiece, seconds: float) -> None:
+        self.counts.decision_s.append((piece.known_id, piece.visit, seconds))
 
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None

@@ -48,7 +48,6 @@ class LanePiece:
     code_read: bool = False
     waits_for_lines: bool = False
     last_line_s: float = 0.0
-    decision_s: float | None = None
     gate_asked_s: float = 0.0
     permit_s: float | None = None
     in_bin: bool = False

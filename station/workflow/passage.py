@@ -222,7 +222,8 @@ class Passage:
                 # What the eyes measured and what the picture shows must be the same thing.
                 piece.contradict(Reason.SCAN_INCOMPLETE)
         clearance = await self._journey.scanned(piece, scan, reading, match)
-        piece.decision_s = self._clock.monotonic_s() - piece.last_line_s
+        # Counted now: the session may end before the piece does.
+        self._session.note_decision(piece, self._clock.monotonic_s() - piece.last_line_s)
         self._session.newest = piece
         return clearance
 

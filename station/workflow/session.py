@@ -54,6 +54,7 @@ class LaneSession:
         *,
         on_poll: Callable[[], None],
         on_end: Callable[[LanePiece], None],
+        on_decision: Callable[[LanePiece, float], None],
     ) -> None:
         self.equipment = equipment
         self.journey = journey
@@ -77,6 +78,7 @@ class LaneSession:
         self.suspect: LanePiece | None = None
         self._on_poll = on_poll
         self._on_end = on_end
+        self.note_decision = on_decision
         self._ending: LaneTrouble | None = None
         self._open = False
         self._ring_seen = False

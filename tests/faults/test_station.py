@@ -6,8 +6,10 @@ import pytest
 
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
+from station.workflow.views import LaneCommand
 from tests.support.moody_model import MoodyModel
 from tests.support.store_facts import check_audit
+from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import Scene, play
 
 
@@ -24,6 +26,17 @@ def test_a_failing_model_holds_the_piece():
         scene.people.reviews = True
 
     play(scene, screening=model)
+
+
+def test_a_verdict_is_timed_though_the_session_ends_before_the_piece_does():
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed()
+        await scene.until_state(piece_id, PieceState.CLEARED)
+        await scene.station.handlers.lane_command(LANE_ID, LaneCommand.STOP, person="An", once=scene.station.once())
+        await scene.until_stopped()
+        assert [entry[:2] for entry in scene.station.lane.counts.decision_s] == [(piece_id, 1)]
+
+    play(scene)
 
 
 @pytest.mark.parametrize("head_mm", [600.0, 1900.0, 3000.0, 4400.0, 5750.0])
