@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
@@ -13,10 +14,13 @@ from station.domain.review import OperatorDecision
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
 from station.workflow import reviewing
+from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
 from station.workflow.refusals import NotAnnounceableError, UnfreezeRefusedError
 from station.workflow.views import LaneCommand, LaneControl
+
+T = TypeVar("T")
 
 
 class Handlers:
@@ -137,7 +141,7 @@ class Handlers:
         )
         count = 0
         for piece_id in expired:
-            if await self._store.write(partial(reviewing.release_if_expired, piece_id=piece_id, at=at)):
+            if await self._write(partial(reviewing.release_if_expired, piece_id=piece_id, at=at)):
                 count += 1
                 self._tell_piece(piece_id, PieceState.HELD.value)
         return count
@@ -176,7 +180,7 @@ class Handlers:
             RefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
         """
         lane = self.lane(lane_id)
-        earlier = await self._store.write(lambda uow: earlier_answer(uow, once))
+        earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
         piece = self._store.read(lambda view: view.piece(piece_id))
@@ -189,7 +193,7 @@ class Handlers:
             scan_sha256 = request.scan_sha256
         await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
         answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
-        await self._store.write(lambda uow: remember(uow, once, answer))
+        await self._write(lambda uow: remember(uow, once, answer))
         return answer
 
     async def freeze(self, lane_id: str, *, person: str) -> Answer:
@@ -215,12 +219,12 @@ class Handlers:
         if command is LaneCommand.STOP:
             await lane.command(command, person=person)
             return {"lane_id": lane_id, "command": command.value}
-        earlier = await self._store.write(lambda uow: earlier_answer(uow, once))
+        earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
         await lane.command(command, person=person)
         answer: Answer = {"lane_id": lane_id, "command": command.value}
-        await self._store.write(lambda uow: remember(uow, once, answer))
+        await self._write(lambda uow: remember(uow, once, answer))
         return answer
 
     # Alarms
@@ -238,12 +242,16 @@ class Handlers:
                 "acknowledged_at": seen.isoformat() if seen else None,
             }
 
-        answer, _ = await self._store.write(lambda uow: do_once(uow, once, work))
+        answer, _ = await self._write(lambda uow: do_once(uow, once, work))
         self._feed.publish("alarm", json.dumps({"alarm_id": alarm_id}))
         return answer
 
+    async def _write(self, work: Callable[[UnitOfWork], T]) -> T:
+        # Whoever asks is not kept waiting by a disk that hangs; the same request again gets the answer of the first.
+        return await durable(self._store.write(work))
+
     async def _change(self, once: Once, work: Callable[[UnitOfWork], Answer]) -> Answer:
-        answer, done = await self._store.write(lambda uow: do_once(uow, once, work))
+        answer, done = await self._write(lambda uow: do_once(uow, once, work))
         if done:
             self._tell_piece(str(answer["piece_id"]), answer.get("state"))
         return answer

@@ -18,6 +18,7 @@ from station.domain.reasons import Reason
 from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
+from station.workflow.durable import durable
 from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
@@ -120,7 +121,7 @@ class LaneRecords:
         return result
 
     async def _write(self, work: Callable[[UnitOfWork], T]) -> T:
-        return await self._store.write(work)
+        return await durable(self._store.write(work))
 
     def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
         now = self._clock.utc_now()

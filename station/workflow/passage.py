@@ -22,6 +22,7 @@ from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
+from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
 from station.workflow.identification import InfeedFacts
 from station.workflow.scanner import beam_window, cut_scan
@@ -174,7 +175,7 @@ class Passage:
         if raw is None:
             return await self._journey.unscanned(piece)
         stored, read = await asyncio.gather(
-            equipment.run_blocking(lambda: equipment.images.put(raw)), self._read(raw), return_exceptions=True
+            durable(equipment.run_blocking(lambda: equipment.images.put(raw))), self._read(raw), return_exceptions=True
         )
         if isinstance(stored, StoreError):
             piece.contradict(Reason.STORE_FAILING)
@@ -229,7 +230,7 @@ class Passage:
 
     async def _keep_views(self, sha256: str, read: ScreeningResult) -> None:
         equipment = self._session.equipment
-        await equipment.run_blocking(lambda: equipment.images.put_views(sha256, read))
+        await durable(equipment.run_blocking(lambda: equipment.images.put_views(sha256, read)))
 
     async def _read(self, raw: RawScan) -> ScreeningResult | None:
         try:
@@ -245,7 +246,7 @@ class Passage:
             return None
         cleared_sha256 = earlier.scan_sha256
         try:
-            cleared = await equipment.run_blocking(lambda: equipment.images.views(cleared_sha256))
+            cleared = await durable(equipment.run_blocking(lambda: equipment.images.views(cleared_sha256)))
             return await equipment.screening.compare(
                 cleared, read, cleared_sha256=cleared_sha256, new_sha256=sha256, bound=self._journey.policy.image_match_bound
             )

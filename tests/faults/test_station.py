@@ -1,16 +1,47 @@
 """The station itself fails: its disk, its model, its computer; and it comes back to a lane with pieces on it."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
+from station.domain.alarm import AlarmCode
+from station.domain.errors import StationError
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
+from station.ports.store import UnitOfWork
+from station.storage.writer import Pending
+from station.workflow.durable import COMMIT_LIMIT_S
 from station.workflow.views import LaneCommand
 from tests.support.moody_model import MoodyModel
 from tests.support.store_facts import check_audit
-from tests.support.virtual_lane import LANE_ID
+from tests.support.virtual_lane import LANE_ID, MortalStore
 from tests.support.virtual_scene import Scene, play
+
+
+class HangingDisk:
+    """Every commit waits until the disk answers again; then all of them are made in their order, whoever still waits."""
+
+    def __init__(self, store: MortalStore) -> None:
+        self._commit, self._store = store.write, store
+        self._waiting: list[tuple[Callable[[UnitOfWork], Any], Future[Any]]] = []
+        store.write = self._hang  # type: ignore[method-assign]
+
+    def _hang(self, work: Callable[[UnitOfWork], Any]) -> Pending[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        self._waiting.append((work, future))
+        return Pending(future)
+
+    def answer(self) -> None:
+        self._store.write = self._commit  # type: ignore[method-assign]
+        for work, future in self._waiting:
+            try:
+                future.set_result(self._commit(work).result())
+            except StationError as error:
+                future.set_exception(error)
 
 
 def test_a_failing_model_holds_the_piece():
@@ -50,6 +81,44 @@ def test_a_full_disk_holds_the_lane_until_there_is_room(head_mm: float):
         assert scene.where(piece_id)["place"] != "outside" or PieceState.RELEASED in scene.states(piece_id)
         scene.station.store.disk_is_full = False
         await scene.until_running()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("head_mm", [300.0, 600.0, 1900.0, 3000.0, 4400.0, 5750.0])
+def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed()
+        await scene.until_at(piece_id, head_mm)
+        disk = HangingDisk(scene.station.store)
+        await scene.until_stopped(timeout_s=15.0)
+        await scene.settle(60.0)
+        view = scene.station.lane.view()
+        assert not scene.running
+        assert [device.name for device in view.devices if not device.ok] == ["lane"]
+        assert scene.where(piece_id)["place"] != "outside" or PieceState.DISINFECTED in scene.states(piece_id)
+        disk.answer()
+        await scene.settle(1.0)
+        alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
+        assert AlarmCode.STORE_FAILING in {alarm.code for alarm in alarms}
+        await scene.until_running()
+        alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
+        assert all(alarm.cleared_at is not None for alarm in alarms if alarm.code is AlarmCode.STORE_FAILING)
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        check_audit(scene.station.store)
+
+    play(scene)
+
+
+def test_a_disk_that_answers_late_stops_nothing():
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed()
+        await scene.until_at(piece_id, 1900.0)
+        disk = HangingDisk(scene.station.store)
+        await scene.settle(COMMIT_LIMIT_S - 1.0)
+        disk.answer()
+        await scene.until_state(piece_id, PieceState.RELEASED)
+        assert scene.people.starts == 0
 
     play(scene)
 
