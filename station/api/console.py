@@ -1,17 +1,18 @@
-"""The console's pages, scripts and texts: served as they are read, nothing from elsewhere."""
+"""The console's pages, scripts and texts: nothing from elsewhere. All pages are one frame with a script of their own."""
 
 import re
 from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from station.api.context import Context
 from station.domain.errors import NotFoundError
 
 STATIC_DIR = Path(__file__).parent / "static"
+_FRAME = Path(__file__).parent / "page.html"
 _FRESH = {"Cache-Control": "no-cache"}
 _LANE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -30,25 +31,27 @@ def install(app: FastAPI, context: Context) -> None:
     routes = APIRouter(include_in_schema=False)
     texts = {language: context.texts.for_browser(language) for language in ("vi", "en")}
 
-    def page(name: str) -> FileResponse:
-        return FileResponse(STATIC_DIR / f"{name}.html", headers=_FRESH, media_type="text/html; charset=utf-8")
+    frame = _FRAME.read_text(encoding="utf-8")
+
+    def page(script: str) -> HTMLResponse:
+        return HTMLResponse(frame.replace("{page}", script), headers=_FRESH)
 
     @routes.get("/")
-    async def start() -> FileResponse:
-        return page("index")
+    async def start() -> HTMLResponse:
+        return page("start")
 
     @routes.get("/lane/{lane_id}")
-    async def lane(lane_id: str) -> FileResponse:
+    async def lane(lane_id: str) -> HTMLResponse:
         if _LANE_NAME.fullmatch(lane_id) is None:
             raise NotFoundError("No such page")
         return page("lane")
 
     @routes.get("/review")
-    async def review() -> FileResponse:
+    async def review() -> HTMLResponse:
         return page("review")
 
     @routes.get("/docs")
-    async def docs() -> FileResponse:
+    async def docs() -> HTMLResponse:
         return page("docs")
 
     @routes.get("/locales/{language}.json")
