@@ -6,6 +6,8 @@ from pathlib import Path
 from station.audit.self_check import first_broken_leaf
 from station.ports.store import ReadView, Store
 from station.screening.anomaly_model import load_reader
+from station.screening.card import card_lines
+from station.screening.manifest import load_model
 from station.screening.pipeline import Reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
@@ -54,6 +56,12 @@ def read_outbox(configuration: Configuration) -> dict[str, object]:
 def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
     """The model in this process, for offline tools. Without a configuration, the shipped one."""
     return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha)
+
+
+def model_card(configuration: Configuration | None) -> list[str]:
+    """The card of the model in use, a line each; raises `ScreeningError` for a model that is not as it must be."""
+    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL)
+    return card_lines(manifest)
 
 
 def broken_audit_leaf(store: Store) -> int | None:

@@ -1,4 +1,4 @@
-"""`station model score|evaluate`."""
+"""`station model card|score|evaluate`."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from station.bootstrap.stores import load_scorer
+from station.bootstrap.stores import load_scorer, model_card
 from station.cli.options import ConfigOption
 from station.domain.errors import ConfigurationError
 from station.screening.evaluation import evaluate as evaluate_images
 from station.screening.evaluation import score_images
-from station.settings import load
+from station.settings import Configuration, load
 
 DEFAULT_ALPHA = 0.05
 
@@ -19,6 +19,12 @@ app = typer.Typer(no_args_is_help=True, help="Mô hình / the anomaly model.")
 
 ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with pictures.")]
 FileOption = Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the result.")]
+
+
+@app.command("card")
+def card(config: ConfigOption = None) -> None:
+    """Say what the model in use is, what was measured, and what that does not say."""
+    typer.echo("\n".join(model_card(_configuration(config))))
 
 
 @app.command("score")
@@ -40,8 +46,12 @@ def evaluate(
     _write(file, evaluate_images(scorer, manifest, _folder(images)))
 
 
+def _configuration(config: Path | None) -> Configuration | None:
+    return load(config, demo=True) if config is not None else None
+
+
 def _scorer(config: Path | None) -> Any:
-    configuration = load(config, demo=True) if config is not None else None
+    configuration = _configuration(config)
     return load_scorer(configuration, configuration.policy.alpha if configuration else DEFAULT_ALPHA)
 
 

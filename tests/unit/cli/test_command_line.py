@@ -92,6 +92,17 @@ def test_show_tells_every_key_and_no_secret(terminal: Terminal, site: Path):
     assert values["station"]["tracking"]["signing_key_file"] == "keys/tracking-signing.key"
 
 
+def test_the_card_of_the_model_in_use_is_shown(terminal: Terminal, site: Path):
+    code, shipped, _ = terminal.run("model", "card")
+    assert code == 0
+    assert "self-graded" in shipped
+    assert terminal.run("model", "card", "--config", site)[1] == shipped
+    edit(site, {"screening.model": "none-here"})
+    code, out, err = terminal.run("model", "card", "--config", site)
+    assert (code, out) == (1, "")
+    assert "manifest.json cannot be read" in err
+
+
 @pytest.mark.parametrize("command", ["validate", "show"])
 def test_a_wrong_key_is_named_with_its_place(terminal: Terminal, site: Path, command: str):
     site.write_text(site.read_text(encoding="utf-8").replace("port = 8080", "prot = 8080"), encoding="utf-8")
