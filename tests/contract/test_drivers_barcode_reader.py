@@ -10,6 +10,7 @@ from station.drivers.barcode_reader import BarcodeReaderDriver
 from tests.contract.adversary import Host, pty_host, tcp_host
 from tests.contract.driver_peers import SilentPeer
 from tests.support.clocks import LoopClock
+from tests.support.waiting import until
 
 
 async def read(host: Host, *chunks: bytes, count: int) -> list[tuple[str | None, str]]:
@@ -66,6 +67,8 @@ async def test_a_torso_is_not_joined_to_the_next_code(monkeypatch: pytest.Monkey
         await driver.connect()
         waiting = asyncio.ensure_future(driver.next_code())
         host.push(b"]C0EE4731")
+        await until(lambda: driver._lines._line == b"]C0EE4731")
+        # The silence after which a torso is stale.
         await asyncio.sleep(0.05)
         host.push(b"]C0RR000000000VN\r\n")
         assert (await waiting).text is None
@@ -80,7 +83,7 @@ async def test_a_reader_that_hangs_up_is_gone_until_connected_again():
             await driver.next_code()
         await driver.connect()
         waiting = asyncio.ensure_future(driver.next_code())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         host.hang_up()
         with pytest.raises(DeviceUnreachableError):
             await waiting

@@ -23,6 +23,17 @@ class FastClock(LoopClock):
         await asyncio.sleep(seconds / 1000)
 
 
+class RestingClock(LoopClock):
+    """Tells when somebody rests."""
+
+    def __init__(self) -> None:
+        self.resting = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.resting.set()
+        await super().sleep(seconds)
+
+
 def generator(endpoint: str, **options: Any) -> XrayGeneratorDriver:
     return XrayGeneratorDriver(endpoint, **{"clock": LoopClock(), "deadline_s": DEADLINE_S, "quiet_s": QUIET_S, **options})
 
@@ -147,10 +158,11 @@ class TestXrv(AdversarialSuite):
 
     async def test_a_cancelled_warm_up_leaves_the_beam_off(self, rig: tuple[XrayGeneratorDriver, Host]):
         await rig[0].close()
-        driver = generator(rig[1].endpoint, clock=LoopClock(), idle_days=1.0)
+        clock = RestingClock()
+        driver = generator(rig[1].endpoint, clock=clock, idle_days=1.0)
         await driver.connect()
         task = asyncio.ensure_future(driver.switch_on())
-        await asyncio.sleep(0.3)
+        await clock.resting.wait()
         assert self.peer.on
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,16 +92,6 @@ async def relaying(
         with suppress(asyncio.CancelledError):
             await task
         await sender.close()
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 60.0) -> None:
-    """Wait for a condition; fails the test when it never holds."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            held = condition()
-            if held if isinstance(held, bool) else await held:
-                return
-            await asyncio.sleep(0.02)
 
 
 class Unruly:

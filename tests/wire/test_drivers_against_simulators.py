@@ -20,12 +20,14 @@ from station.drivers.line_detector import LineDetectorDriver
 from station.drivers.xray_generator import XrayGeneratorDriver
 from station.ports.lane_plc import Command, CommandResult, Eye, Zone
 from tests.support.clocks import LoopClock
+from tests.support.waiting import until
 
 T = TypeVar("T")
 
 START_S = 20.0
 PIXELS = 512
 EXECUTE = 6
+WITHIN_S = 10.0
 DEADLINE_S = 0.5
 """Longer than the drivers' default: the machine that runs the tests may be busy."""
 
@@ -119,12 +121,6 @@ async def rig(endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
         await driver.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 - the other process has no event for it
-            await asyncio.sleep(0.02)
-
-
 @contextlib.asynccontextmanager
 async def running(plc: LanePlcDriver | DisinfectionUnitDriver) -> AsyncIterator[None]:
     """Started, and fed with heartbeats."""
@@ -143,9 +139,12 @@ async def running(plc: LanePlcDriver | DisinfectionUnitDriver) -> AsyncIterator[
                 """Or on its way still from what an earlier test left."""
                 return (await plc.read_status()).state == EXECUTE or await plc.command(command) is CommandResult.ACCEPTED
 
-            await until(accepted)
-            await asyncio.sleep(0.3)
-        assert (await plc.read_status()).state == EXECUTE
+            await until(accepted, WITHIN_S)
+
+        async def executing() -> bool:
+            return (await plc.read_status()).state == EXECUTE
+
+        await until(executing, WITHIN_S)
         yield
         assert await plc.command(Command.STOP) is CommandResult.ACCEPTED
     finally:
@@ -173,7 +172,7 @@ async def test_a_piece_is_read_tagged_and_followed(rig: Rig):
         async def in_xray() -> bool:
             return (await plc.read_status()).zone_tags[Zone.XRAY] == 77
 
-        await until(in_xray)
+        await until(in_xray, WITHIN_S)
         after, events = await plc.read_status(), await plc.read_events()
         assert after.belt_speeds_mm_s == (200,) * 5
         moved_mm = (after.encoders[1] - before.encoders[1]) % 2**32 / 10
@@ -199,16 +198,22 @@ async def test_the_beam_is_seen_by_the_detector(rig: Rig):
             await generator.switch_on()
         await plc.set_belts([200] * 5)
         await plc.request_beam(on=True)
-        await asyncio.sleep(0.1)
+
+        async def permitted() -> bool:
+            return bool((await plc.read_status()).beam_bits & 1)
+
+        await until(permitted, WITHIN_S)
         await detector.start(41, by_encoder=True)
         dark = await detector.next_lines()
         await generator.set_point(kv=160, ma=1)
         await generator.switch_on()
-        await asyncio.sleep(1.0)
-        status = await generator.read_status()
-        assert status.high_voltage_on
-        assert status.kv == pytest.approx(160, rel=0.02)
-        assert status.ma == pytest.approx(1, rel=0.02)
+
+        async def at_set_point() -> bool:
+            status = await generator.read_status()
+            assert status.high_voltage_on
+            return bool(status.kv == pytest.approx(160, rel=0.02) and status.ma == pytest.approx(1, rel=0.02))
+
+        await until(at_set_point, WITHIN_S)
         blocks = [dark]
         while not blocks[-1].flags[-1] & 1 or blocks[-1].le.mean() < 10 * dark.le.mean():
             blocks.append(await detector.next_lines())
@@ -231,20 +236,25 @@ async def test_the_unit_burns_and_counts(rig: Rig):
         await unit.set_dose_target(40.0)
         await unit.announce_next(tag=3, nonce=0xDEADBEEF)
         await unit.set_lamps(on=True)
+        seen = []
+
+        async def five_samples_lit() -> bool:
+            seen.append(await unit.read_status())
+            return seen[-1].irradiance_min_uw_per_cm2 > 1000 and seen[-1].samples_uw_per_cm2[-5] > 0
+
         # B4 stands still in this test; the unit puts its lamps out after a second of that.
-        await asyncio.sleep(0.7)
-        first = await unit.read_status()
+        await until(five_samples_lit, WITHIN_S)
+        first = seen[-1]
         assert first.lamp_bits
-        assert first.irradiance_min_uw_per_cm2 > 1000
         assert abs((first.uptime_ms // 100 - first.sample_seq) % 2**16) <= 1
         assert len(first.samples_uw_per_cm2) == 20
-        assert first.samples_uw_per_cm2[-1] >= first.samples_uw_per_cm2[-5] > 0
+        assert first.samples_uw_per_cm2[-1] >= first.samples_uw_per_cm2[-5]
         await unit.set_lamps(on=False)
 
         async def dark() -> bool:
             return not (await unit.read_status()).lamp_bits
 
-        await until(dark, within_s=1)
+        await until(dark, 1)
 
 
 WIRE_FAULTS = (
@@ -271,7 +281,7 @@ async def _survives(rig: Rig, device: str, driver: Any, probe: Callable[[], Awai
             return True
         return False
 
-    await until(back, within_s=3)
+    await until(back, 3)
     await probe()
 
 
@@ -334,7 +344,7 @@ async def test_evidence_of_a_failing_unit_is_refused(rig: Rig, device: str, faul
             return isinstance(error, DeviceProtocolError) or fault == "reboot"
         return False
 
-    await until(refused, within_s=5)
+    await until(refused, 5)
     if fault != "reboot":
         await rig.ask(do="clear_fault", device=device, name=fault)
 
@@ -343,7 +353,7 @@ async def test_evidence_of_a_failing_unit_is_refused(rig: Rig, device: str, faul
             return (await driver.connect()).boot_count == boot + (fault == "reboot")
         return False
 
-    await until(back)
+    await until(back, WITHIN_S)
     await driver.read_status()
     await driver.close()
 

@@ -18,7 +18,8 @@ from station.storage.store import SqliteStore
 from station.tracking.message import MessageRules
 from station.tracking.relay import RelaySettings
 from tests.support.store_facts import event, opened
-from tests.support.tracking_wire import QuickClock, ReceiverProcess, Unruly, relaying, serving, until, utc_now
+from tests.support.tracking_wire import QuickClock, ReceiverProcess, Unruly, relaying, serving, utc_now
+from tests.support.waiting import until
 
 RULES = MessageRules(site="TEST")
 

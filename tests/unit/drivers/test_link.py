@@ -6,6 +6,7 @@ import pytest
 
 from station.domain.errors import ConfigurationError, DeviceUnreachableError
 from station.drivers.link import Link, open_endpoint, parse_endpoint
+from tests.support.waiting import until
 
 
 def test_endpoints():
@@ -52,7 +53,7 @@ async def test_a_hang_up_ends_reading():
     tty.setraw(slave)
     link = await opened(f"serial:{os.ttyname(slave)}")
     reading = asyncio.ensure_future(link.read())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     os.close(slave)
     os.close(master)
     with pytest.raises(DeviceUnreachableError, match=r"It (hung up|closed)"):
@@ -78,18 +79,20 @@ async def test_draining_waits_for_silence_and_gives_up_on_chatter():
         for _ in range(8):
             writer.write(b"late")
             await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
+        await silence_seen.wait()
         while not (reader.at_eof() or reader.exception()):
             writer.write(b"chatter")
+            chattering.set()
             await asyncio.sleep(0.01)
         writer.close()
         gone.set()
 
-    gone = asyncio.Event()
+    silence_seen, chattering, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     link = await opened(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}")
     assert await link.drain_input(0.1) == 32
-    await asyncio.sleep(0.3)
+    silence_seen.set()
+    await chattering.wait()
     with pytest.raises(DeviceUnreachableError, match="without end"):
         await link.drain_input(0.2, limit_s=0.3)
     await link.close()
@@ -100,14 +103,22 @@ async def test_draining_waits_for_silence_and_gives_up_on_chatter():
 async def test_pending_input_is_taken_without_waiting():
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"here")
-        await asyncio.sleep(0.2)
+        await taken.wait()
         writer.close()
 
+    taken = asyncio.Event()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     link = await opened(f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    await asyncio.sleep(0.05)
-    assert await link.take_pending() == b"here"
+    seen: list[bytes] = []
+
+    async def something_came() -> bool:
+        seen.append(await link.take_pending())
+        return bool(seen[-1])
+
+    await until(something_came, look_every_s=0.001)
+    assert seen[-1] == b"here"
     assert await link.take_pending() == b""
+    taken.set()
     with pytest.raises(DeviceUnreachableError):
         await link.read_exactly(1)
     with pytest.raises(DeviceUnreachableError):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
 from station.drivers.modbus import ModbusMaster
+from tests.support.waiting import until
 from tests.unit.drivers.scripted_wire import ScriptedWire
 
 DEADLINE_S = 0.02
@@ -113,7 +114,7 @@ async def test_a_late_answer_is_drained_before_anything_is_asked():
         await master.read_holding(0, 10)
     master._quiet_s = 0.02
     opening = asyncio.ensure_future(master.open())
-    await asyncio.sleep(0.005)
+    await until(lambda: wire.opened > 1, look_every_s=0.0)
     wire.push(crc(bytes([1, 3, 20, *range(20)])))
     await opening
     wire.answer = lambda _request: crc(bytes([1, 3, 20, *range(100, 120)]))

@@ -1,5 +1,6 @@
 """Plain pieces and a bare world for the simulators' own tests."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import Callable
@@ -189,6 +190,12 @@ class Bench:
         self.run(0.02)
         assert self.tag(tag) == 1
         return piece
+
+
+async def turns(count: int = 100) -> None:
+    """Let the loop turn: what is sent in memory arrives, and is read, within a few turns."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def rtu(body: bytes) -> bytes:

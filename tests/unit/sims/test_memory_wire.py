@@ -3,6 +3,7 @@
 import asyncio
 
 from firmware_sims.memory_wire import memory_pair
+from tests.unit.sims.rig import turns
 
 
 async def test_memory_pair_carries_both_ways_and_ends():
@@ -28,7 +29,7 @@ async def test_memory_pair_makes_a_fast_sender_wait():
             sent += 16384
 
     task = asyncio.create_task(send())
-    await asyncio.sleep(0.01)
+    await turns()
     assert sent < 64 * 16384
     got = 0
     while got < 64 * 16384:

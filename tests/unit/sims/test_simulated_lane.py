@@ -11,7 +11,8 @@ from firmware_sims.control import Control
 from firmware_sims.lsp1 import HEADER_BYTES
 from firmware_sims.simulated_lane import SimulatedLane
 from firmware_sims.stx import encode
-from tests.unit.sims.rig import READ_STATUS, good, rtu
+from tests.support.waiting import until
+from tests.unit.sims.rig import READ_STATUS, good, rtu, turns
 
 
 async def test_each_endpoint_answers_in_process(lane: SimulatedLane):
@@ -58,7 +59,7 @@ async def test_a_restart_hangs_up_tcp_and_silences_serial(lane: SimulatedLane):
     lane.step()
     assert await plc_reader.read() == b""
     tube_writer.write(encode("22"))
-    await asyncio.sleep(0.02)
+    await turns()
     refused, _ = await lane.connect("lane_plc")
     assert await refused.read() == b""
     for _ in range(300):
@@ -103,14 +104,8 @@ async def test_along_the_clock_pieces_are_prepared_before_the_beam(lane: Simulat
     piece = lane.world.loads[0].piece
     lane.generator.tube.kv_set = 140.0
     task = asyncio.create_task(lane.run(speed=4.0))
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    while not lane.detector.diodes.is_kept(piece, 140.0):
-        await asyncio.sleep(0.01)
-        assert loop.time() - start < 10
-    while lane.simulated_s < 0.5:
-        await asyncio.sleep(0.01)
-        assert loop.time() - start < 10
+    await until(lambda: lane.detector.diodes.is_kept(piece, 140.0), timeout_s=10)
+    await until(lambda: lane.simulated_s >= 0.5, timeout_s=10)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     image = lane.detector.diodes.prepare(piece, 141.0)
