@@ -26,7 +26,7 @@ from station.drivers.link import Streams
 from station.drivers.xray_generator import XrayGeneratorDriver
 from station.ports.lane_devices import LaneDevices
 from station.ports.screening import ModelInfo, ScreeningEngine
-from station.ports.store import EventRenderer, RenderedEvent, UnitOfWork
+from station.ports.store import RenderedEvent, UnitOfWork
 from station.settings import load
 from station.settings.shipped import write_shipped
 from station.storage.image_store import FileImageStore
@@ -51,6 +51,13 @@ class MortalStore(SqliteStore):
 
     dies_after_commits: int | None = None
     disk_is_full: bool = False
+    observer: Callable[[str], object] | None = None
+    """Told which piece's clearance is durable now, as a reader of the outbox learns it: not of what was rolled back."""
+    _cleared: list[str]
+
+    def __init__(self, directory: Path, **options: Any) -> None:
+        self._cleared = []
+        super().__init__(directory, render=self._render, **options)
 
     @property
     def died(self) -> bool:
@@ -62,9 +69,25 @@ class MortalStore(SqliteStore):
         if self.died:
             return Pending(Future())
         pending = super().write(partial(_without_room, work) if self.disk_is_full else work)
+        self._tell_observer(pending)
         if self.dies_after_commits is not None:
             self.dies_after_commits -= 1
         return Pending(Future()) if self.died else pending
+
+    def _render(self, event: PieceEvent, sequence: int) -> RenderedEvent:
+        if event.status is PieceStatus.CLEARED:
+            self._cleared.append(event.piece_id)
+        body = json.dumps({"piece": event.piece_id, "sequence": sequence, "status": event.status.value})
+        return RenderedEvent(event_id=f"site:{event.piece_id}:{sequence}", body=body)
+
+    def _tell_observer(self, pending: Pending[Any]) -> None:
+        cleared, self._cleared = self._cleared, []
+        try:
+            pending.result()
+        except Exception:  # noqa: BLE001 - whoever asked for the change hears of it
+            return
+        for piece_id in cleared if self.observer is not None else ():
+            self.observer(piece_id)
 
 
 def _without_room(work: Callable[[UnitOfWork], T], unit: Any) -> T:
@@ -188,22 +211,6 @@ def announcement_of(cover: dict[str, Any]) -> Announcement:
     )
 
 
-def render_for(sim: SimulatedLane) -> EventRenderer:
-    """Makes small outgoing messages, and tells the simulated world which clearances an observer of the events saw."""
-
-    def render(event: PieceEvent, sequence: int) -> RenderedEvent:
-        if event.status is PieceStatus.CLEARED:
-            sim.world.note_clearance(event.piece_id)
-        return _small(event, sequence)
-
-    return render
-
-
-def _small(event: PieceEvent, sequence: int) -> RenderedEvent:
-    body = json.dumps({"piece": event.piece_id, "sequence": sequence, "status": event.status.value})
-    return RenderedEvent(event_id=f"site:{event.piece_id}:{sequence}", body=body)
-
-
 async def inline(work: Callable[[], T]) -> T:
     """Run blocking work at once: on virtual time there is nothing that it could delay."""
     return work()
@@ -235,12 +242,12 @@ async def start(
     store = MortalStore(
         directory / "data",
         group_commit=False,
-        render=render_for(sim),
         random_bytes=lambda n: next(salts).to_bytes(n, "big"),
         reserve_bytes=0,
         floor_bytes=0,
         warn_bytes=0,
     )
+    store.observer = sim.world.note_clearance
     if not (directory / "config").exists():
         write_shipped(directory / "config")
     shipped = load(directory / "config" / "station.toml")
