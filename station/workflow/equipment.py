@@ -67,7 +67,7 @@ class Equipment:
 class LaneTrouble(Exception):  # noqa: N818 - trouble is what the lane is in, not an error of the program
     """The lane cannot go on as it is: belts stop, everything on them is held, a person starts it again.
 
-    `piece_reason` is why the pieces concerned are held; `detail` is language-free.
+    `piece_reason` is why the pieces concerned are held; `detail` is language-free (see `station.workflow.says`).
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:

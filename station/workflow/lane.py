@@ -19,7 +19,9 @@ from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, Re
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
-from station.workflow.preparation import make_safe, prepare
+from station.workflow.preparation import prepare
+from station.workflow.safe_state import make_safe
+from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
 from station.workflow.views import LaneCommand, LaneState, LaneView
 
@@ -149,12 +151,12 @@ class Lane:
                 raise RefusedError("The lane runs; there is no access to clear", remedy="Stop the lane first")
             await self._clear_access()
         elif command is LaneCommand.STOP:
-            self._end(LaneTrouble(Reason.PURGED, "stopped by a person"))
+            self._end(LaneTrouble(Reason.PURGED, say(Says.STOPPED_BY_PERSON)))
         elif standing:
             # Start and purge are the same from a standstill: every start empties the belts.
             self._start.set()
         elif command is LaneCommand.PURGE:
-            self._end(LaneTrouble(Reason.PURGED, "purge asked by a person"))
+            self._end(LaneTrouble(Reason.PURGED, say(Says.PURGE_ASKED)))
             self._again = True
 
     def _end(self, trouble: LaneTrouble) -> None:
@@ -202,17 +204,18 @@ class Lane:
             )
             self._set_state(LaneState.RUNNING, "")
             await self._session.run()
-            reason, detail = Reason.RESTARTED, "ended"
+            reason, detail = Reason.RESTARTED, say(Says.ENDED)
         except* FreezeLatched:
-            frozen, reason, detail = True, Reason.FROZEN, "freeze latch"
+            frozen, reason, detail = True, Reason.FROZEN, say(Says.FREEZE_LATCH)
         except* RecalibrationDue:
-            reason, detail, self._again = Reason.CALIBRATION_STALE, "recalibration is due", not self._stop_asked
+            reason, detail, self._again = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE), not self._stop_asked
         except* LaneTrouble as group:
             reason, detail = _first(group, LaneTrouble).reason, _first(group, LaneTrouble).detail
         except* DeviceError as group:
             reason, detail = Reason.DEVICE_LOST, str(_first(group, DeviceError))
         except* StoreError as group:
-            reason, detail = Reason.STORE_FAILING, str(_first(group, StoreError))
+            log.warning("a record could not be made", lane=self.lane_id, error=str(_first(group, StoreError)))
+            reason, detail = Reason.STORE_FAILING, say(Says.STORE_FAILS)
         except* StationError as group:
             reason, detail = Reason.DEVICE_LOST, str(_first(group, StationError))
         except* Exception as group:
@@ -303,7 +306,7 @@ class Lane:
 
     def _note(self, step: str) -> None:
         if self._stop_asked:
-            raise LaneTrouble(Reason.PURGED, "stopped by a person")
+            raise LaneTrouble(Reason.PURGED, say(Says.STOPPED_BY_PERSON))
         self._set_state(LaneState.STARTING, step)
 
     def _set_state(self, state: LaneState, detail: str) -> None:

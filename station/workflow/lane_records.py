@@ -22,6 +22,7 @@ from station.workflow.durable import durable
 from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
+from station.workflow.says import Says, say
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class LaneRecords:
                     self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
                 elif is_new:
                     escaped.append(entry.tag)
-                    self._escape(uow, known, f"the gate let tag {entry.tag} pass")
+                    self._escape(uow, known, say(Says.TAG_PASSED, tag=entry.tag))
             if passed:
                 uow.set_value(self._ring_key, str(passed[-1].seq))
             elif seen is None:

@@ -22,9 +22,11 @@ from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
+from station.workflow import says
 from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
 from station.workflow.identification import InfeedFacts
+from station.workflow.says import Says, say
 from station.workflow.scanner import beam_window, cut_scan
 from station.workflow.tracker import Branch
 
@@ -332,10 +334,10 @@ class Passage:
         key = (permit.tag, permit.challenge)
         in_ring = await self._until(lambda: any((e.tag, e.challenge) == key for e in session.ring), timeout_s=session.settings.exit_wait_s)
         if not in_ring:
-            raise LaneTrouble(Reason.WRONG_STATE, "the gate did not let a permitted piece pass")
+            raise LaneTrouble(Reason.WRONG_STATE, say(Says.PERMIT_UNUSED))
         exit_seen = await self._until(lambda: Eye.EXIT in piece.track.leading, timeout_s=session.settings.exit_wait_s)
         if not exit_seen:
-            raise LaneTrouble(Reason.TRACK_LOST, "the exit eye did not see a piece that the gate let pass")
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.EXIT_UNSEEN))
         ring_seq = next(e.seq for e in session.ring if (e.tag, e.challenge) == key)
         await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)
         await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
@@ -383,5 +385,5 @@ class Passage:
             piece.permit = None
         if piece.state is not PieceState.HELD:
             await self._journey.hold(piece, *reasons)
-        detail = ", ".join(reason.value for reason in reasons)
+        detail = say(Says.REFUSED, reasons=says.reasons(reasons))
         await self._journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, self._session.settings.lane_id, detail)

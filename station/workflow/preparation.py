@@ -6,19 +6,18 @@ Every zone counts as occupied until the purge has proved it empty. Nothing is ta
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import structlog
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.errors import DeviceError, DeviceRefusedError
+from station.domain.errors import DeviceError
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus
 from station.ports.xray import DetectorInfo, LineBlock
+from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
+from station.workflow.says import Says, say
 from station.workflow.scanner import MIN_AIR_LINES, MIN_DARK_LINES, Calibration, LineStore
 
 STOPPED, IDLE, EXECUTE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 6, 9, 11, 5, 17
@@ -56,7 +55,6 @@ AT_GATE_S = 3.0
 
 POLL_S = 0.1
 
-log = structlog.get_logger()
 BEAT_S = 0.2
 
 
@@ -161,20 +159,28 @@ async def _prepare(
 def safety_problem(status: LaneStatus) -> str | None:
     """What of the lane's own safety circuit speaks against moving anything; None when nothing does."""
     if status.estop_bits != BOTH_CHAINS:
-        return f"e-stop chains {status.estop_bits:#x}"
+        return say(Says.ESTOP, chains=says.open_chains(status.estop_bits))
     if status.interlock_bits != BOTH_CHAINS:
-        return f"interlock {status.interlock_bits:#x}"
+        return say(Says.INTERLOCK, chains=says.open_chains(status.interlock_bits))
     return None
+
+
+def _faults(status: LaneStatus) -> str:
+    return say(Says.PLC_FAULTS, faults=says.faults(status.faults), first=says.fault(status.first_fault))
+
+
+def _state(status: LaneStatus) -> str:
+    return say(Says.PLC_STATE, state=says.state(status.state), faults=says.faults(status.faults))
 
 
 def demand_running(status: LaneStatus) -> None:
     """Raise the `LaneTrouble` that the status of a running lane shows, if any."""
     if status.access_bits:
-        raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x}")
+        raise LaneTrouble(Reason.ZONE_ACCESSED, say(Says.ZONES_REACHED, zones=says.zones(status.access_bits)))
     if status.faults & TAILGATE_FAULT:
-        raise LaneTrouble(Reason.TAILGATE, f"faults {status.faults:#x}")
+        raise LaneTrouble(Reason.TAILGATE, _faults(status))
     if status.faults or status.state != EXECUTE:
-        raise LaneTrouble(Reason.DEVICE_LOST, f"lane PLC in state {status.state}, faults {status.faults:#x}, first {status.first_fault}")
+        raise LaneTrouble(Reason.DEVICE_LOST, _faults(status) if status.faults else _state(status))
     problem = safety_problem(status)
     if problem is not None:
         raise LaneTrouble(Reason.DEVICE_LOST, problem)
@@ -182,7 +188,7 @@ def demand_running(status: LaneStatus) -> None:
 
 def _demand_safe(status: LaneStatus) -> None:
     if status.access_bits:
-        raise LaneTrouble(Reason.ZONE_ACCESSED, f"zones {status.access_bits:#x} were reached into")
+        raise LaneTrouble(Reason.ZONE_ACCESSED, say(Says.ZONES_REACHED, zones=says.zones(status.access_bits)))
     # That the interlocks disagreed stays latched until the reset that follows here; the session demands that it is gone.
     problem = safety_problem(replace(status, interlock_bits=status.interlock_bits & BOTH_CHAINS))
     if problem is not None:
@@ -197,8 +203,8 @@ async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
         if status.gate == GATE_CLOSED and not status.eye(Eye.GATE) and not status.eye(Eye.EXIT):
             return
         if equipment.clock.monotonic_s() > deadline_s:
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, "start")
-            raise LaneTrouble(Reason.PURGED, "a piece stands at the gate; lift it into the hold bin")
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, say(Says.AT_START))
+            raise LaneTrouble(Reason.PURGED, say(Says.AT_GATE))
 
 
 async def _pause(equipment: Equipment) -> LaneStatus:
@@ -222,10 +228,10 @@ async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
             await equipment.devices.plc.command(command)
         waited_s = equipment.clock.monotonic_s() - started_s
         if waited_s > IN_GATE_S and status.gate == GATE_JAMMED and (status.eye(Eye.GATE) or status.eye(Eye.EXIT)):
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, "gate")
-            raise LaneTrouble(Reason.PURGED, "a piece stands in the gate; lift it into the hold bin")
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, say(Says.IN_GATE))
+            raise LaneTrouble(Reason.PURGED, say(Says.IN_GATE))
         if waited_s > equipment.settings.start_timeout_s:
-            raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC stays in state {status.state}, faults {status.faults:#x}")
+            raise LaneTrouble(Reason.DEVICE_LOST, _state(status))
 
 
 async def _bring_unit_to_execute(equipment: Equipment) -> None:
@@ -239,7 +245,8 @@ async def _bring_unit_to_execute(equipment: Equipment) -> None:
         if command is not None:
             await equipment.devices.unit.command(command)
         if equipment.clock.monotonic_s() > deadline_s:
-            raise LaneTrouble(Reason.UNIT_NOT_READY, f"the disinfection unit stays in state {unit.state}, faults {unit.faults:#x}")
+            stays = say(Says.UNIT_STATE, state=says.state(unit.state), faults=says.faults(unit.faults))
+            raise LaneTrouble(Reason.UNIT_NOT_READY, stays)
 
 
 async def _purge(equipment: Equipment, journey: Journey) -> None:
@@ -258,22 +265,22 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
         if not from_encoders or status.photo_eyes:
             from_encoders = status.encoders
         if status.faults:
-            raise LaneTrouble(Reason.DEVICE_LOST, f"faults {status.faults:#x} in the purge, first {status.first_fault}")
+            raise LaneTrouble(Reason.DEVICE_LOST, _faults(status))
         travel_mm = [encoder_delta_mm(now, before) for now, before in zip(status.encoders, from_encoders, strict=True)]
         at_gate_since_s = (at_gate_since_s or now_s) if status.eye(Eye.GATE) and not status.belt_speeds_mm_s[4] else None
         if at_gate_since_s is not None and now_s - at_gate_since_s > AT_GATE_S:
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, lane_id, "purge")
-            raise LaneTrouble(Reason.PURGED, "a piece stands at the gate; lift it into the hold bin")
+            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, lane_id, say(Says.AT_GATE))
+            raise LaneTrouble(Reason.PURGED, say(Says.AT_GATE))
         stand = not any(status.belt_speeds_mm_s)
         if stand and min(travel_mm) >= EMPTY_TRAVEL_MM:
             await journey.clear_alarm(AlarmCode.PIECE_AT_GATE, lane_id)
             break
         if now_s - started_s > settings.start_timeout_s:
-            raise LaneTrouble(Reason.DEVICE_LOST, f"the belts do not run empty: eyes {status.photo_eyes:#x} stay blocked")
+            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.NOT_EMPTY, eyes=says.eyes(status.photo_eyes)))
         if stand:
             result = await plc.command(Command.PURGE)
             if result is not CommandResult.ACCEPTED:
-                raise LaneTrouble(Reason.DEVICE_LOST, f"the lane PLC refuses to purge: {result.name.lower()}")
+                raise LaneTrouble(Reason.DEVICE_LOST, say(Says.PLC_REFUSES_PURGE, result=says.result(result)))
     await _bring_to_execute(equipment, journey)
 
 
@@ -290,7 +297,8 @@ async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo)
         if beam.high_voltage_on and at_set_point(beam.kv, settings.kv) and at_set_point(beam.ma, settings.ma):
             break
         if clock.monotonic_s() > deadline_s:
-            raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, f"the generator stays at {beam.kv:.1f} kV, {beam.ma:.2f} mA {beam.fault_names}")
+            off = say(Says.GENERATOR_OFF_SET_POINT, kv=f"{beam.kv:.1f}", ma=f"{beam.ma:.2f}", faults=says.names(beam.fault_names))
+            raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, off)
     air = await _lines(equipment, journey, info, MIN_AIR_LINES)
     calibration = Calibration(
         dark_le=dark.le.mean(axis=0, dtype="float32"),
@@ -315,11 +323,12 @@ async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, lea
     while store.lines < CALIBRATION_LINES:
         store.add(await detector.next_lines())
         if equipment.clock.monotonic_s() > deadline_s:
-            raise LaneTrouble(Reason.CALIBRATION_STALE, f"{store.lines} calibration lines instead of {CALIBRATION_LINES}")
+            raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=store.lines, wanted=CALIBRATION_LINES))
     await detector.stop()
     block = store.everything()
     if block is None or len(block.encoders) < least:
-        raise LaneTrouble(Reason.CALIBRATION_STALE, "too few calibration lines")
+        taken = len(block.encoders) if block is not None else 0
+        raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=taken, wanted=least))
     return block
 
 
@@ -331,67 +340,5 @@ async def _until_unit_ready(equipment: Equipment) -> None:
         if unit.phase in (READY, EXPOSING):
             return
         if equipment.clock.monotonic_s() > deadline_s:
-            raise LaneTrouble(Reason.UNIT_NOT_READY, f"the lamps stay in phase {unit.phase}, faults {unit.faults:#x}")
-
-
-class _Connectable(Protocol):
-    async def connect(self) -> object: ...
-
-
-async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
-    """Stop everything that can be reached: belts, beam, lamps, diverters to their bins. Never raises; says what did not answer.
-
-    On a freeze belts and diverters stay untouched: a frozen piece is not moved. A link that was cut off in the middle of a request is
-    opened again first. A unit that cannot be reached does the same by itself when its watchdog runs out.
-    """
-    devices = equipment.devices
-    plc = devices.plc
-
-    async def drop_beam() -> None:
-        await plc.request_beam(on=False)
-
-    async def stand() -> None:
-        await plc.set_belts((0, 0, 0, 0, 0))
-
-    async def to_the_bins() -> None:
-        await plc.set_diverter_1(through=False)
-        await plc.set_diverter_2(through=False)
-
-    async def red_light() -> None:
-        await plc.set_stack_light(RED)
-
-    async def lamps_off() -> None:
-        await devices.unit.set_lamps(on=False)
-
-    moving: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
-        ("lane_plc", plc, stand),
-        ("lane_plc", plc, to_the_bins),
-    )
-    steps: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
-        ("lane_plc", plc, drop_beam),
-        *(() if frozen else moving),
-        ("xray_generator", devices.generator, devices.generator.switch_off),
-        ("disinfection_unit", devices.unit, lamps_off),
-        ("line_detector", devices.detector, devices.detector.stop),
-        ("lane_plc", plc, red_light),
-    )
-    return list(dict.fromkeys([name for name, device, step in steps if not await _done(device, step)]))
-
-
-async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bool:
-    """True when the device was told, or refuses because it stands already."""
-    for reconnect in (False, True):
-        try:
-            if reconnect:
-                await device.connect()
-            await step()
-        except DeviceRefusedError:
-            return True
-        except DeviceError:
-            continue
-        except Exception:
-            # Whatever is wrong with one device, the others must still be told.
-            log.exception("a device could not be made safe")
-            return False
-        return True
-    return False
+            stays = say(Says.UNIT_PHASE, phase=says.phase(unit.phase), faults=says.faults(unit.faults))
+            raise LaneTrouble(Reason.UNIT_NOT_READY, stays)

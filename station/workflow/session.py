@@ -14,6 +14,7 @@ from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
+from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
@@ -26,6 +27,7 @@ from station.workflow.preparation import (
     Prepared,
     demand_running,
 )
+from station.workflow.says import Says, say
 from station.workflow.scanner import Calibration
 from station.workflow.steering import Steering
 from station.workflow.tracker import Entered, Lost, Passed, Tracker
@@ -196,7 +198,7 @@ class LaneSession:
             if status.freeze_latch:
                 raise FreezeLatched
             if status.boot_count != self.prepared.boot_count:
-                raise LaneTrouble(Reason.DEVICE_LOST, "the lane PLC restarted")
+                raise LaneTrouble(Reason.DEVICE_LOST, say(Says.PLC_RESTARTED))
             # What passed the gate is recorded first, also when the same reading shows a fault.
             trouble = await self._record(status, events)
             self._check(status)
@@ -244,7 +246,7 @@ class LaneSession:
         if not status.eye(Eye.GATE) or any(piece.track.head_mm >= near_mm for piece in self.pieces):
             self._gate_free_s = now_s
         elif now_s - self._gate_free_s > STRANGER_S:
-            raise LaneTrouble(Reason.TRACK_LOST, "something stands at the gate that nobody follows")
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER_AT_GATE))
 
     def _watch_progress(self) -> None:
         now_s = self.equipment.clock.monotonic_s()
@@ -253,7 +255,7 @@ class LaneSession:
         if not places_mm or asked or places_mm != self._places_mm:
             self._places_mm, self._moved_s = places_mm, now_s
         elif now_s - self._moved_s > STANDSTILL_S:
-            raise LaneTrouble(Reason.DEVICE_LOST, f"pieces at {', '.join(f'{mm:.0f}' for mm in places_mm)} mm stand still")
+            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.STANDSTILL, places=",".join(f"{mm:.0f}" for mm in places_mm)))
 
     async def _happened(self, happening: Entered | Passed | Lost) -> None:
         if isinstance(happening, Entered):
@@ -276,8 +278,8 @@ class LaneSession:
             if piece.state in ON_LANE_STATES:
                 await self.journey.hold(piece, Reason.DIVERTED)
         elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
-            await self.journey.escaped(piece.piece_id or "unknown", "passed the exit eye without a permit")
-            raise LaneTrouble(Reason.TRACK_LOST, "a piece passed the gate without a permit")
+            await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}
@@ -287,8 +289,8 @@ class LaneSession:
             if first_look or entry.seq in before or (entry.tag, entry.challenge) in self.permits:
                 continue
             suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), "unknown")
-            await self.journey.escaped(suspect, f"the gate let tag {entry.tag} pass for challenge {entry.challenge}")
-            raise LaneTrouble(Reason.TRACK_LOST, "the gate opened without a permit of this station")
+            await self.journey.escaped(suspect, say(Says.TAG_PASSED, tag=entry.tag))
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.GATE_WITHOUT_PERMIT))
 
     def _under_beam(self, piece: LanePiece) -> bool:
         beam_mm = self.geometry.beam_mm
@@ -317,9 +319,9 @@ class LaneSession:
         while True:
             status = await unit.read_status()
             if status.boot_count != self.prepared.unit_boot_count:
-                raise LaneTrouble(Reason.DEVICE_LOST, "the disinfection unit restarted")
+                raise LaneTrouble(Reason.DEVICE_LOST, say(Says.UNIT_RESTARTED))
             if status.faults:
-                raise LaneTrouble(Reason.LAMP_FAULT, f"disinfection unit faults {status.faults:#x}")
+                raise LaneTrouble(Reason.LAMP_FAULT, say(Says.UNIT_FAULTS, faults=says.faults(status.faults)))
             self.unit = status
             self.uv.note_unit(status)
             b4_runs = self.status is not None and self.status.belt_speeds_mm_s[3] > 0
@@ -344,7 +346,7 @@ class LaneSession:
             b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
             if due and not status.high_voltage_on and b2_runs:
                 if status.fault_names:
-                    raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, f"X-ray generator: {', '.join(status.fault_names)}")
+                    raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, say(Says.GENERATOR_FAULTS, faults=says.names(status.fault_names)))
                 await switch_beam_on(self.equipment)
                 self.beam_on = True
             elif self.beam_on and not due and now_s - self._last_due_s > settings.beam_idle_s:

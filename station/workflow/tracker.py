@@ -10,7 +10,9 @@ from enum import StrEnum
 
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye, LaneEvents, LaneStatus
+from station.workflow import says
 from station.workflow.geometry import EYE_BELT, LaneGeometry, encoder_delta_mm
+from station.workflow.says import Says, say
 
 
 class Branch(StrEnum):
@@ -135,7 +137,7 @@ class Tracker:
         new = [edge for edge in events.edges if 0 < ((edge.seq - self._last_seq) & LAST_SEQ) < HALF_WAY]
         if new:
             if new[0].seq not in {(self._last_seq + 1) & 0xFFFF, 1 if self._last_seq == LAST_SEQ else -1}:
-                detail = f"edges between {self._last_seq} and {new[0].seq} were never read"
+                detail = say(Says.EDGES_LOST, before=self._last_seq, after=new[0].seq)
                 happenings.extend(Lost(track=track, eye=None, reason=Reason.TRACK_LOST, detail=detail) for track in self.tracks)
                 happenings.append(Lost(track=None, eye=None, reason=Reason.TRACK_LOST, detail=detail))
                 self.tracks.clear()
@@ -144,7 +146,7 @@ class Tracker:
             try:
                 eye = Eye(edge.eye)
             except ValueError:
-                happenings.append(Lost(track=None, eye=None, reason=Reason.TRACK_LOST, detail=f"edge of unknown eye {edge.eye}"))
+                happenings.append(Lost(track=None, eye=None, reason=Reason.TRACK_LOST, detail=say(Says.UNKNOWN_EYE, number=edge.eye)))
                 continue
             if edge.leading:
                 happenings.append(self._leading(eye, edge.encoder, status))
@@ -180,9 +182,7 @@ class Tracker:
             return Entered(track=track)
         expected = next((track for track in self.tracks if track.next_eye() is eye), None)
         if expected is None:
-            return Lost(
-                track=None, eye=eye, seen=True, reason=Reason.TRACK_LOST, detail=f"something at {eye.name.lower()} that nobody follows"
-            )
+            return Lost(track=None, eye=eye, seen=True, reason=Reason.TRACK_LOST, detail=say(Says.STRANGER, eye=says.eye(eye)))
         if eye not in _BINS:
             measured_mm = self._geometry.eyes_mm[eye] + since_mm
             error_mm = expected.head_mm - measured_mm
@@ -193,7 +193,7 @@ class Tracker:
                     eye=eye,
                     seen=True,
                     reason=Reason.TRACK_LOST,
-                    detail=f"reached {eye.name.lower()} {error_mm:+.0f} mm from where it was expected",
+                    detail=say(Says.OFF_TRACK, eye=says.eye(eye), mm=f"{error_mm:+.0f}"),
                 )
             expected.head_mm = measured_mm
         expected.head_eye = eye
@@ -218,7 +218,7 @@ class Tracker:
                     track=track,
                     eye=eye,
                     reason=Reason.TRACK_LOST,
-                    detail=f"{length_mm:.0f} mm long at {eye.name.lower()}, {track.length_mm:.0f} mm before",
+                    detail=say(Says.LENGTH_CHANGED, eye=says.eye(eye), now=f"{length_mm:.0f}", before=f"{track.length_mm:.0f}"),
                 ),
             )
         if track.length_mm is None or eye is Eye.XRAY_IN:
@@ -237,6 +237,6 @@ class Tracker:
                 limit_mm = self._geometry.eyes_mm[eye] + self._geometry.match_tolerance_mm
             if track.head_mm > limit_mm:
                 self.drop(track)
-                detail = f"did not reach {eye.name.lower()}"
+                detail = say(Says.OVERDUE, eye=says.eye(eye))
                 lost.append(Lost(track=track, eye=eye, reason=Reason.TRACK_LOST, detail=detail))
         return lost

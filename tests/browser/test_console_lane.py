@@ -40,6 +40,12 @@ def test_the_lane_shows_what_it_does(desk: Desk, page: Page) -> None:
     expect(page.locator("#lane-state")).to_have_text("Đang chờ")
     desk.lane.show(devices=(DeviceHealth(name="xray_generator", ok=False, detail="arc"),), state=LaneState.OFFLINE)
     expect(page.locator("#devices .bad")).to_have_text("▲ xray_generator: arc")
+    reached = "zones-reached zones=word-zone-xray,word-zone-gate"
+    desk.lane.show(devices=(DeviceHealth(name="lane", ok=False, detail=reached),), state=LaneState.STOPPED)
+    expect(page.locator("#devices .bad")).to_have_text("▲ lane: Có người thò tay vào: buồng tia X, cửa ra")
+    refused = "generator-faults faults=arc,over_current"
+    desk.lane.show(devices=(DeviceHealth(name="lane", ok=False, detail=refused),))
+    expect(page.locator("#devices .bad")).to_have_text("▲ lane: Máy phát tia X báo lỗi: arc, over current")
 
 
 @pytest.mark.parametrize(("code", "decision"), [("F2", "clear"), ("Numpad1", "clear"), ("F4", "hold")])

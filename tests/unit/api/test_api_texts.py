@@ -19,6 +19,7 @@ from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, ReviewOutcome
 from station.ports.store import Evidence
+from station.workflow import says
 from station.workflow.views import LaneCommand, LaneState
 
 SCRIPTS = Path(problems.__file__).parent / "static" / "js"
@@ -51,6 +52,13 @@ def test_both_languages_have_the_same_messages_with_the_same_variables(texts: Te
 def test_each_code_has_a_text(texts: Texts, prefix: str, members: type[StrEnum]) -> None:
     missing = [member.value for member in members if not texts.has(prefix + member.value)]
     assert missing == []
+
+
+def test_all_that_a_lane_says_has_a_text_with_its_values(texts: Texts) -> None:
+    taken = {f"lane-says-{message}": says.VARIABLES.get(message, frozenset()) for message in says.Says}
+    written = {message: names for message, names in texts.variables("vi").items() if message.startswith("lane-says-")}
+    assert written == taken
+    assert {message for message in texts.variables("vi") if message.startswith("word-")} == says.WORDS
 
 
 def test_each_alarm_has_a_remedy_and_each_fact_a_name(texts: Texts) -> None:

@@ -7,7 +7,7 @@ import { lanePicture } from "./lane_picture.js";
 import { listen } from "./live.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
-import { figure, t, timeOf } from "./words.js";
+import { figure, said, t, timeOf } from "./words.js";
 
 const LANE_STALE_S = 2;
 // A picture must have stood for a moment before it can be cleared: a key meant for the one before must not hit it.
@@ -113,7 +113,7 @@ function show() {
   keep(parts.picture, [view.pieces, view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, request?.piece_id], () => [lanePicture(view)]);
   keep(parts.devices, view.devices, () =>
     view.devices.map((/** @type {any} */ device) =>
-      h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.ok ? "" : `: ${device.detail}`}`),
+      h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.ok ? "" : `: ${said(device.detail)}`}`),
     ),
   );
   showRecent();

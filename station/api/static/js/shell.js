@@ -3,7 +3,7 @@
 import { person, post, setPerson, get } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { allKeys, listenToKeys } from "./keys.js";
-import { lang, loadWords, t, timeOf, useLanguage } from "./words.js";
+import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
 const URGENCY = ["critical", "high", "medium", "low"];
@@ -170,7 +170,7 @@ function showAlarms() {
     return [
       h("span", { class: "mark", "aria-hidden": "true" }, alarm.acknowledged_at || alarm.cleared_at ? "○" : "▲"),
       h("strong", {}, `${t(`alarm-priority-${alarm.priority}`)}: ${t(`alarm-${alarm.code}`)}`),
-      h("span", { class: "subject" }, `${alarm.subject} ${alarm.detail}`.trim()),
+      h("span", { class: "subject" }, `${alarm.subject} ${said(alarm.detail)}`.trim()),
       h("span", { class: "remedy" }, alarm.cleared_at ? t("ui-alarm-over", { time: timeOf(alarm.cleared_at) }) : t(`alarm-${alarm.code}-remedy`)),
       h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
       alarm.acknowledged_at

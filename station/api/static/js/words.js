@@ -34,6 +34,22 @@ export function t(id, variables = {}) {
   return message.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(variables, name) ? String(variables[name]) : whole));
 }
 
+/**
+ * What a lane says of its trouble, in words: `zones-reached zones=word-zone-gate,word-zone-uv-a`. Anything else is shown as it is.
+ * @param {string} detail
+ */
+export function said(detail) {
+  const [name, ...values] = detail.split(" ");
+  const id = `lane-says-${name}`;
+  if (!Object.hasOwn(messages, id)) return detail;
+  const words = (/** @type {string} */ value) =>
+    value
+      .split(",")
+      .map((word) => (Object.hasOwn(messages, word) ? t(word) : word.replaceAll("_", " ")))
+      .join(", ");
+  return t(id, Object.fromEntries(values.map((pair) => [pair.slice(0, pair.indexOf("=")), words(pair.slice(pair.indexOf("=") + 1))])));
+}
+
 /** @param {string | null | undefined} at */
 export function timeOf(at) {
   return at ? new Date(at).toLocaleTimeString(language === "vi" ? "vi-VN" : "en-GB") : "–";

@@ -1,0 +1,75 @@
+"""Makes a lane safe whatever has happened: everything that can be reached stops."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from station.domain.errors import DeviceError, DeviceRefusedError
+from station.workflow.equipment import Equipment
+from station.workflow.preparation import RED
+
+log = structlog.get_logger()
+
+
+class _Connectable(Protocol):
+    async def connect(self) -> object: ...
+
+
+async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
+    """Stop everything that can be reached: belts, beam, lamps, diverters to their bins. Never raises; says what did not answer.
+
+    On a freeze belts and diverters stay untouched: a frozen piece is not moved. A link that was cut off in the middle of a request is
+    opened again first. A unit that cannot be reached does the same by itself when its watchdog runs out.
+    """
+    devices = equipment.devices
+    plc = devices.plc
+
+    async def drop_beam() -> None:
+        await plc.request_beam(on=False)
+
+    async def stand() -> None:
+        await plc.set_belts((0, 0, 0, 0, 0))
+
+    async def to_the_bins() -> None:
+        await plc.set_diverter_1(through=False)
+        await plc.set_diverter_2(through=False)
+
+    async def red_light() -> None:
+        await plc.set_stack_light(RED)
+
+    async def lamps_off() -> None:
+        await devices.unit.set_lamps(on=False)
+
+    moving: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
+        ("lane_plc", plc, stand),
+        ("lane_plc", plc, to_the_bins),
+    )
+    steps: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
+        ("lane_plc", plc, drop_beam),
+        *(() if frozen else moving),
+        ("xray_generator", devices.generator, devices.generator.switch_off),
+        ("disinfection_unit", devices.unit, lamps_off),
+        ("line_detector", devices.detector, devices.detector.stop),
+        ("lane_plc", plc, red_light),
+    )
+    return list(dict.fromkeys([name for name, device, step in steps if not await _done(device, step)]))
+
+
+async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bool:
+    """True when the device was told, or refuses because it stands already."""
+    for reconnect in (False, True):
+        try:
+            if reconnect:
+                await device.connect()
+            await step()
+        except DeviceRefusedError:
+            return True
+        except DeviceError:
+            continue
+        except Exception:
+            # Whatever is wrong with one device, the others must still be told.
+            log.exception("a device could not be made safe")
+            return False
+        return True
+    return False
