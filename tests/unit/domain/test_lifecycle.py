@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from domain_facts import CLEARANCE, DISINFECTION, IDENTIFICATION, NOW, REQUEST, SCAN
+from domain_facts import CLEARANCE, DISINFECTION, IDENTIFICATION, MEASUREMENT, NOW, REQUEST, SCAN
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -113,6 +113,7 @@ class Life(RuleBasedStateMachine):
             self.begin_visit()
             self.evidence = VisitEvidence(
                 identification=replace(IDENTIFICATION, visit=self.visit, tag=self.visit, at=self.now),
+                measurement=replace(MEASUREMENT, visit=self.visit, at=self.now),
             )
 
     @precondition(lambda self: self.evidence is not None)
