@@ -223,6 +223,7 @@ class Journey(LaneRecords):
             known = uow.piece(piece.piece_id) if piece is not None and piece.piece_id is not None else None
             if piece is not None and known is not None and known.state in ON_LANE_STATES:
                 uow.change_state(piece.known_id, PieceState.FROZEN, now, lane_id=self._lane_id)
+                uow.clear_alarm(AlarmCode.ATTENTION, piece.known_id, now)
                 self._publish(uow, piece, PieceStatus.FROZEN, now)
 
         await self._commit(work, piece)
@@ -275,6 +276,7 @@ class Journey(LaneRecords):
         if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
             return clearance
         uow.append(clearance)
+        uow.clear_alarm(AlarmCode.ATTENTION, piece.known_id, now)
         if clearance.outcome is Outcome.CLEARED:
             uow.change_state(piece.known_id, PieceState.CLEARED, now, lane_id=self._lane_id)
             self._publish(uow, piece, PieceStatus.CLEARED, now, clearance=clearance)

@@ -33,8 +33,13 @@ def permits_of(view: ReadView, known: Piece) -> list[Permit]:
 def must_stay_frozen(view: ReadView, lane_id: str, freeze_score: float | None) -> list[str]:
     """Pieces of the lane that are frozen, or whose scan reached the freeze score and was decided by nobody."""
     frozen = view.pieces(states=[PieceState.FROZEN], lane_id=lane_id, limit=100)
-    undecided = view.pieces(states=[PieceState.SCANNED], lane_id=lane_id, limit=100)
-    return [piece.piece_id for piece in frozen] + [piece.piece_id for piece in undecided if _calls_for_attention(view, piece, freeze_score)]
+    return [piece.piece_id for piece in (*frozen, *undecided_attention(view, lane_id, freeze_score))]
+
+
+def undecided_attention(view: ReadView, lane_id: str, freeze_score: float | None) -> list[Piece]:
+    """Pieces of the lane whose scan reached the freeze score and was decided by nobody."""
+    scanned = view.pieces(states=[PieceState.SCANNED], lane_id=lane_id, limit=100)
+    return [piece for piece in scanned if _calls_for_attention(view, piece, freeze_score)]
 
 
 def _calls_for_attention(view: ReadView, piece: Piece, freeze_score: float | None) -> bool:

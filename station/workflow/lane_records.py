@@ -19,7 +19,7 @@ from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
-from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of
+from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of, undecided_attention
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
 from station.workflow.says import Says, say
@@ -61,6 +61,20 @@ class LaneRecords:
         """Pieces of this lane that are frozen, or whose scan reached the freeze score and was decided by nobody: the lane must not move."""
         return self._store.read(lambda view: must_stay_frozen(view, self._lane_id, self.policy.freeze_score))
 
+    async def freeze_undecided(self) -> list[str]:
+        """Freeze the pieces of an attention stop that ended with the station: nobody decided, and only a frozen one can be handed over."""
+
+        def work(uow: UnitOfWork) -> list[str]:
+            now = self._clock.utc_now()
+            undecided = undecided_attention(uow, self._lane_id, self.policy.freeze_score)
+            for known in undecided:
+                uow.change_state(known.piece_id, PieceState.FROZEN, now, lane_id=self._lane_id)
+                uow.publish(self._event(known, PieceStatus.FROZEN, now))
+                uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
+            return [known.piece_id for known in undecided]
+
+        return await self._commit(work)
+
     async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
         """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
 
@@ -75,6 +89,7 @@ class LaneRecords:
                     continue
                 uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
                 uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
+                uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
                 held.append(known.piece_id)
             return held
 

@@ -116,10 +116,12 @@ async def _prepare(
     await devices.plc.set_stack_light(RED)
     events = await devices.plc.read_events()
     await journey.settle_permits(events.passed)
-    if not status.freeze_latch and journey.must_stay_frozen():
+    stays_frozen = journey.must_stay_frozen()
+    if stays_frozen and not status.freeze_latch:
         await devices.plc.freeze()
-        raise FreezeLatched
-    if status.freeze_latch:
+    if stays_frozen:
+        await journey.freeze_undecided()
+    if stays_frozen or status.freeze_latch:
         raise FreezeLatched
     beam = await devices.generator.connect()
     if beam.fault_names:

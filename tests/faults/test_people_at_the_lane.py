@@ -147,6 +147,37 @@ def test_an_attention_stop_nobody_answers_stays_frozen():
     run_virtual(main)
 
 
+def test_an_attention_stop_that_a_dead_station_left_can_be_handed_over():
+    """The computer dies while everybody looks at the scan: the piece is frozen when it comes back, and there is a way out."""
+    model = MoodyModel()
+
+    async def main() -> None:
+        async with running_scene(screening=model, policy=model_policy(freeze_score=ALL_BUT_CERTAIN)) as scene:
+            scene.people.operator = lambda _: None
+            scene.people.unfreezes = scene.people.reviews = False
+            model.alarmed = True
+            piece_id = await scene.feed(threat="bomb")
+            await scene.until(lambda: scene.station.lane.view().state is LaneState.ATTENTION, timeout_s=60.0)
+            await scene.settle(1.0)
+            model.alarmed = False
+            place = scene.where(piece_id)
+            await scene.restart_station(kill=True)
+            await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=60.0)
+            await scene.settle(5.0)
+            assert scene.where(piece_id) == place
+            assert scene.states(piece_id)[-1] is PieceState.FROZEN
+            assert standing_alarms(scene.station) == {AlarmCode.FROZEN}
+            station = scene.station
+            await station.handlers.hand_over(piece_id, returned=False, to="the police", person=OPERATOR, once=station.once())
+            scene.people.unfreezes = True
+            await scene.until_running()
+            await scene.still_releases()
+            assert scene.dangers() == {}
+            assert standing_alarms(scene.station) == set()
+
+    run_virtual(main)
+
+
 def test_an_attention_stop_is_answered_with_hold():
     model = MoodyModel()
 

@@ -1,47 +1,21 @@
 """The station itself fails: its disk, its model, its computer; and it comes back to a lane with pieces on it."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
 from station.domain.alarm import AlarmCode
-from station.domain.errors import StationError
+from station.domain.clearance import Clearance, Outcome
+from station.domain.gate import GateAction, Permit
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
-from station.ports.store import UnitOfWork
-from station.storage.writer import Pending
 from station.workflow.durable import COMMIT_LIMIT_S
 from station.workflow.views import LaneCommand
+from tests.support.hanging_disk import HangingDisk
 from tests.support.moody_model import MoodyModel
 from tests.support.store_facts import check_audit
-from tests.support.virtual_lane import LANE_ID, MortalStore
+from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import Scene, play
-
-
-class HangingDisk:
-    """Every commit waits until the disk answers again; then all of them are made in their order, whoever still waits."""
-
-    def __init__(self, store: MortalStore) -> None:
-        self._commit, self._store = store.write, store
-        self._waiting: list[tuple[Callable[[UnitOfWork], Any], Future[Any]]] = []
-        store.write = self._hang  # type: ignore[method-assign]
-
-    def _hang(self, work: Callable[[UnitOfWork], Any]) -> Pending[Any]:
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
-        self._waiting.append((work, future))
-        return Pending(future)
-
-    def answer(self) -> None:
-        self._store.write = self._commit  # type: ignore[method-assign]
-        for work, future in self._waiting:
-            try:
-                future.set_result(self._commit(work).result())
-            except StationError as error:
-                future.set_exception(error)
 
 
 def test_a_failing_model_holds_the_piece():
@@ -154,6 +128,37 @@ def test_the_computer_dies_right_after_a_commit(commits: int):
             await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
             sequences = [event.sequence for event in scene.station.store.read(lambda view, piece_id=piece_id: view.events_of(piece_id))]
             assert sequences == list(range(1, len(sequences) + 1))
+        check_audit(scene.station.store)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("commits", range(1, 26, 4))
+def test_the_computer_dies_while_a_reviewed_piece_goes_its_second_way(commits: int):
+    """Nothing of the review is lost, nothing of the second visit is done twice."""
+
+    async def scene(scene: Scene) -> None:
+        cover = scene.station.do(do="piece", kind="packet")["piece"]
+        piece_id = cover["piece_id"]
+        scene.pieces[piece_id] = cover
+        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
+        scene.station.do(do="feed", piece_id=piece_id)
+        await scene.until_state(piece_id, PieceState.CLEARED, timeout_s=120.0)
+        scene.station.store.dies_after_commits = commits
+        old = scene.station
+        await scene.until(lambda: old.store.died or old.clock.monotonic_s() > 200.0, timeout_s=200.0)
+        await asyncio.sleep(0.3)
+        await scene.restart_station(kill=True)
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        facts = [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id))]
+        cleared = [fact for fact in facts if isinstance(fact, Clearance) and fact.outcome is Outcome.CLEARED]
+        permits = [fact for fact in facts if isinstance(fact, Permit)]
+        passed = [fact for fact in facts if isinstance(fact, GateAction)]
+        assert len({fact.visit for fact in cleared}) == len(cleared)
+        assert len(passed) == 1
+        assert permits[-1].challenge == passed[0].challenge
+        sequences = [event.sequence for event in scene.station.store.read(lambda view: view.events_of(piece_id))]
+        assert sequences == list(range(1, len(sequences) + 1))
         check_audit(scene.station.store)
 
     play(scene)
