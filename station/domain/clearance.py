@@ -345,7 +345,9 @@ def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
         return Outcome.ATTENTION, tuple(dict.fromkeys((*alarms, *against)))
     missing = _missing_decision(case)
     if against or (missing and expired):
-        late = (Reason.DECISION_TIMEOUT,) if missing and expired else ()
+        # Named, so that the review asks for as many people as the window did.
+        second = (Reason.AWAITING_SECOND_PERSON,) if case.authority is Authority.TWO_PEOPLE else ()
+        late = (Reason.DECISION_TIMEOUT, *second) if missing and expired else ()
         return Outcome.HELD, tuple(dict.fromkeys((*against, *late, *alarms)))
     return (Outcome.AWAITING, missing) if missing else (Outcome.CLEARED, ())
 

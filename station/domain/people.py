@@ -30,13 +30,12 @@ ONE_PERSON_REASONS = frozenset(
         Reason.ATTENTION_SCORE,
         Reason.PROJECTED_IMAGE,
         Reason.AWAITING_OPERATOR,
-        Reason.AWAITING_SECOND_PERSON,
         Reason.OPERATOR_HOLDS,
         Reason.DECISION_TIMEOUT,
         Reason.REVIEW_HOLDS,
     }
 )
-"""Reasons that come from the model or from people. Every other one is a finding of a device or an alarm: two people override it."""
+"""Reasons that come from the model or from people. Every other one takes two: a device's finding, or that a second person is missing."""
 
 
 def people_needed(secrecy: Secrecy | None, reasons: Iterable[str]) -> int:

@@ -61,7 +61,8 @@ def test_only_a_missing_decision_waits_and_expiry_holds(name: str, facts: VisitE
     waiting = clear(facts, rules, HEALTH, NOW)
     assert (waiting.outcome, waiting.reasons, waiting.by) == (Outcome.AWAITING, (reason,), ())
     late = clear(replace(facts, window_expired=True), rules, HEALTH, NOW)
-    assert (late.outcome, late.reasons) == (Outcome.HELD, (R.DECISION_TIMEOUT,))
+    second = (R.AWAITING_SECOND_PERSON,) if rules is TWO_POLICY else ()
+    assert (late.outcome, late.reasons) == (Outcome.HELD, (R.DECISION_TIMEOUT, *second))
 
 
 def test_only_a_missing_decision_can_be_late():

@@ -11,6 +11,10 @@ def test_devices_take_two_people_and_models_one(reason: Reason):
     assert people_needed(None, [Reason.MODEL_ALARM, reason]) == (1 if reason in ONE_PERSON_REASONS else 2)
 
 
+def test_who_waits_for_a_second_person_gets_one():
+    assert people_needed(None, [Reason.DECISION_TIMEOUT, Reason.AWAITING_SECOND_PERSON]) == 2
+
+
 @pytest.mark.parametrize("level", list(Secrecy))
 def test_marked_pieces_take_two(level: Secrecy):
     assert people_needed(level, []) == 2

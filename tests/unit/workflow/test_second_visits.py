@@ -1,14 +1,16 @@
 """A piece that comes again: what a review has settled, and what it has not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from feeding import PIECE, Feeding
+from feeding import PIECE, POLICY, Feeding
 
 from station.domain.clearance import Outcome
 from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import PieceState
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
 
 
@@ -86,3 +88,15 @@ async def test_what_was_measured_is_kept(feeding: Feeding):
     (measured,) = [row.evidence for row in rows if isinstance(row.evidence, InfeedMeasurement)]
     assert (measured.length_mm, measured.weight_g, measured.radiation_nsv_per_h) == (200.0, 50.0, 520.0)
     assert [(one.reason, one.measured, one.limit) for one in measured.findings] == [(Reason.RADIATION, 520.0, 400.0)]
+
+
+async def test_two_people_as_the_authority_clear_a_piece_where_it_lies(tmp_path: Path):
+    feeding = Feeding(tmp_path, replace(POLICY, authority_unmarked=Authority.TWO_PEOPLE))
+    feeding.announce()
+    piece = await feeding.arrive()
+    await feeding.scan(piece)
+    assert (await feeding.journey.decided(piece, None)).outcome is Outcome.HELD
+    assert feeding.review("An") is PieceState.HELD
+    assert feeding.review("Bình") is PieceState.CLEARED
+    assert (await feeding.feed()).outcome is Outcome.CLEARED
+    feeding.store.close()
