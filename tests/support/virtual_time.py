@@ -4,38 +4,69 @@ A run on it repeats exactly and takes only the time that its work takes. No real
 """
 
 import asyncio
-import selectors
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 EPOCH = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+RESOLUTION_S = 1e-9
+"""Timers that lie so close together are due together."""
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Never sleeps: what would have been waited for is added to the time instead."""
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop on virtual time, starting at 0 s. Timers for the same moment run in the order in which they were set."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_s = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("the virtual loop has nothing left to wait for")
-        # The kernel is never asked: on this loop nothing comes from outside, and asking costs more than most of what runs on it.
-        if timeout > 0.0:
-            self.now_s += timeout
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """A selector event loop on virtual time, starting at 0 s."""
-
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
+        self._now_s = 0.0
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = itertools.count()
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self._jumping.now_s
+        return self._now_s
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        """See asyncio."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See asyncio."""
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), handle))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Nothing: a cancelled timer is passed over when it is due."""
+
+    def _write_to_self(self) -> None:
+        """Nothing: the loop never sleeps, so that nobody needs to wake it."""
+
+    def _run_once(self) -> None:
+        """Do what is ready; when nothing is, jump to the next timer first."""
+        ready, timers = self._ready, self._timers
+        if not ready:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            if not timers:
+                raise RuntimeError("the virtual loop has nothing left to wait for")
+            self._now_s = max(self._now_s, timers[0][0])
+        due_s = self._now_s + RESOLUTION_S
+        while timers and timers[0][0] < due_s:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
 
 class VirtualClock:
