@@ -1,4 +1,4 @@
-"""Connected stream pairs inside one process: the same StreamReader and StreamWriter, no socket, no thread, no real time."""
+"""Connections inside one process: the same StreamReader and StreamWriter, no socket, no thread, no real time."""
 
 import asyncio
 from typing import Any
@@ -7,12 +7,12 @@ HIGH_WATER_BYTES = 1 << 16
 
 
 class _MemoryTransport(asyncio.Transport):
-    """One direction's sender. Bytes reach the peer's protocol by `call_soon`; a paused peer makes them wait here."""
+    """One direction's sender. Bytes reach the peer's protocol at once; a paused peer makes them wait here."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._loop = loop
-        self._protocol: asyncio.StreamReaderProtocol | None = None
+        self._protocol: asyncio.Protocol | None = None
         self._peer: _MemoryTransport | None = None
         self._waiting = bytearray()
         self._reading_paused = False
@@ -20,7 +20,7 @@ class _MemoryTransport(asyncio.Transport):
         self._lost = False
         self._writer_paused = False
 
-    def join(self, protocol: asyncio.StreamReaderProtocol, peer: "_MemoryTransport") -> None:
+    def join(self, protocol: asyncio.Protocol, peer: "_MemoryTransport") -> None:
         self._protocol, self._peer = protocol, peer
         protocol.connection_made(self)
 
@@ -28,7 +28,7 @@ class _MemoryTransport(asyncio.Transport):
         if self._closing or self._lost or not data:
             return
         self._waiting += data
-        self._loop.call_soon(self._flush)
+        self._flush()
         if len(self._waiting) > HIGH_WATER_BYTES and not self._writer_paused and self._protocol is not None:
             self._writer_paused = True
             self._protocol.pause_writing()
@@ -97,14 +97,12 @@ class _MemoryTransport(asyncio.Transport):
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def memory_pair() -> tuple[Ends, Ends]:
-    """Two connected ends, each a (reader, writer), on the running loop."""
+def memory_wire(far: asyncio.Protocol) -> Ends:
+    """A connection to `far` on the running loop; returns its near end."""
     loop = asyncio.get_running_loop()
-    transports = (_MemoryTransport(loop), _MemoryTransport(loop))
-    ends = []
-    for index, transport in enumerate(transports):
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport.join(protocol, transports[1 - index])
-        ends.append((reader, asyncio.StreamWriter(transport, protocol, reader, loop)))
-    return ends[0], ends[1]
+    near_transport, far_transport = _MemoryTransport(loop), _MemoryTransport(loop)
+    reader = asyncio.StreamReader(loop=loop)
+    near = asyncio.StreamReaderProtocol(reader, loop=loop)
+    near_transport.join(near, far_transport)
+    far_transport.join(far, near_transport)
+    return reader, asyncio.StreamWriter(near_transport, near, reader, loop)

@@ -9,7 +9,7 @@ import os
 import termios
 import tty
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from firmware_sims.faults import WireFaults
 
@@ -44,27 +44,6 @@ class Wire(Protocol):
         """How much the other side has not taken yet."""
 
 
-class StreamWire:
-    """A TCP or in-process connection."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-
-    def send(self, data: bytes) -> None:
-        """See `Wire`."""
-        if not self._writer.transport.is_closing():
-            self._writer.write(data)
-
-    def close(self) -> None:
-        """See `Wire`."""
-        self._writer.close()
-
-    @property
-    def waiting_bytes(self) -> int:
-        """See `Wire`."""
-        return self._writer.transport.get_write_buffer_size()
-
-
 class Endpoint:
     """A device's connector: opens sessions, sends answers through the wire faults, pushes what a device says unasked."""
 
@@ -91,6 +70,11 @@ class Endpoint:
         self._wires: dict[Wire, Session] = {}
         self._free_at = 0.0
         self._heard_at = 0.0
+
+    @property
+    def acts(self) -> bool:
+        """True when it must be pumped: it speaks unasked, or hangs up."""
+        return self._poll is not None or self._hangs_up
 
     @property
     def connected(self) -> bool:
@@ -136,11 +120,9 @@ class Endpoint:
 
     def pump(self) -> None:
         """Push what the device says unasked; hang up when it has gone off line. Call after each step."""
-        if self._wires and self._hangs_up and not self._is_online():
+        if self._hangs_up and self._wires and not self._is_online():
             self.hang_up()
-        if self._poll is None:
-            return
-        frames = self._poll()
+        frames = self._poll() if self._poll is not None else None
         if not frames or not self._wires:
             return
         wire = next(reversed(self._wires))
@@ -152,30 +134,53 @@ class Endpoint:
 
     def _send(self, wire: Wire, frame: bytes) -> None:
         loop = asyncio.get_running_loop()
+        now = loop.time()
         for chunk in self.faults.apply(frame):
-            start = max(loop.time() + chunk.delay_s, self._free_at)
+            start = max(now + chunk.delay_s, self._free_at)
             done = start + (len(chunk.data) * BITS_PER_BYTE / self._baud if self._baud is not None else 0.0)
             self._free_at = done
             if chunk.closes:
                 loop.call_at(done, wire.close)
-            elif done <= loop.time():
-                wire.send(chunk.data)
+            elif done <= now:
+                # An answer never comes in the same breath as its request.
+                loop.call_soon(wire.send, chunk.data)
             else:
                 loop.call_at(done, wire.send, chunk.data)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one stream connection until either side ends it."""
-        wire = StreamWire(writer)
-        self.attach(wire)
-        try:
-            while data := await reader.read(READ_BYTES):
-                self.received(wire, data)
-        except (ConnectionError, asyncio.CancelledError):
-            # A server that stops cancels its connections; a peer that resets has gone: both are an end.
-            pass
-        finally:
-            self.detach(wire)
-            writer.close()
+
+class Connection(asyncio.Protocol):
+    """A TCP or in-process connection to an endpoint: a `Wire`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._endpoint.attach(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        self._endpoint.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a peer that resets has gone: it is an end like any other
+        """See asyncio."""
+        self._endpoint.detach(self)
+
+    def send(self, data: bytes) -> None:
+        """See `Wire`."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """See `Wire`."""
+        self._transport.close()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """See `Wire`."""
+        return self._transport.get_write_buffer_size()
 
 
 class Pty:
@@ -233,6 +238,6 @@ class Pty:
 
 async def listen(endpoint: Endpoint) -> tuple[asyncio.Server, str]:
     """Serve an endpoint on a free loopback port; returns the server and its `host:port`."""
-    server = await asyncio.start_server(endpoint.serve, LOOPBACK, 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(endpoint), LOOPBACK, 0)
     host, port = server.sockets[0].getsockname()[:2]
     return server, f"{host}:{port}"

@@ -24,12 +24,12 @@ from firmware_sims.line_detector import BELT_B2, LineDetector
 from firmware_sims.lsp1 import HEADER_BYTES, CommandLines
 from firmware_sims.mail import Piece
 from firmware_sims.mail_room import MailRoom
-from firmware_sims.memory_wire import Ends, memory_pair
+from firmware_sims.memory_wire import Ends, memory_wire
 from firmware_sims.modbus_slave import ModbusSlave
 from firmware_sims.photodiodes import FloatArray
 from firmware_sims.picture import read_manifest
 from firmware_sims.plc_registers import PlcRegisters
-from firmware_sims.servers import Endpoint, Pty, Session, listen
+from firmware_sims.servers import Connection, Endpoint, Pty, Session, listen
 from firmware_sims.unit_registers import UnitRegisters
 from firmware_sims.world import World
 from firmware_sims.xray_generator import XrayGenerator
@@ -128,9 +128,9 @@ class SimulatedLane:
             "gate_reader": self.gate_reader,
         }
         self.endpoints = {endpoint.name: endpoint for endpoint in self._make_endpoints()}
+        self._pumped = [endpoint for endpoint in self.endpoints.values() if endpoint.acts]
         self._lines = self.endpoints["line_detector.lines"]
         self._line_bytes = HEADER_BYTES + 4 * pixels
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ends: list[Ends] = []
         self.followers: list[Callable[[], None]] = []
         self._preparing: set[int] = set()
@@ -230,7 +230,7 @@ class SimulatedLane:
         self.detector.step(STEP_S)
         self.infeed_reader.step(STEP_S)
         self.gate_reader.step(STEP_S)
-        for endpoint in self.endpoints.values():
+        for endpoint in self._pumped:
             endpoint.pump()
 
     async def connect(self, name: str) -> Ends:
@@ -241,22 +241,16 @@ class SimulatedLane:
         Raises:
             KeyError: no such endpoint.
         """
-        endpoint = self.endpoints[name]
-        near, far = memory_pair()
-        task = asyncio.get_running_loop().create_task(endpoint.serve(*far))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        near = memory_wire(Connection(self.endpoints[name]))
         self._ends.append(near)
-        await asyncio.sleep(0)
         return near
 
     async def close(self) -> None:
         """End every in-process connection."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         for _, writer in self._ends:
             writer.close()
+        for _, writer in self._ends:
+            await writer.wait_closed()
         self._ends.clear()
 
     async def run(self, *, speed: float = 1.0) -> None:

@@ -99,6 +99,8 @@ class XrayGenerator(ABC):
 
     def poll(self) -> list[bytes]:
         """Frames sent without being asked since the last call."""
+        if not self._unsolicited:
+            return []
         sent, self._unsolicited = self._unsolicited, []
         return sent
 

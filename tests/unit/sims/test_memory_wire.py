@@ -2,12 +2,21 @@
 
 import asyncio
 
-from firmware_sims.memory_wire import memory_pair
+from firmware_sims.memory_wire import Ends, memory_wire
 from tests.unit.sims.rig import turns
 
 
-async def test_memory_pair_carries_both_ways_and_ends():
-    (near_reader, near_writer), (far_reader, far_writer) = memory_pair()
+def both_ends() -> tuple[Ends, Ends]:
+    loop = asyncio.get_running_loop()
+    far_reader = asyncio.StreamReader(loop=loop)
+    far: list[asyncio.StreamWriter] = []
+    protocol = asyncio.StreamReaderProtocol(far_reader, lambda _, writer: far.append(writer), loop=loop)
+    near = memory_wire(protocol)
+    return near, (far_reader, far[0])
+
+
+async def test_a_memory_wire_carries_both_ways_and_ends():
+    (near_reader, near_writer), (far_reader, far_writer) = both_ends()
     near_writer.write(b"ping")
     assert await far_reader.readexactly(4) == b"ping"
     far_writer.write(b"pong")
@@ -17,8 +26,8 @@ async def test_memory_pair_carries_both_ways_and_ends():
     await near_writer.wait_closed()
 
 
-async def test_memory_pair_makes_a_fast_sender_wait():
-    (_, near_writer), (far_reader, far_writer) = memory_pair()
+async def test_a_memory_wire_makes_a_fast_sender_wait():
+    (_, near_writer), (far_reader, far_writer) = both_ends()
     sent = 0
 
     async def send() -> None:
