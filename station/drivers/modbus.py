@@ -7,6 +7,7 @@ dropped, and nothing more is sent until `open` has been called: it drains a seri
 """
 
 import asyncio
+import struct
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -31,7 +32,7 @@ RTU_QUIET_S = 0.3
 LONGEST_RTU_BYTES = 256
 RTU_GAP_CHARACTERS = 3.5
 RTU_GAP_MIN_S = 0.00175
-MBAP_BYTES = 7
+_MBAP = struct.Struct(">HHHB")
 MAX_TID = 0xFFFF
 EXCEPTION_BIT = 0x80
 EXCEPTIONS = {
@@ -147,7 +148,7 @@ class ModbusMaster:
 
     async def write_many(self, address: int, data: bytes) -> None:
         """Write len(data) / 2 holding registers in one FC16; the answer must echo address and count."""
-        registers = [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
+        registers = list(struct.unpack(f">{len(data) // 2}H", data))
         echo = address.to_bytes(2, "big") + len(registers).to_bytes(2, "big")
         request = WriteMultipleRegistersRequest(address=address, registers=registers, dev_id=self._unit)
         await self._transact(request, _Expected(function=16, echo=echo, payload_bytes=0))
@@ -175,14 +176,14 @@ class ModbusMaster:
         self._tid = self._tid % MAX_TID + 1
         request.transaction_id = self._tid
         await link.write(self._tcp.buildFrame(request))
-        header = await link.read_exactly(MBAP_BYTES)
-        tid, protocol, length = (int.from_bytes(header[at : at + 2], "big") for at in (0, 2, 4))
+        header = await link.read_exactly(_MBAP.size)
+        tid, protocol, length, unit = _MBAP.unpack(header)
         if protocol or not 3 <= length <= 254:  # noqa: PLR2004 - unit, function and one byte; 253 bytes of PDU
             self._refuse(f"an answer that is not Modbus TCP (protocol {protocol}, length {length})")
         if tid != self._tid:
             self._refuse(f"the answer to another request (transaction {tid} instead of {self._tid})")
-        if header[6] != self._unit:
-            self._refuse(f"an answer of unit {header[6]} instead of {self._unit}")
+        if unit != self._unit:
+            self._refuse(f"an answer of unit {unit} instead of {self._unit}")
         return await link.read_exactly(length - 1)
 
     async def _over_rtu(self, link: Link, request: ModbusPDU, expected: _Expected) -> bytes:

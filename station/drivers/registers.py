@@ -64,20 +64,23 @@ class Block:
     _layout: struct.Struct = field(init=False, repr=False)
     _names: tuple[tuple[str, int, int], ...] = field(init=False, repr=False)
     _divisors: dict[str, int] = field(init=False, repr=False)
+    _reals: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check that nothing overlaps or is missing, and compile the layout."""
         at = self.registers[0].address
-        names, position = [], 0
+        names, reals, position = [], [], 0
         for register in self.registers:
             if register.address != at:
                 raise ValueError(f"{register.name} stands at {register.address}, but {at} is next")
             at += register.words
             values = register.repeat * len(register.kinds)
-            names.append((register.name, position, values))
+            names.append((register.name, position, position + values))
+            reals += [position + index for index, kind in enumerate(register.kinds * register.repeat) if kind == "f32"]
             position += values
         object.__setattr__(self, "_layout", struct.Struct(">" + "".join(register.format for register in self.registers)))
         object.__setattr__(self, "_names", tuple(names))
+        object.__setattr__(self, "_reals", tuple(reals))
         object.__setattr__(self, "_divisors", {register.name: register.divisor for register in self.registers})
 
     @property
@@ -97,9 +100,9 @@ class Block:
                 f"A reading of {len(data)} bytes came for a block of {self._layout.size}", consequence="It is dropped"
             )
         raw = self._layout.unpack(data)
-        if any(isinstance(value, float) and not math.isfinite(value) for value in raw):
+        if not all(math.isfinite(raw[at]) for at in self._reals):
             raise DeviceProtocolError("A reading holds a value that is not a number", consequence="It is dropped")
-        return Values({name: raw[start : start + count] for name, start, count in self._names}, self._divisors)
+        return Values({name: raw[start:end] for name, start, end in self._names}, self._divisors)
 
 
 class Values:
@@ -127,7 +130,7 @@ class Values:
 
     def many(self, name: str) -> tuple[int, ...]:
         """All integers of an array or structure in wire order."""
-        return tuple(int(value) for value in self._by_name[name])
+        return tuple(map(int, self._by_name[name]))
 
     def rows(self, name: str, width: int) -> list[tuple[int, ...]]:
         """An array of structures, `width` values each."""
