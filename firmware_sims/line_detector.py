@@ -211,8 +211,8 @@ class LineDetector:
         self._reset()
 
     def _collect(self, encoder: int, moved: int, dt_s: float) -> None:
-        now_us = round(self._uptime_s * 1e6)
         if self.trigger == "TIMER":
+            now_us = round(self._uptime_s * 1e6)
             period_s = (self.exposure_us + DEAD_TIME_US) * 1e-6
             self._timer_s += dt_s
             while self._timer_s >= period_s:
@@ -227,6 +227,7 @@ class LineDetector:
             return
         self._next_units -= moved
         while self._next_units <= 0:
+            now_us = round(self._uptime_s * 1e6)
             behind = -self._next_units
             share = behind / moved if moved else 0.0
             self._pending.append(

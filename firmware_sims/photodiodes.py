@@ -108,6 +108,8 @@ class Photodiodes:
                 )
             known.piece, known.offset_mm, known.encoder = piece, offset_mm, encoder
             known.seen_s = now_s
+        if not self._passages:
+            return
         for serial, passage in list(self._passages.items()):
             if passage.seen_s == now_s:
                 continue

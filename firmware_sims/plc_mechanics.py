@@ -11,11 +11,11 @@ EYES_OVER_DIVERTER = (1 << EYE_DIVERT | 1 << EYE_UV_IN, 1 << EYE_UV_OUT)
 GRACE_MM = 600.0
 """After a boot and after each acknowledged fault a piece of which nothing is known may stand on a diverter: so far must the belts
 before and after have run before a diverter off its target is called jammed."""
+DIVERTER_BELTS = (2, 3, 4)
 JAM_MS = 800.0
 BLOCKED_TRAVEL_MM = 700.0
 SLIP_WINDOW_MS = 500.0
 SLIP_MM = 5.0
-IDLE_MM_S = 0.0
 
 
 class Mechanics:
@@ -37,10 +37,10 @@ class Mechanics:
         self._jam_ms = [0.0] * (BELTS + 2)
 
     def run_on(self, moved_mm: list[float]) -> None:
-        """Count the belts' travel."""
+        """Count the travel of the belts before and after the diverters."""
         run_mm = self._run_mm
-        for belt, moved in enumerate(moved_mm):
-            run_mm[belt] += moved
+        for belt in DIVERTER_BELTS:
+            run_mm[belt] += moved_mm[belt]
 
     def covered(self, eye: int, encoder_mm: float) -> None:
         """An eye was covered at this place of its belt."""
@@ -58,11 +58,11 @@ class Mechanics:
         """True while a drive that is told to run has stood for too long."""
         jam_ms, jammed = self._jam_ms, False
         for index, belt in enumerate(belts):
-            if belt.target_mm_s and belt.speed_mm_s == IDLE_MM_S:
+            if belt.speed_mm_s or not belt.target_mm_s:
+                jam_ms[index] = 0.0
+            else:
                 jam_ms[index] += dt_ms
                 jammed |= jam_ms[index] > JAM_MS
-            else:
-                jam_ms[index] = 0.0
         return jammed
 
     def diverter_jammed(self, flaps: list[Flap], tracker: Tracker, eyes: int, dt_ms: float) -> bool:

@@ -3,7 +3,9 @@
 Both input blocks are built whole from one scan, so that a read is never torn unless that fault is injected.
 """
 
-from struct import pack, unpack
+from collections.abc import Iterable
+from itertools import chain
+from struct import Struct, unpack
 
 from firmware_sims.contact import (
     ACCEPTED,
@@ -24,14 +26,23 @@ from firmware_sims.packml import EXECUTE
 from firmware_sims.world import PRODUCTION
 
 MAGIC, MAP_VERSION, SERIAL = 0x4B54, 1, 410_001
-TEST_VALUE_WORDS = unpack(">2H", pack(">f", -123.45))
+TEST_VALUE = -123.45
 STATUS_WORDS, EVENTS_START, EVENTS_WORDS = 67, 200, 110
+_STATUS = Struct(">2HI2H 6HI2Hf2H I5H 5H5I2H HI2H IH 7IH")
+_EVENTS = Struct(">3HI" + "2HI" * 16 + "H2I" * 8 + "H")
 FASTEST_MM_S = 500
 MOST_VALID_MS = 1000
 HOLDING_RANGES = ((100, 102), (110, 114), (120, 137))
 WHOLE_VALUES = ((130, 2), (132, 5))
 """Holding values of several words, which are written by one request or not at all."""
+DOUBLE_WORD = 0xFFFFFFFF
 JAMS = 1 << BELT_JAM | 1 << DIVERTER_JAM | 1 << GATE_JAM
+
+
+def _words(layout: Struct, *values: Iterable[int | float]) -> list[int]:
+    """A block's words, of its values in the order of the map."""
+    block = layout.pack(*chain.from_iterable(values))
+    return list(unpack(f">{len(block) // 2}H", block))
 
 
 def u32(value: int) -> tuple[int, int]:
@@ -73,36 +84,33 @@ class PlcRegisters:
         status = (
             int(world.key_switch) | int(world.mode == PRODUCTION) << 1 | is_tailgate << 2 | is_jam << 3 | int(world.gate_reader_ok) << 4
         )
-        words = [MAGIC, MAP_VERSION, *u32(SERIAL), plc.packml.state, world.mode]
-        words += [plc.commands.accepted_seq, plc.commands.result, contact.beat, contact.echo, contact.left_ms, status]
-        words += [*u32(plc.latched), plc.first_fault, plc.boot_count, *TEST_VALUE_WORDS, seq, 0]
-        words += u32(int(plc.uptime_ms))
-        words.append(0 if world.estop_pressed else 0b11)
-        words.append(int(world.interlock_a) | int(world.interlock_b) << 1 | int(plc.discrepancy) << 2)
-        words.append(plc.access)
-        words.append(int(world.beam_permitted) | int(plc.beam_request) << 1 | int(world.beam_on) << 2)
-        words.append(plc.eyes)
-        words += [round(belt.speed_mm_s) & WORD for belt in world.belts]
-        for belt in world.belts:
-            words += u32(belt.encoder)
-        for flap in world.diverters:
-            words.append(1 if flap.open_fully else 0 if flap.shut_fully else 2)
-        words += [plc.gate.reading, *u32(plc.gate.challenge), int(plc.freeze_latch), plc.stack_light]
-        words += [*u32(world.radiation_nsv_h), min(WORD, round(world.scale_g()))]
-        for tag in plc.tracker.zone_tags():
-            words += u32(tag)
-        words.append(seq)
-        return words
+        estop = 0 if world.estop_pressed else 0b11
+        interlocks = int(world.interlock_a) | int(world.interlock_b) << 1 | int(plc.discrepancy) << 2
+        beam = int(world.beam_permitted) | int(plc.beam_request) << 1 | int(world.beam_on) << 2
+        return _words(
+            _STATUS,
+            (MAGIC, MAP_VERSION, SERIAL, plc.packml.state, world.mode),
+            (plc.commands.accepted_seq, plc.commands.result, contact.beat, contact.echo, contact.left_ms, status),
+            (plc.latched, plc.first_fault, plc.boot_count, TEST_VALUE, seq, 0),
+            (int(plc.uptime_ms) & DOUBLE_WORD, estop, interlocks, plc.access, beam, plc.eyes),
+            [round(belt.speed_mm_s) & WORD for belt in world.belts],
+            [belt.encoder for belt in world.belts],
+            [1 if flap.open_fully else 0 if flap.shut_fully else 2 for flap in world.diverters],
+            (plc.gate.reading, plc.gate.challenge, int(plc.freeze_latch), plc.stack_light),
+            (world.radiation_nsv_h & DOUBLE_WORD, min(WORD, round(world.scale_g()))),
+            plc.tracker.zone_tags(),
+            (seq,),
+        )
 
     def _events(self) -> list[int]:
         plc = self._plc
-        words = [plc.scan, plc.contact.echo, plc.boot_count, *u32(int(plc.uptime_ms))]
-        for seq, edge, encoder in plc.edges:
-            words += (seq, edge, *u32(encoder))
-        for seq, tag, challenge in plc.gate.passed:
-            words += (seq, *u32(tag), *u32(challenge))
-        words.append(plc.scan)
-        return words
+        return _words(
+            _EVENTS,
+            (plc.scan, plc.contact.echo, plc.boot_count, int(plc.uptime_ms) & DOUBLE_WORD),
+            *plc.edges,
+            *plc.gate.passed,
+            (plc.scan,),
+        )
 
     def read_holding(self, address: int, count: int) -> list[int]:
         """What is in force now."""

@@ -72,7 +72,7 @@ class Tracker:
             if not track.bin and belt in DIVERTER_BELTS:
                 head = self._meet_diverter(track, head, through)
             track.head_mm = head
-            centre_mm = (head + track.tail_mm) / 2.0
+            centre_mm = head - (track.length_mm or GUESSED_LENGTH_MM) / 2.0
             while belt < BELTS - 1 and centre_mm >= self._ends[belt]:
                 belt += 1
             track.belt = belt

@@ -133,10 +133,13 @@ class Tube:
 
     def _ramp(self, dt_s: float) -> None:
         kv_goal = self.kv_set * self.kv_error
-        kv_step, ma_step = self.rating.kv * dt_s / KV_RAMP_S, self.rating.ma * dt_s / MA_RAMP_S
-        self.kv += max(-kv_step, min(kv_step, kv_goal - self.kv))
+        if self.kv != kv_goal:
+            kv_step = self.rating.kv * dt_s / KV_RAMP_S
+            self.kv += max(-kv_step, min(kv_step, kv_goal - self.kv))
         ma_goal = self.ma_set if self.kv >= EMISSION_KV else 0.0
-        self.ma += max(-ma_step, min(ma_step, ma_goal - self.ma))
+        if self.ma != ma_goal:
+            ma_step = self.rating.ma * dt_s / MA_RAMP_S
+            self.ma += max(-ma_step, min(ma_step, ma_goal - self.ma))
 
     def _maybe_arc(self, dt_s: float) -> None:
         share = self.kv / self.rating.kv
@@ -148,7 +151,7 @@ class Tube:
             self.idle_hours = 0.0
 
     def _show(self) -> None:
-        now = (self.enabled and self.kv > 0, round(self.kv, 2), round(self.ma, 3))
+        now = (self.enabled and self.kv > 0, self.kv, self.ma)
         if now != self._shown:
             self._shown = now
-            self._world.set_beam(*now)
+            self._world.set_beam(now[0], round(self.kv, 2), round(self.ma, 3))

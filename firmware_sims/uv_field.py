@@ -15,18 +15,20 @@ SPILL = 0.25
 class UvField:
     """Four lamps in a row. `share[i]` is what quarter i of the field gets of the full level."""
 
-    __slots__ = ("_health", "level_mw_per_cm2", "lit", "share", "warmth")
+    __slots__ = ("_health", "_whole", "level_mw_per_cm2", "lit", "share", "warmth")
 
     def __init__(self) -> None:
         self.lit = False
         self.warmth = 0.0
         self.level_mw_per_cm2 = 0.0
         self._health = [1.0] * LAMPS
+        self._whole = (1 << LAMPS) - 1
         self.share: tuple[float, ...] = (1.0,) * LAMPS
 
     def set_health(self, lamp: int, health: float) -> None:
         """Set what a lamp gives of its nominal output: 1.0 new, 0.0 burnt out."""
         self._health[lamp] = health
+        self._whole = sum(1 << index for index, one in enumerate(self._health) if one > 0.0)
         mean = sum(self._health) / LAMPS
         self.share = tuple((1.0 - SPILL) * one + SPILL * mean for one in self._health)
 
@@ -46,6 +48,4 @@ class UvField:
 
     def burning(self) -> int:
         """Bit per lamp that burns now."""
-        if not self.level_mw_per_cm2:
-            return 0
-        return sum(1 << lamp for lamp, health in enumerate(self._health) if health > 0.0)
+        return self._whole if self.level_mw_per_cm2 else 0

@@ -71,6 +71,7 @@ def nearest_table_kv(tube_kv: float) -> int:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def air_signal(tube_kv: float) -> tuple[float, float]:
     """LE and HE signal through air per mA, relative to 160 kV; interpolated, 0 below the lowest table."""
     tables = beam_tables()
