@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from station.domain.errors import ConflictError, NotFoundError
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency, change_state
@@ -14,6 +14,8 @@ from station.storage.codec import canonical
 
 _T = tables.piece
 _C = tables.piece.c
+_ONE = select(_T).where(_C.piece_id == bindparam("piece_id"))
+_CHANGE = update(_T).where(_C.piece_id == bindparam("changed_id"))
 _OUTCOMES = tuple(
     state.value
     for state in (
@@ -31,7 +33,7 @@ _OUTCOMES = tuple(
 
 def get(connection: Connection, piece_id: str) -> Piece | None:
     """One piece, or None."""
-    row = connection.execute(select(_T).where(_C.piece_id == piece_id)).one_or_none()
+    row = connection.execute(_ONE, {"piece_id": piece_id}).one_or_none()
     return None if row is None else _piece(row)
 
 
@@ -89,11 +91,8 @@ def announce(connection: Connection, announcement: Announcement, at: datetime) -
             consequence="The announcement was not changed",
             remedy="Withdraw the piece at the tracking system, or leave its announcement as it is",
         )
-    connection.execute(
-        update(_T)
-        .where(_C.piece_id == announcement.piece_id)
-        .values(**_announcement_values(announcement), announced=True, row_version=known.row_version + 1)
-    )
+    changes = {**_announcement_values(announcement), "announced": True, "row_version": known.row_version + 1}
+    connection.execute(_CHANGE, {"changed_id": announcement.piece_id, **changes})
     return _again(connection, announcement.piece_id), False
 
 
@@ -150,12 +149,12 @@ def move(
         values["visit"] = visit
     if state is PieceState.ARRIVED:
         values["turn"] = _next_turn(connection)
-    connection.execute(update(_T).where(_C.piece_id == piece_id).values(**values))
+    connection.execute(_CHANGE, {"changed_id": piece_id, **values})
     return before, _again(connection, piece_id)
 
 
 def _again(connection: Connection, piece_id: str) -> Piece:
-    return _piece(connection.execute(select(_T).where(_C.piece_id == piece_id)).one())
+    return _piece(connection.execute(_ONE, {"piece_id": piece_id}).one())
 
 
 def _next_turn(connection: Connection) -> int:
