@@ -48,9 +48,9 @@ def router(context: Context) -> APIRouter:
         )
 
     @routes.post("/{lane_id}/freeze", response_model=schemas.FrozenOut)
-    async def freeze(lane_id: LanePath, person: Person, once: OnceKey) -> Answer:  # noqa: ARG001 - freezing twice is freezing once
+    async def freeze(lane_id: LanePath, person: Person, once: OnceKey, body: schemas.FreezeIn | None = None) -> Answer:  # noqa: ARG001 - freezing twice is freezing once
         """Freeze in place: belts, high voltage and lamps stop, nothing is moved."""
-        return await handlers.freeze(lane_id, person=person)
+        return await handlers.freeze(lane_id, person=person, piece_id=body.piece_id if body is not None else None)
 
     @routes.post("/{lane_id}/unfreeze", response_model=schemas.FrozenOut)
     def unfreeze(lane_id: LanePath, person: Person, once: OnceKey) -> None:  # noqa: ARG001

@@ -62,6 +62,12 @@ class LaneDecisionIn(Asked):
     decision: OperatorDecision
 
 
+class FreezeIn(Asked):
+    """What a person says who freezes a lane. `piece_id` is the piece that the freeze is about, if it is about one."""
+
+    piece_id: PieceId | None = None
+
+
 class LaneCommandIn(Asked):
     """What a person asks of a lane."""
 

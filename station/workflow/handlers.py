@@ -180,6 +180,10 @@ class Handlers:
             RefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
         """
         lane = self.lane(lane_id)
+        answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
+        if decision is OperatorDecision.FREEZE:
+            await self.freeze(lane_id, person=person, piece_id=piece_id)
+            return answer
         earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
@@ -192,13 +196,15 @@ class Handlers:
         if scan_sha256 is None and request is not None and request.piece_id == piece_id and request.visit == visit:
             scan_sha256 = request.scan_sha256
         await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
-        answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
         await self._write(lambda uow: remember(uow, once, answer))
         return answer
 
-    async def freeze(self, lane_id: str, *, person: str) -> Answer:
-        """Freeze a lane in place. Freezing twice is freezing once, so the store is not asked first: it works with a full disk too."""
-        await self.lane(lane_id).freeze(person=person)
+    async def freeze(self, lane_id: str, *, person: str, piece_id: str | None = None) -> Answer:
+        """Freeze a lane in place. Freezing twice is freezing once, so the store is not asked first: it works with a full disk too.
+
+        `piece_id` is the suspect, if the person named one.
+        """
+        await self.lane(lane_id).freeze(person=person, piece_id=piece_id)
         return {"lane_id": lane_id, "frozen": True}
 
     def unfreeze(self, lane_id: str) -> None:

@@ -132,13 +132,18 @@ def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tu
     """Reasons that only people can lift, and failed disinfections, since the last review in which enough different people lifted them."""
     failed_cycles = 0
     holds: set[Reason] = set()
+    suspicions: set[Reason] = set()
     spoken: set[Reason] = set()
     cleared_by: list[str] = []
     for fact in history:
-        if isinstance(fact, Clearance) and fact.outcome is Outcome.HELD:
-            holds |= NEEDS_REVIEW & set(fact.reasons)
-            spoken = set(fact.reasons)
-            cleared_by.clear()
+        if isinstance(fact, Clearance):
+            # What an attention stop said stands until the operator has cleared that scan, or a review.
+            against = set(fact.reasons) | suspicions
+            suspicions = set(fact.reasons) if fact.outcome is Outcome.ATTENTION else set()
+            if fact.outcome is Outcome.HELD:
+                holds |= NEEDS_REVIEW & against
+                spoken = against
+                cleared_by.clear()
         elif isinstance(fact, DisinfectionResult) and not fact.passed:
             failed_cycles += 1
             spoken = set(fact.reasons)
@@ -150,8 +155,9 @@ def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tu
                 cleared_by.append(fact.person)
                 if len(distinct_people(cleared_by)) >= people_needed(known.secrecy, holds | spoken):
                     holds.clear()
+                    suspicions.clear()
                     failed_cycles = 0
             else:
                 holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)
                 cleared_by.clear()
-    return tuple(sorted(holds)), failed_cycles
+    return tuple(sorted(holds | (NEEDS_REVIEW & suspicions))), failed_cycles

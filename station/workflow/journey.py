@@ -209,27 +209,6 @@ class Journey(LaneRecords):
         await self._commit(work, piece)
         piece.state = PieceState.RELEASED
 
-    async def freeze(self, piece: LanePiece | None, person: str, reading: OperatorReading | None = None) -> None:
-        """Record a freeze, and the operator's reading behind it: the suspect piece is frozen, the others keep their state.
-
-        The alarm may come again; a piece that is frozen already stays so.
-        """
-
-        def work(uow: UnitOfWork) -> None:
-            now = self._clock.utc_now()
-            uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, person, now)
-            if reading is not None:
-                uow.append(reading)
-            known = uow.piece(piece.piece_id) if piece is not None and piece.piece_id is not None else None
-            if piece is not None and known is not None and known.state in ON_LANE_STATES:
-                uow.change_state(piece.known_id, PieceState.FROZEN, now, lane_id=self._lane_id)
-                uow.clear_alarm(AlarmCode.ATTENTION, piece.known_id, now)
-                self._publish(uow, piece, PieceStatus.FROZEN, now)
-
-        await self._commit(work, piece)
-        if piece is not None:
-            piece.state = PieceState.FROZEN
-
     async def hold(self, piece: LanePiece, *reasons: Reason) -> None:
         """Newer evidence speaks against the piece."""
         for reason in reasons:
@@ -273,9 +252,12 @@ class Journey(LaneRecords):
             # What tracking says of the piece now was not what it was identified, measured and read by.
             evidence = replace(evidence, contradictions=(*evidence.contradictions, Reason.UNANNOUNCED))
         clearance = clear(evidence, self.policy, self._health(), now)
-        if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
+        if clearance.outcome is Outcome.AWAITING:
             return clearance
         uow.append(clearance)
+        if clearance.outcome is Outcome.ATTENTION:
+            # Durable although nothing is decided: whatever happens to the lane now, this piece must not be moved.
+            return clearance
         uow.clear_alarm(AlarmCode.ATTENTION, piece.known_id, now)
         if clearance.outcome is Outcome.CLEARED:
             uow.change_state(piece.known_id, PieceState.CLEARED, now, lane_id=self._lane_id)

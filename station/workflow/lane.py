@@ -5,6 +5,7 @@ one place (`_in_lane`).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, Re
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
-from station.workflow.preparation import prepare
+from station.workflow.preparation import Prepared, prepare
 from station.workflow.safe_state import make_safe
 from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
@@ -41,7 +42,6 @@ _ALARM_OF = {
     Reason.UNIT_NOT_READY: AlarmCode.LAMP,
     Reason.CALIBRATION_STALE: AlarmCode.CALIBRATION,
     Reason.BEAM_OFF_SET_POINT: AlarmCode.CALIBRATION,
-    Reason.PURGED: AlarmCode.PIECE_AT_GATE,
     Reason.STORE_FAILING: AlarmCode.STORE_FAILING,
     Reason.FROZEN: AlarmCode.FROZEN,
 }
@@ -63,10 +63,12 @@ class Lane:
         self._on_view = on_view
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: LaneSession | None = None
+        self._preparing: asyncio.Task[Prepared] | None = None
         self._start = asyncio.Event()
-        self._stop_asked = False
+        self._ending: LaneTrouble | None = None
         self._again = False
         self._freeze_asked = False
+        self._suspect: str | None = None
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
@@ -89,13 +91,14 @@ class Lane:
         ticking = asyncio.create_task(self._keep_showing())
         try:
             while True:
-                self._start.clear()
-                self._stop_asked = self._again = False
                 await self._one_session(hold_reason)
                 hold_reason = Reason.PURGED
+                await self._equipment.clock.sleep(RESTART_S)
                 if not self._again:
                     await self._start.wait()
-                await self._equipment.clock.sleep(RESTART_S)
+                # From here on whatever is asked is about the session that begins now.
+                self._start.clear()
+                self._again, self._ending = False, None
         finally:
             ticking.cancel()
             await make_safe(self._equipment, frozen=self._state is LaneState.FROZEN)
@@ -109,38 +112,52 @@ class Lane:
 
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """See `LaneControl.decide`."""
+        if decision is OperatorDecision.FREEZE:
+            await self.freeze(person=person, piece_id=piece_id)
+            return
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
         await self._in_lane(session.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person))
 
-    async def freeze(self, *, person: str) -> None:
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
         """See `LaneControl.freeze`."""
-        await self._in_lane(self._freeze(person))
+        await self._in_lane(self._freeze(person, piece_id))
 
     async def command(self, command: LaneCommand, *, person: str) -> None:
         """See `LaneControl.command`."""
         log.info("lane command", lane=self.lane_id, command=command.value, person=person)
         await self._in_lane(self._command(command))
 
-    async def _freeze(self, person: str) -> None:
+    async def _freeze(self, person: str, piece_id: str | None) -> None:
+        session = self._session
+        # Noted before anything can fail: whatever ends the session now ends it as a freeze.
         self._freeze_asked = True
-        if self._session is not None:
-            try:
-                await self._session.freeze(person=person)
-            except DeviceError:
-                # The link may have been cut off in the middle of a request; the key must work all the same.
-                await self._equipment.devices.plc.connect()
-                await self._session.freeze(person=person)
-            return
+        self._suspect = piece_id if session is not None and any(p.piece_id == piece_id for p in session.pieces) else self._suspect
         try:
-            await self._equipment.devices.plc.freeze()
+            await self._latch()
+        finally:
+            self._end(LaneTrouble(Reason.FROZEN, say(Says.FREEZE_LATCH)))
+            # A standing lane wakes up to stay frozen.
+            self._start.set()
+        await self._record(self._record_freeze(session, person))
+
+    async def _latch(self) -> None:
+        """Set the PLC's freeze latch; its link may have been cut off in the middle of a request."""
+        plc = self._equipment.devices.plc
+        try:
+            await plc.freeze()
         except DeviceError:
-            await self._equipment.devices.plc.connect()
-            await self._equipment.devices.plc.freeze()
-        await self._journey.freeze(None, person)
-        # A standing lane looks at the latch when it prepares, and stays frozen.
-        self._start.set()
+            await plc.connect()
+            await plc.freeze()
+
+    def _record_freeze(self, session: LaneSession | None, person: str) -> Awaitable[None]:
+        return self._journey.freeze(
+            person=person,
+            suspect=self._suspect,
+            reading=session.freeze_reading(self._suspect, person) if session is not None and person else None,
+            present=[piece.piece_id for piece in session.pieces if piece.piece_id is not None] if session is not None else [],
+        )
 
     async def _command(self, command: LaneCommand) -> None:
         standing = self._state in {LaneState.STOPPED, LaneState.OFFLINE}
@@ -160,10 +177,16 @@ class Lane:
             self._again = True
 
     def _end(self, trouble: LaneTrouble) -> None:
-        self._stop_asked = True
+        """End what the lane does, as if it had run into that trouble; a start that was asked for before is forgotten."""
+        self._ending = trouble
         self._again = False
-        if self._session is not None:
-            self._session.end(trouble)
+        self._start.clear()
+        if self._preparing is not None:
+            self._preparing.cancel()
+
+    def _check(self) -> None:
+        if self._ending is not None:
+            raise self._ending
 
     async def _clear_access(self) -> None:
         plc = self._equipment.devices.plc
@@ -190,7 +213,7 @@ class Lane:
         frozen = False
         try:
             self._set_state(LaneState.STARTING, "")
-            prepared = await prepare(self._equipment, self._journey, hold_reason, self._note)
+            prepared = await self._prepare(hold_reason)
             await self._clear_alarms()
             self._lost.clear()
             await self._journey.check_test_piece()
@@ -198,6 +221,7 @@ class Lane:
                 self._equipment,
                 self._journey,
                 prepared,
+                check=self._check,
                 on_poll=self._publish,
                 on_end=self._count_end,
                 on_decision=self._count_decision,
@@ -208,7 +232,7 @@ class Lane:
         except* FreezeLatched:
             frozen, reason, detail = True, Reason.FROZEN, say(Says.FREEZE_LATCH)
         except* RecalibrationDue:
-            reason, detail, self._again = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE), not self._stop_asked
+            reason, detail, self._again = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE), self._ending is None
         except* LaneTrouble as group:
             reason, detail = _first(group, LaneTrouble).reason, _first(group, LaneTrouble).detail
         except* DeviceError as group:
@@ -228,6 +252,20 @@ class Lane:
             log.exception("lane could not be settled", lane=self.lane_id)
             self._set_state(LaneState.OFFLINE, detail)
 
+    async def _prepare(self, hold_reason: Reason) -> Prepared:
+        """Prepare the lane; ends at once, wherever it is, when somebody asks for it."""
+        self._check()
+        self._preparing = asyncio.create_task(prepare(self._equipment, self._journey, hold_reason, self._note))
+        try:
+            return await self._preparing
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self._ending is None or (current is not None and current.cancelling()):
+                raise
+            raise self._ending from None
+        finally:
+            self._preparing = None
+
     def _count_end(self, piece: LanePiece) -> None:
         self.counts.ended_at_s.append(self._equipment.clock.monotonic_s())
         if piece.permit_s is not None:
@@ -239,21 +277,26 @@ class Lane:
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
-        suspect = (session.suspect or session.undecided_attention()) if session else None
-        frozen = frozen or await self._frozen_all_the_same(suspect)
+        frozen = frozen or self._freeze_asked or await self._must_freeze()
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
+        latched = frozen and await self._latched()
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
         if frozen:
-            await self._record(self._journey.freeze(suspect, ""))
-            await self._wait_while_frozen()
-            self._freeze_asked = False
+            await self._record(self._record_freeze(session, ""))
+            await self._wait_while_frozen(latched=latched)
             # Once more: the store may have failed while the lane was freezing.
-            await self._record(self._journey.freeze(suspect, ""))
+            await self._record(self._record_freeze(session, ""))
+            self._freeze_asked, self._suspect = False, None
+            # Nothing that was asked for before or during a freeze starts the lane after it.
+            self._start.clear()
+            self._again = False
             reason = Reason.FROZEN
         await self._record(self._journey.hold_everything(reason, ring_was_read=False))
-        alarm = _ALARM_OF.get(reason, AlarmCode.DEVICE_LOST)
-        await self._record(self._journey.raise_alarm(alarm, AlarmPriority.HIGH, self.lane_id, detail))
+        if reason is not Reason.PURGED and not self._again:
+            # Whoever stopped the lane knows it, and a piece at the gate has its own alarm.
+            alarm = _ALARM_OF.get(reason, AlarmCode.DEVICE_LOST)
+            await self._record(self._journey.raise_alarm(alarm, AlarmPriority.HIGH, self.lane_id, detail))
         self._set_state(LaneState.STOPPED if reason is not Reason.DEVICE_LOST else LaneState.OFFLINE, detail)
 
     async def _record(self, step: Awaitable[object]) -> None:
@@ -263,40 +306,47 @@ class Lane:
         except StoreError as error:
             log.warning("unrecorded until the store works again", lane=self.lane_id, error=str(error))
 
-    async def _frozen_all_the_same(self, suspect: LanePiece | None) -> bool:
-        """True when the trouble came with a freeze: the latch is set, was asked for, or an attention stop was still undecided."""
+    async def _must_freeze(self) -> bool:
+        """True when the trouble came with a freeze: the latch is set, or an attention stop was still undecided."""
         plc = self._equipment.devices.plc
         for reconnect in (False, True):
             try:
-                status = await plc.connect() if reconnect else await plc.read_status()
-                if not status.freeze_latch and (self._freeze_asked or suspect is not None):
-                    await plc.freeze()
+                if (await plc.connect() if reconnect else await plc.read_status()).freeze_latch:
                     return True
+                break
             except DeviceError:
                 continue
-            return status.freeze_latch
-        return self._freeze_asked or suspect is not None
+        try:
+            return bool(self._journey.must_stay_frozen())
+        except StoreError:
+            # Unknown is taken for the worse: the lane stands anyway, and a freeze moves nothing.
+            return True
 
-    async def _wait_while_frozen(self) -> None:
-        """Nothing on the lane moves or shines until the latch is cleared at the lane itself."""
+    async def _latched(self) -> bool:
+        try:
+            await self._latch()
+        except DeviceError:
+            return False
+        return True
+
+    async def _wait_while_frozen(self, *, latched: bool) -> None:
+        """Nothing on the lane moves or shines until the latch, once set, is cleared at the lane itself."""
         plc, unit = self._equipment.devices.plc, self._equipment.devices.unit
         while True:
-            try:
-                status = await plc.read_status()
-                await unit.heartbeat()
-            except DeviceError:
-                try:
-                    status = await plc.connect()
-                except DeviceError:
-                    await self._equipment.clock.sleep(1.0)
-                    continue
             self._publish()
-            if not status.freeze_latch:
-                return
+            try:
+                if latched and not (await plc.read_status()).freeze_latch:
+                    return
+            except DeviceError:
+                with contextlib.suppress(DeviceError):
+                    await plc.connect()
+            latched = latched or await self._latched()
+            with contextlib.suppress(DeviceError):
+                await unit.heartbeat()
             await self._equipment.clock.sleep(FROZEN_POLL_S)
 
     async def _clear_alarms(self) -> None:
-        for code in {*_ALARM_OF.values(), AlarmCode.DEVICE_LOST}:
+        for code in {*_ALARM_OF.values(), AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE}:
             await self._journey.clear_alarm(code, self.lane_id)
 
     async def _close_devices(self) -> None:
@@ -305,8 +355,6 @@ class Lane:
             await device.close()
 
     def _note(self, step: str) -> None:
-        if self._stop_asked:
-            raise LaneTrouble(Reason.PURGED, say(Says.STOPPED_BY_PERSON))
         self._set_state(LaneState.STARTING, step)
 
     def _set_state(self, state: LaneState, detail: str) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import Permit
 from station.domain.piece import ON_LANE_STATES, Piece, PieceState
-from station.domain.scan import ModelReading
+from station.domain.reasons import Reason
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import ReadView, UnitOfWork
 from station.workflow.identification import clearing_reviews
@@ -30,21 +31,31 @@ def permits_of(view: ReadView, known: Piece) -> list[Permit]:
     return [fact for fact in facts if isinstance(fact, Permit)]
 
 
-def must_stay_frozen(view: ReadView, lane_id: str, freeze_score: float | None) -> list[str]:
-    """Pieces of the lane that are frozen, or whose scan reached the freeze score and was decided by nobody."""
-    frozen = view.pieces(states=[PieceState.FROZEN], lane_id=lane_id, limit=100)
-    return [piece.piece_id for piece in (*frozen, *undecided_attention(view, lane_id, freeze_score))]
+def undecided_attention(view: ReadView, lane_id: str) -> list[str]:
+    """Pieces of the lane whose attention stop nobody has decided; none of them may be moved, whatever else happens."""
+    waiting = view.pieces(states=[PieceState.SCANNED], lane_id=lane_id, limit=MOST_ON_LANE)
+    return [piece.piece_id for piece in waiting if _last_outcome(view, piece) is Outcome.ATTENTION]
 
 
-def undecided_attention(view: ReadView, lane_id: str, freeze_score: float | None) -> list[Piece]:
-    """Pieces of the lane whose scan reached the freeze score and was decided by nobody."""
-    scanned = view.pieces(states=[PieceState.SCANNED], lane_id=lane_id, limit=100)
-    return [piece for piece in scanned if _calls_for_attention(view, piece, freeze_score)]
+def must_stay_frozen(view: ReadView, lane_id: str) -> list[str]:
+    """Pieces of the lane that are frozen, or whose attention stop nobody has decided."""
+    frozen = view.pieces(states=[PieceState.FROZEN], lane_id=lane_id, limit=MOST_ON_LANE)
+    return [piece.piece_id for piece in frozen] + undecided_attention(view, lane_id)
 
 
-def _calls_for_attention(view: ReadView, piece: Piece, freeze_score: float | None) -> bool:
-    readings = [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, ModelReading)]
-    return freeze_score is not None and bool(readings) and not readings[-1].score < freeze_score
+def was_held_by_freeze(view: ReadView, piece: Piece) -> bool:
+    """True when the piece's present visit ended by a freeze."""
+    clearances = _clearances(view, piece)
+    return bool(clearances) and Reason.FROZEN in clearances[-1].reasons
+
+
+def _last_outcome(view: ReadView, piece: Piece) -> Outcome | None:
+    clearances = _clearances(view, piece)
+    return clearances[-1].outcome if clearances else None
+
+
+def _clearances(view: ReadView, piece: Piece) -> list[Clearance]:
+    return [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, Clearance)]
 
 
 def passages(

@@ -272,8 +272,6 @@ class Passage:
             await self._answer(pending)
         finally:
             session.pending.remove(pending)
-        if pending.attention:
-            await self._journey.clear_alarm(AlarmCode.ATTENTION, piece.known_id)
         final = pending.clearance
         if final is None or final.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
             piece.window_expired = True
@@ -285,15 +283,15 @@ class Passage:
         piece, session, policy = self._piece, self._session, self._journey.policy
         if pending.attention:
             await self._journey.raise_alarm(AlarmCode.ATTENTION, AlarmPriority.CRITICAL, piece.known_id, session.settings.lane_id)
-        answered = await self._until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
-        if not answered and pending.attention and not pending.answered:
-            await session.freeze(person="", suspect=piece)
-            await self._until(lambda: False)
-        if pending.answered:
-            await self._until(lambda: pending.clearance is not None)
-        else:
-            pending.answered = True
-            pending.clearance = await self._journey.decided(piece, None)
+        await self._until(lambda: pending.clearance is not None, timeout_s=policy.decision_window_s + policy.extension_s)
+        # A decision that is being written down at the end of the window still counts; if it cannot be written, nobody decided.
+        await self._until(lambda: pending.clearance is not None or not pending.answered)
+        if pending.clearance is not None:
+            return
+        if pending.attention:
+            raise LaneTrouble(Reason.FROZEN, say(Says.UNDECIDED))
+        pending.answered = True
+        pending.clearance = await self._journey.decided(piece, None)
 
     async def _disinfect(self) -> None:
         piece, session = self._piece, self._session
@@ -339,8 +337,10 @@ class Passage:
         if not exit_seen:
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.EXIT_UNSEEN))
         ring_seq = next(e.seq for e in session.ring if (e.tag, e.challenge) == key)
+        # Only the trailing edge says that it is outside.
+        if not await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s):
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.STAYS_IN_EXIT))
         await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)
-        await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s)
         session.remove(piece)
 
     async def _ask_gate(self) -> Permit | None:

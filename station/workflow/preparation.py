@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import DeviceError
 from station.domain.reasons import Reason
-from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus
-from station.ports.xray import DetectorInfo, LineBlock
+from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus, PassedPiece
+from station.ports.xray import DetectorInfo, LineBlock, LineDetector
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
@@ -65,6 +65,7 @@ class Prepared:
     info: DetectorInfo
     calibration: Calibration
     lines: LineStore
+    ring: tuple[PassedPiece, ...]
     boot_count: int
     unit_boot_count: int
 
@@ -116,16 +117,11 @@ async def _prepare(
     await devices.plc.set_stack_light(RED)
     events = await devices.plc.read_events()
     await journey.settle_permits(events.passed)
-    stays_frozen = journey.must_stay_frozen()
-    if stays_frozen and not status.freeze_latch:
-        await devices.plc.freeze()
-    if stays_frozen:
-        await journey.freeze_undecided()
-    if stays_frozen or status.freeze_latch:
+    if status.freeze_latch or journey.must_stay_frozen():
         raise FreezeLatched
     beam = await devices.generator.connect()
     if beam.fault_names:
-        # A person asked for the start, so latched faults are forgotten here and nowhere else.
+        # Latched faults are forgotten where a lane starts, and nowhere else.
         await devices.generator.reset_faults()
     info = await devices.detector.connect()
     await devices.infeed_reader.connect()
@@ -155,7 +151,14 @@ async def _prepare(
     calibration, lines = await _calibrate(equipment, journey, info)
     note("lamps")
     await _until_unit_ready(equipment)
-    return Prepared(info=info, calibration=calibration, lines=lines, boot_count=status.boot_count, unit_boot_count=unit.boot_count)
+    return Prepared(
+        info=info,
+        calibration=calibration,
+        lines=lines,
+        ring=events.passed,
+        boot_count=status.boot_count,
+        unit_boot_count=unit.boot_count,
+    )
 
 
 def safety_problem(status: LaneStatus) -> str | None:
@@ -217,6 +220,13 @@ async def _pause(equipment: Equipment) -> LaneStatus:
         raise FreezeLatched
     _demand_safe(status)
     return status
+
+
+async def _pause_empty(equipment: Equipment) -> None:
+    """A pause after the purge: what comes onto the belts now is followed by nobody, and spoils the calibration."""
+    status = await _pause(equipment)
+    if status.photo_eyes:
+        raise LaneTrouble(Reason.TRACK_LOST, say(Says.TOO_EARLY, eyes=says.eyes(status.photo_eyes)))
 
 
 async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
@@ -294,7 +304,7 @@ async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo)
     await switch_beam_on(equipment)
     deadline_s = clock.monotonic_s() + settings.start_timeout_s
     while True:
-        await _pause(equipment)
+        await _pause_empty(equipment)
         beam = await devices.generator.read_status()
         if beam.high_voltage_on and at_set_point(beam.kv, settings.kv) and at_set_point(beam.ma, settings.ma):
             break
@@ -322,10 +332,16 @@ async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, lea
     store = LineStore(info, acquisition)
     await detector.start(acquisition, by_encoder=False)
     deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
-    while store.lines < CALIBRATION_LINES:
-        store.add(await detector.next_lines())
-        if equipment.clock.monotonic_s() > deadline_s:
-            raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=store.lines, wanted=CALIBRATION_LINES))
+    taking = asyncio.create_task(_take_lines(detector, store))
+    try:
+        while not taking.done():
+            await _pause_empty(equipment)
+            if equipment.clock.monotonic_s() > deadline_s:
+                raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=store.lines, wanted=CALIBRATION_LINES))
+        await taking
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
     await detector.stop()
     block = store.everything()
     if block is None or len(block.encoders) < least:
@@ -334,10 +350,15 @@ async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, lea
     return block
 
 
+async def _take_lines(detector: LineDetector, store: LineStore) -> None:
+    while store.lines < CALIBRATION_LINES:
+        store.add(await detector.next_lines())
+
+
 async def _until_unit_ready(equipment: Equipment) -> None:
     deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
     while True:
-        await _pause(equipment)
+        await _pause_empty(equipment)
         unit = await equipment.devices.unit.read_status()
         if unit.phase in (READY, EXPOSING):
             return

@@ -20,6 +20,11 @@ class Says(StrEnum):
     ENDED = "ended"
     RECALIBRATION_DUE = "recalibration-due"
     STORE_FAILS = "store-fails"
+    UNDECIDED = "undecided"
+    STAYS_IN_EXIT = "stays-in-exit"
+    NOT_TO_BE_LIT = "not-to-be-lit"
+    STRANGER_IN_LIGHT = "stranger-in-light"
+    TOO_EARLY = "too-early"
     ZONES_REACHED = "zones-reached"
     PLC_FAULTS = "plc-faults"
     PLC_STATE = "plc-state"
@@ -69,6 +74,7 @@ VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
         Says.GENERATOR_OFF_SET_POINT: frozenset({"kv", "ma", "faults"}),
         Says.CALIBRATION_LINES: frozenset({"lines", "wanted"}),
         Says.NOT_EMPTY: frozenset({"eyes"}),
+        Says.TOO_EARLY: frozenset({"eyes"}),
         Says.STANDSTILL: frozenset({"places"}),
         Says.TAG_PASSED: frozenset({"tag"}),
         Says.EDGES_LOST: frozenset({"before", "after"}),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from station.domain.errors import ConflictError, StationError
-from station.domain.piece import ON_LANE_STATES
+from station.domain.piece import ON_LANE_STATES, PieceState
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
@@ -54,6 +54,7 @@ class LaneSession:
         journey: Journey,
         prepared: Prepared,
         *,
+        check: Callable[[], None],
         on_poll: Callable[[], None],
         on_end: Callable[[LanePiece], None],
         on_decision: Callable[[LanePiece, float], None],
@@ -71,19 +72,18 @@ class LaneSession:
         self.pending: list[Pending] = []
         self.status: LaneStatus | None = None
         self.unit: UnitStatus | None = None
-        self.ring: tuple[PassedPiece, ...] = ()
+        self.ring = prepared.ring
         self.drive: Drive | None = None
         self.beam_on = True
         self.beam_ready = True
         self.permits: set[tuple[int, int]] = set()
         self.newest: LanePiece | None = None
-        self.suspect: LanePiece | None = None
+        self._check_asked = check
         self._on_poll = on_poll
         self._on_end = on_end
         self.note_decision = on_decision
-        self._ending: LaneTrouble | None = None
         self._open = False
-        self._ring_seen = False
+        self._strangers_ms: set[int] | None = None
         self._ticked = asyncio.Event()
         self._steering = Steering(equipment.devices.plc, self.geometry)
         self._last_due_s = equipment.clock.monotonic_s()
@@ -137,35 +137,32 @@ class LaneSession:
             self.pieces.remove(piece)
             self._on_end(piece)
 
-    def end(self, trouble: LaneTrouble) -> None:
-        """End the session at the next poll, as if the lane had run into that trouble."""
-        self._ending = trouble
-
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """An operator's decision about a scan that waits; durable when it returns."""
         pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
         if pending is None:
-            if decision is OperatorDecision.FREEZE:
-                # Too late for this scan is not too late for the lane.
-                await self.freeze(person=person)
             raise ConflictError(
                 "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
-        reading = OperatorReading(
-            piece_id=piece_id,
-            visit=visit,
+        pending.answered = True
+        # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
+        await asyncio.shield(self._take(pending, self._reading(pending, decision, person)))
+
+    def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
+        """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
+        pending = next((p for p in self.pending if p.piece.piece_id == piece_id and not p.answered), None)
+        return None if pending is None else self._reading(pending, OperatorDecision.FREEZE, person)
+
+    def _reading(self, pending: Pending, decision: OperatorDecision, person: str) -> OperatorReading:
+        return OperatorReading(
+            piece_id=pending.piece.known_id,
+            visit=pending.piece.visit,
             at=self.equipment.clock.utc_now(),
-            scan_sha256=scan_sha256,
+            scan_sha256=pending.scan_sha256,
             person=person,
             decision=decision,
             blind=pending.blind,
         )
-        if decision is OperatorDecision.FREEZE:
-            await self.freeze(person=person, suspect=pending.piece, reading=reading)
-            return
-        pending.answered = True
-        # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
-        await asyncio.shield(self._take(pending, reading))
 
     async def _take(self, pending: Pending, reading: OperatorReading) -> None:
         try:
@@ -175,18 +172,6 @@ class LaneSession:
             raise
         finally:
             self.wake()
-
-    async def freeze(self, *, person: str, suspect: LanePiece | None = None, reading: OperatorReading | None = None) -> None:
-        """Latch the freeze in the PLC first, then record it; without a named suspect it is the piece that waits for a decision, if any."""
-        await self.equipment.devices.plc.freeze()
-        if suspect is None and self.pending:
-            suspect = self.pending[0].piece
-        self.suspect = suspect
-        await self.journey.freeze(suspect, person, reading)
-
-    def undecided_attention(self) -> LanePiece | None:
-        """The piece of an attention stop that nobody has decided; it must not be moved, whatever else happens."""
-        return next((p.piece for p in self.pending if p.attention and p.clearance is None), None)
 
     async def _control(self) -> None:
         plc, clock = self.equipment.devices.plc, self.equipment.clock
@@ -235,8 +220,7 @@ class LaneSession:
         return first
 
     def _check(self, status: LaneStatus) -> None:
-        if self._ending is not None:
-            raise self._ending
+        self._check_asked()
         demand_running(status)
 
     def _watch_gate(self, status: LaneStatus) -> None:
@@ -277,16 +261,17 @@ class LaneSession:
             self.remove(piece)
             if piece.state in ON_LANE_STATES:
                 await self.journey.hold(piece, Reason.DIVERTED)
+        elif happening.leading and happening.eye is Eye.UV_IN and piece.state is not PieceState.DISINFECTING:
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.NOT_TO_BE_LIT))
         elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
             await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}
-        first_look, self._ring_seen = not self._ring_seen, True
         self.ring = ring
         for entry in ring:
-            if first_look or entry.seq in before or (entry.tag, entry.challenge) in self.permits:
+            if entry.seq in before or (entry.tag, entry.challenge) in self.permits:
                 continue
             suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), "unknown")
             await self.journey.escaped(suspect, say(Says.TAG_PASSED, tag=entry.tag))
@@ -323,6 +308,7 @@ class LaneSession:
             if status.faults:
                 raise LaneTrouble(Reason.LAMP_FAULT, say(Says.UNIT_FAULTS, faults=says.faults(status.faults)))
             self.unit = status
+            self._demand_no_stranger_lit(status)
             self.uv.note_unit(status)
             b4_runs = self.status is not None and self.status.belt_speeds_mm_s[3] > 0
             if status.phase == 0 and b4_runs and lamps_dark:
@@ -330,6 +316,13 @@ class LaneSession:
             lamps_dark = status.phase == 0 and b4_runs
             self.wake()
             await clock.sleep(self.settings.unit_poll_s)
+
+    def _demand_no_stranger_lit(self, status: UnitStatus) -> None:
+        """What the unit saw come into its light without having been told of it was not cleared."""
+        strangers = {slot.entered_ms for slot in status.slots if slot.entered_ms and not slot.nonce}
+        known, self._strangers_ms = self._strangers_ms, strangers
+        if known is not None and strangers - known:
+            raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER_IN_LIGHT))
 
     async def _watch_generator(self) -> None:
         generator, clock, settings = self.equipment.devices.generator, self.equipment.clock, self.settings

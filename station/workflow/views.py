@@ -118,8 +118,8 @@ class LaneControl(Protocol):
         """
         ...
 
-    async def freeze(self, *, person: str) -> None:
-        """Freeze in place: returns when the PLC's latch is read back."""
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
+        """Freeze in place: returns when the PLC's latch is read back. `piece_id` is the suspect, if the person named one."""
         ...
 
     async def command(self, command: LaneCommand, *, person: str) -> None:

@@ -135,7 +135,7 @@ def test_an_attention_stop_nobody_answers_stays_frozen():
             assert not any(belt.speed_mm_s for belt in scene.station.simulated.world.belts)
             place = scene.where(piece_id)
             await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=60.0)
-            assert scene.states(piece_id)[-1] is PieceState.FROZEN
+            await scene.until_state(piece_id, PieceState.FROZEN)
             scene.people.unfreezes = True
             await scene.settle(30.0)
             await scene.restart_station(kill=True)

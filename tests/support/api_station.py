@@ -91,8 +91,8 @@ class DeskLane:
         self.asked.append(("decide", piece_id, visit, scan_sha256, decision, person))
         self.show(request=None, state=LaneState.RUNNING)
 
-    async def freeze(self, *, person: str) -> None:
-        self.asked.append(("freeze", person))
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
+        self.asked.append(("freeze", piece_id, person) if piece_id else ("freeze", person))
         self.show(frozen=True, state=LaneState.FROZEN, request=None, belt_speeds_mm_s=(0, 0, 0, 0, 0), beam_on=False, lamps_on=False)
 
     async def command(self, command: LaneCommand, *, person: str) -> None:

@@ -188,8 +188,8 @@ def test_a_freeze_keeps_the_lane_frozen_until_the_suspect_is_handed_over(store: 
     async def run() -> Journey:
         journey = a_journey(store)
         piece = await a_scanned_piece(store, journey)
-        await journey.freeze(piece, "An", an_operator(OperatorDecision.FREEZE))
-        await journey.freeze(piece, "An")
+        await journey.freeze(person="An", suspect=piece.piece_id, reading=an_operator(OperatorDecision.FREEZE), present=[PIECE])
+        await journey.freeze(person="An", suspect=piece.piece_id, present=[PIECE])
         return journey
 
     journey = asyncio.run(run())

@@ -205,7 +205,8 @@ async function decide(decision) {
 }
 
 async function freeze() {
-  if (await attempt(() => post(`${path}/freeze`))) tell(t("ui-frozen"));
+  // The piece on the screen is what the person saw.
+  if (await attempt(() => post(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null }))) tell(t("ui-frozen"));
 }
 
 function toggleHeat() {
