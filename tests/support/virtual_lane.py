@@ -91,10 +91,12 @@ class MortalStore(SqliteStore):
 
 
 def _without_room(work: Callable[[UnitOfWork], T], unit: Any) -> T:
-    """Let SQLite itself find that there is no room for another page, whichever connection this is."""
+    """Let SQLite itself find that there is no room, whichever connection this is, also for a work that would fit into a page it has."""
     unit._connection.exec_driver_sql("PRAGMA max_page_count=1")
     try:
-        return work(unit)
+        done = work(unit)
+        unit._connection.exec_driver_sql("INSERT INTO value (key, content) VALUES ('no room', hex(zeroblob(1000000)))")
+        return done
     finally:
         unit._connection.exec_driver_sql("PRAGMA max_page_count=1000000000")
 
