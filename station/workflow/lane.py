@@ -255,16 +255,16 @@ class Lane:
     async def _prepare(self, hold_reason: Reason) -> Prepared:
         """Prepare the lane; ends at once, wherever it is, when somebody asks for it."""
         self._check()
-        self._preparing = asyncio.create_task(prepare(self._equipment, self._journey, hold_reason, self._note))
+        preparing = self._preparing = asyncio.create_task(prepare(self._equipment, self._journey, hold_reason, self._note))
         try:
-            return await self._preparing
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if self._ending is None or (current is not None and current.cancelling()):
-                raise
-            raise self._ending from None
+            await asyncio.wait({preparing})
         finally:
             self._preparing = None
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+        if preparing.cancelled():
+            self._check()
+        return preparing.result()
 
     def _count_end(self, piece: LanePiece) -> None:
         self.counts.ended_at_s.append(self._equipment.clock.monotonic_s())
