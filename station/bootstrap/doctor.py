@@ -29,7 +29,7 @@ async def examine(configuration: Configuration) -> list[Check]:
     client would take their links away from it.
     """
     clock = SystemClock()
-    checks = [_examine_store(configuration), _examine_disk(configuration), _examine_model(configuration), *_examine_keys(configuration)]
+    checks = [_examine_store(configuration), _examine_disk(configuration), *_examine_model(configuration), *_examine_keys(configuration)]
     try:
         refuse_used_data(configuration.data_dir)
     except StoreError as error:
@@ -72,13 +72,20 @@ def _examine_disk(configuration: Configuration) -> Check:
     return Check(name="disk", ok=ok, found=f"{free_mb} MiB free", remedy=remedy)
 
 
-def _examine_model(configuration: Configuration) -> Check:
+def _examine_model(configuration: Configuration) -> list[Check]:
     try:
         info = load_reader(model_directory(configuration), alpha=configuration.policy.alpha, site=configuration.station.site).info()
     except StationError as error:
-        return Check(name="model", ok=False, found=error.what, remedy=error.remedy)
+        return [Check(name="model", ok=False, found=error.what, remedy=error.remedy)]
     proved = "proved on this site" if info.proved else f"not proved on this site ({info.why_not_proved}): people clear"
-    return Check(name="model", ok=True, found=f"{info.name} {info.sha256[:12]}, n = {info.calibration_n}, {proved}", remedy="")
+    found = f"{info.name} {info.sha256[:12]}, n = {info.calibration_n}, {proved}"
+    score = configuration.policy.freeze_score or info.freeze_score
+    stops = (
+        f"from score {score:.4f} on"
+        if score is not None
+        else "none: neither the policy nor the model names a score, so people alone stop the lane"
+    )
+    return [Check(name="model", ok=True, found=found, remedy=""), Check(name="attention stop", ok=True, found=stops, remedy="")]
 
 
 def _examine_keys(configuration: Configuration) -> list[Check]:

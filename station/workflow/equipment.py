@@ -49,7 +49,6 @@ class LaneSettings:
     exit_wait_s: float = 4.0
     verdict_wait_s: float = 0.8
     clock_jump_ms: float = JUMP_MS
-    screening_timeout_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

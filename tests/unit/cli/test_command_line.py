@@ -154,6 +154,7 @@ def test_the_doctor_names_a_remedy_for_each_trouble(terminal: Terminal, site: Pa
     checks = {check["name"]: check for check in json.loads(out)}
     assert checks["disk"]["ok"]
     assert checks["model"]["ok"]
+    assert checks["attention stop"]["found"].startswith("none: ")
     for name in ("database", "tracking signing key", "tracking receiver key", "lane-1 lane_plc", "lane-1 line_detector"):
         assert not checks[name]["ok"]
         assert checks[name]["remedy"]
