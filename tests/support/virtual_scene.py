@@ -74,6 +74,11 @@ class Scene:
         """Every state that the piece went through."""
         return [change.after for change in self.station.store.read(lambda view: view.history(piece_id))]
 
+    def piece_is_identified(self, piece_id: str) -> bool:
+        """True when the lane has seen who the piece is on its present visit."""
+        known = self.piece(piece_id)
+        return known is not None and known.visit > 0
+
     def newest_scan(self, piece_id: str) -> str:
         """The hash of the newest scan of the piece's visit."""
         known = self.piece(piece_id)

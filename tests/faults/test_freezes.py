@@ -1,0 +1,171 @@
+"""Attention stops and freezes that meet something else: what was suspected, or was on the belts, is reviewed before it leaves."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from station.domain.errors import StationError
+from station.domain.piece import PieceState
+from station.workflow.views import LaneCommand, LaneState
+from tests.support.moody_model import MoodyModel
+from tests.support.scripted_people import OPERATOR, hold_attention
+from tests.support.virtual_lane import LANE_ID, model_policy
+from tests.support.virtual_scene import Scene, play
+
+ALL_BUT_CERTAIN = 0.999
+FREEZE_AT_ONCE_S = 3.0
+REFED_S = 90.0
+"""Long enough for a start, and for what was fed in again to be at the gate."""
+
+Trouble = Callable[[Scene], Awaitable[None]]
+
+
+def commanded(command: LaneCommand) -> Trouble:
+    async def trouble(scene: Scene) -> None:
+        station = scene.station
+        await station.handlers.lane_command(LANE_ID, command, person=OPERATOR, once=station.once())
+
+    return trouble
+
+
+def broken(device: str, name: str, **args: float) -> Trouble:
+    async def trouble(scene: Scene) -> None:
+        scene.station.fault(device, name, **args)
+        await scene.settle(5.0)
+        scene.station.clear_fault(device, name)
+
+    return trouble
+
+
+def restarted(*, kill: bool) -> Trouble:
+    async def trouble(scene: Scene) -> None:
+        await scene.restart_station(kill=kill)
+
+    return trouble
+
+
+TROUBLES: dict[str, Trouble] = {
+    "stop": commanded(LaneCommand.STOP),
+    "purge": commanded(LaneCommand.PURGE),
+    "plc-lost": broken("wire:lane_plc", "mute"),
+    "plc-drop": broken("wire:lane_plc", "drop", count=1),
+    "plc-reboot": broken("lane_plc", "reboot"),
+    "unit-lost": broken("disinfection_unit", "stuck_heartbeat"),
+    "generator-lost": broken("xray_generator", "mute"),
+    "detector-lost": broken("line_detector", "reboot"),
+    "estop": broken("world", "estop"),
+    "killed": restarted(kill=True),
+    "restarted": restarted(kill=False),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_stopped_the_lane_never_leaves_without_a_review(trouble: str):
+    """The model knew the piece once and would not know it again; nobody reviews, and everything else goes on."""
+    model = MoodyModel()
+
+    async def scene(scene: Scene) -> None:
+        scene.people.operator = lambda _: None
+        scene.people.reviews = False
+        model.alarmed = True
+        piece_id = await scene.feed()
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.ATTENTION, timeout_s=60.0)
+        model.alarmed = False
+        await TROUBLES[trouble](scene)
+        await scene.settle(REFED_S)
+        assert PieceState.RELEASED not in scene.states(piece_id), scene.states(piece_id)
+        assert scene.where(piece_id)["place"] != "outside"
+        scene.people.operator = hold_attention
+        scene.people.reviews = scene.people.hands_over_frozen = True
+
+    play(scene, screening=model, policy=model_policy(freeze_score=ALL_BUT_CERTAIN))
+
+
+async def freeze_by_console(scene: Scene) -> None:
+    await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
+
+
+async def freeze_by_key(scene: Scene) -> None:
+    scene.station.do(do="press_freeze_key")
+
+
+async def freeze_by_key_and_kill(scene: Scene) -> None:
+    scene.station.do(do="press_freeze_key")
+    await scene.restart_station(kill=True)
+
+
+@pytest.mark.parametrize("freeze", [freeze_by_console, freeze_by_key, freeze_by_key_and_kill])
+@pytest.mark.parametrize("head_mm", [3000.0, 5300.0])
+def test_what_was_frozen_on_the_belts_is_reviewed_before_it_leaves(head_mm: float, freeze: Trouble):
+    """Whoever freezes a lane and names no piece suspects them all."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.reviews = False
+        pieces = [await scene.feed() for _ in range(3)]
+        await scene.until_at(pieces[0], head_mm)
+        on_belts = [piece_id for piece_id in pieces if scene.piece_is_identified(piece_id)]
+        assert len(on_belts) > 1
+        await freeze(scene)
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=10.0)
+        await scene.until_running()
+        await scene.settle(REFED_S)
+        for piece_id in on_belts:
+            assert PieceState.RELEASED not in scene.states(piece_id), scene.states(piece_id)
+        scene.people.reviews = True
+        for piece_id in on_belts:
+            await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+            assert scene.people.reviewed[piece_id]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("standing", [False, True])
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04])
+def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: bool):
+    async def scene(scene: Scene) -> None:
+        station = scene.station
+        scene.people.unfreezes = scene.people.starts_lane = False
+        await scene.feed()
+        await scene.settle(10.0)
+        if standing:
+            await commanded(LaneCommand.STOP)(scene)
+            await scene.until_stopped()
+        station.fault("wire:lane_plc", "drop", count=1)
+        await scene.settle(delay_s)
+        await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        assert station.simulated.plc.freeze_latch
+        await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=FREEZE_AT_ONCE_S)
+        scene.people.unfreezes = scene.people.starts_lane = True
+
+    play(scene)
+
+
+@pytest.mark.parametrize("standing", [False, True])
+def test_a_freeze_that_could_not_be_done_does_not_come_later(standing: bool):
+    """Whoever asked was told no. It may be made up for at once when the PLC answers again, but not when nobody thinks of it any more."""
+
+    async def scene(scene: Scene) -> None:
+        station = scene.station
+        if standing:
+            scene.people.starts_lane = False
+            await commanded(LaneCommand.STOP)(scene)
+            await scene.until_stopped()
+        station.fault("wire:lane_plc", "mute")
+        with contextlib.suppress(StationError):
+            await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await scene.settle(20.0)
+        station.clear_fault("wire:lane_plc", "mute")
+        scene.people.starts_lane = True
+        await scene.until_running()
+        await scene.settle(30.0)
+        freezes = scene.people.unfrozen
+        station.fault("world", "estop")
+        await scene.until_stopped()
+        await scene.settle(5.0)
+        assert station.lane.view().state is not LaneState.FROZEN
+        station.clear_fault("world", "estop")
+        await scene.until_running()
+        assert scene.people.unfrozen == freezes
+
+    play(scene)
