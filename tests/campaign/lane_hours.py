@@ -6,21 +6,30 @@ import json
 import random
 import time
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from station.domain.errors import StationError
-from station.domain.gate import Permit
-from station.domain.piece import PieceState
+from station.domain.policy import Authority, Policy
 from tests.campaign import mishaps
+from tests.campaign.accounting import Books
+from tests.campaign.hands import by_hand
 from tests.campaign.mishaps import Mishap
-from tests.support.store_facts import check_audit
-from tests.support.virtual_lane import run_virtual
+from tests.campaign.requests import Operator, Requests
+from tests.support.hanging_disk import HangingDisk
+from tests.support.scripted_people import clear_everything
+from tests.support.virtual_lane import model_policy, run_virtual
 from tests.support.virtual_scene import Scene, running_scene
 
 MEAN_GAP_S = 90.0
 TICK_S = 1.0
 QUEUED = 3
-STUCK_S = 900.0
-"""A lane that releases nothing for so long after everything was put right is stuck."""
+SHELF = 40
+EMPTY_S = 600.0
+"""A lane whose belts do not run empty in this time, with nothing fed in any more, is stuck."""
+REST_S = 10.0
+CLAIMS_S = 10.0
+FREEZE_SCORE = 0.99
+"""Most threats of the campaign's mail reach it, and hardly anything else."""
 COMMITS_TO_DEATH = 25
 DEATH_LIMIT_S = 60.0
 
@@ -31,18 +40,27 @@ class Result:
 
     seed: int
     hours: float
+    authority: str = ""
     wrong: list[str] = field(default_factory=list)
     fed: int = 0
     released: int = 0
     mishaps: dict[str, int] = field(default_factory=dict)
     kills: int = 0
     starts: int = 0
+    freezes: int = 0
     digest: str = ""
     wall_s: float = 0.0
 
     def as_json(self) -> str:
         """One line."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+def policy_of(seed: int) -> Policy:
+    """Even seeds: the model clears. Odd ones: an operator does, and what reaches the freeze score stops the lane."""
+    if seed % 2:
+        return model_policy(authority_unmarked=Authority.OPERATOR, freeze_score=FREEZE_SCORE)
+    return model_policy()
 
 
 class Run:
@@ -54,6 +72,11 @@ class Run:
         self._tell = tell
         self._to_clear: list[tuple[float, Mishap]] = []
         self._dies_at_s: float | None = None
+        self._hanging: HangingDisk | None = None
+        self._books = Books()
+        self._requests = Requests(rng=random.Random(f"campaign/{seed}/requests"), wrong=self.result.wrong)
+        self._claims_due_s = 0.0
+        self._shelf: list[dict[str, Any]] = []
 
     def play(self) -> Result:
         """Run it all; never raises for what the lane did."""
@@ -68,34 +91,54 @@ class Run:
         return self.result
 
     async def _main(self) -> None:
-        async with running_scene(seed=self.result.seed) as scene:
+        policy = policy_of(self.result.seed)
+        self.result.authority = policy.authority_unmarked.value
+        async with running_scene(seed=self.result.seed, policy=policy) as scene:
+            scene.people.operator = Operator(self.result.seed, scene.station.clock)
+            scene.people.hands_over_frozen = True
             try:
                 await self._work(scene)
                 await self._put_right(scene)
                 await scene.still_releases()
+                await self._come_to_rest(scene)
+                self.result.wrong += self._books.wrongs(scene)
             finally:
-                self._account(scene)
+                self._count(scene)
 
     async def _work(self, scene: Scene) -> None:
         clock = scene.station.clock
         end_s = clock.monotonic_s() + self.result.hours * 3600.0
         next_s = clock.monotonic_s() + self._rng.expovariate(1.0 / MEAN_GAP_S)
         while clock.monotonic_s() < end_s:
-            await scene.settle(TICK_S)
-            await self._mind_death(scene)
+            await self._tick(scene)
             self._clear_what_is_over(scene)
             if self._dies_at_s is None:
                 await self._feed(scene)
             if clock.monotonic_s() >= next_s:
                 next_s = clock.monotonic_s() + self._rng.expovariate(1.0 / MEAN_GAP_S)
                 await self._happen(scene, mishaps.draw(self._rng))
-            dangers = scene.dangers()
-            assert not dangers, f"at {clock.monotonic_s():.1f} s: {dangers}"
+
+    async def _tick(self, scene: Scene) -> None:
+        await scene.settle(TICK_S)
+        await self._mind_death(scene)
+        self._books.note_ring(scene)
+        now_s = scene.station.clock.monotonic_s()
+        if now_s >= self._claims_due_s and self._disk_works(scene):
+            self._claims_due_s = now_s + CLAIMS_S
+            await scene.station.handlers.hold_expired_claims()
+        dangers = scene.dangers()
+        assert not dangers, f"at {now_s:.1f} s: {dangers}"
+
+    def _disk_works(self, scene: Scene) -> bool:
+        return self._hanging is None and self._dies_at_s is None and not scene.station.store.disk_is_full
 
     async def _feed(self, scene: Scene) -> None:
         station = scene.station
-        while len(station.simulated.mail_room.queue) < QUEUED and not station.store.disk_is_full:
-            (cover,) = station.do(do="mail", count=1)["pieces"]
+        while len(station.simulated.mail_room.queue) < QUEUED and self._disk_works(scene):
+            if not self._shelf:
+                # Drawn one by one there would be no threat among them: their number is rounded.
+                self._shelf = station.do(do="mail", count=SHELF)["pieces"]
+            cover = self._shelf.pop()
             scene.pieces[cover["piece_id"]] = cover
             if self._rng.random() < 0.97:
                 # Whoever could not announce tries again later; for this piece that is too late.
@@ -106,10 +149,16 @@ class Run:
 
     async def _happen(self, scene: Scene, mishap: Mishap) -> None:
         self._say(scene, str(mishap))
-        kind = f"{mishap.device} {mishap.name}"
+        kind = f"{mishap.device} {mishap.name}" + (" by stealth" if mishap.args.get("stealth") else "")
         self.result.mishaps[kind] = self.result.mishaps.get(kind, 0) + 1
         if mishap.device == "station":
             await self._happen_to_station(scene, mishap)
+            return
+        if mishap.device == "api":
+            self._requests.ask(scene.station, mishap.name)
+            return
+        if mishap.device == "hands":
+            self._books.note_hand(*by_hand(scene, mishap.name, **mishap.args))
             return
         scene.station.fault(mishap.device, mishap.name, **mishap.args)
         if mishap.lasts_s:
@@ -119,6 +168,10 @@ class Run:
         now_s = scene.station.clock.monotonic_s()
         if mishap.name == "freeze_key":
             scene.station.do(do="press_freeze_key")
+        elif mishap.name == "disk_hangs":
+            if self._hanging is None:
+                self._hanging = HangingDisk(scene.station.store)
+                self._to_clear.append((now_s + mishap.lasts_s, mishap))
         elif mishap.name == "disk_full":
             scene.station.store.disk_is_full = True
             self._to_clear.append((now_s + mishap.lasts_s, mishap))
@@ -135,6 +188,9 @@ class Run:
     async def _restart(self, scene: Scene, *, kill: bool) -> None:
         self._dies_at_s = None
         self.result.kills += kill
+        await self._requests.give_up()
+        # What a disk that hangs has not taken yet is lost with the computer.
+        self._hanging = None
         await scene.restart_station(kill=kill)
 
     def _clear_what_is_over(self, scene: Scene, *, all_of_it: bool = False) -> None:
@@ -142,55 +198,45 @@ class Run:
         over = [mishap for at_s, mishap in self._to_clear if all_of_it or at_s <= now_s]
         self._to_clear = [(at_s, mishap) for at_s, mishap in self._to_clear if not (all_of_it or at_s <= now_s)]
         for mishap in over:
-            if mishap.device == "station":
+            if mishap.name == "disk_hangs":
+                self._answer_disk()
+            elif mishap.device == "station":
                 scene.station.store.disk_is_full = False
             else:
                 scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
+
+    def _answer_disk(self) -> None:
+        hanging, self._hanging = self._hanging, None
+        if hanging is not None:
+            hanging.answer()
 
     async def _put_right(self, scene: Scene) -> None:
         if self._dies_at_s is not None:
             await self._restart(scene, kill=True)
         self._clear_what_is_over(scene, all_of_it=True)
+        await self._requests.give_up()
+        scene.people.operator = clear_everything
         scene.station.simulated.mail_room.queue.clear()
 
-    def _account(self, scene: Scene) -> None:
-        """Everything that must be true of the world and of the store, whatever happened."""
+    async def _come_to_rest(self, scene: Scene) -> None:
+        """Nothing is fed in any more, and the lane ends what it has begun."""
+        scene.people.refeeds_pieces = False
+        world, mail_room = scene.station.simulated.world, scene.station.simulated.mail_room
+        mail_room.queue.clear()
+        deadline_s = scene.station.clock.monotonic_s() + EMPTY_S
+        while world.loads or not scene.running:
+            assert scene.station.clock.monotonic_s() < deadline_s, f"does not come to rest: {scene.station.lane.view()}"
+            await self._tick(scene)
+        await scene.settle(REST_S)
+        await scene.end_people()
+
+    def _count(self, scene: Scene) -> None:
         result, station = self.result, scene.station
         result.released = station.world()["released"]
         result.starts = scene.people.starts
+        result.freezes = scene.people.unfrozen
         stays = station.do(do="stays")["stays"]
         result.digest = hashlib.sha256(json.dumps(stays, sort_keys=True).encode()).hexdigest()
-        wrong = result.wrong
-        if scene.dangers():
-            wrong.append(f"dangers: {scene.dangers()}")
-        bins = station.do(do="bins")
-        outside = set(bins["outside"])
-        for piece_id in scene.pieces:
-            self._account_piece(scene, piece_id, left=piece_id in outside)
-        try:
-            check_audit(station.store)
-        except AssertionError as error:
-            wrong.append(f"audit: {error}")
-
-    def _account_piece(self, scene: Scene, piece_id: str, *, left: bool) -> None:
-        wrong, store = self.result.wrong, scene.station.store
-        place = scene.where(piece_id)["place"]
-        known = scene.piece(piece_id)
-        if known is None:
-            if left:
-                wrong.append(f"{piece_id} left, and nobody knows it")
-            return
-        stays = scene.station.simulated.world.ledger.stays_of(piece_id)
-        passed_gate = any(stay.opening is not None for stay in stays)
-        if known.state is PieceState.RELEASED and not passed_gate:
-            wrong.append(f"{piece_id} is said to be released, was never under the gate and is at {place}")
-        if left and known.state is not PieceState.RELEASED:
-            permits = [row.evidence for row in store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, Permit)]
-            if not permits:
-                wrong.append(f"{piece_id} left without a permit and is {known.state.value}")
-        sequences = [event.sequence for event in store.read(lambda view: view.events_of(piece_id))]
-        if sequences != list(range(1, len(sequences) + 1)):
-            wrong.append(f"{piece_id}: event sequence {sequences}")
 
     def _say(self, scene: Scene, what: str) -> None:
         if self._tell:

@@ -1,13 +1,15 @@
 """What may go wrong at any moment, and for how long: drawn from a seeded generator.
 
-Left out is what no lane can help (docs/explanation/residual-risk.md): a swap by stealth, a piece laid by hand where the light is, and
-a gate that is opened by force.
+Left out is what no lane can help (docs/explanation/residual-risk.md): a swap by stealth for a piece of the same size or behind the
+beam, something laid by stealth on or against a piece, a piece laid by hand where the light is, and a gate that is opened by force.
 """
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tests.campaign import requests
 
 Args = dict[str, Any]
 MODBUS = ("wire:lane_plc", "wire:disinfection_unit")
@@ -19,7 +21,10 @@ WIRES = (
     "wire:barcode_reader",
     "wire:gate_reader",
 )
-WIRE_FAULTS = ("drop", "delay", "duplicate", "split", "corrupt", "truncate", "noise", "previous", "close", "mute")
+WIRE_FAULTS = ("drop", "delay", "duplicate", "split", "corrupt", "corrupt_valid", "truncate", "noise", "previous", "close", "mute")
+LONG_SHARE, LONGEST_S = 0.08, 300.0
+"""Some faults last until somebody has found the cause."""
+
 WRONG_FAULTS = ("wrong_count", "wrong_function", "wrong_echo")
 
 
@@ -49,10 +54,14 @@ def draw(rng: random.Random) -> Mishap:
         (6, _mechanics),
         (3, _surroundings),
         (6, _hands),
-        (2, _station),
+        (3, _station),
+        (3, _api),
     )
     (chosen,) = rng.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])
-    return chosen(rng)
+    mishap = chosen(rng)
+    if mishap.lasts_s and mishap.device != "station" and rng.random() < LONG_SHARE:
+        return replace(mishap, lasts_s=rng.uniform(30.0, LONGEST_S))
+    return mishap
 
 
 def _wire(rng: random.Random) -> Mishap:
@@ -132,16 +141,25 @@ def _surroundings(rng: random.Random) -> Mishap:
 
 
 def _hands(rng: random.Random) -> Mishap:
-    name = rng.choice(("lift", "add", "swap", "swap", "tailgate"))
-    zone = rng.randrange(7) if name == "lift" else rng.choice((0, 1, 2, 3, 6))
-    thing: Args = {} if name == "lift" else {"piece": {"threat": "bomb"} if rng.random() < 0.5 else {}}
+    name = rng.choice(("lift", "add", "swap", "swap", "tailgate", "lay_at_red", "add_clear", "swap_size"))
+    thing: Args = {"piece": {"threat": "bomb"} if rng.random() < 0.5 else {}}
+    if name == "lay_at_red":
+        return Mishap(device="hands", name=name)
+    if name == "add_clear":
+        return Mishap(device="hands", name=name, args={"zone": rng.choice((0, 1, 2, 3, 6))} | thing)
+    if name == "swap_size":
+        return Mishap(device="hands", name=name, args={"zone": rng.choice((0, 0, 1))} | thing)
     if name == "tailgate":
-        return Mishap(device="world", name=name, args={"stealth": True} | thing)
-    stealth = rng.random() < 0.5 and (name == "lift" or (name == "add" and zone < 2))
-    return Mishap(device="world", name=name, args={"zone": zone, "stealth": stealth} | thing)
+        return Mishap(device="hands", name=name, args={"stealth": True} | thing)
+    if name == "lift":
+        return Mishap(device="hands", name=name, args={"zone": rng.randrange(7), "stealth": rng.random() < 0.5})
+    return Mishap(device="hands", name=name, args={"zone": rng.choice((0, 1, 2, 3, 6)), "stealth": False} | thing)
 
 
 def _station(rng: random.Random) -> Mishap:
-    return Mishap(
-        device="station", name=rng.choice(("kill", "kill_at_commit", "restart", "disk_full", "freeze_key")), lasts_s=rng.uniform(1.0, 20.0)
-    )
+    name = rng.choice(("kill", "kill_at_commit", "restart", "disk_full", "disk_hangs", "freeze_key"))
+    return Mishap(device="station", name=name, lasts_s=rng.uniform(5.0, 60.0) if name == "disk_hangs" else rng.uniform(1.0, 20.0))
+
+
+def _api(rng: random.Random) -> Mishap:
+    return Mishap(device="api", name=rng.choice(requests.NAMES))

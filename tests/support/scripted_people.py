@@ -2,7 +2,8 @@
 
 The same logic as the demo's people, on virtual time. They know the truth and decide by it: benign pieces are cleared by as many people
 as it takes and fed in again, pieces with a threat are rejected and carried away. Marked pieces stay held, attention stops are answered
-with hold, a stopped lane is cleared and started again, a frozen one is set free at the panel when everybody may.
+with hold, a stopped lane is cleared and started again, a frozen one is set free at the panel when everybody may, after what is frozen
+was handed over where that is asked for.
 """
 
 import asyncio
@@ -44,7 +45,8 @@ def clear_everything(request: DecisionRequest) -> OperatorDecision | None:
 class ScriptedPeople:
     """Everybody around one lane. Call `work` as a task; `station` may be replaced by the one that comes after it.
 
-    `operator` answers the lane's question or leaves it; `reviews`, `refeeds_pieces`, `starts_lane` and `unfreezes` tell what is done.
+    `operator` answers the lane's question or leaves it; `reviews`, `refeeds_pieces`, `starts_lane`, `unfreezes` and `hands_over_frozen`
+    tell what is done.
     """
 
     station: VirtualStation
@@ -53,10 +55,12 @@ class ScriptedPeople:
     refeeds_pieces: bool = True
     starts_lane: bool = True
     unfreezes: bool = True
+    hands_over_frozen: bool = False
     refeeds: Counter[str] = field(default_factory=Counter)
     reviewed: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
     starts: int = 0
+    unfrozen: int = 0
     _done_with: set[str] = field(default_factory=set)
 
     async def work(self) -> None:
@@ -85,6 +89,8 @@ class ScriptedPeople:
         if self.starts_lane and view.state is not LaneState.FROZEN and self._waits_at_gate():
             station.do(do="lift_from_gate")
         elif view.state is LaneState.FROZEN and self.unfreezes and station.simulated.world.frozen:
+            if self.hands_over_frozen:
+                await self._hand_over_what_is_frozen()
             self.unfreeze()
         elif view.state in {LaneState.STOPPED, LaneState.OFFLINE} and self.starts_lane:
             await self.start_lane()
@@ -116,6 +122,26 @@ class ScriptedPeople:
         station.do(do="key_switch", on=True)
         station.simulated.plc.operate(CLEAR_FREEZE, 0)
         station.do(do="key_switch", on=False)
+        self.unfrozen += not station.simulated.world.frozen
+
+    async def _hand_over_what_is_frozen(self) -> None:
+        """The competent force takes what is frozen off the belts and out of the room, before anybody turns the key."""
+        station = self.station
+        for known in station.store.read(lambda view: view.pieces(states=[PieceState.FROZEN], lane_id=LANE_ID)):
+            self._carry_off(known.piece_id)
+            await station.handlers.hand_over(known.piece_id, returned=False, to="force", person=OPERATOR, once=station.once())
+
+    def _carry_off(self, piece_id: str) -> None:
+        """Take a piece from the belts; one whose code nobody could read is found by taking everything off."""
+        world, mail_room = self.station.simulated.world, self.station.simulated.mail_room
+        on_belts = [load.piece for load in world.loads]
+        wanted = [piece for piece in on_belts if piece.piece_id == piece_id]
+        for piece in wanted or on_belts:
+            if piece in wanted or piece.truth != "benign":
+                world.lift(piece)
+                mail_room.away.append(piece)
+            else:
+                world.lift_to_hold_bin(piece)
 
     async def start_lane(self) -> None:
         """Clear the access bits and start."""
@@ -138,6 +164,9 @@ class ScriptedPeople:
             state = await self._review(known, truth)
         if state in {PieceState.REJECTED, PieceState.RELEASED}:
             self._away(piece_id)
+        elif state is PieceState.FROZEN and self.hands_over_frozen:
+            self._away(piece_id)
+            await self.station.handlers.hand_over(piece_id, returned=False, to="force", person=OPERATOR, once=self.station.once())
         elif state in IN_BIN_STATES and self.refeeds_pieces and self.refeeds[piece_id] < MOST_REFEEDS:
             self.refeeds[piece_id] += 1
             self.station.do(do="refeed", piece_id=piece_id)

@@ -25,7 +25,7 @@ MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 """Where a station's files lie: its commits need not reach a disk here."""
 START_S = 120.0
 TEST_PIECE_S = 20.0
-TEST_PIECE_TRIES = 5
+TEST_PIECE_TRIES = 20
 RECOVERY_S = 900.0
 
 

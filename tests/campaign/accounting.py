@@ -1,0 +1,110 @@
+"""What the world did with each piece against what the station says of it, when everything has come to rest."""
+
+from station.domain.alarm import AlarmCode
+from station.domain.gate import Permit
+from station.domain.identifiers import is_local_id
+from station.domain.piece import ON_LANE_STATES, Piece, PieceState
+from station.domain.reasons import Reason
+from tests.support.store_facts import check_audit
+from tests.support.virtual_scene import Scene
+
+MANY = 1_000_000
+OUTSIDE = "outside"
+
+
+class Books:
+    """The run's own notes of what the gate's ring showed and of what hands touched, and the reckoning in the end."""
+
+    def __init__(self) -> None:
+        self._ring: set[tuple[int, int]] = set()
+        self._touched: set[str] = set()
+
+    def note_ring(self, scene: Scene) -> None:
+        """Look at the gate's ring; often enough, for it holds only the newest passages."""
+        self._ring |= {(tag, challenge) for _, tag, challenge in scene.station.simulated.plc.gate.passed if challenge}
+
+    def note_hand(self, *piece_ids: str | None) -> None:
+        """A hand laid these pieces in or took them out."""
+        self._touched |= {piece_id for piece_id in piece_ids if piece_id}
+
+    def wrongs(self, scene: Scene) -> list[str]:
+        """Everything that is not as it must be."""
+        self.note_ring(scene)
+        store = scene.station.store
+        wrong = []
+        known = {piece.piece_id: piece for piece in store.read(lambda view: view.pieces(limit=MANY))}
+        for piece in known.values():
+            wrong += [f"{piece.piece_id} ({piece.state.value}): {what}" for what in self._wrong_of_record(scene, piece)]
+        for piece_id in scene.station.simulated.mail_room.pieces:
+            what = self._wrong_of_thing(scene, piece_id, known.get(piece_id))
+            if what:
+                wrong.append(f"{piece_id}: {what}")
+        explained = {(permit.tag, permit.challenge) for piece_id in known for permit in permits(scene, piece_id)}
+        wrong += [f"nothing explains the gate's passage {entry}" for entry in sorted(self._ring - explained)]
+        if scene.dangers():
+            wrong.append(f"dangers: {scene.dangers()}")
+        try:
+            check_audit(store)
+        except AssertionError as error:
+            wrong.append(f"audit: {error}")
+        return wrong
+
+    def _wrong_of_record(self, scene: Scene, piece: Piece) -> list[str]:
+        """What is wrong with what the station believes of a piece."""
+        wrong, piece_id = [], piece.piece_id
+        changes = scene.station.store.read(lambda view: view.history(piece_id))
+        sequences = [event.sequence for event in scene.station.store.read(lambda view: view.events_of(piece_id))]
+        if sequences != list(range(1, len(sequences) + 1)):
+            wrong.append(f"its events are numbered {sequences}")
+        passed = any((permit.tag, permit.challenge) in self._ring for permit in permits(scene, piece_id))
+        if passed and piece.state is not PieceState.RELEASED:
+            wrong.append("the gate's ring has it under a permit")
+        by_people = piece.state is PieceState.CLEARED and changes[-1].before is PieceState.IN_REVIEW
+        if piece.state in ON_LANE_STATES and not by_people:
+            wrong.append("nothing is on the belts any more")
+        if piece.state is PieceState.RELEASED and is_local_id(piece_id):
+            wrong.append("nobody knows what it is")
+        return wrong
+
+    def _wrong_of_thing(self, scene: Scene, piece_id: str, known: Piece | None) -> str | None:
+        """What is wrong with what the station believes of a thing that is really there."""
+        place = scene.where(piece_id)["place"]
+        if place == OUTSIDE:
+            return "nobody knows it" if known is None else _wrong_outside(scene, known)
+        if known is None:
+            return None
+        if known.state is PieceState.RELEASED:
+            stays = scene.station.simulated.world.ledger.stays_of(piece_id)
+            lifted_out = bool(stays) and stays[-1].exit == "lifted" and stays[-1].opening is not None
+            return None if lifted_out else f"it is said to be released and is at {place}"
+        if known.state is PieceState.ESCAPED and piece_id not in self._touched:
+            return f"it is said to have escaped and is at {place}"
+        return None
+
+
+def _wrong_outside(scene: Scene, known: Piece) -> str | None:
+    """What is wrong with what the station believes of a thing that has left."""
+    if known.state is PieceState.RELEASED:
+        return None
+    if known.state is PieceState.ESCAPED:
+        alarms = scene.station.store.read(lambda view: view.alarms(active_only=False, limit=MANY))
+        return None if any((a.code, a.subject) == (AlarmCode.ESCAPED, known.piece_id) for a in alarms) else "it escaped without an alarm"
+    reasons = reasons_of_visit(scene, known)
+    permitted = any(permit.visit == known.visit for permit in permits(scene, known.piece_id))
+    if known.state is PieceState.HELD and Reason.TRACK_LOST in reasons and permitted:
+        return None
+    return f"it left and is {known.state.value} for {sorted(reasons)}, {'with' if permitted else 'without'} a permit"
+
+
+def permits(scene: Scene, piece_id: str) -> list[Permit]:
+    """Every permit that the piece ever got."""
+    rows = scene.station.store.read(lambda view: view.evidence(piece_id))
+    return [row.evidence for row in rows if isinstance(row.evidence, Permit)]
+
+
+def reasons_of_visit(scene: Scene, known: Piece) -> set[str]:
+    """Everything that the piece was held for on its last visit."""
+    reasons: set[str] = set()
+    for change in scene.station.store.read(lambda view: view.history(known.piece_id)):
+        reasons = set() if change.after is PieceState.ARRIVED else reasons | set(change.reasons)
+    return reasons

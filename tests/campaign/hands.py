@@ -1,0 +1,67 @@
+"""What hands do at a random moment, as far as the station can notice it: what it cannot is left out (see `mishaps`)."""
+
+from typing import Any
+
+from firmware_sims.lane import Load
+from tests.support.virtual_scene import Scene
+
+CLEAR_MM = 60.0
+"""Between what a hand lays in by stealth and everything else on the belts: two things without a gap are one thing to every eye."""
+
+OTHER_SIZE_MM = 60.0
+"""More than the eyes' tolerance and more than what may differ from the announced size."""
+
+TRIES = 8
+BEAM_MM = 1600.0
+XRAY_MM = 1200.0
+"""A piece whose head has come this far is not swapped by stealth: its picture could be half its own."""
+
+
+def by_hand(scene: Scene, name: str, **args: Any) -> list[str | None]:
+    """Do it if it can be done here and now; the pieces that were touched."""
+    deeds = {"lay_at_red": _lay_at_red, "add_clear": _add_clear, "swap_size": _swap_size}
+    if name in deeds:
+        return deeds[name](scene, **args)
+    answer = scene.station.fault("world", name, **args)
+    return [answer.get("piece_id"), answer.get("taken_out")]
+
+
+def _lay_at_red(scene: Scene) -> list[str | None]:
+    """Somebody lays mail on the infeed whatever the light says."""
+    station = scene.station
+    queue = station.simulated.mail_room.queue
+    if queue and station.simulated.world.feed(queue[0]):
+        return [queue.popleft().piece_id]
+    return []
+
+
+def _add_clear(scene: Scene, *, zone: int, piece: dict[str, Any]) -> list[str | None]:
+    """Lay a piece by stealth where it touches nothing."""
+    station = scene.station
+    world = station.simulated.world
+    cover = station.do(do="piece", **piece)["piece"]
+    ends = world.geometry.zone_end_mm
+    start_mm, length_mm = (ends[zone - 1] if zone else 0.0), cover["length_mm"]
+    for head_mm in range(int(start_mm) + 50, int(ends[zone]), 50):
+        if all(_apart(load, head_mm, length_mm) for load in world.loads):
+            answer = station.fault("world", "add", zone=zone, stealth=True, head_mm=float(head_mm), piece_id=cover["piece_id"])
+            return [answer["piece_id"]]
+    return []
+
+
+def _apart(load: Load, head_mm: float, length_mm: float) -> bool:
+    return load.head_mm < head_mm - length_mm - CLEAR_MM or load.head_mm - load.length_mm > head_mm + CLEAR_MM
+
+
+def _swap_size(scene: Scene, *, zone: int, piece: dict[str, Any]) -> list[str | None]:
+    """Put a piece of another size in the place of one before the beam, by stealth."""
+    station = scene.station
+    load = station.simulated.world.find(zone)
+    if load is None or load.head_mm > XRAY_MM:
+        return []
+    for _ in range(TRIES):
+        cover = station.do(do="piece", **piece)["piece"]
+        if abs(cover["length_mm"] - load.length_mm) > OTHER_SIZE_MM:
+            answer = station.fault("world", "swap", zone=zone, stealth=True, piece_id=cover["piece_id"])
+            return [answer["piece_id"], answer["taken_out"]]
+    return []
