@@ -1,5 +1,6 @@
 """Makes a lane safe whatever has happened: everything that can be reached stops."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from station.workflow.equipment import Equipment
 from station.workflow.preparation import RED
 
 log = structlog.get_logger()
+
+_Step = Callable[[], Awaitable[None]]
 
 
 class _Connectable(Protocol):
@@ -41,22 +44,23 @@ async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
     async def lamps_off() -> None:
         await devices.unit.set_lamps(on=False)
 
-    moving: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
-        ("lane_plc", plc, stand),
-        ("lane_plc", plc, to_the_bins),
-    )
-    steps: tuple[tuple[str, _Connectable, Callable[[], Awaitable[None]]], ...] = (
-        ("lane_plc", plc, drop_beam),
-        *(() if frozen else moving),
-        ("xray_generator", devices.generator, devices.generator.switch_off),
-        ("disinfection_unit", devices.unit, lamps_off),
-        ("line_detector", devices.detector, devices.detector.stop),
-        ("lane_plc", plc, red_light),
-    )
-    return list(dict.fromkeys([name for name, device, step in steps if not await _done(device, step)]))
+    steps: dict[str, tuple[_Connectable, tuple[_Step, ...]]] = {
+        "lane_plc": (plc, (drop_beam, red_light) if frozen else (drop_beam, stand, to_the_bins, red_light)),
+        "xray_generator": (devices.generator, (devices.generator.switch_off,)),
+        "disinfection_unit": (devices.unit, (lamps_off,)),
+        "line_detector": (devices.detector, (devices.detector.stop,)),
+    }
+    # Beside one another: none of them waits for another one's slow link.
+    told = await asyncio.gather(*(_tell(device, its_steps) for device, its_steps in steps.values()))
+    return [name for name, done in zip(steps, told, strict=True) if not done]
 
 
-async def _done(device: _Connectable, step: Callable[[], Awaitable[None]]) -> bool:
+async def _tell(device: _Connectable, steps: tuple[_Step, ...]) -> bool:
+    """True when every step was done; the later ones are tried all the same."""
+    return all([await _done(device, step) for step in steps])
+
+
+async def _done(device: _Connectable, step: _Step) -> bool:
     """True when the device was told, or refuses because it stands already."""
     for reconnect in (False, True):
         try:

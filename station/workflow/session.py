@@ -22,6 +22,7 @@ from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage, Pending
 from station.workflow.preparation import (
     EXPOSING,
+    GATE_CLOSED,
     GREEN,
     READY,
     Prepared,
@@ -83,6 +84,7 @@ class LaneSession:
         self._on_end = on_end
         self.note_decision = on_decision
         self._open = False
+        self._gate_stayed_shut = False
         self._strangers_ms: set[int] | None = None
         self._ticked = asyncio.Event()
         self._steering = Steering(equipment.devices.plc, self.geometry)
@@ -179,6 +181,8 @@ class LaneSession:
         while True:
             status = await plc.read_status()
             events = await plc.read_events()
+            # Behind a gate that was shut before and is shut now, the exit eye sees something else than a piece that left.
+            self._gate_stayed_shut = self.status is not None and self.status.gate == status.gate == GATE_CLOSED
             self.status = status
             if status.freeze_latch:
                 raise FreezeLatched
@@ -249,7 +253,7 @@ class LaneSession:
             return
         if isinstance(happening, Lost):
             lost = next((p for p in self.pieces if p.track is happening.track), None)
-            if happening.eye is Eye.EXIT and happening.seen and (lost is None or lost.permit is None):
+            if happening.eye is Eye.EXIT and happening.seen and (lost is None or lost.permit is None) and not self._gate_stayed_shut:
                 await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
             raise LaneTrouble(happening.reason, happening.detail)
         piece = next((p for p in self.pieces if p.track is happening.track), None)
@@ -264,6 +268,8 @@ class LaneSession:
         elif happening.leading and happening.eye is Eye.UV_IN and piece.state is not PieceState.DISINFECTING:
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.NOT_TO_BE_LIT))
         elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
+            if self._gate_stayed_shut:
+                raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER, eye=says.eye(Eye.EXIT)))
             await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
 

@@ -138,3 +138,17 @@ def test_a_mishap_harms_nobody_and_the_lane_works_again(mishap: Mishap):
             assert mishap.reason in scene.reasons(piece_id)
 
     play(scene, unnoticed=mishap.unnoticed)
+
+
+def test_an_exit_eye_that_sees_something_behind_a_shut_gate_lets_nobody_escape():
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed()
+        scene.station.fault("gate_reader", "silent", pieces=1)
+        await scene.until_at(piece_id, 5805.0)
+        scene.station.fault("world", "eye_stuck", eye=7, blocked=True)
+        await scene.until_stopped(timeout_s=5.0)
+        assert PieceState.ESCAPED not in scene.states(piece_id)
+        scene.station.clear_fault("world", "eye_stuck", eye=7)
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+
+    play(scene)
