@@ -60,7 +60,7 @@ def test_a_key_decides_the_piece_on_screen(desk: Desk, page: Page, code: str, de
 
 @pytest.mark.parametrize(("code", "decision"), [("F13", OperatorDecision.CLEAR), ("F14", OperatorDecision.HOLD), ("F15", None)])
 def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: OperatorDecision | None) -> None:
-    waiting(desk)
+    piece_id, _ = waiting(desk)
     open_lane(page)
     expect(page.locator("#clear")).to_be_enabled()
     # Chromium's own key injection knows no pedal keys: the event is made as the browser would.
@@ -68,7 +68,8 @@ def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: Operat
         "code => document.body.dispatchEvent(new KeyboardEvent('keydown', {code, key: code, bubbles: true, cancelable: true}))", code
     )
     expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
-    assert desk.lane.asked[0] == ("freeze", "operator") if decision is None else desk.lane.asked[0][4] is decision
+    # Who freezes while a piece is on the screen means that piece.
+    assert desk.lane.asked[0] == ("freeze", piece_id, "operator") if decision is None else desk.lane.asked[0][4] is decision
 
 
 def test_f9_freezes_at_once_and_the_page_says_so(desk: Desk, page: Page) -> None:
