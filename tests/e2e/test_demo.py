@@ -74,6 +74,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
         "database",
         "disk",
         "model",
+        "attention stop",
         "tracking signing key",
         "tracking receiver key",
     ]
