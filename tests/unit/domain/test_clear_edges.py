@@ -128,3 +128,12 @@ def test_a_missing_reading_holds_wherever_the_model_reads(level: Secrecy | None,
     facts = replace(BY_OPERATOR, identification=replace(IDENTIFICATION, secrecy=level), model_reading=None)
     answer = clear(facts, replace(OPEN_POLICY, model_on_marked=advisory), HEALTH, NOW)
     assert answer.reasons == ((R.NO_MODEL_READING,) if held else ())
+
+
+@pytest.mark.parametrize("changes", [{"piece_id": "LOCAL-lane-1-4"}, {"piece_id": ""}, {"visit": 0}], ids=["local", "no id", "no visit"])
+def test_a_piece_without_an_identity_is_held_even_if_all_its_facts_agree(changes: dict[str, object]):
+    world = MODEL_WORLD
+    for name in ("identification", "measurement", "scan", "model_reading"):
+        world = part(name, **changes)(world)
+    answer = world.judged()
+    assert (answer.outcome, answer.reasons) == (Outcome.HELD, (R.NOT_IDENTIFIED,))
