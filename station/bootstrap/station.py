@@ -14,7 +14,7 @@ from station.api.app import create_app
 from station.api.server import ApiServer
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
-from station.bootstrap.stores import broken_audit_leaf, model_directory, open_store
+from station.bootstrap.stores import broken_audit_leaf, drift_watch, model_directory, open_store
 from station.bootstrap.tracking import open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -23,6 +23,7 @@ from station.domain.errors import ConfigurationError, ScreeningError, StationErr
 from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
+from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, refuse_unproved_model, with_freeze_score
 from station.storage.image_store import FileImageStore
@@ -99,12 +100,13 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
     audit_ok = _check_audit(configuration, store, clock)
+    watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
     undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
-        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, feed, audit_ok=audit_ok)
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, audit_ok=audit_ok)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
@@ -169,6 +171,19 @@ def _start_model(screening: WorkerScreening) -> ModelInfo | None:
         return None
 
 
+def _start_watch(configuration: Configuration, store: SqliteStore, clock: Clock) -> DriftWatch | None:
+    """The watch over the model, as it stood when the station ended; without one the model clears nothing."""
+    try:
+        watch = drift_watch(configuration)
+    except ScreeningError as error:
+        log.warning("the model cannot be watched: it clears nothing", error=str(error))
+        return None
+    store.write(lambda uow: watch.start(uow, clock.utc_now())).result()
+    if watch.tripped:
+        log.warning("the model was stopped because it no longer fits what it sees: people decide about every piece")
+    return watch
+
+
 def _journey(
     lane_id: str,
     configuration: Configuration,
@@ -176,6 +191,7 @@ def _journey(
     clock: Clock,
     store: SqliteStore,
     model: ModelInfo | None,
+    watch: DriftWatch | None,
     feed: EventFeed,
     *,
     audit_ok: bool,
@@ -184,7 +200,7 @@ def _journey(
 
     def health() -> StationHealth:
         return StationHealth(
-            model_usable=model is not None,
+            model_usable=model is not None and watch is not None and not watch.tripped,
             model_proved=model is not None and model.proved,
             audit_ok=audit_ok,
             store_ok=store.healthy(),
@@ -203,6 +219,7 @@ def _journey(
         health=health,
         schemes=configuration.schemes,
         on_change=on_change,
+        watch=watch.reading if watch is not None else None,
     )
     return journey
 

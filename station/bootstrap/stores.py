@@ -1,13 +1,16 @@
 """The system of record and the model, as the configuration names them."""
 
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from station.audit.self_check import first_broken_leaf
+from station.domain.drift import DriftReset
 from station.ports.store import ReadView, Store
 from station.screening.anomaly_model import load_reader
 from station.screening.card import card_lines
-from station.screening.manifest import load_model
+from station.screening.drift import DriftWatch
+from station.screening.manifest import ANNOUNCED_KINDS, load_model
 from station.screening.pipeline import Reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
@@ -62,6 +65,43 @@ def model_card(configuration: Configuration | None) -> list[str]:
     """The card of the model in use, a line each; raises `ScreeningError` for a model that is not as it must be."""
     manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL)
     return card_lines(manifest)
+
+
+def calibration_scores(configuration: Configuration | None) -> dict[str, tuple[float, ...]]:
+    """Calibration scores of the model in use, per announced kind; raises `ScreeningError` for a model that is not as it must be."""
+    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL)
+    return {kind: manifest.own_scores(kind) for kind in ANNOUNCED_KINDS}
+
+
+def drift_watch(configuration: Configuration) -> DriftWatch:
+    """The watch over the model in use; raises `ScreeningError` for a model that is not as it must be."""
+    manifest, _ = load_model(model_directory(configuration))
+    return DriftWatch(
+        site=configuration.station.site,
+        model_sha256=manifest.model_sha256,
+        calibration_sha256=manifest.calibration_sha256,
+        calibration={kind: manifest.own_scores(kind) for kind in ANNOUNCED_KINDS},
+    )
+
+
+def drift_state(configuration: Configuration) -> dict[str, object]:
+    """How the watch over the model stands, read beside a running station. Raises `StoreError` when there is no database yet."""
+    watch = drift_watch(configuration)
+    reader = SqliteReader(configuration.data_dir)
+    try:
+        return reader.read(lambda view: watch.state(view, [lane.lane_id for lane in configuration.lanes]))
+    finally:
+        reader.close()
+
+
+def resume_model(configuration: Configuration, *, person: str, note: str, at: datetime) -> DriftReset:
+    """A supervisor takes the stop of the model back, while the station does not run (see `DriftWatch.resume`)."""
+    watch = drift_watch(configuration)
+    store = open_store(configuration)
+    try:
+        return store.write(lambda uow: watch.resume(uow, person=person, note=note, at=at)).result()
+    finally:
+        store.close()
 
 
 def broken_audit_leaf(store: Store) -> int | None:

@@ -1,14 +1,17 @@
-"""`station model card|score|evaluate`."""
+"""`station model card|score|evaluate|coverage|drift|resume`."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from station.bootstrap.stores import load_scorer, model_card
-from station.cli.options import ConfigOption
+from station.bootstrap.stores import calibration_scores, drift_state, load_scorer, model_card, resume_model
+from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.domain.errors import ConfigurationError
+from station.screening.coverage import coverage_lines, coverage_table
+from station.screening.drift import drift_lines
 from station.screening.evaluation import evaluate as evaluate_images
 from station.screening.evaluation import score_images
 from station.settings import Configuration, load
@@ -44,6 +47,36 @@ def evaluate(
     """Measure the model in use on labelled pictures, beside darkness and random."""
     scorer = _scorer(config)
     _write(file, evaluate_images(scorer, manifest, _folder(images)))
+
+
+@app.command("coverage")
+def coverage(config: ConfigOption = None, draws: Annotated[int, typer.Option(min=100, max=100_000)] = 2000) -> None:
+    """Show by many calibration draws that the threshold holds no more benign pieces than promised."""
+    for line in coverage_lines(coverage_table(calibration_scores(_configuration(config)), draws=draws)):
+        typer.echo(line)
+
+
+@app.command("drift")
+def drift(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Does the model still see what it was calibrated on? Capital of every game against its level, and the scanner's image quality."""
+    found = drift_state(load(configuration_path(config), demo=True))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for line in drift_lines(found):
+        typer.echo(line)
+
+
+@app.command("resume")
+def resume(
+    supervisor: Annotated[str, typer.Option(metavar="NAME", help="Who takes the responsibility.")],
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What was done.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let a model that drift has stopped clear again; the station must not run meanwhile."""
+    at = datetime.now(UTC)  # noqa: TID251 - a program of its own
+    reset = resume_model(load(configuration_path(config), demo=True), person=supervisor, note=note, at=at)
+    typer.echo(f"{reset.at.isoformat()} {reset.person}: {reset.model_sha256[:12]} / {reset.calibration_sha256[:12]}")
 
 
 def _configuration(config: Path | None) -> Configuration | None:

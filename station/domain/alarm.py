@@ -36,6 +36,7 @@ class AlarmCode(StrEnum):
     DISK_LOW = "disk-low"
     TRACKING_BLOCKED = "tracking-blocked"
     TRACKING_BACKLOG = "tracking-backlog"
+    MODEL_DRIFT = "model-drift"
     UNPROVED_MODEL = "unproved-model"
     RADIATION = "radiation"
     BIN_FULL = "bin-full"

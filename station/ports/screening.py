@@ -38,7 +38,8 @@ class RawScan:
 class ScreeningResult:
     """What the screening process made of a scan.
 
-    `threshold`, `p_value`, `calibration_n` belong to the scan's kind. `heat_map` is (h, w) u8 over the whole corrected image.
+    `threshold`, `p_value`, `calibration_n` belong to the scan's kind; where the kind has fewer than 500 calibration scores of its own,
+    which `calibration_n` counts, the first two are those of all kinds together. `heat_map` is (h, w) u8 over the whole corrected image.
     `view_png` is the standard pseudo-colour view; `fingerprint` a small float32 array for comparing scans of one piece.
     `findings` are the automatic (model-free) ones; `model_findings` those that the model names.
     """
@@ -71,7 +72,10 @@ class TestPieceResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What the loaded model is. `proved` per policy: signed, fitted on this site, n ≥ 500, detection bound ≥ 0.90."""
+    """What the loaded model is. `proved` per policy: signed, fitted on this site, n ≥ 500, detection bound ≥ 0.90.
+
+    `calibration_sha256` is over the calibration scores that its thresholds stand on.
+    """
 
     sha256: str
     name: str
@@ -79,6 +83,7 @@ class ModelInfo:
     freeze_score: float | None
     proved: bool
     why_not_proved: str
+    calibration_sha256: str = ""
 
 
 class ScreeningEngine(Protocol):

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
+from station.domain.drift import DriftReset, DriftTrip
 from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
@@ -34,6 +35,8 @@ Evidence = (
     | Refusal
     | GateAction
     | Handover
+    | DriftTrip
+    | DriftReset
 )
 
 

@@ -228,6 +228,7 @@ def info_from(raw: object) -> ModelInfo:
             freeze_score=None if freeze is None else _number(freeze),
             proved=raw["proved"] is True,  # type: ignore[index]
             why_not_proved=str(raw["why_not_proved"]),  # type: ignore[index]
+            calibration_sha256=str(raw["calibration_sha256"]),  # type: ignore[index]
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise nonsense("its description of the model is malformed") from error

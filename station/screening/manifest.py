@@ -28,6 +28,11 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.sig"
 KEY_FILE = "project-key.pub"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+ANNOUNCED_KINDS = ("envelope", "packet", "parcel", UNKNOWN_KIND)
+"""What tracking may say that a piece is."""
+
+COMPOSED_OF = {"parcel": ("document_parcel", "small_parcel")}
+"""What tracking announces as one kind and the generator draws as several; a manifest that has scores of the kind itself uses those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +58,32 @@ class Manifest:
     signed: bool
     metrics: Mapping[str, Any]
 
+    def own_scores(self, kind: str) -> tuple[float, ...]:
+        """Calibration scores of pieces of that kind, however few; those of all kinds together for a piece of unknown kind."""
+        own = self.calibration.get(kind)
+        if own is not None:
+            return own
+        return tuple(sorted(score for part in COMPOSED_OF.get(kind, ()) for score in self.calibration.get(part, ())))
+
     def scores_for(self, kind: str) -> tuple[float, ...]:
-        """Calibration scores of the kind; those of all kinds together where the kind has too few of its own."""
-        own = self.calibration.get(kind, ())
+        """What the kind's threshold stands on: its own scores, or those of all kinds where it has too few for one.
+
+        A threshold of the second sort shows people where to look; it guarantees nothing for the kind, and `own_scores` says so to policy.
+        """
+        own = self.own_scores(kind)
         return own if len(own) >= MIN_CALIBRATION else self.calibration[UNKNOWN_KIND]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that have calibration scores, also those that are composed of others."""
+        composed = (kind for kind in COMPOSED_OF if self.own_scores(kind))
+        return tuple(sorted({*self.calibration, *composed}))
+
+    @property
+    def calibration_sha256(self) -> str:
+        """SHA-256 over the calibration scores: thresholds and drift belong to them."""
+        text = json.dumps({kind: list(scores) for kind, scores in self.calibration.items()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse(what: str) -> ScreeningError:

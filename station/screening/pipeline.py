@@ -74,7 +74,9 @@ class Reader:
         self._infer = infer
         self._limits = limits
         self._pictures = pictures
-        self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in manifest.calibration}
+        self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in manifest.kinds}
+        self._scores = {kind: manifest.scores_for(kind) for kind in manifest.kinds}
+        self._own_n = {kind: len(manifest.own_scores(kind)) for kind in manifest.kinds}
         self._site = site
 
     def info(self) -> ModelInfo:
@@ -94,6 +96,7 @@ class Reader:
             freeze_score=known.freeze_score,
             proved=judgement.allowed,
             why_not_proved="; ".join(judgement.objections),
+            calibration_sha256=known.calibration_sha256,
         )
 
     def threshold_for(self, kind: str) -> float:
@@ -160,14 +163,14 @@ class Reader:
         window = _window(grid, piece)
         reading = self.score(grid.le[window], grid.he[window])
         threshold = self.threshold_for(scan.kind)
-        calibration = self._manifest.scores_for(scan.kind)
+        calibration = self._scores.get(scan.kind, self._scores[UNKNOWN_KIND])
         heat = _heat_on_image(reading.heat, window, corrected.le.shape, grid)
         return ScreeningResult(
             model_sha256=self._manifest.model_sha256,
             score=reading.score,
             threshold=threshold,
             p_value=conformal.p_value(calibration, reading.score),
-            calibration_n=len(calibration),
+            calibration_n=self._own_n.get(scan.kind, 0),
             length_mm=piece.length_mm,
             width_mm=piece.width_mm,
             findings=findings,

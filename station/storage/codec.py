@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
+from station.domain.drift import DriftReset, DriftTrip
 from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
@@ -30,6 +31,8 @@ _SAFE_INTEGER = 2**53 - 1
 KINDS: dict[str, type[Any]] = {
     "clearance.v1": Clearance,
     "disinfection.v1": DisinfectionResult,
+    "drift_reset.v1": DriftReset,
+    "drift_trip.v1": DriftTrip,
     "gate_action.v1": GateAction,
     "handover.v1": Handover,
     "identification.v1": Identification,

@@ -22,6 +22,7 @@ from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
+from station.screening.image_quality import ImageQuality
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_facts import keep_test_piece
 from station.workflow.lane_piece import LanePiece
@@ -42,10 +43,12 @@ class Journey(LaneRecords):
         health: Callable[[], StationHealth],
         schemes: tuple[Scheme, ...],
         on_change: Callable[[str], None] = lambda _: None,
+        watch: Callable[[UnitOfWork, Scan, ModelReading, ImageQuality], None] | None = None,
     ) -> None:
         super().__init__(lane_id=lane_id, store=store, policy=policy, clock=clock, on_change=on_change)
         self._health = health
         self._schemes = schemes
+        self._watch = watch
         text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
         self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
 
@@ -105,8 +108,10 @@ class Journey(LaneRecords):
         """The piece's first lines are due."""
         await self._move(piece, PieceState.SCANNING)
 
-    async def scanned(self, piece: LanePiece, scan: Scan, reading: ModelReading | None, match: ImageMatch | None) -> Clearance:
-        """The image is complete and stored; record it with the model's reading, and judge."""
+    async def scanned(
+        self, piece: LanePiece, scan: Scan, reading: ModelReading | None, match: ImageMatch | None, quality: ImageQuality | None = None
+    ) -> Clearance:
+        """The image is complete and stored; record it with the model's reading, watch the model for drift, and judge."""
         piece.scan, piece.reading, piece.match = scan, reading, match
 
         def work(uow: UnitOfWork) -> Clearance:
@@ -116,6 +121,8 @@ class Journey(LaneRecords):
             self._publish(uow, piece, PieceStatus.SCREENED, now)
             if reading is not None:
                 uow.append(reading)
+                if self._watch is not None and quality is not None:
+                    self._watch(uow, scan, reading, quality)
             if match is not None:
                 uow.append(match)
             return self._judge(uow, piece, now)

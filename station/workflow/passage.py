@@ -22,6 +22,7 @@ from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
+from station.screening.image_quality import quality_of
 from station.workflow import says
 from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
@@ -224,7 +225,7 @@ class Passage:
             if tracked_mm is None or abs(read.length_mm - tracked_mm) > max(PICTURE_LENGTH_MM, PICTURE_LENGTH_SHARE * tracked_mm):
                 # What the eyes measured and what the picture shows must be the same thing.
                 piece.contradict(Reason.SCAN_INCOMPLETE)
-        clearance = await self._journey.scanned(piece, scan, reading, match)
+        clearance = await self._journey.scanned(piece, scan, reading, match, quality_of(raw))
         # Counted now: the session may end before the piece does.
         self._session.note_decision(piece, self._clock.monotonic_s() - piece.last_line_s)
         self._session.newest = piece

@@ -6,7 +6,15 @@ import struct
 import sys
 from typing import Any
 
-INFO = {"sha256": "a" * 64, "name": "liar", "calibration_n": 800, "freeze_score": None, "proved": True, "why_not_proved": ""}
+INFO = {
+    "sha256": "a" * 64,
+    "name": "liar",
+    "calibration_n": 800,
+    "freeze_score": None,
+    "proved": True,
+    "why_not_proved": "",
+    "calibration_sha256": "",
+}
 NUMBERS = {"score": 0.0, "threshold": 1.0, "p_value": 1.0, "length_mm": 1.0, "width_mm": 1.0, "duration_ms": 1.0}
 RESULT = {"model_sha256": "a" * 64, "calibration_n": 800, "findings": [], "model_findings": [], **NUMBERS}
 PICTURES = [

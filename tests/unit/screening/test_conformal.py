@@ -1,5 +1,4 @@
 import math
-import random
 from fractions import Fraction
 
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.domain.errors import ScreeningError
-from station.screening.conformal import TRIP_CAPITAL, DriftMartingale, ScoreBag, p_value, rank, threshold
+from station.screening.conformal import p_value, rank, threshold
 from station.screening.policy import ModelFacts, may_be_authority
 
 BENIGN = [float(number) for number in range(1, 501)]
@@ -66,17 +65,6 @@ def test_too_few_or_broken_scores_are_refused():
             threshold([*BENIGN, broken], 0.05)
 
 
-def test_false_alarms_stay_below_the_promised_rate():
-    """Averaged over calibrations the rate is at most alpha; a hundred draws see it within three standard errors."""
-    source = random.Random(5)
-    alarms = []
-    for _ in range(100):
-        limit = threshold([source.lognormvariate(0, 1) for _ in range(500)], 0.05)
-        alarms.append(sum(not source.lognormvariate(0, 1) < limit for _ in range(400)) / 400)
-    mean = sum(alarms) / len(alarms)
-    assert 0.03 < mean < 0.05 + 3 * 0.015 / 10
-
-
 def test_p_values():
     scores = [1.0, 2.0, 2.0, 3.0]
     assert p_value(scores, 4.0) == 1 / 5
@@ -97,64 +85,6 @@ def test_a_piece_alarms_exactly_when_its_p_value_is_at_most_alpha():
 def test_a_p_value_of_nonsense_is_refused(score: float, tie_share: float):
     with pytest.raises(ScreeningError, match="No p-value"):
         p_value(BENIGN, score, tie_share=tie_share)
-
-
-def test_a_bag_ranks_each_score_before_it_joins():
-    bag = ScoreBag(BENIGN)
-    assert bag.add(1_000.0, tie_share=1.0) == 1 / 501
-    assert bag.add(999.0, tie_share=1.0) == 2 / 502
-    assert len(bag) == 502
-    with pytest.raises(ScreeningError):
-        bag.add(math.nan, tie_share=1.0)
-    assert len(bag) == 502
-
-
-def run(shift: float, seed: int, pieces: int) -> DriftMartingale:
-    source = random.Random(seed)
-    bag = ScoreBag(source.gauss(0, 1) for _ in range(500))
-    martingale = DriftMartingale()
-    for _ in range(pieces):
-        martingale = martingale.step(bag.add(source.gauss(shift, 1), tie_share=1 - source.random()))
-        if martingale.tripped:
-            break
-    return martingale
-
-
-@pytest.mark.parametrize("shift", [1.0, -1.0])
-def test_drift_in_either_direction_trips(shift: float):
-    assert all(run(shift, seed, 300).tripped for seed in range(5))
-
-
-def test_without_drift_it_hardly_ever_trips():
-    assert sum(run(0.0, seed, 600).tripped for seed in range(30)) <= 1
-
-
-def test_the_capital_is_a_fair_game():
-    """Averaged over a uniform p-value one step leaves the capital as it was."""
-    start = DriftMartingale(shares=(0.2, 0.5, 0.3))
-    steps = [math.exp(start.step((number + 0.5) / 1_000).log_capital) for number in range(1_000)]
-    assert sum(steps) / 1_000 == pytest.approx(1.0, abs=1e-9)
-
-
-def test_a_trip_is_remembered_and_the_capital_stays_finite():
-    martingale = DriftMartingale()
-    for _ in range(5_000):
-        martingale = martingale.step(0.0)
-    assert martingale.tripped
-    assert math.isfinite(martingale.log_capital)
-    assert sum(martingale.shares) == pytest.approx(1.0)
-    for _ in range(20_000):
-        martingale = martingale.step(0.5)
-    assert martingale.tripped
-    assert martingale.pieces == 25_000
-    assert not DriftMartingale().tripped
-    assert DriftMartingale(worst_log_capital=math.log(TRIP_CAPITAL)).tripped
-
-
-@pytest.mark.parametrize("p", [-0.01, 1.01, math.nan])
-def test_a_bet_on_no_p_value_is_refused(p: float):
-    with pytest.raises(ScreeningError, match="no p-value"):
-        DriftMartingale().step(p)
 
 
 PROVED = ModelFacts(signed=True, fitted_site="site-1", calibration_n=500, detection_lower_95=0.90)
