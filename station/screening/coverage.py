@@ -1,4 +1,4 @@
-"""Does the threshold keep its promise? Calibrations are drawn, and the share of benign pieces held is set beside what it must be.
+"""Does the threshold keep its promise? Calibrations are drawn, and the share of benign pieces held is set beside what must be.
 
 With n calibration scores and the k-th smallest as the last that passes, k = ⌈(n+1)(1−α)⌉, the number of m further exchangeable scores without
 ties that are held has the beta-binomial distribution BB(m; n + 1 − k, k) (Vovk, "Conditional validity of inductive conformal predictors",

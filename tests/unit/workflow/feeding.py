@@ -14,7 +14,8 @@ from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
 from station.domain.review import ReviewOutcome
 from station.domain.scan import ImageMatch, ModelReading, Scan
-from station.ports.store import RenderedEvent
+from station.ports.store import RenderedEvent, UnitOfWork
+from station.screening.image_quality import ImageQuality
 from station.storage.store import SqliteStore
 from station.workflow import reviewing
 from station.workflow.identification import InfeedFacts
@@ -28,6 +29,7 @@ NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 LANE, PIECE = "lane-1", "EE473124829VN"
 POLICY = Policy(sha256="d" * 64, authority_unmarked=Authority.MODEL, unproved_model=True)
 MAX_RETRIES = 2
+QUALITY = ImageQuality(air_noise=0.004, dark_level=0.015, gain=0.6)
 
 
 class Feeding:
@@ -37,9 +39,16 @@ class Feeding:
         self.events: list[PieceEvent] = []
         self.clock = SetClock(NOW, step_s=0.001)
         self.policy = policy
+        self.model_usable = True
         self.store = SqliteStore(directory, group_commit=False, render=self._render, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
         self.journey = Journey(
-            lane_id=LANE, store=self.store, policy=policy, clock=self.clock, health=self._health, schemes=DEFAULT_SCHEMES
+            lane_id=LANE,
+            store=self.store,
+            policy=policy,
+            clock=self.clock,
+            health=self._health,
+            schemes=DEFAULT_SCHEMES,
+            watch=self.watch,
         )
 
     def _render(self, event: PieceEvent, sequence: int) -> RenderedEvent:
@@ -47,7 +56,12 @@ class Feeding:
         return RenderedEvent(event_id=f"{event.piece_id}:{sequence}", body=event.status.value)
 
     def _health(self) -> StationHealth:
-        return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
+        return StationHealth(
+            model_usable=self.model_usable, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW
+        )
+
+    def watch(self, uow: UnitOfWork, scan: Scan, reading: ModelReading, quality: ImageQuality) -> None:
+        """What the journey tells of each reading before it judges."""
 
     @property
     def known(self) -> Piece:
@@ -100,7 +114,7 @@ class Feeding:
         match = None
         if piece.earlier is not None and piece.earlier.scan_sha256 is not None:
             match = ImageMatch(cleared_scan_sha256=piece.earlier.scan_sha256, new_scan_sha256=sha256, distance=0.01, bound=0.15)
-        return await self.journey.scanned(piece, scan, reading, match)
+        return await self.journey.scanned(piece, scan, reading, match, QUALITY)
 
     async def feed(self, **measured: float) -> Clearance:
         """One visit as far as the verdict."""

@@ -124,4 +124,6 @@ fact-DisinfectionResult = disinfected
 fact-Permit = permit for the gate
 fact-Refusal = gate refused
 fact-GateAction = passed the gate
+fact-DriftTrip = The model was stopped: it no longer fits what it sees
+fact-DriftReset = A supervisor let the model clear again
 fact-Handover = handed over

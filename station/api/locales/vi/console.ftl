@@ -124,4 +124,6 @@ fact-DisinfectionResult = khử khuẩn
 fact-Permit = phép mở cửa
 fact-Refusal = cửa ra từ chối
 fact-GateAction = đã qua cửa ra
+fact-DriftTrip = Mô hình bị dừng vì không còn khớp với ảnh soi
+fact-DriftReset = Người giám sát cho mô hình hoạt động lại
 fact-Handover = bàn giao
