@@ -74,7 +74,12 @@ def _examine_disk(configuration: Configuration) -> Check:
 
 def _examine_model(configuration: Configuration) -> list[Check]:
     try:
-        info = load_reader(model_directory(configuration), alpha=configuration.policy.alpha, site=configuration.station.site).info()
+        info = load_reader(
+            model_directory(configuration),
+            alpha=configuration.policy.alpha,
+            site=configuration.station.site,
+            trusted_keys=configuration.station.screening.trusted_keys,
+        ).info()
     except StationError as error:
         return [Check(name="model", ok=False, found=error.what, remedy=error.remedy)]
     proved = "proved on this site" if info.proved else f"not proved on this site ({info.why_not_proved}): people clear"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,7 +49,7 @@ class Station:
     images: FileImageStore
     feed: EventFeed
     lanes: dict[str, Lane]
-    screening: WorkerScreening
+    screening: dict[str, WorkerScreening]
     model: ModelInfo | None
     server: ApiServer
     relay: Relay | None
@@ -59,7 +60,7 @@ class Station:
         self.server.stop()
         for thread in self.threads:
             thread.stop()
-        asyncio.run(self.screening.close())
+        asyncio.run(_close_all(self.screening))
         self.store.close()
 
 
@@ -87,14 +88,8 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     images = FileImageStore(configuration.data_dir / "images")
     feed = EventFeed(epoch=secrets.token_hex(8))
     policy = configuration.policy
-    screening = WorkerScreening(
-        model_directory(configuration),
-        alpha=policy.alpha,
-        site=configuration.station.site,
-        time_limit_s=configuration.station.screening.timeout_s,
-        memory_mb=configuration.station.screening.memory_mb,
-    )
-    undo.callback(lambda: asyncio.run(screening.close()))
+    screening = {lane.lane_id: _screening(configuration) for lane in configuration.lanes}
+    undo.callback(lambda: asyncio.run(_close_all(screening)))
     model = _start_model(screening)
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
@@ -111,7 +106,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
             clock=clock,
-            screening=screening,
+            screening=screening[lane.lane_id],
             images=images,
             run_blocking=asyncio.to_thread,
         )
@@ -163,12 +158,38 @@ def _check_audit(configuration: Configuration, store: SqliteStore, clock: Clock)
     return False
 
 
-def _start_model(screening: WorkerScreening) -> ModelInfo | None:
+def _screening(configuration: Configuration) -> WorkerScreening:
+    """One lane's own worker: what a scan or the model does to it, no other lane feels."""
+    given = configuration.station.screening
+    return WorkerScreening(
+        model_directory(configuration),
+        alpha=configuration.policy.alpha,
+        site=configuration.station.site,
+        time_limit_s=given.timeout_s,
+        memory_mb=given.memory_mb,
+        trusted_keys=given.trusted_keys,
+    )
+
+
+async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
+    await asyncio.gather(*(engine.close() for engine in screening.values()))
+
+
+def _start_model(screening: Mapping[str, WorkerScreening]) -> ModelInfo | None:
+    """Load the model in every lane's worker; None when one of them has none, or another one than the rest."""
+
+    async def start() -> list[ModelInfo]:
+        return await asyncio.gather(*(engine.start() for engine in screening.values()))
+
     try:
-        return asyncio.run(screening.start())
+        first, *others = asyncio.run(start())
     except ScreeningError as error:
         log.warning("no model: every piece will be held", error=str(error))
         return None
+    if any(other != first for other in others):
+        log.warning("no model: the lanes loaded different ones; every piece will be held")
+        return None
+    return first
 
 
 def _start_watch(configuration: Configuration, store: SqliteStore, clock: Clock) -> DriftWatch | None:

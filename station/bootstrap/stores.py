@@ -58,24 +58,24 @@ def read_outbox(configuration: Configuration) -> dict[str, object]:
 
 def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
     """The model in this process, for offline tools. Without a configuration, the shipped one."""
-    return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha)
+    return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha, need_signature=False)
 
 
 def model_card(configuration: Configuration | None) -> list[str]:
     """The card of the model in use, a line each; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL)
+    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL, need_signature=False)
     return card_lines(manifest)
 
 
 def calibration_scores(configuration: Configuration | None) -> dict[str, tuple[float, ...]]:
     """Calibration scores of the model in use, per announced kind; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL)
+    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL, need_signature=False)
     return {kind: manifest.own_scores(kind) for kind in ANNOUNCED_KINDS}
 
 
 def drift_watch(configuration: Configuration) -> DriftWatch:
     """The watch over the model in use; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration))
+    manifest, _ = load_model(model_directory(configuration), trusted_keys=configuration.station.screening.trusted_keys)
     return DriftWatch(
         site=configuration.station.site,
         model_sha256=manifest.model_sha256,

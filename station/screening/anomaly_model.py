@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class OnnxModel:
         options.log_severity_level = 4
         # an arena grows to the largest piece ever seen and never shrinks; the worker's memory is bounded
         options.enable_cpu_mem_arena = True
+        # never guess another format from the bytes: only what was judged is loaded
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -82,13 +85,15 @@ def load_reader(
     threads: int = 1,
     limits: ScreeningLimits = DEFAULT_LIMITS,
     pictures: bool = True,
+    trusted_keys: Collection[str] = (),
+    need_signature: bool = True,
 ) -> Reader:
-    """Load the pinned model of a folder and make a reader of it.
+    """Load the pinned model of a folder and make a reader of it (keys and signature: see `load_model`).
 
     Raises:
         ScreeningError: the folder does not hold a proved model, or its calibration cannot support `alpha`.
     """
-    manifest, data = load_model(model_dir)
+    manifest, data = load_model(model_dir, trusted_keys=trusted_keys, need_signature=need_signature)
     return Reader(manifest, OnnxModel(data, threads=threads), alpha=alpha, site=site, limits=limits, pictures=pictures)
 
 
@@ -106,8 +111,10 @@ class InlineScreening:
         site: str = "",
         limits: ScreeningLimits = DEFAULT_LIMITS,
         pictures: bool = True,
+        trusted_keys: Collection[str] = (),
     ) -> None:
         self._pictures = pictures
+        self._trusted_keys = trusted_keys
         self._model_dir = model_dir
         self._alpha = alpha
         self._site = site
@@ -123,6 +130,7 @@ class InlineScreening:
                 site=self._site,
                 limits=self._limits,
                 pictures=self._pictures,
+                trusted_keys=self._trusted_keys,
             )
         return self._reader
 
@@ -206,6 +214,7 @@ class _Worker:
                 site=head["site"],
                 threads=head["threads"],
                 limits=ScreeningLimits(**head["limits"]),
+                trusted_keys=head["trusted_keys"],
             )
             _warm_up(self._reader)
             return {"info": asdict(self._reader.info())}

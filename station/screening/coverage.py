@@ -1,8 +1,8 @@
-"""Does the threshold keep its promise? Calibrations are drawn, and the share of benign pieces held is set beside what must be.
+"""Does the threshold keep its promise? Calibrations are drawn, and the share of benign pieces held is set against what must come out.
 
-With n calibration scores and the k-th smallest as the last that passes, k = ⌈(n+1)(1−α)⌉, the number of m further exchangeable scores without
-ties that are held has the beta-binomial distribution BB(m; n + 1 − k, k) (Vovk, "Conditional validity of inductive conformal predictors",
-2012). Its mean is m(n + 1 − k) / (n + 1) ≤ mα; ties can only lower it.
+With n calibration scores and the k-th smallest as the last that passes, k = ⌈(n+1)(1−α)⌉, the number of m further exchangeable scores
+without ties that are held has the beta-binomial distribution BB(m; n + 1 − k, k) (Vovk, "Conditional validity of inductive conformal
+predictors", 2012). Its mean is m(n + 1 − k) / (n + 1) ≤ mα; ties can only lower it.
 """
 
 import math

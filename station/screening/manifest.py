@@ -1,7 +1,7 @@
 """The model's manifest: what the pinned file is, who signed it, and the calibration that its thresholds stand on.
 
 A model folder holds `manifest.json`, `manifest.sig` (base64 of the Ed25519 signature over the manifest's bytes), `project-key.pub`
-(base64 of the raw public key), and the ONNX file that the manifest names.
+(base64 of the raw public key, which is trusted only if it is known from elsewhere), and the ONNX file that the manifest names.
 """
 
 import base64
@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ UNKNOWN_KIND = "unknown"
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.sig"
 KEY_FILE = "project-key.pub"
+PROJECT_KEY_FILE = Path(__file__).parent / "models" / KEY_FILE
+"""The key that is trusted everywhere: that of the model which the station ships with."""
+
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 ANNOUNCED_KINDS = ("envelope", "packet", "parcel", UNKNOWN_KIND)
 """What tracking may say that a piece is."""
@@ -101,8 +104,18 @@ def _read(path: Path, limit: int) -> bytes:
     return data
 
 
-def _is_signed(data: bytes, folder: Path) -> bool:
-    """True when the signature holds, False when there is none.
+def _holds(data: bytes, signature: bytes, key: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _is_signed(data: bytes, folder: Path, trusted_keys: Collection[str]) -> bool:
+    """True when the signature is one of a trusted key; False when there is none, or it is only that of the key beside it.
+
+    The key in the folder proves nothing, since whoever changes the model can change it too: it only tells an unknown signer from damage.
 
     Raises:
         ScreeningError: a signature or key that is there but does not hold.
@@ -110,17 +123,24 @@ def _is_signed(data: bytes, folder: Path) -> bool:
     if not (folder / SIGNATURE_FILE).exists():
         return False
     try:
-        key = base64.b64decode(_read(folder / KEY_FILE, 1024).strip(), validate=True)
         signature = base64.b64decode(_read(folder / SIGNATURE_FILE, 1024).strip(), validate=True)
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, data)
-    except (InvalidSignature, binascii.Error, ValueError) as error:
-        raise _refuse("the manifest's signature does not hold") from error
-    return True
+        own = _read(PROJECT_KEY_FILE, 1024).decode().strip()
+        trusted = [base64.b64decode(key, validate=True) for key in (*trusted_keys, own)]
+        if any(_holds(data, signature, key) for key in trusted):
+            return True
+        beside = base64.b64decode(_read(folder / KEY_FILE, 1024).strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refuse("the manifest's signature is malformed") from error
+    if not _holds(data, signature, beside):
+        raise _refuse("the manifest's signature does not hold")
+    return False
 
 
 def _scores(value: object, kind: str) -> tuple[float, ...]:
     if not isinstance(value, list) or not all(isinstance(one, int | float) and math.isfinite(one) for one in value):
         raise _refuse(f"calibration scores of {kind!r} are not all numbers")
+    if not all(0 <= one <= 1 for one in value):
+        raise _refuse(f"calibration scores of {kind!r} are not all in 0…1")
     return tuple(sorted(float(one) for one in value))
 
 
@@ -174,14 +194,23 @@ def parse_manifest(data: bytes, *, signed: bool) -> Manifest:
     return manifest
 
 
-def load_model(folder: Path) -> tuple[Manifest, bytes]:
+def load_model(folder: Path, *, trusted_keys: Collection[str] = (), need_signature: bool = True) -> tuple[Manifest, bytes]:
     """Read the manifest and the pinned model file, proved by its hash and its contents.
+
+    Args:
+        folder: of the model.
+        trusted_keys: base64 of raw Ed25519 public keys whose signature counts, besides the project's own.
+        need_signature: False only for looking at a model offline; `Manifest.signed` tells then.
 
     Raises:
         ScreeningError: anything that is not as it must be; nothing of it is used then.
     """
     data = _read(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
-    manifest = parse_manifest(data, signed=_is_signed(data, folder))
+    signed = _is_signed(data, folder, trusted_keys)
+    if need_signature and not signed:
+        there = (folder / SIGNATURE_FILE).exists()
+        raise _refuse("its manifest is signed by a key that is not trusted here" if there else "its manifest is not signed")
+    manifest = parse_manifest(data, signed=signed)
     model = _read(folder / manifest.model_file, MAX_MODEL_BYTES)
     found = hashlib.sha256(model).hexdigest()
     if found != manifest.model_sha256:

@@ -1,7 +1,8 @@
 """What is inside an ONNX file, read from its bytes alone: operators and whether it stands by itself.
 
 The model is data from outside the program until it is proved otherwise: before the runtime sees it, every operator must be on the
-allow-list, no weight may lie in another file, and there may be no functions, loops, branches or custom operator domains. Field
+allow-list, no weight may lie in another file, and there may be no functions, loops, branches or custom operator domains. This reading must
+never see less than the runtime's: a field whose number is not known here, or is written in an unusual way, refuses the file. Field
 numbers are those of `onnx.proto` (ONNX 1.23): ModelProto 7 graph, 8 opset_import, 25 functions; GraphProto 1 node, 5 initializer,
 15 sparse_initializer; NodeProto 4 op_type, 5 attribute, 7 domain; AttributeProto 5 t, 6 g, 10 tensors, 11 graphs, 22/23 sparse tensors;
 TensorProto 13 external_data, 14 data_location.
@@ -30,6 +31,13 @@ ALLOWED_OPERATORS = frozenset(
 MAX_MODEL_BYTES = 8 * 1024 * 1024
 
 _FORBIDDEN_PARTS = {20: "training graphs", 25: "functions of its own"}
+_KNOWN_PARTS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14})
+_KNOWN_IN_GRAPH = frozenset({1, 2, 5, 10, 11, 12, 13, 14, 16})
+_KNOWN_IN_NODE = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 9})
+_KNOWN_IN_ATTRIBUTE = frozenset({1, 2, 3, 4, 5, 7, 8, 9, 10, 13, 20, 21})
+_KNOWN_IN_TENSOR = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16})
+_FLATBUFFER_MARK = b"ORTM"
+"""At byte 4 of the runtime's own format, which it would recognise by itself and which this reading does not understand."""
 
 Value = int | memoryview
 
@@ -63,8 +71,12 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
     """Field number and value (int for varints, bytes otherwise) of one protobuf message."""
     at = 0
     while at < len(data):
+        began = at
         key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
+        # another reader may cut a key of more than 32 bits down to a number that it knows
+        if not number or key >> 32 or at - began > -(-key.bit_length() // 7):
+            raise _refuse("the file is written in an unusual way")
         if wire == 0:
             value, at = _varint(data, at)
             yield number, value
@@ -91,8 +103,14 @@ def _text(value: Value) -> str:
     return bytes(_message(value)).decode("utf-8", "replace")
 
 
+def _check_known(number: int, known: frozenset[int], where: str) -> None:
+    if number not in known:
+        raise _refuse(f"{where} has the unknown field {number}")
+
+
 def _check_tensor(tensor: memoryview) -> None:
     for number, value in _fields(tensor):
+        _check_known(number, _KNOWN_IN_TENSOR | {13}, "a tensor")
         if number == 13 or (number == 14 and value != 0):  # noqa: PLR2004 - see the module's field numbers
             raise _refuse("its weights lie in another file")
 
@@ -103,6 +121,7 @@ def _check_attribute(attribute: memoryview) -> None:
             raise _refuse("it holds a graph within a graph")
         if number in {22, 23}:
             raise _refuse("it holds sparse tensors")
+        _check_known(number, _KNOWN_IN_ATTRIBUTE, "an attribute")
         if number in {5, 10}:
             _check_tensor(_message(value))
 
@@ -110,6 +129,7 @@ def _check_attribute(attribute: memoryview) -> None:
 def _node_operator(node: memoryview) -> str:
     operator = ""
     for number, value in _fields(node):
+        _check_known(number, _KNOWN_IN_NODE, "a node")
         if number == 4:  # noqa: PLR2004
             operator = _text(value)
         elif number == 7 and _text(value) not in {"", "ai.onnx"}:  # noqa: PLR2004
@@ -128,7 +148,15 @@ def _graph_operators(graph: memoryview) -> list[str]:
             _check_tensor(_message(value))
         elif number == 15:  # noqa: PLR2004
             raise _refuse("it holds sparse tensors")
+        else:
+            _check_known(number, _KNOWN_IN_GRAPH, "the graph")
     return operators
+
+
+def _check_operator_set(operator_set: memoryview) -> None:
+    for number, value in _fields(operator_set):
+        if number == 1 and _text(value) not in {"", "ai.onnx"}:
+            raise _refuse(f"it uses the operator domain {_text(value)!r}")
 
 
 def check_onnx(data: bytes) -> OnnxContents:
@@ -139,11 +167,16 @@ def check_onnx(data: bytes) -> OnnxContents:
     """
     if len(data) > MAX_MODEL_BYTES:
         raise _refuse(f"the file has {len(data)} bytes, more than {MAX_MODEL_BYTES}")
+    if data[4:8] == _FLATBUFFER_MARK:
+        raise _refuse("the file is in the runtime's own format")
     operators: list[str] = []
     graphs = 0
     for number, value in _fields(memoryview(data)):
         if number in _FORBIDDEN_PARTS:
             raise _refuse(f"it holds {_FORBIDDEN_PARTS[number]}")
+        _check_known(number, _KNOWN_PARTS, "the model")
+        if number == 8:  # noqa: PLR2004
+            _check_operator_set(_message(value))
         if number == 7:  # noqa: PLR2004 - see the module's field numbers
             graphs += 1
             operators += _graph_operators(_message(value))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -25,10 +25,14 @@ from station.screening.refeed import new_findings
 
 _T = TypeVar("_T")
 _PROGRAM = "station.screening.anomaly_model"
+_READY_LIMIT_S = 10.0
+"""How long a piece may wait for a worker that is just being started, or that is busy with another piece."""
 
 
 class WorkerScreening:
-    """`ScreeningEngine` over one worker process; may be shared by several event loops, reads are done one after the other.
+    """`ScreeningEngine` over one worker process with a pipe and a memory of its own; each lane has one, so no lane waits for another's.
+
+    It may be shared by several event loops; its reads are done one after the other.
 
     A worker that crashes, is late, or answers nonsense is killed and started again at once; the read that met it raises `ScreeningError`.
     Times are wall time: they guard a process, not the station's own time. After a restart the model must be the same one.
@@ -42,6 +46,7 @@ class WorkerScreening:
         threads: the runtime's own threads for one scan.
         memory_mb: what the worker may write to; address space is bounded to four times that.
         limits: of the model-free checks.
+        trusted_keys: whose signature of a manifest counts besides the project's own (see `manifest.load_model`).
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class WorkerScreening:
         threads: int = 1,
         memory_mb: int = 1024,
         limits: ScreeningLimits = DEFAULT_LIMITS,
+        trusted_keys: Sequence[str] = (),
     ) -> None:
         self._model_dir = model_dir
         self._alpha = alpha
@@ -64,6 +70,7 @@ class WorkerScreening:
         self._threads = threads
         self._memory_mb = memory_mb
         self._limits = limits
+        self._trusted_keys = list(trusted_keys)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="screening")
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +95,7 @@ class WorkerScreening:
     async def read(self, scan: RawScan) -> ScreeningResult:
         """See `ScreeningEngine`."""
         request: frames.Head = {"ask": "read", "scan": frames.scan_head(scan)}
-        return await self._in_thread(lambda: self._exchange(request, frames.scan_arrays(scan), self._result))
+        return await self._answered(request, frames.scan_arrays(scan), self._result)
 
     def _result(self, answer: frames.Head, arrays: dict[str, frames.Array]) -> ScreeningResult:
         result = frames.result_from(_member(answer, "result"), arrays)
@@ -107,7 +114,7 @@ class WorkerScreening:
     ) -> ImageMatch:
         """See `ScreeningEngine`."""
         prints = {"cleared": cleared.fingerprint, "new": new.fingerprint}
-        distance = await self._in_thread(lambda: self._exchange({"ask": "compare"}, prints, _distance))
+        distance = await self._answered({"ask": "compare"}, prints, _distance)
         return ImageMatch(
             cleared_scan_sha256=cleared_sha256,
             new_scan_sha256=new_sha256,
@@ -119,7 +126,7 @@ class WorkerScreening:
     async def score_test_piece(self, scan: RawScan) -> TestPieceResult:
         """See `ScreeningEngine`."""
         request: frames.Head = {"ask": "test-piece", "scan": frames.scan_head(scan)}
-        return await self._in_thread(lambda: self._exchange(request, frames.scan_arrays(scan), _test_piece))
+        return await self._answered(request, frames.scan_arrays(scan), _test_piece)
 
     async def close(self) -> None:
         """End the worker process; further reads raise."""
@@ -141,6 +148,26 @@ class WorkerScreening:
             raise frames.nonsense("it has been closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
+    async def _answered(
+        self,
+        request: frames.Head,
+        arrays: Mapping[str, frames.Array],
+        parse: Callable[[frames.Head, dict[str, frames.Array]], _T],
+    ) -> _T:
+        """One exchange, once the worker is ready; a model that hangs while it is loaded keeps no piece waiting until it gives up."""
+        if self._closed:
+            raise frames.nonsense("it has been closed")
+        ensured = self._executor.submit(self._ensure)
+        ready = asyncio.wrap_future(ensured)
+        # when nobody waits any more, nobody needs to hear how it ended
+        ready.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        done, _ = await asyncio.wait({ready}, timeout=_READY_LIMIT_S)
+        if not done:
+            ensured.cancel()
+            raise _failed(f"was not ready within {_READY_LIMIT_S:g} s")
+        ready.result()
+        return await self._in_thread(lambda: self._exchange(request, arrays, parse))
+
     def _ensure(self) -> ModelInfo:
         """A running worker with the model loaded; runs in the engine's own thread, as everything below."""
         process = self._process
@@ -157,6 +184,7 @@ class WorkerScreening:
             "site": self._site,
             "threads": self._threads,
             "limits": asdict(self._limits),
+            "trusted_keys": self._trusted_keys,
         }
         try:
             answer = self._talk(head, {}, self._start_limit_s)[0]
@@ -164,9 +192,9 @@ class WorkerScreening:
         except ScreeningError:
             self._discard()
             raise
-        if self._info is not None and info.sha256 != self._info.sha256:
+        if self._info is not None and info != self._info:
             self._discard()
-            raise frames.nonsense("the model folder holds another model than at the start")
+            raise frames.nonsense("the model folder holds another model or calibration than at the start")
         self._info = info
         return info
 

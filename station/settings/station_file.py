@@ -44,12 +44,16 @@ class Tracking(BaseModel):
 
 
 class Screening(BaseModel):
-    """The screening process. An empty `model` is the one that the station ships with."""
+    """The screening process of each lane. An empty `model` is the one that the station ships with.
+
+    `trusted_keys` are base64 of raw Ed25519 public keys that may sign a site's own model, besides the project's.
+    """
 
     model_config = _STRICT
 
     model: str = ""
     timeout_s: float = Field(default=5.0, gt=0, le=60)
+    trusted_keys: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")], ...] = Field(default=(), max_length=8)
     memory_mb: int = Field(default=1500, ge=256, le=65536)
 
 

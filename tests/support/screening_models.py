@@ -14,6 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from station.ports.screening import RawScan
 from station.ports.xray import DetectorInfo
 
+SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+KEYS = (base64.b64encode(SIGNER.public_key().public_bytes_raw()).decode(),)
+"""What a station must trust to load these models."""
+
 SHIPPED = Path(__file__).resolve().parents[2] / "station" / "screening" / "models"
 
 
@@ -102,6 +106,104 @@ def memory_bomb_model() -> onnx.ModelProto:
     return model([bomb, *nodes], weights)
 
 
+def infinite_model() -> onnx.ModelProto:
+    nodes, weights = heat_nodes(1.0)
+    weights.append(constant("most", [3e38]))
+    nodes[2:3] = [helper.make_node("Mul", ["logits", "most"], ["more"]), helper.make_node("Mul", ["more", "most"], ["heat"])]
+    return model(nodes, weights)
+
+
+def whole_number_score_model() -> onnx.ModelProto:
+    """The score is where the greatest heat lies, a whole number."""
+    nodes, weights = heat_nodes(0.0)
+    weights += [constant("one", [1], np.int64)]
+    nodes[3:] = [
+        helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("TopK", ["mean", "one"], ["greatest", "score"]),
+    ]
+    made = model(nodes, weights)
+    made.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
+    return made
+
+
+def bomb_at_load_model() -> onnx.ModelProto:
+    """The runtime blows a constant up while it prepares the model: 64 GB."""
+    nodes, weights = heat_nodes(0.0)
+    weights += [constant("small", np.ones((1, 1, 4, 4), np.float32)), constant("up", [1, 1, 32768, 32768])]
+    nodes += [
+        helper.make_node("Resize", ["small", "", "up"], ["large"], mode="nearest"),
+        helper.make_node("ReduceMean", ["large"], ["large_mean"], axes=[1, 2, 3], keepdims=0),
+    ]
+    nodes[3] = helper.make_node("ReduceMean", ["heat"], ["mean"], axes=[1, 2, 3], keepdims=0)
+    nodes.append(helper.make_node("Add", ["mean", "large_mean"], ["score"]))
+    return model(nodes, weights)
+
+
+def filled_model(operator: str) -> onnx.ModelProto:
+    """`ConstantOfShape`, `Tile` or `Expand` to many gigabytes."""
+    nodes, weights = heat_nodes(0.0)
+    shape = constant("shape", [1, 1, 1 << 17, 1 << 17], np.int64)
+    inputs = {"ConstantOfShape": ["shape"], "Tile": ["channels", "shape"], "Expand": ["channels", "shape"]}[operator]
+    return model([helper.make_node(operator, inputs, ["unused"]), *nodes], [*weights, shape])
+
+
+def claimed_shape_model() -> onnx.ModelProto:
+    """A weight of four numbers that claims to be of 2 to the 62."""
+    made = sound_model()
+    made.graph.initializer[0].dims[:] = [1 << 31, 1 << 31, 1, 1]
+    return made
+
+
+def _body(node: onnx.NodeProto) -> onnx.GraphProto:
+    return helper.make_graph([node], "body", [], [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)])
+
+
+def branch_model() -> onnx.ModelProto:
+    """An operator that nobody allowed hides in the branches of an `If`."""
+    nodes, weights = heat_nodes(0.0)
+    hidden = [_body(helper.make_node("Einsum", ["channels"], ["inner"], equation="abcd->abcd")) for _ in range(2)]
+    weights.append(numpy_helper.from_array(np.asarray(True), "yes"))
+    return model([helper.make_node("If", ["yes"], ["unused"], then_branch=hidden[0], else_branch=hidden[1]), *nodes], weights)
+
+
+def endless_model() -> onnx.ModelProto:
+    """A `Loop` over 2 to the 62 rounds."""
+    nodes, weights = heat_nodes(0.0)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["x", "x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, None),
+        ],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []), helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    weights += [constant("rounds", 1 << 62, np.int64), numpy_helper.from_array(np.asarray(True), "yes")]  # type: ignore[arg-type]
+    return model([helper.make_node("Loop", ["rounds", "yes", "channels"], ["unused"], body=body), *nodes], weights)
+
+
+def _varint(number: int) -> bytes:
+    data = b""
+    while number > 0x7F:
+        data += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return data + bytes([number])
+
+
+def hidden_nodes_model() -> bytes:
+    """A sound file with a second helping of nodes under a field key that only a careless reader takes for the graph's."""
+    extra = onnx.GraphProto()
+    extra.node.append(helper.make_node("Einsum", ["channels"], ["unused"], equation="abcd->abcd"))
+    data = extra.SerializeToString()
+    return sound_model().SerializeToString() + _varint((7 << 3 | 2) + (1 << 32)) + _varint(len(data)) + data
+
+
+def own_format_model() -> bytes:
+    """A sound file that begins as if it were in the runtime's own format."""
+    return b"\x12\x06\x00\x00ORTM" + sound_model().SerializeToString()
+
+
 def loop_model() -> onnx.ModelProto:
     """An operator that is not on the allow-list."""
     nodes, weights = heat_nodes(0.0)
@@ -152,7 +254,9 @@ def manifest_content(data: bytes, **changes: Any) -> dict[str, Any]:
     return {**content, **changes}
 
 
-def write_model(folder: Path, made: onnx.ModelProto | bytes, *, signed: bool = True, **changes: Any) -> Path:
+def write_model(
+    folder: Path, made: onnx.ModelProto | bytes, *, signed: bool = True, signer: Ed25519PrivateKey = SIGNER, **changes: Any
+) -> Path:
     """A whole model folder; `changes` replace members of the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     data = made if isinstance(made, bytes) else made.SerializeToString()
@@ -160,9 +264,8 @@ def write_model(folder: Path, made: onnx.ModelProto | bytes, *, signed: bool = T
     manifest = json.dumps(manifest_content(data, **changes)).encode()
     (folder / "manifest.json").write_bytes(manifest)
     if signed:
-        key = Ed25519PrivateKey.generate()
-        (folder / "manifest.sig").write_bytes(base64.b64encode(key.sign(manifest)))
-        (folder / "project-key.pub").write_bytes(base64.b64encode(key.public_key().public_bytes_raw()))
+        (folder / "manifest.sig").write_bytes(base64.b64encode(signer.sign(manifest)))
+        (folder / "project-key.pub").write_bytes(base64.b64encode(signer.public_key().public_bytes_raw()))
     return folder
 
 

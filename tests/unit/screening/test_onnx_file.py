@@ -33,6 +33,45 @@ def test_hostile_files_are_named(make: object, says: str):
         check_onnx(make().SerializeToString())  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (models.hidden_nodes_model(), "unusual way"),
+        (models.own_format_model(), "own format"),
+        # a key in more bytes than it needs, and the field number 0
+        (SOUND + b"\xba\x00\x00", "unusual way"),
+        (SOUND + b"\x02\x00", "unusual way"),
+        (SOUND + b"\xf2\x03\x00", "the model has the unknown field 62"),
+    ],
+)
+def test_nothing_can_hide_from_this_reading(data: bytes, says: str):
+    with pytest.raises(ScreeningError, match=says):
+        check_onnx(data)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (lambda made: made.graph, "the graph"),
+        (lambda made: made.graph.node[1], "a node"),
+        (lambda made: made.graph.node[1].attribute[0], "an attribute"),
+        (lambda made: made.graph.initializer[0], "a tensor"),
+    ],
+)
+def test_a_field_that_is_not_known_refuses_the_file(part: object, says: str):
+    made = models.sound_model()
+    part(made).MergeFromString(b"\xf2\x03\x00")  # type: ignore[operator]
+    with pytest.raises(ScreeningError, match=f"{says} has the unknown field 62"):
+        check_onnx(made.SerializeToString())
+
+
+def test_an_operator_set_of_another_domain_is_refused():
+    made = models.sound_model()
+    made.opset_import.add(domain="com.microsoft", version=1)
+    with pytest.raises(ScreeningError, match=r"com\.microsoft"):
+        check_onnx(made.SerializeToString())
+
+
 def test_functions_are_refused():
     made = models.sound_model()
     made.functions.add().name = "sneaky"
