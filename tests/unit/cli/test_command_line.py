@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from station.bootstrap.stores import open_store
 from station.cli import main
-from station.settings import edit
+from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.settings import edit, load
 
 
 class Terminal:
@@ -161,3 +163,31 @@ def test_the_doctor_names_a_remedy_for_each_trouble(terminal: Terminal, site: Pa
     _, table, _ = terminal.run("doctor", "--config", site)
     assert "✗" in table
     assert "✓" in table
+
+
+def test_the_watch_over_the_model_is_shown_and_taken_back_by_name(terminal: Terminal, site: Path):
+    opened = open_store(load(site, demo=True))
+    try:
+        opened.write(lambda uow: uow.set_value("drift:trip", "{")).result()
+    finally:
+        opened.close()
+    code, out, _ = terminal.run("model", "resume", "--config", site, "--supervisor", " ", "--note", "looked")
+    assert code == EXIT_DOES_NOT_HOLD
+    code, out, _ = terminal.run("model", "resume", "--config", site, "--supervisor", "Lan", "--note", "detector repaired")
+    assert code == 0
+    assert "Lan" in out
+    code, _, err = terminal.run("model", "resume", "--config", site, "--supervisor", "Lan", "--note", "again")
+    assert code == EXIT_DOES_NOT_HOLD
+    assert "has not been stopped" in err
+    code, out, _ = terminal.run("model", "drift", "--config", site)
+    assert code == 0
+    assert "overall" in out
+    assert out.strip().endswith("tripped: no")
+    code, out, _ = terminal.run("model", "drift", "--config", site, "--json")
+    assert json.loads(out)["tripped"] is None
+
+
+def test_coverage_is_printed(terminal: Terminal):
+    code, out, _ = terminal.run("model", "coverage", "--draws", "100")
+    assert code == 0
+    assert "own parcel" in out
