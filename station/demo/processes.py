@@ -95,12 +95,11 @@ class SimulatorControl:
         """
         async with self._turn:
             try:
-                if self._streams is None:
-                    self._streams = await asyncio.open_connection(self._host, self._port, limit=LINE_BYTES)
-                reader, writer = self._streams
-                writer.write(json.dumps({"do": request, **arguments}).encode() + b"\n")
-                await writer.drain()
-                line = await reader.readline()
+                line = await self._exchange(json.dumps({"do": request, **arguments}).encode() + b"\n")
+            except asyncio.CancelledError:
+                # The answer that comes now would be taken for the next request's.
+                await self.close()
+                raise
             except OSError as error:
                 raise DeviceUnreachableError(f"The simulators do not answer: {error}", remedy="Read simulator logs") from error
         if not line:
@@ -109,6 +108,14 @@ class SimulatorControl:
         if not answer.pop("ok"):
             raise DemoError(f"The simulators refuse {request}: {answer['error']}")
         return answer
+
+    async def _exchange(self, line: bytes) -> bytes:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port, limit=LINE_BYTES)
+        reader, writer = self._streams
+        writer.write(line)
+        await writer.drain()
+        return await reader.readline()
 
     async def close(self) -> None:
         """Drop the connection."""
