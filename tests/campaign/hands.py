@@ -11,6 +11,9 @@ CLEAR_MM = 60.0
 OTHER_SIZE_MM = 60.0
 """More than the eyes' tolerance and more than what may differ from the announced size."""
 
+STOPPING_MM = 20.0
+"""How far a belt runs on after the curtain has told of a hand."""
+
 TRIES = 8
 BEAM_MM = 1600.0
 XRAY_MM = 1200.0
@@ -22,6 +25,11 @@ def by_hand(scene: Scene, name: str, **args: Any) -> list[str | None]:
     deeds = {"lay_at_red": _lay_at_red, "add_clear": _add_clear, "swap_size": _swap_size}
     if name in deeds:
         return deeds[name](scene, **args)
+    world = scene.station.simulated.world
+    load = world.find(args["zone"]) if name == "swap" else None
+    if load is not None and load.head_mm > world.geometry.belt_end_mm[-1] - STOPPING_MM:
+        # Its head is beyond the last belt: whatever lies there instead is outside.
+        return []
     answer = scene.station.fault("world", name, **args)
     return [answer.get("piece_id"), answer.get("taken_out")]
 
