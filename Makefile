@@ -4,7 +4,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
-WORKERS ?= 2
+# One more than the cores: tests of wires and processes spend a part of their time waiting.
+WORKERS ?= 3
+JOBS ?= 2
 
 .PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign bake train clean
 
@@ -33,12 +35,12 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-# What runs against real time gets the machine for itself: a device's watchdog does not wait for a busy processor.
+# What runs against real time, and so mostly waits, gets the machine for itself: a device's watchdog does not wait for a busy processor.
 REAL_TIME := tests/e2e tests/browser/test_station_live.py
 
 unit: $(READY)
 	@$(BIN)/pytest -n $(WORKERS) -q $(addprefix --ignore=,$(REAL_TIME))
-	@$(BIN)/pytest -q $(REAL_TIME)
+	@$(BIN)/pytest -n 2 --dist loadfile -q $(REAL_TIME)
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .
@@ -62,10 +64,10 @@ mutation: $(READY)
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
-# 200 simulated lane-hours with mishaps, resumable (about an hour), then 50 kills at random moments (about an hour).
+# 200 simulated lane-hours with mishaps, resumable (about three hours on two cores), then 50 kills at random moments (about an hour).
 campaign: $(READY)
 	@mkdir -p build
-	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(WORKERS) --state build/campaign.jsonl
+	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(JOBS) --state build/campaign.jsonl
 	@$(BIN)/python -m tests.e2e.kill_campaign --kills 50
 
 # The simulated tube's spectra and attenuations, after a change of its materials.
