@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
-# One more than the cores: tests of wires and processes spend a part of their time waiting.
+# One more than two cores: tests of wires and processes spend a part of their time waiting.
 WORKERS ?= 3
 JOBS ?= 2
 
@@ -17,11 +17,13 @@ test: programs lint unit
 
 setup: $(READY)
 
-# Exactly the locked packages, and this project itself where it lies.
-$(READY): requirements/dev.lock pyproject.toml
+# Exactly the locked packages, and this project itself where it lies. uv takes seconds; pip, which may know other places to find packages, a minute.
+$(READY): requirements/dev.lock requirements/uv.lock pyproject.toml
 	@echo "Python packages: installing what requirements/dev.lock says into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (.ci/programs python3-venv && $(PYTHON) -m venv --clear $(VENV))
-	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --require-hashes -r requirements/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock \
+	  || $(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -39,7 +41,7 @@ lint: $(READY)
 REAL_TIME := tests/e2e tests/browser/test_station_live.py
 
 unit: $(READY)
-	@$(BIN)/pytest -n $(WORKERS) -q $(addprefix --ignore=,$(REAL_TIME))
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(REAL_TIME))
 	@$(BIN)/pytest -n 2 --dist loadfile -q $(REAL_TIME)
 
 format: $(READY)
@@ -50,6 +52,8 @@ format: $(READY)
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 -o requirements/dev.lock
+	@grep -o '^uv==[^ ]*' requirements/dev.lock | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url -o requirements/uv.lock -
 
 # About 15 minutes on a machine that does nothing else; writes docs/reference/benchmarks.md.
 bench: $(READY)
