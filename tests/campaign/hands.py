@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from firmware_sims.geometry import Geometry
 from firmware_sims.lane import Load
 from tests.support.virtual_scene import Scene
 
@@ -27,11 +28,21 @@ def by_hand(scene: Scene, name: str, **args: Any) -> list[str | None]:
         return deeds[name](scene, **args)
     world = scene.station.simulated.world
     load = world.find(args["zone"]) if name == "swap" else None
-    if load is not None and load.head_mm > world.geometry.belt_end_mm[-1] - STOPPING_MM:
-        # Its head is beyond the last belt: whatever lies there instead is outside.
+    if load is not None and (_reaches_out(load, world.geometry) or _in_the_light(load, world.geometry)):
         return []
     answer = scene.station.fault("world", name, **args)
     return [answer.get("piece_id"), answer.get("taken_out")]
+
+
+def _reaches_out(load: Load, geometry: Geometry) -> bool:
+    """Its head is beyond the last belt: whatever lies there instead is outside."""
+    return load.head_mm > geometry.belt_end_mm[-1] - STOPPING_MM
+
+
+def _in_the_light(load: Load, geometry: Geometry) -> bool:
+    """A part of it is under the lamps: whatever lies there instead is lit before anything can put them out."""
+    begin_mm, end_mm = geometry.field_mm
+    return load.head_mm > begin_mm - STOPPING_MM and load.head_mm - load.length_mm < end_mm
 
 
 def _lay_at_red(scene: Scene) -> list[str | None]:
