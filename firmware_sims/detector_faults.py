@@ -11,7 +11,32 @@ from firmware_sims.lsp1 import LineHeader, encode_line
 FloatArray = npt.NDArray[np.float32]
 
 COUNTED = ("truncated", "bit_flip", "lost_lines", "silent_gap", "wrong_count", "encoder_jump")
-LASTING = ("stuck", "mute_lines", "mute_commands", "saturated", "gain_drift", "dead_energy", "hot")
+LASTING = (
+    "stuck",
+    "mute_lines",
+    "mute_commands",
+    "saturated",
+    "gain_drift",
+    "dead_energy",
+    "hot",
+    "noisy",
+    "blurred",
+    "misregistered",
+    "dead_pixels",
+    "dirty",
+)
+DARK_COUNTS = 1000.0
+_SIZES = {
+    "gain_drift": ("factor", 0.85),
+    "hot": ("celsius", 25.0),
+    "noisy": ("counts", 600.0),
+    "blurred": ("share", 0.5),
+    "misregistered": ("mm", 2.0),
+    "dead_pixels": ("count", 4.0),
+    "dirty": ("share", 0.05),
+}
+"""The argument that says how bad a fault is, and what it is when nothing is said."""
+DIRTY_PLACES = 3
 
 
 class LineFaults:
@@ -21,11 +46,17 @@ class LineFaults:
     next header. silent_gap: not sent, not counted. wrong_count: the header's pixel count is one too low, CRC valid.
     encoder_jump: the header's encoder is `units` (0.1 mm) off, CRC valid. stuck: every line repeats the first one's payload.
     mute_lines, mute_commands: nothing comes. saturated: gain × 2. gain_drift: gain × `factor`. dead_energy: the HE row
-    reads 0. hot: `celsius` warmer, with a higher dark level.
+    reads 0. hot: `celsius` warmer, with a higher dark level. noisy: noise of the electronics, `counts` of standard deviation more.
+    blurred: a `share` of each pixel's light goes to its neighbours and, as afterglow, to the line after. misregistered: the HE row sees
+    places `mm` further on than it should. dead_pixels: `count` columns read nothing. dirty: in three places something on the window
+    takes a `share` of the light.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, *, pixels: int) -> None:
         self._rng = rng
+        self._pixels = pixels
+        self._columns: dict[str, npt.NDArray[np.int64]] = {}
+        self._afterglow: FloatArray | None = None
         self._left: dict[str, int] = {}
         self._lasting: dict[str, float] = {}
         self._units = 0
@@ -57,14 +88,24 @@ class LineFaults:
             self._left[name] = self._left.get(name, 0) + int(args.get("count", 1))
             self._units = int(args.get("units", 5000))
         else:
-            defaults = {"gain_drift": args.get("factor", 0.85), "hot": args.get("celsius", 25.0)}
-            self._lasting[name] = defaults.get(name, 1.0)
+            size, usual = _SIZES.get(name, ("", 1.0))
+            self._lasting[name] = float(args.get(size, usual))
             self._stuck_payload = None
+            if name == "blurred":
+                self._afterglow = None
+            if name in {"dead_pixels", "dirty"}:
+                places = round(self._lasting[name]) if name == "dead_pixels" else DIRTY_PLACES
+                self._columns[name] = self._rng.choice(np.arange(4, self._pixels - 4), places, replace=False)
 
     def clear(self, name: str) -> None:
         """Take a fault back."""
         self._left.pop(name, None)
         self._lasting.pop(name, None)
+
+    @property
+    def misregistered_mm(self) -> float:
+        """How much further on than it should the HE row sees."""
+        return self._lasting.get("misregistered", 0.0)
 
     def loses_line(self) -> bool:
         """True when this line is made but not sent."""
@@ -80,7 +121,26 @@ class LineFaults:
             counts[1] = 0.0
         if "hot" in self._lasting:
             counts = counts + np.float32(12.0 * self._lasting["hot"])
+        if "dirty" in self._lasting:
+            columns = self._columns["dirty"]
+            counts[:, :, columns] -= np.float32(self._lasting["dirty"]) * (counts[:, :, columns] - np.float32(DARK_COUNTS))
+        if "blurred" in self._lasting:
+            counts = self._blurred(counts, np.float32(self._lasting["blurred"]))
+        if "noisy" in self._lasting:
+            counts = counts + np.float32(self._lasting["noisy"]) * self._rng.standard_normal(counts.shape, dtype=np.float32)
+        if "dead_pixels" in self._lasting:
+            counts[:, :, self._columns["dead_pixels"]] = 0.0
         return counts
+
+    def _blurred(self, counts: FloatArray, share: np.float32) -> FloatArray:
+        """Light that goes to both neighbours, and to the next line; counts (2, lines, pixels)."""
+        wide = np.pad(counts, ((0, 0), (0, 0), (1, 1)), mode="edge")
+        mixed: FloatArray = (np.float32(1.0) - share) * counts + share * np.float32(0.5) * (wide[:, :, :-2] + wide[:, :, 2:])
+        before = mixed[:, 0] if self._afterglow is None else self._afterglow
+        for line in range(mixed.shape[1]):
+            mixed[:, line] = before = (np.float32(1.0) - share) * mixed[:, line] + share * before
+        self._afterglow = before.copy()
+        return mixed
 
     def encode(self, header: LineHeader, payload: bytes) -> bytes:
         """The message as it leaves a faulty detector; empty when it leaves not at all."""

@@ -48,7 +48,7 @@ class LineDetector:
         self.pixels = pixels
         self._block_s = COARSE_BLOCK_S if pixels <= COARSE_PIXELS else BLOCK_S
         self.boot = boot
-        self._ills = LineFaults(rng)
+        self._ills = LineFaults(rng, pixels=pixels)
         self.sink_ready = False
         self._uptime_s = 0.0
         self._offline_s = 0.0
@@ -195,12 +195,14 @@ class LineDetector:
             self._uptime_s = max(0.0, self._uptime_s + args.get("seconds", 60.0))
         else:
             self._ills.inject(name, **args)
+            self.diodes.he_off_mm = self._ills.misregistered_mm
 
     def clear(self, name: str, **_: object) -> None:
         """End a fault; nothing happens when it is not there. KeyError for an unknown one."""
         if name not in self.faults:
             raise KeyError(name)
         self._ills.clear(name)
+        self.diodes.he_off_mm = self._ills.misregistered_mm
 
     def reboot(self) -> None:
         """Lose power for two seconds: the acquisition ends, settings fall back, `boot` rises."""

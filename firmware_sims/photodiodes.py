@@ -30,7 +30,7 @@ BEAM_MARGIN_MM = 15.0
 NOISE_RING = 1 << 19
 MAPS_KEPT = 12
 # The shape of the spectrum is taken from the nearest of these, the signal's size from the real kV.
-MAP_KVS = (80.0, 120.0, 140.0, 160.0)
+MAP_KVS = (80.0, 100.0, 110.0, 120.0, 130.0, 140.0, 150.0, 160.0)
 LAY_SPREAD_MM = 4.0
 
 
@@ -80,6 +80,8 @@ class Photodiodes:
         self.line_units = round(self.pixel_mm * 10)
         self.line_mm = self.line_units / 10
         self.he_offset_mm = max(1, round(HE_OFFSET_MM / self.line_mm)) * self.line_mm
+        self.he_off_mm = 0.0
+        """How far the HE row lies from where `he_offset_mm` says."""
         across = np.linspace(-1.0, 1.0, pixels, dtype=np.float32)
         fan = 1.0 - np.float32(0.06) * across * across
         gain = fan * (1.0 + np.float32(0.02) * rng.standard_normal((2, pixels), dtype=np.float32))
@@ -169,12 +171,12 @@ class Photodiodes:
         signal = np.repeat(base, encoders.size, axis=1)
         for passage in self._passages.values():
             low_offsets = passage.offset_mm + np.asarray(encoder_difference(encoders, passage.encoder)) * 0.1
-            if low_offsets[-1] < 0 or low_offsets[0] - self.he_offset_mm > passage.piece.length_mm:
+            if low_offsets[-1] < 0 or low_offsets[0] - self.he_offset_mm - self.he_off_mm > passage.piece.length_mm:
                 continue
             image = self._map(passage.piece, kv)
             first = passage.lateral_pixel
             covered = min(image.shape[2], self.pixels - first)
-            for energy, shift in ((0, 0.0), (1, self.he_offset_mm)):
+            for energy, shift in ((0, 0.0), (1, self.he_offset_mm + self.he_off_mm)):
                 place = np.clip((low_offsets - shift) / self.line_mm + 0.5, 0.0, image.shape[1] - 1.001)
                 row = place.astype(np.int64)
                 share = (place - row).astype(np.float32)[:, None]

@@ -62,12 +62,16 @@ class ScreeningResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestPieceResult:
-    """Scores of the daily test piece; `values` by test name with its limit: (measured, limit, passed)."""
+    """Scores of the daily test piece; `values` by test name with its limit: (measured, limit, passed).
+
+    `not_asked` names what a detector with pixels of that size cannot show and is therefore not asked for.
+    """
 
     __test__ = False
 
     passed: bool
     values: dict[str, tuple[float, float, bool]]
+    not_asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

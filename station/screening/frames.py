@@ -245,6 +245,8 @@ def test_piece_from(raw: object) -> TestPieceResult:
             str(name): (_number(one[0]), _number(one[1]), one[2] is True)
             for name, one in raw["values"].items()  # type: ignore[index]
         }
-        return TestPieceResult(passed=raw["passed"] is True and all(passed for *_, passed in values.values()), values=values)  # type: ignore[index]
+        not_asked = tuple(str(one) for one in raw["not_asked"])  # type: ignore[index]
+        passed = raw["passed"] is True and all(passed for *_, passed in values.values())  # type: ignore[index]
+        return TestPieceResult(passed=passed, values=values, not_asked=not_asked)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise nonsense("its scores of the test piece are malformed") from error

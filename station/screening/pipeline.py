@@ -192,9 +192,7 @@ class Reader:
         Raises:
             ScreeningError: the scan cannot be corrected.
         """
-        corrected = correct_scan(scan, limits=self._limits)
-        pitch_mm = max(scan.info.pixel_pitch_mm, scan.info.line_pitch_mm)
-        return test_piece.score(to_grid(corrected, limits=self._limits), pixel_mm=pitch_mm)
+        return test_piece.score(scan, limits=self._limits)
 
 
 def _window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:
