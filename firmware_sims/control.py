@@ -110,8 +110,9 @@ class Control:
         wishes = {name: request[name] for name in request if name != "do"}
         return {"piece": MailRoom.cover(self._lane.mail_room.draw_one(**wishes))}
 
-    def _test_piece(self, _: Request) -> Answer:
-        piece = self._lane.mail_room.draw_test_piece()
+    def _test_piece(self, request: Request) -> Answer:
+        lay = {"turn_deg": float(request.get("turn_deg", 0.0)), "backwards": bool(request.get("backwards", False))}
+        piece = self._lane.mail_room.draw_test_piece(**lay)
         self._lane.mail_room.feed(piece.piece_id, first=True)
         return {"piece": MailRoom.cover(piece)}
 

@@ -78,10 +78,10 @@ class MailRoom:
         self.pieces[piece.piece_id] = piece
         return piece
 
-    def draw_test_piece(self) -> Piece:
-        """The daily test piece, numbered on."""
+    def draw_test_piece(self, *, turn_deg: float = 0.0, backwards: bool = False) -> Piece:
+        """The daily test piece, numbered on, and how a hand lays it."""
+        piece = draw_test_piece(serial=self._next_serial(), number=self._tests + 1, turn_deg=turn_deg, backwards=backwards)
         self._tests += 1
-        piece = draw_test_piece(serial=self._next_serial(), number=self._tests)
         self.pieces[piece.piece_id] = piece
         return piece
 

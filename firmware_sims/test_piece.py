@@ -1,7 +1,7 @@
 """The daily test piece: wires of known gauge, a wedge over wires, marks behind steel, line pairs, thin metal, two kinds of material.
 
-The layout is published in docs/reference/test-piece.md; the station scores it from there. All x and y are of the piece itself, lying face up
-with its first edge forward: x from that edge against the direction of travel, y from its left edge.
+The layout is published in docs/reference/test-piece.md; the station scores it from there. All x and y are of the piece itself, lying face
+up with its first edge forward: x from that edge against the direction of travel, y from its left edge.
 """
 
 import math

@@ -27,6 +27,12 @@ def router(context: Context) -> APIRouter:
         """One lane's newest snapshot."""
         return shown.lane_out(handlers.lane(lane_id).view())
 
+    @routes.get("/{lane_id}/test-piece")
+    def test_piece(lane_id: LanePath) -> schemas.TestPieceRunOut | None:
+        """The newest run of the lane's test piece with every value and its limit; null when there was none."""
+        run = handlers.lane(lane_id).view().test_piece_run
+        return shown.test_piece_run_out(run) if run is not None else None
+
     @routes.get("/{lane_id}/recent")
     def recent(lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
         """The pieces that last got their outcome on this lane, newest first."""

@@ -234,6 +234,52 @@ class DeviceOut(BaseModel):
     detail: str
 
 
+class TestValueOut(BaseModel):
+    """One test of a run; `measured` is -1 where it could not be measured."""
+
+    __test__ = False
+
+    name: str
+    measured: float
+    limit: float
+    passed: bool
+
+
+class TrendWarningOut(BaseModel):
+    """A value that drifts from the mean of its first runs."""
+
+    name: str
+    reference: float
+    newest: float
+    rises: bool
+
+
+class TestPieceRunOut(BaseModel):
+    """The newest run of the lane's test piece; `error` says why it could not be scored."""
+
+    __test__ = False
+
+    lane_id: str
+    piece_id: str
+    at: datetime
+    passed: bool
+    values: list[TestValueOut]
+    not_asked: list[str]
+    warnings: list[TrendWarningOut]
+    error: str
+
+
+class TestPieceStandOut(BaseModel):
+    """The newest run of the lane's test piece in short: names of the values that failed, and of those that drift."""
+
+    __test__ = False
+
+    at: datetime
+    passed: bool
+    failed: list[str]
+    drifting: list[str]
+
+
 class LaneOut(BaseModel):
     """A snapshot of one lane. `latest_*` is the newest scan that may be shown."""
 
@@ -253,6 +299,7 @@ class LaneOut(BaseModel):
     latest_scan_sha256: str | None
     devices: list[DeviceOut]
     test_piece_passed_at: datetime | None
+    test_piece: TestPieceStandOut | None
     pieces_per_hour: float
 
 

@@ -17,6 +17,7 @@ from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ModelReading, Scan
+from station.domain.test_piece import TestPieceRun
 from station.ports.store import Claim, Evidence, EvidenceRow
 from station.review import rules
 from station.workflow.views import DecisionRequest, LaneView, PieceOnLane
@@ -191,7 +192,29 @@ def lane_out(view: LaneView) -> schemas.LaneOut:
         latest_scan_sha256=None if latest_restricted else view.latest_scan_sha256,
         devices=[schemas.DeviceOut(name=device.name, ok=device.ok, detail=device.detail) for device in view.devices],
         test_piece_passed_at=view.test_piece_passed_at,
+        test_piece=_stand_out(view.test_piece_run) if view.test_piece_run else None,
         pieces_per_hour=view.pieces_per_hour if math.isfinite(view.pieces_per_hour) else 0.0,
+    )
+
+
+def _stand_out(run: TestPieceRun) -> schemas.TestPieceStandOut:
+    failed = [one.name for one in run.values if not one.passed]
+    return schemas.TestPieceStandOut(at=run.at, passed=run.passed, failed=failed, drifting=[one.name for one in run.warnings])
+
+
+def test_piece_run_out(run: TestPieceRun) -> schemas.TestPieceRunOut:
+    """A run of the test piece with every value."""
+    return schemas.TestPieceRunOut(
+        lane_id=run.lane_id,
+        piece_id=run.piece_id,
+        at=run.at,
+        passed=run.passed,
+        values=[schemas.TestValueOut(name=one.name, measured=one.measured, limit=one.limit, passed=one.passed) for one in run.values],
+        not_asked=list(run.not_asked),
+        warnings=[
+            schemas.TrendWarningOut(name=one.name, reference=one.reference, newest=one.newest, rises=one.rises) for one in run.warnings
+        ],
+        error=run.error,
     )
 
 

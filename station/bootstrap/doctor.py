@@ -2,14 +2,16 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from station.bootstrap.lanes import lane_devices
-from station.bootstrap.stores import model_directory, read_outbox, refuse_used_data
+from station.bootstrap.stores import model_directory, read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import StationError, StoreError
 from station.screening.anomaly_model import load_reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
+from station.workflow.test_pieces import drifts, failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,13 @@ async def examine(configuration: Configuration) -> list[Check]:
     client would take their links away from it.
     """
     clock = SystemClock()
-    checks = [_examine_store(configuration), _examine_disk(configuration), *_examine_model(configuration), *_examine_keys(configuration)]
+    checks = [
+        _examine_store(configuration),
+        _examine_disk(configuration),
+        *_examine_model(configuration),
+        *_examine_test_pieces(configuration, clock.utc_now()),
+        *_examine_keys(configuration),
+    ]
     try:
         refuse_used_data(configuration.data_dir)
     except StoreError as error:
@@ -91,6 +99,32 @@ def _examine_model(configuration: Configuration) -> list[Check]:
         else "none: neither the policy nor the model names a score, so people alone stop the lane"
     )
     return [Check(name="model", ok=True, found=found, remedy=""), Check(name="attention stop", ok=True, found=stops, remedy="")]
+
+
+def _examine_test_pieces(configuration: Configuration, now: datetime) -> list[Check]:
+    """Each lane's newest run of the test piece, and what of it drifts."""
+    checks = []
+    for lane_id in (lane.lane_id for lane in configuration.lanes):
+        name = f"{lane_id} test piece"
+        try:
+            run = read_test_piece(configuration, lane_id)
+        except StationError as error:
+            checks.append(Check(name=name, ok=False, found=error.what, remedy=error.remedy))
+            continue
+        if run is None:
+            checks.append(Check(name=name, ok=True, found="none was ever run: nothing is cleared before one passes", remedy=""))
+            continue
+        late = now - run.at > timedelta(hours=configuration.policy.test_piece_max_age_h)
+        found = f"{'passed' if run.passed else f'failed ({failures(run)})'} at {run.at:%Y-%m-%d %H:%M} UTC"
+        found += f"; drifts: {drifts(run)}" if run.warnings else ""
+        found += "; too long ago: nothing is cleared before it passes again" if late else ""
+        remedy = ""
+        if not run.passed:
+            remedy = "Feed the test piece in again: nothing is cleared before it passes"
+        elif run.warnings:
+            remedy = "Have the scanner looked at before the test fails"
+        checks.append(Check(name=name, ok=not remedy, found=found, remedy=remedy))
+    return checks
 
 
 def _examine_keys(configuration: Configuration) -> list[Check]:

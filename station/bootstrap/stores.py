@@ -6,6 +6,7 @@ from pathlib import Path
 
 from station.audit.self_check import first_broken_leaf
 from station.domain.drift import DriftReset
+from station.domain.test_piece import TestPieceRun
 from station.ports.store import ReadView, Store
 from station.screening.anomaly_model import load_reader
 from station.screening.card import card_lines
@@ -17,6 +18,7 @@ from station.storage.space import MEBIBYTE
 from station.storage.sqlite import DirectoryLock
 from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
+from station.workflow.test_pieces import newest_run
 
 AUDIT_PAGE = 5000
 SHIPPED_MODEL = Path(__file__).parents[1] / "screening" / "models"
@@ -52,6 +54,15 @@ def read_outbox(configuration: Configuration) -> dict[str, object]:
     reader = SqliteReader(configuration.data_dir)
     try:
         return asdict(reader.read(lambda view: view.outbox_status()))
+    finally:
+        reader.close()
+
+
+def read_test_piece(configuration: Configuration, lane_id: str) -> TestPieceRun | None:
+    """The newest run of a lane's test piece, read beside a running station. Raises `StoreError` when there is no database yet."""
+    reader = SqliteReader(configuration.data_dir)
+    try:
+        return reader.read(lambda view: newest_run(view, lane_id))
     finally:
         reader.close()
 

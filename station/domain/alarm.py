@@ -27,6 +27,7 @@ class AlarmCode(StrEnum):
     ESCAPED = "escaped"
     TEST_PIECE_MISSING = "test-piece-missing"
     TEST_PIECE_FAILED = "test-piece-failed"
+    TEST_PIECE_DRIFTS = "test-piece-drifts"
     DOSE_SHORT = "dose-short"
     LAMP = "lamp"
     CALIBRATION = "calibration"

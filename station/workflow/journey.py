@@ -20,11 +20,13 @@ from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.domain.test_piece import TestPieceRun
 from station.ports.clock import Clock
+from station.ports.screening import TestPieceResult
 from station.ports.store import Store, UnitOfWork
 from station.screening.image_quality import ImageQuality
+from station.workflow import test_pieces
 from station.workflow.identification import Arrival, InfeedFacts, recognise
-from station.workflow.lane_facts import keep_test_piece
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_records import LaneRecords
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
@@ -49,8 +51,8 @@ class Journey(LaneRecords):
         self._health = health
         self._schemes = schemes
         self._watch = watch
-        text = store.read(lambda view: view.value(f"test-piece:{lane_id}:passed-at"))
-        self._test_piece_passed_at = datetime.fromisoformat(text) if text else None
+        self._test_piece_passed_at = store.read(lambda view: test_pieces.passed_at(view, lane_id))
+        self._test_piece_run = store.read(lambda view: test_pieces.newest_run(view, lane_id))
 
     async def identify(self, piece: LanePiece, facts: InfeedFacts, *, max_retries: int) -> None:
         """Give the piece its identity for this visit, or a local id; a test piece gets no life of its own.
@@ -229,12 +231,29 @@ class Journey(LaneRecords):
         await self._commit(work, piece)
         piece.state = PieceState.HELD
 
-    async def test_piece_scored(self, piece: LanePiece, *, passed: bool, values: str) -> None:
-        """Keep the newest result of the test piece."""
-        now = self._clock.utc_now()
-        await self._commit(lambda uow: keep_test_piece(uow, self._lane_id, now, passed=passed, values=values))
-        self._test_piece_passed_at = now if passed else None
+    async def test_piece_scored(self, piece: LanePiece, result: TestPieceResult | None, *, error: str = "") -> None:
+        """Keep the newest run of the test piece; one that was not scored has failed."""
+        now, lane_id = self._clock.utc_now(), self._lane_id
+        if result is None or not result.passed:
+            # Before it is durable: a store that fails must not leave an older pass standing.
+            self._test_piece_passed_at = None
+
+        def work(uow: UnitOfWork) -> TestPieceRun:
+            trend = test_pieces.stored_trend(uow, lane_id)
+            run, stepped = test_pieces.run_of(
+                result, piece_id=piece.known_id, visit=piece.visit, at=now, lane_id=lane_id, trend=trend, error=error
+            )
+            test_pieces.keep_run(uow, run, stepped)
+            return run
+
+        run = await self._commit(work)
+        self._test_piece_run = run
+        self._test_piece_passed_at = now if run.passed else None
         piece.state = PieceState.HELD
+
+    def test_piece_run(self) -> TestPieceRun | None:
+        """The newest run of this lane's test piece."""
+        return self._test_piece_run
 
     def test_piece_passed_at(self) -> datetime | None:
         """When this lane's test piece passed last; None if never, or if the newest one failed."""

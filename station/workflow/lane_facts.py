@@ -1,15 +1,13 @@
 """What the store says of a lane as a whole: which pieces it believes to be on the belts, and what explains a passage of the gate."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
-from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import Permit
 from station.domain.piece import ON_LANE_STATES, Piece, PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import PassedPiece
-from station.ports.store import ReadView, UnitOfWork
+from station.ports.store import ReadView
 from station.workflow.identification import clearing_reviews
 
 MAY_HAVE_LEFT = (PieceState.DISINFECTED, PieceState.HELD)
@@ -67,14 +65,3 @@ def passages(
         key = (entry.tag, entry.challenge)
         known, permit = next(((k, p) for k, permits in lane for p in permits if (p.tag, p.challenge) == key), (None, None))
         yield entry, known, permit, seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
-
-
-def keep_test_piece(uow: UnitOfWork, lane_id: str, now: datetime, *, passed: bool, values: str) -> None:
-    """Keep the newest result of the lane's test piece, and its alarms."""
-    uow.set_value(f"test-piece:{lane_id}:values", values)
-    uow.set_value(f"test-piece:{lane_id}:passed-at", now.isoformat() if passed else "")
-    if passed:
-        uow.clear_alarm(AlarmCode.TEST_PIECE_FAILED, lane_id, now)
-        uow.clear_alarm(AlarmCode.TEST_PIECE_MISSING, lane_id, now)
-    else:
-        uow.raise_alarm(AlarmCode.TEST_PIECE_FAILED, AlarmPriority.HIGH, lane_id, values, now)

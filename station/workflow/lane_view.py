@@ -71,6 +71,7 @@ def view_of(
         latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
         devices=_devices(session, state, detail, lost),
         test_piece_passed_at=journey.test_piece_passed_at(),
+        test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -163,15 +162,14 @@ class Passage:
     async def _score_test_piece(self, raw: RawScan | None) -> None:
         session = self._session
         if raw is None:
-            await self._journey.test_piece_scored(self._piece, passed=False, values="{}")
+            await self._journey.test_piece_scored(self._piece, None, error="no scan")
             return
         try:
             result = await session.equipment.screening.score_test_piece(raw)
         except ScreeningError as error:
-            await self._journey.test_piece_scored(self._piece, passed=False, values=json.dumps({"error": str(error)}))
+            await self._journey.test_piece_scored(self._piece, None, error=error.what)
             return
-        values = json.dumps({name: list(value) for name, value in result.values.items()})
-        await self._journey.test_piece_scored(self._piece, passed=result.passed, values=values)
+        await self._journey.test_piece_scored(self._piece, result)
 
     async def _judge(self, raw: RawScan | None) -> Clearance:
         piece, equipment = self._piece, self._session.equipment

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
+from station.domain.test_piece import TestPieceRun
 
 
 class LaneState(StrEnum):
@@ -86,6 +87,7 @@ class LaneView:
     latest_scan_sha256: str | None
     devices: tuple[DeviceHealth, ...]
     test_piece_passed_at: datetime | None
+    test_piece_run: TestPieceRun | None
     pieces_per_hour: float
 
 

@@ -100,7 +100,8 @@ async def test_something_else_is_no_test_piece(engine: ScreeningEngine):
     await engine.start()
     scored = await engine.score_test_piece(raw_scan())
     assert not scored.passed
-    assert set(scored.values) == {"size-off-mm"}
+    assert scored.values["piece-found"] == (0.0, 1.0, False)
+    assert "single-wire-awg" not in scored.values
 
 
 async def test_both_engines_read_alike(tmp_path: Path):

@@ -6,6 +6,7 @@ from station.domain.piece import PieceState
 from station.domain.policy import Authority
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
+from station.domain.test_piece import TestPieceRun
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.scripted_people import OPERATOR, clear_everything
@@ -263,6 +264,45 @@ def test_without_a_passed_test_piece_nothing_is_cleared():
         scene.people.reviews = True
 
     play(scene, tested=False)
+
+
+def test_a_test_piece_that_fails_takes_the_earlier_pass_away():
+    """The morning's pass is worth nothing once the scanner is seen to have got worse, also after a restart of the station."""
+
+    async def run_test_piece(scene: Scene) -> TestPieceRun:
+        before = scene.station.journey.test_piece_run()
+        scene.station.do(do="test_piece", turn_deg=1.5, backwards=True)
+        await scene.until(lambda: scene.station.journey.test_piece_run() not in {None, before})
+        run = scene.station.journey.test_piece_run()
+        assert run is not None
+        return run
+
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        assert scene.station.journey.test_piece_passed_at() is not None
+        scene.station.fault("line_detector", "noisy", counts=500.0)
+        failed = await run_test_piece(scene)
+        assert not failed.passed
+        assert "mark-behind-steel-mm" in {one.name for one in failed.values if not one.passed}
+        assert scene.station.journey.test_piece_passed_at() is None
+        assert AlarmCode.TEST_PIECE_FAILED in standing_alarms(scene.station)
+        scene.station.clear_fault("line_detector", "noisy")
+        await held_for_the_test_piece(scene)
+        await scene.restart_station(kill=True)
+        await scene.until_running()
+        await held_for_the_test_piece(scene)
+        assert (await run_test_piece(scene)).passed
+        assert standing_alarms(scene.station).isdisjoint({AlarmCode.TEST_PIECE_FAILED, AlarmCode.TEST_PIECE_MISSING})
+        scene.people.refeeds_pieces = scene.people.reviews = True
+
+    play(scene)
+
+
+async def held_for_the_test_piece(scene: Scene) -> None:
+    """A piece that nothing else speaks against ends in the hold bin."""
+    piece_id = await scene.feed()
+    await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
+    assert scene.reasons(piece_id) == {Reason.TEST_PIECE_MISSING.value}
 
 
 def test_a_held_piece_is_cleared_by_people_and_leaves_on_its_second_visit():

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from firmware_sims.line_detector import LineDetector
+from firmware_sims.mail import Piece
 from firmware_sims.test_piece import draw_test_piece
 from station.ports.screening import RawScan
 from training.bench import Bench
@@ -20,7 +22,7 @@ class TestPieceBench(Bench):
         self.calibrate()
 
     @property
-    def detector(self):
+    def detector(self) -> LineDetector:
         return self._detector
 
     def beam(self, *, kv: float | None = None, ma: float | None = None) -> None:
@@ -32,7 +34,7 @@ class TestPieceBench(Bench):
         """From now on, between two places of the piece, it moves `factor` times as far as the encoder says."""
         belt = self._belt
 
-        def pieces_at_beam():
+        def pieces_at_beam() -> list[tuple[Piece, float]]:
             if belt.piece is None:
                 return []
             told_mm = (belt.units - belt.piece_at_units) * 0.1

@@ -5,9 +5,19 @@ import math
 import numpy as np
 
 from station.screening.test_piece import layout
-from station.screening.test_piece.regions import Patch, SeenPiece, Values, attenuation, cover, fitted, line_kernel, mean_and_error, noise_across
+from station.screening.test_piece.regions import (
+    Patch,
+    SeenPiece,
+    Values,
+    attenuation,
+    cover,
+    fitted,
+    line_kernel,
+    mean_and_error,
+    noise_across,
+)
 
-SEEN = 5.0
+SEEN = 4.0
 """Signal over noise from which a thing of known place and shape counts as seen (Rose criterion)."""
 LEAST_MODULATION = 0.2
 PIXELS_PER_PAIR = 2.4
@@ -75,6 +85,17 @@ def steel_attenuation(piece: SeenPiece) -> float:
 
 def _mean(values: Values) -> float:
     return mean_and_error(values)[0]
+
+
+def lead_light(piece: SeenPiece) -> float:
+    """Darkness: light that seems to come through the lead discs, the greater of both energies' medians.
+
+    Some is scatter; more means that the dark level is off.
+    """
+    half = (layout.FIDUCIAL_RADIUS_MM - 0.75 * piece.pitch_mm) / math.sqrt(2)
+    seen: list[Patch] = [piece.patch((x - half, x + half), (y - half, y + half)) for x, y in layout.FIDUCIALS_MM]
+    planes = [np.concatenate([one.le for one in seen]), np.concatenate([one.he for one in seen])]
+    return max(float(np.median(plane)) if plane.size else math.nan for plane in planes)
 
 
 def modulations(piece: SeenPiece, *, along: bool) -> dict[float, float]:

@@ -1,7 +1,7 @@
 """Where the test piece lies in a scan: its four lead discs are found, whichever way it lies, and an affine map is fitted through them.
 
-The discs' places are asymmetric, so that backwards and face down are told apart. A disc's centre is that of the light it takes, which blur does
-not move.
+The discs' places are asymmetric, so that backwards and face down are told apart. A disc's centre is that of the light it takes, which
+blur does not move.
 """
 
 import math
@@ -18,13 +18,13 @@ Affine = npt.NDArray[np.float64]
 COARSE_MM = 3.2
 TURNS_DEG = tuple(0.5 * step for step in range(-10, 11))
 """A little more than is tolerated, so that a piece laid too crooked is named as such."""
-LEAST_RESPONSE = 0.35
-"""Light taken by the disc less light taken around it; an isolated lead disc gives 0.8 or more."""
+LEAST_RESPONSE = 0.5
+"""Light taken by the disc less light taken around it; an isolated lead disc gives 0.7 or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pose:
-    """From the piece's millimetres to the scan's: scan (x, y) = `matrix` (2, 3) · (x, y, 1); scan x runs along the belt from the first line.
+    """From the piece's millimetres to the scan's: scan (x, y) = `matrix` (2, 3) · (x, y, 1), where x runs along the belt.
 
     `turn_deg` from lying straight; `backwards`, `face_down`: how it lies. `scale_along`, `scale_across` are 1 where the scan is to scale.
     `skew` is the sine of what the axes lack to a right angle; `residual_mm` what the four discs lack to the fitted map (root mean square).

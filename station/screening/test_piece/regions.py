@@ -1,4 +1,4 @@
-"""Reading the scan by the test piece's own places, and fitting known patterns to what is read there; the pixels stay as the detector made them."""
+"""Reading the scan by the test piece's own places, pixel by pixel as the detector made them, and fitting known patterns to that."""
 
 import math
 from dataclasses import dataclass

@@ -29,6 +29,7 @@ AT_MOST = frozenset(
         "beam-unsteady-share",
         "stripe-share",
         "dark-share",
+        "lead-light-share",
         "dead-pixel-share",
         "lost-lines",
         "saturated",
@@ -61,7 +62,7 @@ DEMANDS = (
     Demand(pitch_mm=0.5, bare_awg=42, wedge_mm={24: 48.0, 32: 40.0}, mark_mm=32.0, pair_mm=2.0),
     Demand(pitch_mm=1.0, bare_awg=38, wedge_mm={24: 48.0, 32: 24.0}, mark_mm=26.0, pair_mm=3.0),
     Demand(pitch_mm=1.7, bare_awg=34, wedge_mm={24: 40.0}, mark_mm=26.0, pair_mm=6.0),
-    Demand(pitch_mm=3.3, bare_awg=30, wedge_mm={24: 16.0}, mark_mm=20.0, pair_mm=12.0),
+    Demand(pitch_mm=3.3, bare_awg=30, wedge_mm={24: 8.0}, mark_mm=20.0, pair_mm=12.0),
 )
 """From fine to coarse; a detector coarser than the last is asked for what the last one is."""
 
@@ -115,9 +116,7 @@ def score(scan: RawScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> TestPie
 
 
 def _seen(corrected: CorrectedScan, pose: Pose, alive: np.ndarray) -> SeenPiece:
-    return SeenPiece(
-        le=corrected.le, he=corrected.he, line_mm=corrected.line_mm, pixel_mm=corrected.pixel_mm, pose=pose, alive=alive
-    )
+    return SeenPiece(le=corrected.le, he=corrected.he, line_mm=corrected.line_mm, pixel_mm=corrected.pixel_mm, pose=pose, alive=alive)
 
 
 def _put_conditions(sheet: _Sheet, scan: RawScan, limits: ScreeningLimits) -> None:
@@ -157,11 +156,12 @@ def _put_tests(sheet: _Sheet, piece: SeenPiece, demand: Demand) -> None:
         else:
             sheet.not_asked.append(f"wire-{gauge}-under-aluminium-mm")
     sheet.put("mark-behind-steel-mm", _deepest(layout.STEEL_STEPS_MM, measures.marks(piece)), demand.mark_mm)
+    sheet.put("lead-light-share", measures.lead_light(piece), 0.013)
     sheet.put("steel-attenuation", measures.steel_attenuation(piece), 1.0)
     for name, along in (("along", True), ("across", False)):
         _put_pairs(sheet, name, measures.modulations(piece, along=along), demand.pair_mm)
     for thick, seen_over_noise in measures.thin_metal(piece).items():
-        sheet.put(f"steel-{thick:.2f}-mm-signal", seen_over_noise, measures.SEEN)
+        sheet.put(f"thin-steel-{thick * 1000:.0f}-um-signal", seen_over_noise, measures.SEEN)
     sheet.put("material-separation", measures.material_separation(piece), 0.35)
     sheet.put("belt-wander-mm", measures.belt_wander(piece), 0.3 + 0.5 * piece.pitch_mm)
     finest = min(group.pitch_mm for group in layout.LINE_PAIRS)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from firmware_sims.mail import KIND_SHARES, THREAT_SHARES, draw_mail, draw_piece, s10, s10_check_digit
 from firmware_sims.mail_items import EVERYDAY
 from firmware_sims.mail_layout import Place
-from firmware_sims.test_piece import AWG_DIAMETER_MM, draw_test_piece
+from firmware_sims.test_piece import BARE_WIRES_X_MM, draw_test_piece
 
 
 def drawn(seed: int, count: int):
@@ -105,15 +105,36 @@ def test_the_test_piece_is_always_the_same_and_shows_its_elements():
     def at(x_mm: float, y_mm: float) -> np.ndarray:
         return seen[:, int(x_mm / 0.8), int(y_mm / 0.8)]
 
-    steps = [at(45 + 30 * index, 28)[1] for index in range(8)]
-    assert all(np.diff(steps) > 0.25)
-    carrier = at(10, 100)
+    steel = [at(39 + 30 * index, 12)[1] for index in range(6)]
+    assert all(np.diff(steel) > 0.15)
+    assert all(at(49 + 30 * index, 20)[1] > steel[index] + 0.003 for index in range(6))
+    carrier = at(15, 100)
     depths = []
-    for index in range(len(AWG_DIAMETER_MM)):
-        row = int((40 + 25 * index) / 0.8)
-        depths.append(seen[0, row - 2 : row + 3, int(90 / 0.8)].sum() - 5 * carrier[0])
+    for x in BARE_WIRES_X_MM.values():
+        row = int(x / 0.8)
+        depths.append(seen[0, row - 2 : row + 3, int(58 / 0.8)].sum() - 5 * carrier[0])
     assert all(np.diff(depths) < 0)
-    assert depths[-1] > 0.03
-    organic, inorganic = at(105, 135) - carrier, at(105, 170) - carrier
+    assert depths[-1] > 0.005
+    for disc in ((14, 14), (286, 14), (14, 186), (250, 186)):
+        assert at(*disc)[1] > 4
+    organic, inorganic = at(109, 130) - carrier, at(109, 158) - carrier
     assert organic[0] / organic[1] < 1.3
     assert inorganic[0] / inorganic[1] > 1.7
+
+
+@pytest.mark.parametrize(("turn_deg", "backwards"), [(3.0, False), (-3.0, True), (0.0, True)])
+def test_the_test_piece_may_lie_crooked_and_backwards(turn_deg: float, backwards: bool):
+    straight, laid = draw_test_piece(serial=1, number=1), draw_test_piece(serial=2, number=1, turn_deg=turn_deg, backwards=backwards)
+    assert laid.weight_g == pytest.approx(straight.weight_g, rel=0.01)
+    assert laid.length_mm >= straight.length_mm
+    seen = laid.body.transmission(tube_kv=160.0, line_mm=0.8, pixel_mm=0.8)[1]
+    angle = np.radians(turn_deg) + (np.pi if backwards else 0.0)
+    u, v = 250.0 - 150.0, 186.0 - 100.0
+    x = laid.length_mm / 2 + u * np.cos(angle) - v * np.sin(angle)
+    y = laid.width_mm / 2 + u * np.sin(angle) + v * np.cos(angle)
+    assert seen[int(x / 0.8), int(y / 0.8)] < 0.02
+
+
+def test_the_test_piece_is_not_laid_askew():
+    with pytest.raises(ValueError, match="turn_deg"):
+        draw_test_piece(serial=1, number=1, turn_deg=40.0)

@@ -96,7 +96,7 @@ function show() {
   document.body.dataset.lane = view.state;
   say(parts.state, t(`lane-state-${view.state}`));
   parts.state.dataset.state = view.state;
-  keep(parts.tiles, [view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, view.frozen, view.radiation_nsv_per_h, Math.round(view.pieces_per_hour), view.test_piece_passed_at], tiles);
+  keep(parts.tiles, [view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, view.frozen, view.radiation_nsv_per_h, Math.round(view.pieces_per_hour), view.test_piece_passed_at, view.test_piece], tiles);
   const key = request ? `${request.piece_id} ${request.visit} ${request.scan_sha256}` : "";
   if (key !== requestKey) {
     requestKey = key;
@@ -111,11 +111,12 @@ function show() {
   parts.bar.value = request ? Math.max(0, request.seconds_left) : 0;
   showScan(request);
   keep(parts.picture, [view.pieces, view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, request?.piece_id], () => [lanePicture(view)]);
-  keep(parts.devices, view.devices, () =>
-    view.devices.map((/** @type {any} */ device) =>
+  keep(parts.devices, [view.devices, view.test_piece], () => [
+    ...testNotes(),
+    ...view.devices.map((/** @type {any} */ device) =>
       h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.ok ? "" : `: ${said(device.detail)}`}`),
     ),
-  );
+  ]);
   showRecent();
   permit();
 }
@@ -144,8 +145,19 @@ function tiles() {
     tile("frozen", t(view.frozen ? "ui-yes" : "ui-no"), view.frozen),
     tile("radiation", `${figure(view.radiation_nsv_per_h, 0)} nSv/h`),
     tile("rate", t("ui-per-hour", { count: figure(view.pieces_per_hour, 0) })),
-    tile("test", timeOf(view.test_piece_passed_at), !view.test_piece_passed_at),
+    tile("test", `${view.test_piece?.drifting.length ? "△ " : ""}${timeOf(view.test_piece_passed_at)}`, !view.test_piece_passed_at),
   ];
+}
+
+/** What the newest run of the test piece failed, and what drifts towards that. */
+function testNotes() {
+  const stand = view.test_piece;
+  if (!stand) return [];
+  const names = (/** @type {string[]} */ list) => list.map((name) => t(`test-value-${name}`)).join("; ");
+  return [
+    stand.passed ? null : h("li", { class: "bad", id: "test-failed" }, `▲ ${t("ui-test-failed", { values: names(stand.failed) || "–" })}`),
+    stand.drifting.length ? h("li", { class: "bad", id: "test-drifts" }, `△ ${t("ui-test-drifts", { values: names(stand.drifting) })}`) : null,
+  ].filter((note) => note !== null);
 }
 
 /** @param {any} request */
