@@ -14,6 +14,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import ConfigurationError
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
+from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
@@ -296,3 +297,31 @@ def test_hostile_requests_are_refused_and_never_fail_inside(desk: Desk) -> None:
         assert 400 <= answer.status_code < 500, (path, answer.text)
         assert "<script>" not in answer.text
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_newest_run_of_the_test_piece_is_shown_with_every_value(desk: Desk):
+    assert desk.get(f"/lanes/{LANE}")["test_piece"] is None
+    assert desk.get(f"/lanes/{LANE}/test-piece") is None
+    values = (
+        TestValue(name="turned-deg", measured=4.5, limit=4.0, passed=False),
+        TestValue(name="air-signal-share", measured=0.4, limit=0.15, passed=True),
+    )
+    run = TestPieceRun(
+        piece_id="TEST-0001",
+        visit=3,
+        at=START,
+        lane_id=LANE,
+        passed=False,
+        values=values,
+        not_asked=("line-pairs-finer-than-12-mm",),
+        warnings=(TrendWarning(name="air-signal-share", reference=0.5, newest=0.4, rises=False),),
+        error="",
+    )
+    desk.lane.show(test_piece_run=run, test_piece_passed_at=None)
+    stand = desk.get(f"/lanes/{LANE}")["test_piece"]
+    assert (stand["passed"], stand["failed"], stand["drifting"]) == (False, ["turned-deg"], ["air-signal-share"])
+    whole = desk.get(f"/lanes/{LANE}/test-piece")
+    assert whole["piece_id"] == "TEST-0001"
+    assert whole["values"][0] == {"name": "turned-deg", "measured": 4.5, "limit": 4.0, "passed": False}
+    assert whole["warnings"] == [{"name": "air-signal-share", "reference": 0.5, "newest": 0.4, "rises": False}]
+    assert whole["not_asked"] == ["line-pairs-finer-than-12-mm"]

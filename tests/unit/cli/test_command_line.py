@@ -2,14 +2,19 @@
 
 import json
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from station.bootstrap.stores import open_store
+from station.clock import SystemClock
 from station.cli import main
 from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.settings import edit, load
+from station.workflow.test_pieces import keep_run
 
 
 class Terminal:
@@ -163,6 +168,47 @@ def test_the_doctor_names_a_remedy_for_each_trouble(terminal: Terminal, site: Pa
     _, table, _ = terminal.run("doctor", "--config", site)
     assert "✗" in table
     assert "✓" in table
+
+
+def test_the_doctor_tells_how_the_test_piece_stands(terminal: Terminal, site: Path):
+    def found() -> dict[str, Any]:
+        _, out, _ = terminal.run("doctor", "--json", "--config", site)
+        return next(check for check in json.loads(out) if check["name"] == "lane-1 test piece")
+
+    def run(at: datetime, *, measured: float = 1.0, drifts: bool = False) -> None:
+        value = TestValue(name="turned-deg", measured=measured, limit=4.0, passed=measured <= 4)
+        warning = TrendWarning(name="air-signal-share", reference=0.5, newest=0.25, rises=False)
+        kept = TestPieceRun(
+            piece_id="TEST-0001",
+            visit=1,
+            at=at,
+            lane_id="lane-1",
+            passed=value.passed,
+            values=(value,),
+            not_asked=(),
+            warnings=(warning,) if drifts else (),
+            error="",
+        )
+        opened = open_store(load(site, demo=True))
+        try:
+            opened.write(lambda uow: keep_run(uow, kept, TestPieceTrend())).result()
+        finally:
+            opened.close()
+
+    assert "There is no database" in found()["found"]
+    now = SystemClock().utc_now()
+    run(now - timedelta(days=2))
+    assert found()["ok"]
+    assert "too long ago" in found()["found"]
+    run(now, measured=4.5)
+    assert not found()["ok"]
+    assert "failed (turned-deg 4.5 (4))" in found()["found"]
+    run(now, drifts=True)
+    assert not found()["ok"]
+    assert "drifts: air-signal-share 0.5 → 0.25" in found()["found"]
+    assert "before the test fails" in found()["remedy"]
+    run(now)
+    assert found()["ok"]
 
 
 def test_the_watch_over_the_model_is_shown_and_taken_back_by_name(terminal: Terminal, site: Path):

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_sims.test_piece import draw_test_piece
+from station.api.texts import Texts
 from station.domain.errors import ScreeningError
-from station.domain.test_piece import WATCHED
+from station.domain.test_piece import FIRST_RUNS, WATCHED, TestPieceTrend, TestValue
 from station.ports.screening import RawScan, TestPieceResult
 from station.screening.test_piece import score
 from station.screening.test_piece.pose import find
 from station.screening.test_piece.score import demand_for
-from tests.support.test_piece_bench import TestPieceBench
+from training.test_piece_bench import TestPieceBench
 
 
 def failed(result: TestPieceResult) -> set[str]:
@@ -59,6 +60,12 @@ def test_what_a_coarse_detector_cannot_show_is_not_asked_and_said():
     assert {"line-pairs-finer-than-12-mm", "single-wire-finer-than-awg-30", "wire-32-under-aluminium-mm"} <= set(coarse.not_asked)
     assert "wire-32-under-aluminium-mm" not in coarse.values
     assert len(fine.not_asked) < len(coarse.not_asked)
+
+
+@pytest.mark.parametrize("pixels", [128, 512])
+def test_each_value_has_words(pixels: int):
+    texts = Texts()
+    assert [name for name in score(sound(pixels)).values if not texts.has(f"test-value-{name}")] == []
 
 
 @given(st.floats(0.01, 50.0), st.floats(0.01, 50.0))
@@ -188,3 +195,53 @@ def test_energies_that_are_alike_fail():
     scan = sound(256)
     alike = replace(scan, he=np.roll(scan.le, scan.info.he_lag_lines, axis=0), dark_he=scan.dark_le, air_he=scan.air_le)
     assert "material-separation" in failed(score(alike))
+
+
+WEAR: dict[str, tuple[Spoil, str]] = {
+    "mA 10 % low": (calibrated(lambda bench: bench.beam(ma=0.9)), "air-signal-share"),
+    "kV 5 % low": (calibrated(lambda bench: bench.beam(kv=0.95 * 140)), "steel-attenuation"),
+    "gain 10 % low": (calibrated(fault("gain_drift", factor=0.9)), "air-signal-share"),
+    "blur of 0.1": (calibrated(fault("blurred", share=0.1)), "modulation-across"),
+    "detector 5 °C too warm": (fault("hot", celsius=5.0), "lead-light-share"),
+    "detector 5 °C too warm, calibrated": (calibrated(fault("hot", celsius=5.0)), "dark-share"),
+}
+"""Too small to fail the test: the trend tells."""
+
+
+@cache
+def reference_of(seed: int) -> TestPieceTrend:
+    """The trend after the first runs of a sound detector."""
+    rng, trend = np.random.default_rng([seed, 5]), TestPieceTrend()
+    bench = TestPieceBench(seed)
+    for _ in range(FIRST_RUNS):
+        bench.calibrate()
+        result = score(bench.scan_test_piece(turn_deg=float(rng.uniform(-2, 2)), backwards=bool(rng.integers(2))))
+        trend = trend.step(values_of(result), passed=result.passed)
+    return trend
+
+
+def values_of(result: TestPieceResult) -> tuple[TestValue, ...]:
+    return tuple(TestValue(name=name, measured=value, limit=limit, passed=ok) for name, (value, limit, ok) in result.values.items())
+
+
+@pytest.mark.parametrize("name", WEAR)
+def test_the_trend_notices_within_six_runs(name: str):
+    spoil, noticed = WEAR[name]
+    trend, bench = reference_of(1), TestPieceBench(1)
+    spoil(bench)
+    passed = []
+    for run in range(6):
+        result = score(bench.scan_test_piece(turn_deg=run / 3 - 1.0))
+        passed.append(result.passed)
+        trend = trend.step(values_of(result), passed=result.passed)
+    assert noticed in {one.name for one in trend.warnings}
+    assert all(passed)
+
+
+def test_the_trend_of_a_sound_detector_is_quiet():
+    trend, bench = reference_of(2), TestPieceBench(2)
+    for run in range(15):
+        bench.calibrate()
+        result = score(bench.scan_test_piece(turn_deg=run / 4 - 2.0))
+        trend = trend.step(values_of(result), passed=result.passed)
+        assert trend.warnings == ()

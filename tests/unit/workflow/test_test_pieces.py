@@ -17,7 +17,7 @@ from tests.unit.domain.domain_facts import NOW
 LANE = "lane-1"
 GOOD = TestPieceResult(
     passed=True,
-    values={**{name: (1.0, 0.1, True) for name in WATCHED}, "turned-deg": (1.0, 4.0, True)},
+    values={**dict.fromkeys(WATCHED, (1.0, 0.1, True)), "turned-deg": (1.0, 4.0, True)},
     not_asked=("line-pairs-finer-than-12-mm",),
 )
 BAD = TestPieceResult(passed=False, values={**GOOD.values, "turned-deg": (4.5, 4.0, False)}, not_asked=GOOD.not_asked)
@@ -35,9 +35,7 @@ def run(store: SqliteStore, result: TestPieceResult | None, number: int = 1, err
     def work(uow):  # noqa: ANN001, ANN202 - a unit of work
         trend = test_pieces.stored_trend(uow, LANE)
         at = NOW + timedelta(hours=number)
-        made, stepped = test_pieces.run_of(
-            result, piece_id="TEST-0001", visit=number, at=at, lane_id=LANE, trend=trend, error=error
-        )
+        made, stepped = test_pieces.run_of(result, piece_id="TEST-0001", visit=number, at=at, lane_id=LANE, trend=trend, error=error)
         test_pieces.keep_run(uow, made, stepped)
         return made
 
