@@ -25,8 +25,8 @@ def failures(pixels: int, seeds: int, fault: Fault | None, size: float = 0.0) ->
         try:
             if fault is not None:
                 fault.spoil(bench, size)
-            lay = {"turn_deg": float(rng.uniform(-MOST_TURN_DEG, MOST_TURN_DEG)), "backwards": bool(rng.integers(2))}
-            result = score(bench.scan_test_piece(**lay))
+            turn_deg = float(rng.uniform(-MOST_TURN_DEG, MOST_TURN_DEG))
+            result = score(bench.scan_test_piece(turn_deg=turn_deg, backwards=bool(rng.integers(2))))
         except ScreeningError:
             failed += 1
             why["refused"] += 1

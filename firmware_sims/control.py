@@ -111,8 +111,8 @@ class Control:
         return {"piece": MailRoom.cover(self._lane.mail_room.draw_one(**wishes))}
 
     def _test_piece(self, request: Request) -> Answer:
-        lay = {"turn_deg": float(request.get("turn_deg", 0.0)), "backwards": bool(request.get("backwards", False))}
-        piece = self._lane.mail_room.draw_test_piece(**lay)
+        turn_deg, backwards = float(request.get("turn_deg", 0.0)), bool(request.get("backwards", False))
+        piece = self._lane.mail_room.draw_test_piece(turn_deg=turn_deg, backwards=backwards)
         self._lane.mail_room.feed(piece.piece_id, first=True)
         return {"piece": MailRoom.cover(piece)}
 

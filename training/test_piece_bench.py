@@ -29,6 +29,7 @@ class TestPieceBench(Bench):
 
     @property
     def detector(self) -> LineDetector:
+        """The detector itself, for its faults."""
         return self._detector
 
     def beam(self, *, kv: float | None = None, ma: float | None = None) -> None:

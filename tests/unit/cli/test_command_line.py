@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from station.bootstrap.stores import open_store
-from station.clock import SystemClock
 from station.cli import main
 from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.clock import SystemClock
 from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.settings import edit, load
 from station.workflow.test_pieces import keep_run
