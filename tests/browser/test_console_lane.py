@@ -6,6 +6,7 @@ from playwright.sync_api import Page, expect
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy
 from station.domain.review import OperatorDecision
+from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
 from station.workflow.views import DeviceHealth, LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
@@ -46,6 +47,21 @@ def test_the_lane_shows_what_it_does(desk: Desk, page: Page) -> None:
     refused = "generator-faults faults=arc,over_current"
     desk.lane.show(devices=(DeviceHealth(name="lane", ok=False, detail=refused),))
     expect(page.locator("#devices .bad")).to_have_text("▲ lane: Máy phát tia X báo lỗi: arc, over current")
+
+
+def test_the_lane_tells_what_of_the_test_piece_failed_and_what_drifts(desk: Desk, page: Page) -> None:
+    value = TestValue(name="mark-behind-steel-mm", measured=20.0, limit=26.0, passed=False)
+    drift = TrendWarning(name="air-signal-share", reference=0.5, newest=0.4, rises=False)
+    run = TestPieceRun(
+        piece_id="TEST-0001", visit=1, at=START, lane_id=LANE, passed=False, values=(value,), not_asked=(), warnings=(drift,), error=""
+    )
+    desk.lane.show(test_piece_run=run, test_piece_passed_at=None)
+    open_lane(page)
+    expect(page.locator("#test-failed")).to_have_text("▲ Kiểm tra hằng ngày không đạt: Dấu sau thép")
+    expect(page.locator("#test-drifts")).to_have_text("△ Trị số của mẫu thử đang trôi: Tín hiệu trong không khí")
+    expect(page.locator("[data-tile=test]")).to_contain_text("△")
+    desk.lane.show(test_piece_run=None, test_piece_passed_at=START)
+    expect(page.locator("#test-failed")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("code", "decision"), [("F2", "clear"), ("Numpad1", "clear"), ("F4", "hold")])
