@@ -40,8 +40,7 @@ def air_figures(scan: RawScan, corrected: CorrectedScan, pose: Pose, alive: npt.
     """Measure the air around the piece at `pose`."""
     corners = pose.matrix @ np.asarray(((0.0, LENGTH_MM, LENGTH_MM, 0.0), (0.0, 0.0, WIDTH_MM, WIDTH_MM), (1.0, 1.0, 1.0, 1.0)))
     lines, pixels = corrected.le.shape
-    rows = np.arange(lines)[:, None].ravel()
-    at_mm = (rows + 0.5) * corrected.line_mm
+    at_mm = (np.arange(lines) + 0.5) * corrected.line_mm
     before_and_behind = (at_mm < corners[0].min() - MARGIN_MM) | (at_mm > corners[0].max() + MARGIN_MM)
     across_mm = (np.arange(pixels) + 0.5) * corrected.pixel_mm
     beside = ((across_mm < corners[1].min() - MARGIN_MM) | (across_mm > corners[1].max() + MARGIN_MM)) & alive
