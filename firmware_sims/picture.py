@@ -1,8 +1,4 @@
-"""A real X-ray picture as a piece: the picture is the piece's extent, and its colours become two energies.
-
-Vendor palettes show attenuation as darkness and material as hue: orange organic, green mixed, blue metal, black opaque. Luma
-gives the attenuation, hue the ratio of the two energies where it means anything (black and grey have none).
-"""
+"""A real X-ray picture as a piece: the picture is the piece's extent, and its colours become two energies (`picture_palette`)."""
 
 import csv
 import math
@@ -17,6 +13,7 @@ from PIL import Image
 
 from firmware_sims.mail import Piece, s10
 from firmware_sims.mail_layout import Rng, chance, pick
+from firmware_sims.picture_palette import invert_palette
 from firmware_sims.xray_physics import with_scatter
 
 FloatArray = npt.NDArray[np.float32]
@@ -24,53 +21,9 @@ FloatArray = npt.NDArray[np.float32]
 FIT_LENGTH_MM = 450.0
 FIT_WIDTH_MM = 380.0
 LEAST_LENGTH_MM = 100.0
-LUMA = np.asarray((0.299, 0.587, 0.114), dtype=np.float32)
-OPAQUE_ATTENUATION = 6.0
-OPAQUE_LUMA = 6.0
-NEUTRAL_RATIO = 1.45
-HUES_DEG = (0.0, 30.0, 60.0, 120.0, 180.0, 215.0, 265.0, 360.0)
-RATIOS = (1.20, 1.20, 1.30, 1.55, 1.90, 2.30, 2.30, 1.20)
 MASS_ATTENUATION_CM2_G = 0.17
 MAX_PIXELS = 40_000_000
 GUESS_PIXELS = 128
-
-
-def invert_palette(rgb: npt.NDArray[np.uint8]) -> FloatArray:
-    """LE and HE transmission (2, rows, columns) from a vendor's colours (rows, columns, 3)."""
-    colour = rgb.astype(np.float32)
-    brightest, darkest = colour.max(axis=2), colour.min(axis=2)
-    chroma = brightest - darkest
-    luma = colour @ LUMA
-    background = _background_luma(luma, chroma)
-    mean = -np.log(np.clip(luma, 1.0, background) / background)
-    mean = np.where(luma < OPAQUE_LUMA, OPAQUE_ATTENUATION, np.minimum(mean, OPAQUE_ATTENUATION))
-    saturation = chroma / np.maximum(brightest, 1.0)
-    meaning = np.clip((saturation - 0.08) / 0.25, 0.0, 1.0) * np.clip(brightest / 40.0, 0.0, 1.0)
-    ratio = meaning * np.interp(_hue_deg(colour, brightest, chroma), HUES_DEG, RATIOS) + (1.0 - meaning) * NEUTRAL_RATIO
-    low = mean * 2.0 * ratio / (1.0 + ratio)
-    high = mean * 2.0 / (1.0 + ratio)
-    transmission: FloatArray = np.exp(-np.stack((low, high))).astype(np.float32)
-    return transmission
-
-
-def _background_luma(luma: FloatArray, chroma: FloatArray) -> float:
-    """Luma of belt and air: the commonest value among bright pixels of low saturation; white if there are few."""
-    bright = luma[(luma > 170.0) & (chroma < 40.0)]
-    if bright.size < 0.01 * luma.size:
-        return 255.0
-    return float(np.bincount(bright.astype(np.int64), minlength=256).argmax()) + 0.5
-
-
-def _hue_deg(colour: FloatArray, brightest: FloatArray, chroma: FloatArray) -> FloatArray:
-    red, green, blue = colour[..., 0], colour[..., 1], colour[..., 2]
-    safe = np.maximum(chroma, 1e-3)
-    hue = np.where(
-        brightest == red,
-        ((green - blue) / safe) % 6.0,
-        np.where(brightest == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0),
-    )
-    result: FloatArray = np.where(chroma < 1.0, 0.0, hue * 60.0).astype(np.float32)
-    return result
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,8 @@ from station.screening.coverage import coverage_lines, coverage_table
 from station.screening.drift import drift_lines
 from station.screening.evaluation import evaluate as evaluate_images
 from station.screening.evaluation import score_images
+from station.screening.palette import AUTO
+from station.screening.palette_evidence import PALETTES
 from station.settings import Configuration, load
 
 DEFAULT_ALPHA = 0.05
@@ -21,6 +23,7 @@ DEFAULT_ALPHA = 0.05
 app = typer.Typer(no_args_is_help=True, help="Mô hình / the anomaly model.")
 
 ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with pictures.")]
+PaletteOption = Annotated[str, typer.Option("--palette", metavar="NAME|auto", help=f"Bảng màu / palette: {AUTO}, {', '.join(PALETTES)}.")]
 FileOption = Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the result.")]
 
 
@@ -31,10 +34,10 @@ def card(config: ConfigOption = None) -> None:
 
 
 @app.command("score")
-def score(images: ImagesOption, file: FileOption, config: ConfigOption = None) -> None:
+def score(images: ImagesOption, file: FileOption, config: ConfigOption = None, palette: PaletteOption = AUTO) -> None:
     """Score every picture of a folder with the model in use."""
     scorer = _scorer(config)
-    _write(file, score_images(scorer, _folder(images)))
+    _write(file, score_images(scorer, _folder(images), palette=palette))
 
 
 @app.command("evaluate")
@@ -43,10 +46,11 @@ def evaluate(
     images: ImagesOption,
     file: FileOption,
     config: ConfigOption = None,
+    palette: PaletteOption = AUTO,
 ) -> None:
     """Measure the model in use on labelled pictures, beside darkness and random."""
     scorer = _scorer(config)
-    _write(file, evaluate_images(scorer, manifest, _folder(images)))
+    _write(file, evaluate_images(scorer, manifest, _folder(images), palette=palette))
 
 
 @app.command("coverage")

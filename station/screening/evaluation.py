@@ -8,6 +8,7 @@ in a box. Intervals are 95 % bootstrap over pictures, paired between scorers.
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from station.domain.errors import ConfigurationError, ScreeningError
 from station.screening.features import attenuation
 from station.screening.image import box_mean, components, read_picture, resample
 from station.screening.limits import DEFAULT_LIMITS
-from station.screening.palette import transmissions
+from station.screening.palette import AUTO, ColourChannels, from_colours, palette_named
 from station.screening.pipeline import HEAT_STRIDE, Reading
 
 FloatArray = npt.NDArray[np.float32]
@@ -109,15 +110,26 @@ def read_labels(manifest: Path, images: Path) -> list[LabelledPicture]:
     return sorted(pictures, key=lambda one: one.name)
 
 
-def _on_grid(path: Path) -> tuple[FloatArray, FloatArray, tuple[int, int]]:
-    """Transmissions of a picture on the standard grid, its longer side taken for 450 mm; and its size in pixels (h, w)."""
-    le, he = transmissions(read_picture(path))
+def _on_grid(path: Path, palette: str) -> tuple[FloatArray, FloatArray, ColourChannels]:
+    """Transmissions of a picture on the standard grid, its longer side taken for 450 mm; and what its colours told, pixel by pixel."""
+    channels = from_colours(read_picture(path), palette=palette)
+    le, he = channels.le, channels.he
     scale = LONGEST_MM / DEFAULT_LIMITS.grid_mm / max(le.shape)
     rows, columns = max(1, round(le.shape[0] * scale)), max(1, round(le.shape[1] * scale))
-    return resample(le, height=rows, width=columns), resample(he, height=rows, width=columns), (le.shape[0], le.shape[1])
+    return resample(le, height=rows, width=columns), resample(he, height=rows, width=columns), channels
 
 
-def _spots(reading: Reading, threshold: float, size: tuple[int, int], grid: tuple[int, ...]) -> list[dict[str, Any]]:
+def _origin(channels: ColourChannels) -> dict[str, Any]:
+    """That the channels come from colours, of which palette, and how sure that is."""
+    return {
+        "channels": channels.source,
+        "palette": channels.palette,
+        "palette_confidence": round(channels.confidence, 3),
+        "hue_share": round(channels.hue_share, 3),
+    }
+
+
+def _spots(reading: Reading, threshold: float, size: tuple[int, ...], grid: tuple[int, ...]) -> list[dict[str, Any]]:
     if reading.score < threshold:
         return []
     _, boxes = components(reading.heat >= 0.5 * reading.heat.max())
@@ -130,12 +142,16 @@ def _spots(reading: Reading, threshold: float, size: tuple[int, int], grid: tupl
     return sorted(found, key=lambda one: -float(one["heat"]))[:3]
 
 
-def score_images(scorer: Scorer, images: Path, *, paths: Iterable[Path] | None = None) -> dict[str, Any]:
-    """`{"<file>": {"score": s, "findings": […]}}` for every picture in a folder; a file that cannot be decoded has score null and why.
+def score_images(scorer: Scorer, images: Path, *, paths: Iterable[Path] | None = None, palette: str = AUTO) -> dict[str, Any]:
+    """`{"<file>": {"score": s, "findings": […], …}}` for every picture in a folder, with its palette and how sure that is.
+
+    A file that cannot be decoded, or whose palette cannot be told, has score null and why.
 
     Raises:
-        ConfigurationError: no picture there.
+        ConfigurationError: no picture there, or no palette of that name.
     """
+    if palette != AUTO:
+        palette_named(palette)
     files = sorted(paths if paths is not None else (one for one in images.iterdir() if one.suffix.lower() in PICTURE_SUFFIXES))
     if not files:
         raise ConfigurationError(f"{images} holds no picture", remedy="give a folder with .jpg or .png files")
@@ -143,12 +159,13 @@ def score_images(scorer: Scorer, images: Path, *, paths: Iterable[Path] | None =
     scored: dict[str, Any] = {}
     for file in files:
         try:
-            le, he, size = _on_grid(file)
+            le, he, channels = _on_grid(file, palette)
             reading = scorer.score(le, he)
         except ScreeningError as error:
             scored[file.name] = {"score": None, "findings": [], "error": str(error)}
             continue
-        scored[file.name] = {"score": reading.score, "findings": _spots(reading, threshold, size, le.shape)}
+        spots = _spots(reading, threshold, channels.le.shape, le.shape)
+        scored[file.name] = {"score": reading.score, "findings": spots, **_origin(channels)}
     return scored
 
 
@@ -156,7 +173,7 @@ def _patch_means(plane: FloatArray, rows: int, columns: int) -> FloatArray:
     return resample(plane, height=rows, width=columns)
 
 
-def _patched(picture: LabelledPicture, reading: Reading, le: FloatArray, he: FloatArray, size: tuple[int, int]) -> _Patched | None:
+def _patched(picture: LabelledPicture, reading: Reading, le: FloatArray, he: FloatArray, size: tuple[int, ...]) -> _Patched | None:
     """The picture as patches; None where all or none of them are threat."""
     side = max(le.shape) / PATCHES_ALONG
     rows, columns = max(1, round(le.shape[0] / side)), max(1, round(le.shape[1] / side))
@@ -220,33 +237,37 @@ def _better_by(patched: Sequence[_Patched], other: str) -> dict[str, Any]:
     return _interval(gains, np.random.default_rng(SEED))
 
 
-def evaluate(scorer: Scorer, manifest: Path, images: Path) -> dict[str, Any]:
+def evaluate(scorer: Scorer, manifest: Path, images: Path, *, palette: str = AUTO) -> dict[str, Any]:
     """The report of `station model evaluate`.
 
     `baselines` holds for each baseline its patch AUROC and pointing, and by how much the model is better, paired; `by_group` the model's
-    figures per scanner; `alarms` the share of pictures at or above the threshold, benign and threat apart, never to be read as one
-    AUROC across scanners.
+    figures per scanner; `palettes` how many pictures were read with which palette; `alarms` the share of pictures at or above the
+    threshold, benign and threat apart, never to be read as one AUROC across scanners.
 
     Raises:
-        ConfigurationError: see `read_labels`.
+        ConfigurationError: see `read_labels`, or no palette of that name.
     """
+    if palette != AUTO:
+        palette_named(palette)
     pictures = read_labels(manifest, images)
     threshold = scorer.threshold_for("unknown")
     image_scores: dict[str, float | None] = {}
     patched: list[_Patched] = []
     alarmed: dict[bool, list[bool]] = {False: [], True: []}
     failed: dict[str, str] = {}
+    palettes: Counter[str] = Counter()
     for picture in pictures:
         try:
-            le, he, size = _on_grid(picture.path)
+            le, he, channels = _on_grid(picture.path, palette)
             reading = scorer.score(le, he)
         except ScreeningError as error:
             image_scores[picture.name] = None
             failed[picture.name] = str(error)
             continue
         image_scores[picture.name] = reading.score
+        palettes[channels.palette] += 1
         alarmed[picture.is_threat].append(reading.score >= threshold)
-        one = _patched(picture, reading, le, he, size) if picture.is_threat and picture.boxes else None
+        one = _patched(picture, reading, le, he, channels.le.shape) if picture.is_threat and picture.boxes else None
         if one is not None:
             patched.append(one)
     groups = sorted({one.group for one in patched})
@@ -259,6 +280,7 @@ def evaluate(scorer: Scorer, manifest: Path, images: Path) -> dict[str, Any]:
         **_figures(patched, "model"),
         "baselines": {name: {**_figures(patched, name), "model_better_by": _better_by(patched, name)} for name in ("darkness", "random")},
         "by_group": {group: _figures([one for one in patched if one.group == group], "model") for group in groups},
+        "palettes": dict(sorted(palettes.items())),
         "alarms": {"threshold": threshold, **shares},
         "failed": failed,
     }

@@ -61,6 +61,7 @@ def site(terminal: Terminal, tmp_path: Path) -> Path:
         (("doctor", "--config", "nothere.toml"), "nothere.toml: cannot be read", "--config"),
         (("tracking", "receiver"), "No station's public key was given", "--station-key"),
         (("model", "score", "--images", "nowhere", "--json", "out.json"), "nowhere: there is no such directory", "Name a folder"),
+        (("model", "score", "--images", ".", "--json", "out.json", "--palette", "sepia"), "palette 'sepia' is not known", "dense-black"),
     ],
 )
 def test_a_mistake_is_told_in_two_lines(terminal: Terminal, arguments: tuple[str, ...], what: str, remedy: str):

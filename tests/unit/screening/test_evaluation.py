@@ -96,6 +96,27 @@ def test_scores_of_a_folder(tmp_path: Path):
     assert "broken.jpg" in scores["broken.jpg"]["error"]
 
 
+def test_a_score_says_that_it_came_from_colours_and_of_which_palette(tmp_path: Path):
+    manifest, images = folder(tmp_path)
+    (images / "noise.png").write_bytes(encode_png(np.random.default_rng(0).integers(0, 256, (80, 90, 3), np.uint8)))
+    scores = score_images(DarknessScorer(), images)
+    origin = {key: scores["threat.png"][key] for key in ("channels", "palette")}
+    assert origin == {"channels": "colours", "palette": "dense-black"}
+    assert scores["threat.png"]["palette_confidence"] > 0.5
+    assert scores["noise.png"]["score"] is None
+    assert "--palette" in scores["noise.png"]["error"]
+    named = score_images(DarknessScorer(), images, palette="grey")
+    assert {row["palette"] for row in named.values()} == {"grey"}
+    assert evaluate(DarknessScorer(), manifest, images)["palettes"] == {"dense-black": 2}
+    assert evaluate(DarknessScorer(), manifest, images, palette="grey")["palettes"] == {"grey": 2}
+    for call in (
+        lambda: score_images(DarknessScorer(), images, palette="x"),
+        lambda: evaluate(DarknessScorer(), manifest, images, palette="x"),
+    ):
+        with pytest.raises(ConfigurationError, match="palette 'x'"):
+            call()
+
+
 def test_bad_input_is_named(tmp_path: Path):
     manifest, images = folder(tmp_path)
     with pytest.raises(ConfigurationError, match="No such file"):

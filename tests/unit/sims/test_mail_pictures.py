@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firmware_sims.picture import draw_pictures, invert_palette, picture_piece, read_manifest
+from firmware_sims.picture import draw_pictures, picture_piece, read_manifest
+from firmware_sims.picture_palette import invert_palette
 
 
 def attenuations(*colours: tuple[int, int, int]):
@@ -36,6 +37,34 @@ def test_a_grey_belt_is_air():
     seen = invert_palette(picture)
     assert seen[:, 2, 2] == pytest.approx((1.0, 1.0), abs=0.01)
     assert seen[0, 15, 15] < 0.8
+
+
+COLOURED = ((240, 160, 60), (80, 190, 90), (60, 100, 230), (160, 90, 20), (20, 20, 20))
+
+
+@pytest.mark.parametrize("turn", ["negative", "lightness"])
+def test_a_dark_belt_is_turned(turn: str):
+    picture = np.full((40, 60, 3), 250, dtype=np.uint8)
+    for index, colour in enumerate(COLOURED):
+        picture[2 + 7 * index : 8 + 7 * index, 5:30] = colour
+    wide = picture.astype(int)
+    dark = 255 - wide if turn == "negative" else wide + (255 - wide.max(axis=2) - wide.min(axis=2))[..., None]
+    seen, expected = (-np.log(invert_palette(one.astype(np.uint8))) for one in (dark, picture))
+    assert np.abs(seen - expected).max() < 0.05
+
+
+def test_saturated_blue_is_denser_than_dark_teal_where_it_is_the_end_of_the_scale():
+    picture = np.full((60, 60, 3), 222, dtype=np.uint8)
+    picture[5:25, 5:50], picture[30:55, 5:50] = (0, 60, 70), (0, 0, 250)
+    seen = -np.log(invert_palette(picture))
+    assert (seen[:, 40, 20] > seen[:, 15, 20] + 0.5).all()
+
+
+def test_a_tinted_belt_tints_nothing():
+    white = np.full((30, 30, 3), 255, dtype=np.uint8)
+    white[10:20, 10:20] = (200, 120, 40)
+    tinted = (white * np.asarray((0.78, 0.79, 0.76))).astype(np.uint8)
+    assert np.abs(np.log(invert_palette(white)) - np.log(invert_palette(tinted))).max() < 0.05
 
 
 @pytest.fixture
