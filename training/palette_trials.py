@@ -45,6 +45,8 @@ MOST_MEASURED = 4.0
 LONGEST_CELLS, PATCHES_ALONG, SOMETHING = 768, 32, 0.06
 DARK_BLUR, P_BLUR, P_NEUTRAL, STEP = 6.0, 28.0, 0.3, 8
 SPLIT_SEED = 20_240_611
+DENSE, FEWEST = 1.5, 20
+"""Mean attenuation from which a thing is dense; cells below which a picture gives no figure."""
 
 
 def plain(bgr: ByteArray) -> tuple[FloatArray, FloatArray]:
@@ -89,7 +91,7 @@ def rank_correlation(first: FloatArray, second: FloatArray) -> float:
 
 
 def scans(pieces: int, seed: int) -> None:
-    """Table of rank correlation and mean absolute error."""
+    """Table of rank correlation and mean absolute error, each before and now."""
     found: dict[tuple[str, float, int, str], list[tuple[FloatArray, ...]]] = defaultdict(list)
     refused: Counter[tuple[str, float, int]] = Counter()
     for number in range(pieces):
@@ -114,8 +116,8 @@ def scans(pieces: int, seed: int) -> None:
                         mean, index = channels(*energies)
                         row = (truth.ravel()[picked], mean.ravel()[picked], material.ravel()[picked], index.ravel()[picked])
                         found[vendor.name, belt, quality, way].append(row)
-    print("| palette | belt | JPEG | not told | attenuation: rank | error | material: rank | error | (each before, now)")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| palette | belt | JPEG | not told | attenuation: rank | error | where dense | material: rank | error |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for vendor in VENDORS:
         for belt in BELTS:
             for quality in QUALITIES:
@@ -125,26 +127,33 @@ def scans(pieces: int, seed: int) -> None:
                 print(f"| {name} | {words} |")
 
 
-def _figures(rows: list[tuple[FloatArray, ...]]) -> tuple[float, float, float, float]:
-    """Rank correlation and mean absolute error of attenuation and of material, each the mean over pictures."""
-    ranks: tuple[list[float], list[float]] = ([], [])
-    errors: tuple[list[float], list[float]] = ([], [])
+def _figures(rows: list[tuple[FloatArray, ...]]) -> list[float]:
+    """Means over pictures: attenuation's rank correlation, error, error where dense; material's rank correlation and error."""
+    lines = []
     for truth, mean, material, index in rows:
-        thick = truth > 0.1
-        pairs = ((truth, mean), (material[thick], index[thick]))
-        for place, (true, told_) in enumerate(pairs):
-            if len(true) < 100:
-                continue
-            errors[place].append(float(np.abs(true - told_).mean()))
-            # what is the same all over has no ranks: nothing is told apart
-            ranks[place].append(rank_correlation(true, told_) if np.ptp(true) > 0 and np.ptp(told_) > 0 else 0.0)
-    nothing = float("nan")
-    return (
-        float(np.mean(ranks[0])) if ranks[0] else nothing,
-        float(np.mean(errors[0])) if errors[0] else nothing,
-        float(np.mean(ranks[1])) if ranks[1] else nothing,
-        float(np.mean(errors[1])) if errors[1] else nothing,
-    )
+        thick, dense = truth > 0.1, truth > DENSE
+        lines.append(
+            (
+                _rank(truth, mean),
+                _error(truth, mean),
+                _error(truth[dense], mean[dense]),
+                _rank(material[thick], index[thick]),
+                _error(material[thick], index[thick]),
+            ),
+        )
+    columns = np.asarray(lines, np.float64).reshape(-1, 5).T
+    return [float(column[np.isfinite(column)].mean()) if np.isfinite(column).any() else float("nan") for column in columns]
+
+
+def _error(truth: FloatArray, told_: FloatArray) -> float:
+    return float(np.abs(truth - told_).mean()) if len(truth) >= FEWEST else float("nan")
+
+
+def _rank(truth: FloatArray, told_: FloatArray) -> float:
+    """What is the same all over tells nothing apart: 0."""
+    if len(truth) < FEWEST or np.ptp(truth) == 0:
+        return float("nan")
+    return rank_correlation(truth, told_) if np.ptp(told_) > 0 else 0.0
 
 
 def told(pieces: int, seed: int) -> None:

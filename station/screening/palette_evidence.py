@@ -120,13 +120,15 @@ def tell_palette(bgr: ByteArray) -> Told:
     if direction < LEAST_CONFIDENCE:
         raise _unknown(f"a bright belt (grey {bright.tone:.0f}) and a dark one (grey {dark.tone:.0f}) are about as likely")
     things = pixels[np.abs(pixels @ LUMA_BGR - belt.tone) > 2 * BELT_SPREAD]
-    if len(things) < max(FEWEST, len(pixels) // 2000):
-        raise _unknown("there is nothing in it but belt")
     light = things @ LUMA_BGR
     depth = -np.log(np.clip(light / belt.tone if belt is bright else (255 - light) / (255 - belt.tone), 1e-3, 1))
     showing = things[(depth > 0.2) & (depth < 2.0)]  # noqa: PLR2004 - thinner, tones are faint; denser, they are black
     dense_edges = int(np.count_nonzero(depth >= 2.0)) // 4  # noqa: PLR2004 - the edges of what is black show no colour of their own
     if len(showing) < max(FEWEST, len(pixels) // 2000, dense_edges):
+        faint = int(np.count_nonzero(belt.tone - pixels @ LUMA_BGR > 0.7 * BELT_SPREAD))
+        if belt is bright and faint >= max(FEWEST, len(pixels) // 1000):
+            words.append("too little of the thickness that shows colours; without them every palette with a bright belt reads alike")
+            return Told(palette=PALETTES["dense-black"], confidence=direction, evidence=tuple(words))
         raise _unknown("hardly anything in it is of the thickness that shows whether there are colours")
     strong = float(np.percentile(showing.max(axis=1) - showing.min(axis=1), 90))
     coloured = float(np.clip((strong - COLOURLESS) / (COLOURED - COLOURLESS), 0, 1))

@@ -124,7 +124,7 @@ REFUSED = {
     "red and blue exchanged": lambda: np.ascontiguousarray(painted(KINDS["dense-black"])[..., ::-1]),
     "half dark, half bright": lambda: np.hstack([np.full((100, 80, 3), 250, np.uint8), np.full((100, 80, 3), 5, np.uint8)]),
     "one pixel": lambda: np.full((1, 1, 3), 9, np.uint8),
-    "a black block alone": lambda: np.pad(np.zeros((60, 60, 3), np.uint8), ((50, 50), (50, 50), (0, 0)), constant_values=250),
+    "a white block alone": lambda: np.pad(np.full((60, 60, 3), 250, np.uint8), ((50, 50), (50, 50), (0, 0)), constant_values=4),
 }
 
 
@@ -135,6 +135,18 @@ def test_what_cannot_be_told_is_refused_by_name(what: str):
     assert told.value.consequence
     assert "--palette" in told.value.remedy
     assert "dense-black" in told.value.remedy
+
+
+@pytest.mark.parametrize("grey", [0, 240])
+def test_on_a_bright_belt_what_shows_no_colours_reads_alike_in_every_palette(grey: int):
+    bgr = np.pad(np.full((60, 60, 3), grey, np.uint8), ((50, 50), (50, 50), (0, 0)), constant_values=250)
+    told = from_colours(bgr)
+    assert told.palette == "dense-black"
+    assert 0.5 <= told.confidence <= 1
+    for name in ("dense-blue", "grey"):
+        other = from_colours(bgr, palette=name)
+        assert np.abs(told.le - other.le).max() < 1e-6
+        assert np.abs(told.he - other.he).max() < 1e-6
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 3), (5, 5, 4), (5, 5)])
