@@ -128,7 +128,9 @@ def tell_palette(bgr: ByteArray) -> Told:
         faint = int(np.count_nonzero(belt.tone - pixels @ LUMA_BGR > 0.7 * BELT_SPREAD))
         if belt is bright and faint >= max(FEWEST, len(pixels) // 1000):
             words.append("too little of the thickness that shows colours; without them every palette with a bright belt reads alike")
-            return Told(palette=PALETTES["dense-black"], confidence=direction, evidence=tuple(words))
+            # a block of saturated blue alone still says which end of the scale it is
+            name = _bright_palette(things)[0] if len(things) >= FEWEST else "dense-black"
+            return Told(palette=PALETTES[name], confidence=direction, evidence=tuple(words))
         raise _unknown("hardly anything in it is of the thickness that shows whether there are colours")
     strong = float(np.percentile(showing.max(axis=1) - showing.min(axis=1), 90))
     coloured = float(np.clip((strong - COLOURLESS) / (COLOURED - COLOURLESS), 0, 1))
