@@ -75,6 +75,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
         "disk",
         "model",
         "attention stop",
+        "lane-1 test piece",
         "tracking signing key",
         "tracking receiver key",
     ]
