@@ -26,7 +26,7 @@ import numpy.typing as npt
 from station.screening.evaluation import auroc
 from station.screening.features import HE_KNOTS, ORGANIC_LE, STEEL_LE, attenuation, material_index
 from station.screening.image import box_mean, gaussian, hue_and_saturation, one_thread, read_picture, resample
-from station.screening.palette import HUE_KNOTS_DEG, MATERIAL_KNOTS, luma_of, transmissions
+from station.screening.palette import HUE_KNOTS_DEG, MATERIAL_KNOTS, from_colours, luma_of
 from station.screening.palette_evidence import PaletteUnknownError, tell_palette
 from training.make_dataset import GRID_MM, TUBE_KV, drawn_piece
 from training.vendor_painter import VENDORS, paint, through_jpeg, varied
@@ -47,6 +47,12 @@ DARK_BLUR, P_BLUR, P_NEUTRAL, STEP = 6.0, 28.0, 0.3, 8
 SPLIT_SEED = 20_240_611
 DENSE, FEWEST = 1.5, 20
 """Mean attenuation from which a thing is dense; cells below which a picture gives no figure."""
+
+
+def inverted(bgr: ByteArray) -> tuple[FloatArray, FloatArray]:
+    """LE and HE transmission as the station tells them from colours."""
+    told = from_colours(bgr)
+    return told.le, told.he
 
 
 def plain(bgr: ByteArray) -> tuple[FloatArray, FloatArray]:
@@ -107,7 +113,7 @@ def scans(pieces: int, seed: int) -> None:
                 for quality in QUALITIES:
                     bgr = through_jpeg(painted, quality) if quality else painted
                     try:
-                        told = transmissions(bgr)
+                        told = inverted(bgr)
                     except PaletteUnknownError:
                         refused[vendor.name, belt, quality] += 1
                         continue
@@ -202,7 +208,7 @@ def pictures(corpus: Path, count: int) -> None:
         rows = [row for row in csv.DictReader(file) if row["is_threat"] == "1" and json.loads(row["boxes_xywh"] or "[]")]
     rows.sort(key=lambda row: Path(row["file"]).name)
     chosen = [rows[index] for index in np.random.default_rng(SPLIT_SEED).permutation(len(rows))[:count]]
-    ways: dict[str, Inversion] = {"before": plain, "now": transmissions}
+    ways: dict[str, Inversion] = {"before": plain, "now": inverted}
     found: dict[str, list[list[float]]] = {way: [] for way in ways}
     palettes: Counter[str] = Counter()
     for row in chosen:

@@ -14,7 +14,7 @@ from station.screening.coverage import coverage_lines, coverage_table
 from station.screening.drift import drift_lines
 from station.screening.evaluation import evaluate as evaluate_images
 from station.screening.evaluation import score_images
-from station.screening.palette import AUTO
+from station.screening.palette import AUTO, palette_named
 from station.screening.palette_evidence import PALETTES
 from station.settings import Configuration, load
 
@@ -23,7 +23,17 @@ DEFAULT_ALPHA = 0.05
 app = typer.Typer(no_args_is_help=True, help="Mô hình / the anomaly model.")
 
 ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with pictures.")]
-PaletteOption = Annotated[str, typer.Option("--palette", metavar="NAME|auto", help=f"Bảng màu / palette: {AUTO}, {', '.join(PALETTES)}.")]
+
+
+def _known_palette(name: str) -> str:
+    """The name, checked before any picture is read."""
+    return name if name == AUTO else palette_named(name).name
+
+
+PaletteOption = Annotated[
+    str,
+    typer.Option("--palette", metavar="NAME|auto", callback=_known_palette, help=f"Bảng màu / palette: {AUTO}, {', '.join(PALETTES)}."),
+]
 FileOption = Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the result.")]
 
 

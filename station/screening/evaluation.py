@@ -21,7 +21,7 @@ from station.domain.errors import ConfigurationError, ScreeningError
 from station.screening.features import attenuation
 from station.screening.image import box_mean, components, read_picture, resample
 from station.screening.limits import DEFAULT_LIMITS
-from station.screening.palette import AUTO, ColourChannels, from_colours, palette_named
+from station.screening.palette import AUTO, ColourChannels, from_colours
 from station.screening.pipeline import HEAT_STRIDE, Reading
 
 FloatArray = npt.NDArray[np.float32]
@@ -150,8 +150,6 @@ def score_images(scorer: Scorer, images: Path, *, paths: Iterable[Path] | None =
     Raises:
         ConfigurationError: no picture there, or no palette of that name.
     """
-    if palette != AUTO:
-        palette_named(palette)
     files = sorted(paths if paths is not None else (one for one in images.iterdir() if one.suffix.lower() in PICTURE_SUFFIXES))
     if not files:
         raise ConfigurationError(f"{images} holds no picture", remedy="give a folder with .jpg or .png files")
@@ -247,8 +245,6 @@ def evaluate(scorer: Scorer, manifest: Path, images: Path, *, palette: str = AUT
     Raises:
         ConfigurationError: see `read_labels`, or no palette of that name.
     """
-    if palette != AUTO:
-        palette_named(palette)
     pictures = read_labels(manifest, images)
     threshold = scorer.threshold_for("unknown")
     image_scores: dict[str, float | None] = {}

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from station.domain.errors import ConfigurationError
 from station.screening.features import HE_KNOTS, ORGANIC_LE, STEEL_LE
 from station.screening.image import box_mean, hue_and_saturation
-from station.screening.palette_evidence import PALETTES, Palette, tell_palette, turned
+from station.screening.palette_evidence import LUMA_BGR, PALETTES, Palette, tell_palette, turned
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -87,15 +87,9 @@ def from_colours(bgr: ByteArray, *, palette: str = AUTO) -> ColourChannels:
     return ColourChannels(le=le, he=he, palette=found.name, confidence=confidence, hue_share=hue_share)
 
 
-def transmissions(bgr: ByteArray, *, palette: str = AUTO) -> tuple[FloatArray, FloatArray]:
-    """LE and HE transmission of `from_colours`, which says what it raises."""
-    channels = from_colours(bgr, palette=palette)
-    return channels.le, channels.he
-
-
 def luma_of(bgr: ByteArray) -> FloatArray:
     """Brightness (ITU-R BT.601), 0…255."""
-    result: FloatArray = bgr.astype(np.float32) @ np.asarray((0.114, 0.587, 0.299), np.float32)
+    result: FloatArray = bgr.astype(np.float32) @ LUMA_BGR
     return result
 
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from station.domain.errors import ConfigurationError
 from station.screening.features import attenuation, material_index
-from station.screening.palette import AUTO, from_colours, palette_named, transmissions
+from station.screening.palette import AUTO, from_colours, palette_named
 from station.screening.palette_evidence import PALETTES, PaletteUnknownError, tell_palette, turned
 from training.vendor_painter import VENDORS, Vendor, paint_channels, through_jpeg, varied
 
@@ -82,8 +82,8 @@ def test_attenuation_never_falls_along_a_palette(name: str, material: float):
         ramp = np.repeat(np.linspace(0, 4, 120, dtype=np.float32), 5)[None]
         mean[20:40, 20:620] = ramp
         bgr = paint_channels(mean, np.full_like(mean, material), console)
-        le, he = transmissions(bgr, palette=name)
-        seen = 0.5 * (attenuation(le) + attenuation(he))[30, 22:620:5]
+        told = from_colours(bgr, palette=name)
+        seen = 0.5 * (attenuation(told.le) + attenuation(told.he))[30, 22:620:5]
         assert np.diff(seen).min() > -0.05
         assert seen[0] < 0.1
         assert seen[-1] > 1.2
@@ -91,16 +91,16 @@ def test_attenuation_never_falls_along_a_palette(name: str, material: float):
 
 def test_dense_is_dense_whether_black_or_blue():
     for name in ("dense-black", "dense-blue"):
-        le, he = transmissions(painted(KINDS[name], quality=85))
-        mean = things(0.5 * (attenuation(le) + attenuation(he)))
+        told = from_colours(painted(KINDS[name], quality=85))
+        mean = things(0.5 * (attenuation(told.le) + attenuation(told.he)))
         assert (mean[:, 4] > mean[:, 2] + 0.5).all()
         assert (mean[:, 4] > 2.2).all()
 
 
 def test_a_tinted_belt_is_air():
     bgr = np.clip(painted(KINDS["dense-black"]) * np.asarray((0.77, 0.79, 0.78)), 0, 255).astype(np.uint8)
-    le, he = transmissions(bgr)
-    assert min(le[5, 5], he[5, 5]) > 0.98
+    told = from_colours(bgr)
+    assert min(told.le[5, 5], told.he[5, 5]) > 0.98
 
 
 def coloured_map(field: np.ndarray, *, hues: tuple[float, float]) -> np.ndarray:

@@ -55,6 +55,7 @@ ui-tile-radiation = Radiation
 ui-tile-rate = Rate
 ui-tile-test = Daily test
 ui-test-failed = Daily test failed: { $values }
+ui-test-not-scored = the scan could not be scored
 ui-test-drifts = Values of the test piece drift: { $values }
 test-value-lost-lines = Missing lines
 test-value-saturated = Detector saturated

@@ -55,6 +55,7 @@ ui-tile-radiation = Phóng xạ
 ui-tile-rate = Năng suất
 ui-tile-test = Kiểm tra hằng ngày
 ui-test-failed = Kiểm tra hằng ngày không đạt: { $values }
+ui-test-not-scored = không chấm được ảnh soi của mẫu thử
 ui-test-drifts = Trị số của mẫu thử đang trôi: { $values }
 test-value-lost-lines = Dòng ảnh bị mất
 test-value-saturated = Đầu dò bão hòa

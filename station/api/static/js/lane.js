@@ -155,7 +155,7 @@ function testNotes() {
   if (!stand) return [];
   const names = (/** @type {string[]} */ list) => list.map((name) => t(`test-value-${name}`)).join("; ");
   return [
-    stand.passed ? null : h("li", { class: "bad", id: "test-failed" }, `▲ ${t("ui-test-failed", { values: names(stand.failed) || "–" })}`),
+    stand.passed ? null : h("li", { class: "bad", id: "test-failed" }, `▲ ${t("ui-test-failed", { values: names(stand.failed) || t("ui-test-not-scored") })}`),
     stand.drifting.length ? h("li", { class: "bad", id: "test-drifts" }, `△ ${t("ui-test-drifts", { values: names(stand.drifting) })}`) : null,
   ].filter((note) => note !== null);
 }
