@@ -72,13 +72,14 @@ async def test_thousands_of_events_over_a_bad_line(store: SqliteStore, ledger: S
         await until(delivered(store, 1200), 120)
         # The last receipt is kept a moment before its request is over.
         await until(lambda: relay.status().in_flight == 0)
+        # At this speed the backlog calls for a person, until the relay's next look finds it gone.
+        await until(lambda: alarms(store) == [])
         status = relay.status()
     assert (status.pending, status.blocked, status.in_flight, status.paused) == (0, 0, 0, None)
     assert clean(ledger.counts(), 1200)
     for piece in range(100):
         assert [effect.sequence for effect in ledger.effects_of(f"P{piece}")] == list(range(1, 13))
     assert set(unruly[0].seen) >= {"good", "refuse", "busy", "effect-then-500", "effect-then-nothing", "twice", "slow-effect", "nonsense"}
-    assert alarms(store) == []
 
 
 async def test_a_quiet_line_is_quick_and_figures_are_right(store: SqliteStore, ledger: SqliteReceiverLedger):
