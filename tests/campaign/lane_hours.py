@@ -17,8 +17,9 @@ from tests.campaign.mishaps import Mishap
 from tests.campaign.requests import Operator, Requests
 from tests.support.hanging_disk import HangingDisk
 from tests.support.scripted_people import clear_everything
-from tests.support.virtual_lane import model_policy, run_virtual
+from tests.support.virtual_lane import model_policy
 from tests.support.virtual_scene import Scene, running_scene
+from tests.support.virtual_time import run_virtual
 
 MEAN_GAP_S = 90.0
 TICK_S = 1.0

@@ -141,5 +141,5 @@ class StoreMachine(RuleBasedStateMachine):
             self.directory.cleanup()
 
 
-StoreMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+StoreMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 TestStoreModel = StoreMachine.TestCase

@@ -10,8 +10,9 @@ from station.domain.test_piece import TestPieceRun
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.scripted_people import OPERATOR, clear_everything
-from tests.support.virtual_lane import LANE_ID, VirtualStation, model_policy, run_virtual
+from tests.support.virtual_lane import LANE_ID, VirtualStation, model_policy
 from tests.support.virtual_scene import Scene, play, running_scene
+from tests.support.virtual_time import run_virtual
 
 B3 = 2
 BRAKED_S = 0.5

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -315,18 +315,3 @@ async def _step_forever(sim: SimulatedLane) -> None:
         sim.step()
         due_s += STEP_S
         await asyncio.sleep(max(0.0, due_s - loop.time()))
-
-
-def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine function on a fresh virtual loop."""
-    loop = VirtualLoop()
-    try:
-        asyncio.set_event_loop(loop)
-
-        async def body() -> T:
-            return await main()
-
-        return loop.run_until_complete(body())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()

@@ -17,7 +17,8 @@ from station.screening.anomaly_model import InlineScreening
 from station.workflow.views import LaneState
 from tests.support.dangers import DANGERS
 from tests.support.scripted_people import ScriptedPeople, to_review
-from tests.support.virtual_lane import VirtualStation, run_virtual, start
+from tests.support.virtual_lane import VirtualStation, start
+from tests.support.virtual_time import run_virtual
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
 SHARED_MEMORY = Path("/dev/shm")

@@ -7,10 +7,12 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 EPOCH = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 RESOLUTION_S = 1e-9
@@ -86,3 +88,18 @@ class VirtualClock:
     async def sleep(self, seconds: float) -> None:
         """Wait in virtual time."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function on a fresh virtual loop."""
+    loop = VirtualLoop()
+    try:
+        asyncio.set_event_loop(loop)
+
+        async def body() -> T:
+            return await main()
+
+        return loop.run_until_complete(body())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

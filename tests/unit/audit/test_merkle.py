@@ -103,7 +103,7 @@ def test_every_proof_of_small_trees(size: int):
             assert not verify_consistency(old, size, log.root(old), log.root(), ())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=70), st.data())
 def test_pymerkle_agrees(entries: list[bytes], data: st.DataObject):
     other = pymerkle.InmemoryTree(algorithm="sha256")

@@ -131,7 +131,7 @@ def worse_evidence(evidence: VisitEvidence, policy: Policy) -> list[VisitEvidenc
     return worse
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(evidence=facts, policy=policies, health=healths)
 def test_a_hold_never_becomes_a_clearance_by_something_worse(evidence: VisitEvidence, policy: Policy, health: object):
     answer = clear(evidence, policy, health, NOW)  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(request=requests, when=WHEN)
 def test_a_refusal_never_becomes_a_permit_by_something_worse(request: object, when: object):
     if isinstance(may_open(request), Permit):  # type: ignore[arg-type]

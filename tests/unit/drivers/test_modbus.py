@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
 from station.drivers.modbus import ModbusMaster
+from tests.support.virtual_time import run_virtual
 from tests.support.waiting import until
 from tests.unit.drivers.scripted_wire import ScriptedWire
 
@@ -144,7 +145,7 @@ def test_no_mutation_of_an_rtu_answer_gives_another_value(value: bytes, data: st
         return await master.read_input(0, 2)
 
     try:
-        got = asyncio.run(ask())
+        got = run_virtual(ask)
     except StationError:
         return
     assert bytes(bad) == crc(b"\1\4\4" + got)
@@ -157,7 +158,7 @@ def test_no_tcp_answer_but_the_right_one_is_taken(junk: bytes):
         return await master.read_input(0, 2)
 
     try:
-        got = asyncio.run(ask())
+        got = run_virtual(ask)
     except StationError:
         return
     assert junk.startswith(b"\0\1\0\0\0\7\1\4\4" + got)

@@ -28,7 +28,7 @@ def noisy(image: np.ndarray, seed: int) -> np.ndarray:
     return (image + 0.0015 * np.random.default_rng(seed).standard_normal(image.shape)).astype(np.float32)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 50), turn=st.floats(-5, 5), dx=st.floats(-10, 10), dy=st.floats(-10, 10))
 def test_the_same_parcel_laid_otherwise_matches(seed: int, turn: float, dx: float, dy: float):
     again = moved(parcel(seed), angle_deg=turn, dx=dx, dy=dy)

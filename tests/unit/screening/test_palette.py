@@ -184,7 +184,7 @@ def test_turning_twice_turns_nothing(turn: str):
 SMALL = arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24).map(lambda shape: (*shape, 3))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     bgr=arrays.arrays(np.uint8, SMALL),
     scale=st.sampled_from((1, 8)),

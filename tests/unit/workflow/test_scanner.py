@@ -57,7 +57,7 @@ def in_blocks(block: LineBlock, sizes: list[int]) -> list[LineBlock]:
     return parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(leading=st.integers(0, 2**32 - 1), length=st.floats(100.0, 450.0), sizes=st.lists(st.integers(1, 60), max_size=8))
 def test_a_scan_is_the_lines_of_its_window(leading: int, length: float, sizes: list[int]):
     track = track_of(leading, length)
@@ -74,7 +74,7 @@ def test_a_scan_is_the_lines_of_its_window(leading: int, length: float, sizes: l
     assert abs(len(wanted) * PITCH / 10 - (length + 30.0 + 6.0)) <= 2 * PITCH / 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lost=st.integers(2, 20), at=st.integers(60, 80))
 def test_lines_that_are_missing_are_counted(lost: int, at: int):
     every = lines(TO_BEAM - 1500, 300)

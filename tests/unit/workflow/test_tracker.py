@@ -77,7 +77,7 @@ def run(lane: Wooden, step_mm: float, to_mm: float, tracker: Tracker | None = No
     return happened
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(start=st.tuples(*[encoders] * 5), length=lengths_mm, step=steps_mm, seq=st.integers(0, 0xFFFF))
 def test_an_undisturbed_piece_is_followed_to_the_exit(start: tuple[int, ...], length: float, step: float, seq: int):
     lane = Wooden(start=start, pieces=[[100.0, length]], seq=seq)
@@ -92,7 +92,7 @@ def test_an_undisturbed_piece_is_followed_to_the_exit(start: tuple[int, ...], le
     assert abs(entered.track.length_mm - length) < 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     start=st.tuples(*[encoders] * 5), step=steps_mm, pitch=st.floats(800.0, 1500.0), lengths=st.tuples(lengths_mm, lengths_mm, lengths_mm)
 )
@@ -108,7 +108,7 @@ def test_pieces_at_the_usual_pitch_are_told_apart(start: tuple[int, ...], step: 
     assert all(abs((length or 0.0) - true) < 1.0 for length, true in zip(found, lengths, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     step=steps_mm,
     length=lengths_mm,
@@ -131,7 +131,7 @@ def test_a_piece_that_moved_by_itself_is_lost(step: float, length: float, at: Ey
     assert not tracker.tracks
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(step=steps_mm, length=st.floats(100.0, 220.0), longer=st.floats(30.0, 200.0), shrinks=st.booleans(), at=st.sampled_from(WAY[2:7]))
 def test_another_length_is_another_piece(step: float, length: float, longer: float, shrinks: bool, at: Eye):
     first, second = (length + longer, length) if shrinks else (length, length + longer)
@@ -173,7 +173,7 @@ def test_edges_that_were_never_read_lose_every_track(gap: int, seq: int):
 
 
 @given(step=steps_mm, length=lengths_mm, blind=st.sampled_from(WAY[1:]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_eye_that_sees_nothing_loses_the_piece(step: float, length: float, blind: Eye):
     lane = Wooden(start=(0,) * 5, pieces=[[100.0, length]], blind=frozenset({blind}))
     happened = run(lane, step, DEFAULT_EYES_MM[blind] + 300.0)
