@@ -26,8 +26,6 @@ from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
 from station.workflow.views import LaneCommand, LaneState, LaneView
 
-T = TypeVar("T")
-
 FROZEN_POLL_S = 0.25
 SHOW_S = 0.4
 RESTART_S = 1.0
@@ -108,7 +106,11 @@ class Lane:
         """A view that stands still looks live on no page, so a new one is made even while nothing happens."""
         while True:
             await asyncio.sleep(SHOW_S)
-            self._publish()
+            try:
+                self._publish()
+            except Exception:
+                # Nobody waits for this task, and the next view may succeed.
+                log.exception("the lane could not be shown", lane=self.lane_id)
 
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """See `LaneControl.decide`."""
@@ -118,7 +120,8 @@ class Lane:
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
-        await self._in_lane(session.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person))
+        decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person)
+        await self._in_lane(decided)
 
     async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
         """See `LaneControl.freeze`."""
@@ -155,7 +158,7 @@ class Lane:
         return self._journey.freeze(
             person=person,
             suspect=self._suspect,
-            reading=session.freeze_reading(self._suspect, person) if session is not None and person else None,
+            reading=session.decisions.freeze_reading(self._suspect, person) if session is not None and person else None,
             present=[piece.piece_id for piece in session.pieces if piece.piece_id is not None] if session is not None else [],
         )
 
@@ -201,12 +204,14 @@ class Lane:
                         remedy="Take everything out of the zone and close its hood",
                     )
 
-    async def _in_lane(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _in_lane(self, work: Coroutine[Any, Any, None]) -> None:
         """The bridge from any thread's loop to the lane's own."""
         if self._loop is None:
             work.close()
             raise ConflictError("The lane has not started", remedy="Start the station's lane process")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        failure = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_tried(work), self._loop))
+        if failure is not None:
+            raise failure
 
     async def _one_session(self, hold_reason: Reason) -> None:
         """Prepare and run until trouble; returns with the lane made safe and its pieces held."""
@@ -369,6 +374,17 @@ class Lane:
         return view_of(
             self._equipment, self._journey, self._session, state=self._state, detail=self._detail, lost=self._lost, counts=self.counts
         )
+
+
+async def _tried(work: Coroutine[Any, Any, None]) -> Exception | None:
+    """How the work failed, if it did: raised, it would be nobody's when who asked has gone away."""
+    try:
+        await work
+    except Exception as failure:
+        if not isinstance(failure, StationError):
+            log.exception("what was asked of the lane met a defect")
+        return failure
+    return None
 
 
 E = TypeVar("E", bound=BaseException)

@@ -3,10 +3,10 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from station.workflow.deciding import Pending
 from station.workflow.equipment import Equipment
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
-from station.workflow.passage import Pending
 from station.workflow.session import LaneSession
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, LaneView, PieceOnLane
 
@@ -47,7 +47,7 @@ def view_of(
 ) -> LaneView:
     """Build the snapshot; `detail` is shown with the first device that is out of order."""
     status = session.status if session else None
-    pending = session.pending[0] if session and session.pending else None
+    pending = session.decisions.pending[0] if session and session.decisions.pending else None
     if session is not None and state is LaneState.RUNNING:
         if pending is not None and pending.attention:
             state = LaneState.ATTENTION
