@@ -75,7 +75,7 @@ class LaneCommandIn(Asked):
 
 
 class PieceOut(BaseModel):
-    """A piece as it is now. `restricted`: it carries a secrecy level, so nothing about its content is given."""
+    """A piece as it is now. `restricted`: it carries a secrecy level, or none is known, so nothing about its content is given."""
 
     piece_id: str
     state: PieceState

@@ -6,7 +6,6 @@ from datetime import datetime
 from station.domain.clearance import Identification
 from station.domain.measurement import InfeedMeasurement
 from station.domain.people import distinct_people, person_key
-from station.domain.piece import Piece
 from station.domain.review import ReviewDecision, ReviewOutcome
 from station.domain.scan import ModelReading, Scan
 from station.ports.store import Claim, Evidence
@@ -15,11 +14,6 @@ from station.ports.store import Claim, Evidence
 def same_person(one: str, other: str) -> bool:
     """True when both names mean the same person: letter case, spacing and Unicode form do not tell people apart."""
     return person_key(one) == person_key(other)
-
-
-def is_restricted(piece: Piece) -> bool:
-    """True for a piece whose content is shown to nobody yet: it is marked, or nobody announced it, so that its level is not known."""
-    return piece.is_marked or not piece.announced
 
 
 def holds_lease(claim: Claim | None, person: str, now: datetime) -> bool:

@@ -90,7 +90,8 @@ class Handlers:
                     status=PieceStatus.CANCELLED,
                     at=at,
                     lane_id=piece.lane_id or "",
-                    secrecy=piece.secrecy,
+                    secrecy=piece.level,
+                    announced=piece.announced,
                 )
             )
             return _about(uow.change_state(piece_id, PieceState.CANCELLED, at))

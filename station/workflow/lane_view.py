@@ -54,7 +54,7 @@ def view_of(
         elif session.drive is not None and session.drive.waits_for_decision:
             state = LaneState.WAITING
     newest = session.newest if session else None
-    shown = newest if newest is not None and newest.announcement is not None and newest.announcement.secrecy is None else None
+    shown = newest if newest is not None and newest.level is None else None
     return LaneView(
         lane_id=equipment.settings.lane_id,
         at=equipment.clock.utc_now(),
@@ -82,6 +82,7 @@ def _on_lane(piece: LanePiece) -> PieceOnLane:
         piece_id=piece.known_id,
         visit=piece.visit,
         state=piece.state,
+        marked=piece.level is not None,
         secrecy=announcement.secrecy if announcement else None,
         urgency=announcement.urgency if announcement else None,
         destination=announcement.destination if announcement else "",

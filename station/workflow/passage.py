@@ -15,7 +15,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import NotFoundError, ScreeningError, StoreError
 from station.domain.gate import GateRequest, Permit
-from station.domain.piece import PieceState, Secrecy
+from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
@@ -241,13 +241,12 @@ class Passage:
         piece, session, policy = self._piece, self._session, self._journey.policy
         if piece.scan is None:
             return clearance
-        secrecy: Secrecy | None = piece.announcement.secrecy if piece.announcement else None
         pending = Pending(
             piece=piece,
             scan_sha256=piece.scan.sha256,
             opened_s=self._clock.monotonic_s(),
             attention=clearance.outcome is Outcome.ATTENTION,
-            blind=secrecy in policy.blind_first_read,
+            blind=piece.level in policy.blind_first_read,
         )
         session.decisions.pending.append(pending)
         try:

@@ -115,7 +115,7 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
     facts = facts_of_visit(uow, piece)
     scan = rules.newest_scan(facts)
     # The picture of a restricted piece is shown to nobody, so nobody can name its hash either.
-    shown = None if scan is None or rules.is_restricted(piece) else scan.sha256
+    shown = None if scan is None or piece.is_marked else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
         _refuse_clearance(piece, shown)
     if request.scan_sha256 != shown:
@@ -150,7 +150,7 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
         state, added = PieceState.HELD if earlier else PieceState.REJECTED, Reason.REVIEW_REJECTS
     elif request.outcome is ReviewOutcome.HOLD:
         state, added = PieceState.HELD, Reason.REVIEW_HOLDS
-    elif people < people_needed(piece.secrecy, reasons):
+    elif people < people_needed(piece.level, reasons):
         state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
     else:
         state, added = PieceState.CLEARED, None
@@ -159,13 +159,13 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
 
 def refuse_restricted(piece: Piece) -> None:
     """Raise unless anybody may clear this piece while people are not told apart by role and clearance."""
-    if piece.is_marked:
+    if piece.is_marked and piece.announced:
         raise MarkedPieceRefusedError(
             f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
             consequence="The piece is held",
             remedy="Hold it, or reject it for hand-over to the competent authority",
         )
-    if rules.is_restricted(piece):
+    if piece.is_marked:
         raise LevelUnknownRefusedError(
             f"Piece {piece.piece_id} was not announced: its level is not known and counts as the highest",
             consequence="The piece is held",
@@ -199,7 +199,8 @@ def _settle(
             status=_STATUS[state],
             at=request.at,
             lane_id=piece.lane_id or "",
-            secrecy=piece.secrecy,
+            secrecy=piece.level,
+            announced=piece.announced,
             reasons=tuple(Reason(reason) for reason in reasons),
             outcome=state.value,
             policy_sha256=policy,
@@ -224,7 +225,8 @@ def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, per
             status=PieceStatus.RETURNED if state is PieceState.RETURNED else PieceStatus.HANDED_OVER,
             at=at,
             lane_id=piece.lane_id or "",
-            secrecy=piece.secrecy,
+            secrecy=piece.level,
+            announced=piece.announced,
             outcome=state.value,
         )
     )

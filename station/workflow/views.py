@@ -29,11 +29,15 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceOnLane:
-    """One piece on the belts. `head_mm` is the leading edge along the lane (0: start of B1)."""
+    """One piece on the belts. `head_mm` is the leading edge along the lane (0: start of B1).
+
+    `marked`: it counts as marked, be it that its level is not known; `secrecy` is what was announced.
+    """
 
     piece_id: str
     visit: int
     state: PieceState
+    marked: bool
     secrecy: Secrecy | None
     urgency: Urgency | None
     destination: str

@@ -286,7 +286,7 @@ class Desk:
 
     def ask_operator(self, piece_id: str, sha256: str, **changes: Any) -> None:
         """Let the lane wait for the operator's decision on a piece."""
-        secrecy = changes.pop("secrecy", None)
+        secrecy, announced = changes.pop("secrecy", None), changes.pop("announced", True)
         request = DecisionRequest(
             piece_id=piece_id,
             visit=1,
@@ -304,6 +304,7 @@ class Desk:
             piece_id=piece_id,
             visit=1,
             state=PieceState.SCANNED,
+            marked=secrecy is not None or not announced,
             secrecy=secrecy,
             urgency=None,
             destination="VP-01",

@@ -159,15 +159,20 @@ def test_the_operator_decides_once_on_the_scan_that_waits(desk: Desk) -> None:
     assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.CLEAR, "Bình")]
 
 
-def test_a_restricted_piece_is_not_shown_on_the_lane_and_can_only_be_held(desk: Desk) -> None:
-    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=Secrecy.A)
+@pytest.mark.parametrize(
+    ("cover", "code"), [({"secrecy": Secrecy.A}, "marked-needs-access"), ({"announced": False}, "level-unknown")], ids=["marked", "unknown"]
+)
+def test_a_restricted_piece_is_not_shown_on_the_lane_and_can_only_be_held(desk: Desk, cover: dict[str, Any], code: str) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, **cover)
     assert sha256 is not None
-    desk.ask_operator(piece_id, sha256, secrecy=Secrecy.A)
+    desk.ask_operator(piece_id, sha256, **cover)
+    lane = desk.get(f"/lanes/{LANE}")
+    assert (lane["pieces"][0]["restricted"], lane["request"]["restricted"], lane["latest_restricted"]) == (True, True, True)
     seen = desk.client.get(f"/api/v1/lanes/{LANE}").text
     assert sha256 not in seen
     assert "opaque-area" not in seen
     body = {"piece_id": piece_id, "visit": 1, "scan_sha256": None, "decision": "clear"}
-    assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == "marked-needs-access"
+    assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == code
     assert desk.post(f"/lanes/{LANE}/decision", body | {"decision": "hold"}).status_code == 200
     assert desk.lane.asked[-1][4] is OperatorDecision.HOLD
 
