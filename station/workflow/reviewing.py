@@ -7,6 +7,7 @@ from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
+from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import Handover, ReviewDecision, ReviewOutcome
 from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
@@ -17,6 +18,7 @@ from station.workflow.refusals import (
     LevelUnknownRefusedError,
     MarkedPieceRefusedError,
     NothingToLookAtError,
+    RadiationRefusedError,
     ScanOutdatedError,
     SecondPersonError,
     WrongStateError,
@@ -107,7 +109,7 @@ def release_if_expired(uow: UnitOfWork, piece_id: str, at: datetime) -> bool:
     return True
 
 
-def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece:
+def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
     """Record one reviewer's decision and what follows from it, with its event, in this transaction."""
     piece = known_piece(uow, request.piece_id)
     in_state(piece, PieceState.IN_REVIEW)
@@ -118,6 +120,12 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
     shown = None if scan is None or piece.is_marked else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
         _refuse_clearance(piece, shown)
+        if rules.radiation_beyond_review(facts, policy):
+            raise RadiationRefusedError(
+                f"The radiation of piece {piece.piece_id} reached {policy.radiation_attention_nsv_per_h:g} nSv/h: no review clears it",
+                consequence="The piece stays held",
+                remedy="Keep away from it, reject it and hand it over to the competent force",
+            )
     if request.scan_sha256 != shown:
         raise ScanOutdatedError(
             f"The scan that was looked at is not the newest of piece {piece.piece_id}",
@@ -154,7 +162,7 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
         state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
     else:
         state, added = PieceState.CLEARED, None
-    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy_sha256)
+    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy.sha256)
 
 
 def refuse_restricted(piece: Piece) -> None:

@@ -21,6 +21,7 @@ from station.domain.errors import ConflictError
 from station.domain.events import PieceEvent
 from station.domain.identifiers import s10_check_digit
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
+from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.scan import Finding, ModelReading, Scan
@@ -113,7 +114,7 @@ class Desk:
         self.feed = EventFeed(epoch="run1", capacity=64)
         self.lane = DeskLane()
         self.lanes = {LANE: self.lane}
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
         self.server = self._serve(0)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
         self._keys = itertools.count()
@@ -142,7 +143,7 @@ class Desk:
     def serve_again(self) -> None:
         """The interface comes back on the same port, as another run."""
         self.feed = EventFeed(epoch="run2", capacity=64)
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
         self.server = self._serve(self.server.port)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
 

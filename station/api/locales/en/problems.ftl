@@ -24,6 +24,7 @@ problem-marked-needs-access = A piece with a secrecy level cannot be cleared unt
 problem-level-unknown = This piece was not announced: its level is not known and counts as the highest
 problem-unfreeze-needs-access = The lane stays frozen: the all clear takes two people with roles, and people do not log in yet
 problem-no-scan-to-clear = There is no scan to look at: feed the piece in again, or reject it
+problem-radiation-beyond-review = Its radiation is too high for any review to clear it: keep away from it, reject it and hand it over to the competent force
 problem-second-person-needed = You have decided already: somebody else must decide now
 problem-id-reserved = This number belongs to a test piece
 problem-scan-outdated = There is a newer scan: look at it first

@@ -24,6 +24,7 @@ problem-marked-needs-access = Bưu gửi có độ mật chưa thể cho qua: ph
 problem-level-unknown = Bưu gửi này không có báo trước: không rõ độ mật nên coi như cao nhất
 problem-unfreeze-needs-access = Làn vẫn giữ nguyên hiện trạng: cần hai người có quyền, mà trạm chưa có đăng nhập
 problem-no-scan-to-clear = Không có ảnh để xem: cho soi lại hoặc từ chối
+problem-radiation-beyond-review = Phóng xạ quá cao, thẩm định không được cho qua: tránh xa bưu gửi, từ chối và bàn giao cho cơ quan có thẩm quyền
 problem-second-person-needed = Bạn đã quyết định rồi: cần người khác quyết định
 problem-id-reserved = Số hiệu này dành cho mẫu thử
 problem-scan-outdated = Có ảnh mới hơn: hãy xem ảnh đó trước
