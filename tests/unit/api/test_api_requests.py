@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ def test_the_last_outcomes_of_a_lane(desk: Desk) -> None:
 
 def test_health_and_metrics(desk: Desk) -> None:
     assert desk.client.get("/healthz").json() == {"status": "ok"}
-    assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "lanes": {LANE: "running"}}
+    assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "cause": None, "lanes": {LANE: "running"}}
     text = desk.client.get("/metrics").text
     assert f'kt1_lane_state{{lane="{LANE}",state="running"}} 1' in text
     assert 'kt1_outbox_events{what="blocked"} 0' in text
@@ -233,6 +234,9 @@ def test_the_description_names_every_resource(desk: Desk) -> None:
 def test_with_a_failing_store_the_station_is_not_ready_but_still_freezes_and_stops(desk: Desk) -> None:
     desk.store.close()
     assert desk.client.get("/healthz").status_code == 200
+    answer = desk.client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert "closed" in answer.json()["cause"]
     answer = desk.post("/pieces", advice(desk.new_id()))
     assert (answer.status_code, answer.json()["code"]) == (503, "store-error")
     assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
@@ -244,8 +248,29 @@ def test_without_room_on_the_disk_the_station_is_not_ready(tmp_path: Path) -> No
     try:
         answer = desk.client.get("/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert "space" in answer.json()["cause"]
     finally:
         desk.close()
+
+
+def test_while_the_disk_hangs_the_station_is_not_ready_and_asks_it_nothing_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("station.api.health.PROBE_LIMIT_S", 0.1)
+    works: list[Any] = []
+    write = desk.store.write
+    monkeypatch.setattr(desk.store, "write", lambda work: (works.append(work), write(work))[1])
+    answers = threading.Event()
+    hanging = desk.store.write(lambda _: answers.wait())
+    try:
+        for _ in range(3):
+            answer = desk.client.get("/readyz", timeout=5.0)
+            assert (answer.status_code, answer.json()["ready"], answer.json()["store"]) == (503, False, False)
+            assert "has not answered" in answer.json()["cause"]
+        assert len(works) == 2
+    finally:
+        answers.set()
+    hanging.result()
+    monkeypatch.undo()
+    assert desk.client.get("/readyz").json()["ready"] is True
 
 
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
