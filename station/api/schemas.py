@@ -334,9 +334,9 @@ class CommandedOut(BaseModel):
 
 
 class AlarmOut(BaseModel):
-    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`."""
+    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`. Without `alarm_id` it could not be stored yet."""
 
-    alarm_id: int
+    alarm_id: int | None
     code: AlarmCode
     priority: AlarmPriority
     subject: str

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 import structlog
 
-from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.alarm import Alarm
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.ports.lane_plc import Command, CommandResult, Zone
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
+from station.workflow.lane_alarms import OVER_WHEN_PREPARED, alarm_of_stop
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
 from station.workflow.preparation import Prepared, prepare
@@ -31,18 +32,6 @@ SHOW_S = 0.4
 RESTART_S = 1.0
 
 log = structlog.get_logger()
-
-_ALARM_OF = {
-    Reason.ZONE_ACCESSED: AlarmCode.ZONE_ACCESSED,
-    Reason.TRACK_LOST: AlarmCode.TRACK_LOST,
-    Reason.TAILGATE: AlarmCode.TRACK_LOST,
-    Reason.LAMP_FAULT: AlarmCode.LAMP,
-    Reason.UNIT_NOT_READY: AlarmCode.LAMP,
-    Reason.CALIBRATION_STALE: AlarmCode.CALIBRATION,
-    Reason.BEAM_OFF_SET_POINT: AlarmCode.CALIBRATION,
-    Reason.STORE_FAILING: AlarmCode.STORE_FAILING,
-    Reason.FROZEN: AlarmCode.FROZEN,
-}
 
 
 class Lane:
@@ -70,6 +59,7 @@ class Lane:
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
+        self._alarm: Alarm | None = None
         self.counts = LaneCounts()
         self._view = self._new_view()
 
@@ -283,7 +273,11 @@ class Lane:
         session, self._session = self._session, None
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
         frozen = frozen or self._freeze_asked or await self._must_freeze()
+        # Shown before it is stored: a disk that hangs keeps no alarm from the pages.
+        at, why = self._equipment.clock.utc_now(), Reason.FROZEN if frozen else reason
+        alarm = self._alarm = None if self._again and not frozen else alarm_of_stop(why, lane_id=self.lane_id, detail=detail, at=at)
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
+        self._journey.tell_alarms()
         latched = frozen and await self._latched()
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
@@ -298,10 +292,8 @@ class Lane:
             self._again = False
             reason = Reason.FROZEN
         await self._record(self._journey.hold_everything(reason, ring_was_read=False))
-        if reason is not Reason.PURGED and not self._again:
-            # Whoever stopped the lane knows it, and a piece at the gate has its own alarm.
-            alarm = _ALARM_OF.get(reason, AlarmCode.DEVICE_LOST)
-            await self._record(self._journey.raise_alarm(alarm, AlarmPriority.HIGH, self.lane_id, detail))
+        if alarm is not None:
+            await self._record(self._journey.raise_alarm(alarm.code, alarm.priority, alarm.subject, alarm.detail))
         self._set_state(LaneState.STOPPED if reason is not Reason.DEVICE_LOST else LaneState.OFFLINE, detail)
 
     async def _record(self, step: Awaitable[object]) -> None:
@@ -351,7 +343,8 @@ class Lane:
             await self._equipment.clock.sleep(FROZEN_POLL_S)
 
     async def _clear_alarms(self) -> None:
-        for code in {*_ALARM_OF.values(), AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE}:
+        self._alarm = None
+        for code in OVER_WHEN_PREPARED:
             await self._journey.clear_alarm(code, self.lane_id)
 
     async def _close_devices(self) -> None:
@@ -372,7 +365,14 @@ class Lane:
 
     def _new_view(self) -> LaneView:
         return view_of(
-            self._equipment, self._journey, self._session, state=self._state, detail=self._detail, lost=self._lost, counts=self.counts
+            self._equipment,
+            self._journey,
+            self._session,
+            state=self._state,
+            detail=self._detail,
+            lost=self._lost,
+            alarm=self._alarm,
+            counts=self.counts,
         )
 
 

@@ -159,6 +159,10 @@ class LaneRecords:
         """The cause of an alarm is gone."""
         await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
 
+    def tell_alarms(self) -> None:
+        """Tell the pages to look at the alarms, although nothing has been stored."""
+        self._on_change("")
+
     async def next_number(self, counter: str) -> int:
         """The next value of a durable counter."""
         return await self._write(lambda uow: uow.next_number(counter))

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from station.domain.alarm import Alarm
 from station.workflow.deciding import Pending
 from station.workflow.equipment import Equipment
 from station.workflow.journey import Journey
@@ -43,6 +44,7 @@ def view_of(
     state: LaneState,
     detail: str,
     lost: dict[str, str],
+    alarm: Alarm | None,
     counts: LaneCounts,
 ) -> LaneView:
     """Build the snapshot; `detail` is shown with the first device that is out of order."""
@@ -70,6 +72,7 @@ def view_of(
         latest_piece_id=newest.piece_id if newest else None,
         latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
         devices=_devices(session, state, detail, lost),
+        alarm=alarm,
         test_piece_passed_at=journey.test_piece_passed_at(),
         test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),

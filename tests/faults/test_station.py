@@ -71,15 +71,19 @@ def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
         disk = HangingDisk(scene.station.store)
         await scene.until_stopped(timeout_s=15.0)
         await scene.settle(60.0)
-        view = scene.station.lane.view()
+        lane = scene.station.lane
+        view = lane.view()
         assert not scene.running
         assert [device.name for device in view.devices if not device.ok] == ["lane"]
+        assert view.alarm is not None
+        assert view.alarm.code is AlarmCode.STORE_FAILING
         assert scene.where(piece_id)["place"] != "outside" or PieceState.DISINFECTED in scene.states(piece_id)
         disk.answer()
         await scene.settle(1.0)
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert AlarmCode.STORE_FAILING in {alarm.code for alarm in alarms}
         await scene.until_running()
+        assert lane.view().alarm is None
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert all(alarm.cleared_at is not None for alarm in alarms if alarm.code is AlarmCode.STORE_FAILING)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)

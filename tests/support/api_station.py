@@ -69,6 +69,7 @@ class DeskLane:
             latest_piece_id=None,
             latest_scan_sha256=None,
             devices=(DeviceHealth(name="lane_plc", ok=True, detail=""), DeviceHealth(name="xray_generator", ok=True, detail="")),
+            alarm=None,
             test_piece_passed_at=START,
             test_piece_run=None,
             pieces_per_hour=812.0,

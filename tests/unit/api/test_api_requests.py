@@ -14,8 +14,10 @@ from station.api.server import ApiServer
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import ConfigurationError
 from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
+from station.workflow.lane_alarms import alarm_of_stop
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
@@ -193,6 +195,16 @@ def test_lane_commands_reach_the_lane_once(desk: Desk) -> None:
     assert desk.lane.asked == [(LaneCommand.PURGE, "an"), (LaneCommand.STOP, "an")]
     assert desk.post("/lanes/lane-9/commands", {"command": "stop"}).status_code == 404
     assert desk.post(f"/lanes/{LANE}/commands", {"command": "open-gate"}).json()["code"] == "request-invalid"
+
+
+def test_what_stopped_a_lane_is_told_before_it_can_be_stored_and_once(desk: Desk) -> None:
+    stopped = alarm_of_stop(Reason.STORE_FAILING, lane_id=LANE, detail="store-fails", at=START)
+    desk.lane.show(state=LaneState.STOPPED, alarm=stopped)
+    (item,) = desk.get("/alarms")["items"]
+    assert (item["alarm_id"], item["code"], item["subject"], item["detail"]) == (None, "store-failing", LANE, "store-fails")
+    stored = desk.write(lambda uow: uow.raise_alarm(AlarmCode.STORE_FAILING, AlarmPriority.HIGH, LANE, "store-fails", START))
+    assert [item["alarm_id"] for item in desk.get("/alarms")["items"]] == [stored.alarm_id]
+    assert alarm_of_stop(Reason.PURGED, lane_id=LANE, detail="", at=START) is None
 
 
 def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
