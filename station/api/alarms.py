@@ -18,9 +18,12 @@ def router(context: Context) -> APIRouter:
     def alarms(
         *, everything: Annotated[bool, Query(alias="all")] = False, limit: Annotated[int, Query(ge=1, le=500)] = 200
     ) -> schemas.AlarmsOut:
-        """Alarms that are active or unacknowledged, or all of them; newest first."""
-        found = context.store.read(lambda view: view.alarms(active_only=not everything, limit=limit))
-        return schemas.AlarmsOut(items=[shown.alarm_out(alarm) for alarm in found])
+        """Alarms that are active or unacknowledged, or all of them; newest first, before them what stopped a lane and is not stored."""
+        stored = context.store.read(lambda view: view.alarms(active_only=not everything, limit=limit))
+        standing = {(alarm.code, alarm.subject) for alarm in stored if alarm.cleared_at is None}
+        of_lanes = [alarm for lane in dict(context.handlers.lanes).values() if (alarm := lane.view().alarm) is not None]
+        untold = [alarm for alarm in of_lanes if (alarm.code, alarm.subject) not in standing]
+        return schemas.AlarmsOut(items=[shown.alarm_out(alarm) for alarm in (*untold, *stored)])
 
     @routes.post("/{alarm_id}/acknowledge", response_model=schemas.AcknowledgedOut)
     async def acknowledge(alarm_id: Annotated[int, Path(ge=0, le=2**62)], person: Person, once: OnceKey) -> Answer:

@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz`, `/metrics`: for supervision by machines."""
 
+import asyncio
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -7,7 +8,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from station.api.context import Context
 from station.domain.errors import StoreError
+from station.ports.store import Store, UnitOfWork
 from station.workflow.views import LaneState
+
+PROBE_LIMIT_S = 2.0
+"""A write takes milliseconds; supervisors wait a few seconds for an answer."""
 
 _HELP = {
     "kt1_store_healthy": "1 when the last write was made durable",
@@ -37,9 +42,43 @@ def _exposition(samples: list[tuple[str, dict[str, str], float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Probe:
+    """Reads and writes a little, for only so can a disk that hangs be told from one that has nothing to do.
+
+    One write at a time, however many ask: behind a disk that hangs nothing may pile up.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asking: asyncio.Task[str | None] | None = None
+
+    async def why_not(self) -> str | None:
+        """Why facts cannot be made durable now; None when they can. Answers within `PROBE_LIMIT_S`."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        done, _ = await asyncio.wait({self._asking}, timeout=PROBE_LIMIT_S)
+        if not done:
+            return f"The disk has not answered for {PROBE_LIMIT_S:g} s. Everything is held. Check the disk"
+        return self._asking.result()
+
+    async def _ask(self) -> str | None:
+        try:
+            await self._store.write(_touch)
+        except StoreError as error:
+            return str(error)
+        # Asked last: a disk that hangs may not even say how much room it has.
+        return None if self._store.healthy() else "Free space is under its floor. Everything is held. Make room on the disk"
+
+
+def _touch(uow: UnitOfWork) -> None:
+    uow.outbox_depth()
+    uow.set_value("readyz.probe", "written to see whether the disk works")
+
+
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(tags=["health"])
+    probe = _Probe(context.store)
 
     @routes.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -47,16 +86,13 @@ def router(context: Context) -> APIRouter:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    def readyz() -> JSONResponse:
-        """Ready when facts can be made durable and read; otherwise 503. Lanes are listed for information."""
+    async def readyz() -> JSONResponse:
+        """Ready when facts can be read and made durable; otherwise 503 with the `cause`. Lanes are listed for information."""
         lanes = {lane_id: lane.view().state.value for lane_id, lane in dict(context.handlers.lanes).items()}
-        try:
-            context.store.read(lambda view: view.outbox_depth())
-            ready = context.store.healthy()
-        except StoreError:
-            ready = False
+        cause = await probe.why_not()
+        ready = cause is None
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse({"ready": ready, "store": ready, "lanes": lanes}, status_code=status.value)
+        return JSONResponse({"ready": ready, "store": ready, "cause": cause, "lanes": lanes}, status_code=status.value)
 
     @routes.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> PlainTextResponse:

@@ -10,7 +10,6 @@ from station.api.context import Context
 from station.domain.errors import NotFoundError
 from station.domain.scan import ModelReading, Scan
 from station.ports.store import ReadView
-from station.review import rules
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The piece whose scan it is.")]
@@ -31,7 +30,7 @@ def router(context: Context) -> APIRouter:
             facts = [row.evidence for row in view.evidence(piece_id)] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
             # One answer for unknown, of another piece, and restricted: nobody learns which of them it is.
-            if piece is None or rules.is_restricted(piece) or scan is None:
+            if piece is None or piece.is_marked or scan is None:
                 raise NotFoundError("No such scan", remedy="Check the number")
             return shown.scan_out(scan, [fact for fact in facts if not (isinstance(fact, ModelReading) and fact.scan_sha256 in blind)])
 

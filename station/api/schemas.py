@@ -75,7 +75,7 @@ class LaneCommandIn(Asked):
 
 
 class PieceOut(BaseModel):
-    """A piece as it is now. `restricted`: it carries a secrecy level, so nothing about its content is given."""
+    """A piece as it is now. `restricted`: it carries a secrecy level, or none is known, so nothing about its content is given."""
 
     piece_id: str
     state: PieceState
@@ -334,9 +334,9 @@ class CommandedOut(BaseModel):
 
 
 class AlarmOut(BaseModel):
-    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`."""
+    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`. Without `alarm_id` it could not be stored yet."""
 
-    alarm_id: int
+    alarm_id: int | None
     code: AlarmCode
     priority: AlarmPriority
     subject: str

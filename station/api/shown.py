@@ -59,14 +59,14 @@ def _piece_members(piece: Piece) -> dict[str, object]:
         "visit": piece.visit,
         "state_since": piece.state_since,
         "announced": piece.announced,
-        "restricted": rules.is_restricted(piece),
+        "restricted": piece.is_marked,
         "secrecy": piece.secrecy,
         "urgency": announcement.urgency,
         "destination": announcement.destination,
         "sender_unit": announcement.sender_unit,
         "kind": announcement.kind,
         "lane_id": piece.lane_id,
-        "reasons": reasons_shown(piece.reasons, restricted=rules.is_restricted(piece)),
+        "reasons": reasons_shown(piece.reasons, restricted=piece.is_marked),
         "row_version": piece.row_version,
     }
 
@@ -114,8 +114,8 @@ def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
 def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.PieceDetailOut:
     """A piece with everything that may be shown of it."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if rules.is_restricted(piece) else rules.newest_scan(facts)
-    people = people_needed(piece.secrecy, rules.standing_reasons(piece.reasons, facts))
+    scan = None if piece.is_marked else rules.newest_scan(facts)
+    people = people_needed(piece.level, rules.standing_reasons(piece.reasons, facts))
     undecided = piece.state in {PieceState.HELD, PieceState.IN_REVIEW} and people > 1
     shown = [row for row in rows if not (undecided and row.visit == piece.visit and isinstance(row.evidence, ReviewDecision))]
     return schemas.PieceDetailOut.model_validate(
@@ -124,7 +124,7 @@ def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | N
             "scan": scan_out(scan, facts) if scan else None,
             "claim": _claim_out(claim, now),
             "people_needed": people,
-            "evidence": [fact_out(row, restricted=rules.is_restricted(piece)) for row in shown],
+            "evidence": [fact_out(row, restricted=piece.is_marked) for row in shown],
         }
     )
 
@@ -132,13 +132,13 @@ def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | N
 def queue_item_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.QueueItemOut:
     """A held piece in the queue."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if rules.is_restricted(piece) else rules.newest_scan(facts)
+    scan = None if piece.is_marked else rules.newest_scan(facts)
     return schemas.QueueItemOut.model_validate(
         _piece_members(piece)
         | {
             "scan_sha256": scan.sha256 if scan else None,
             "claim": _claim_out(claim, now),
-            "people_needed": people_needed(piece.secrecy, rules.standing_reasons(piece.reasons, facts)),
+            "people_needed": people_needed(piece.level, rules.standing_reasons(piece.reasons, facts)),
         }
     )
 
@@ -171,9 +171,9 @@ def _plain(value: object) -> object:
 
 def lane_out(view: LaneView) -> schemas.LaneOut:
     """A lane's snapshot. A piece that the lane does not list any more counts as restricted, for its level is not known here."""
-    open_pieces = {piece.piece_id for piece in view.pieces if piece.secrecy is None}
+    open_pieces = {piece.piece_id for piece in view.pieces if not piece.marked}
     latest_restricted = view.latest_piece_id is not None and any(
-        piece.piece_id == view.latest_piece_id and piece.secrecy is not None for piece in view.pieces
+        piece.piece_id == view.latest_piece_id and piece.marked for piece in view.pieces
     )
     return schemas.LaneOut(
         lane_id=view.lane_id,
@@ -223,7 +223,7 @@ def _on_lane_out(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
         piece_id=piece.piece_id,
         visit=piece.visit,
         state=piece.state,
-        restricted=piece.secrecy is not None,
+        restricted=piece.marked,
         secrecy=piece.secrecy,
         urgency=piece.urgency,
         destination=piece.destination,

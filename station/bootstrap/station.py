@@ -111,7 +111,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
             run_blocking=asyncio.to_thread,
         )
         lanes[lane.lane_id] = Lane(equipment, journey)
-    handlers = Handlers(store=store, lanes=lanes, policy_sha256=policy.sha256, clock=clock, feed=feed, schemes=configuration.schemes)
+    handlers = Handlers(store=store, lanes=lanes, policy=policy, clock=clock, feed=feed, schemes=configuration.schemes)
     http = configuration.station.http
     app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock)
     server = ApiServer(app, feed=feed, port=http.port, host=http.host)

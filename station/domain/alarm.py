@@ -45,9 +45,12 @@ class AlarmCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """One alarm. `subject` tells what it is about (lane, device or piece); `detail` is language-free figures."""
+    """One alarm. `subject` tells what it is about (lane, device or piece); `detail` is language-free figures.
 
-    alarm_id: int
+    `alarm_id` is None of an alarm that is not stored (yet).
+    """
+
+    alarm_id: int | None
     code: AlarmCode
     priority: AlarmPriority
     subject: str

@@ -30,7 +30,8 @@ class PieceStatus(StrEnum):
 class PieceEvent:
     """One status of one piece, before it gets its sequence number from the outbox.
 
-    `reasons` and `score` are left out by the message builder for a marked piece wherever they describe content.
+    `secrecy` is the level that the piece counts as: A when it is not known (`announced` is False), and then it is not sent as its level.
+    `reasons` are left out by the message builder for a marked piece wherever they describe content.
     """
 
     piece_id: str
@@ -39,6 +40,7 @@ class PieceEvent:
     at: datetime
     lane_id: str
     secrecy: Secrecy | None
+    announced: bool = True
     reasons: tuple[Reason, ...] = ()
     outcome: str | None = None
     policy_sha256: str | None = None

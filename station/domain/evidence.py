@@ -15,7 +15,8 @@ class Identification:
     """A piece was identified at the infeed on one visit.
 
     `barcode` is what was read (None: unreadable). `tag` is the lane PLC's number for this visit. `reasons` are what speaks against the
-    identity (unreadable, malformed, unannounced, not new).
+    identity (unreadable, malformed, unannounced, not new). `secrecy` is the level that the piece counted as: A when nobody had
+    announced it.
     """
 
     piece_id: str

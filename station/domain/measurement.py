@@ -43,21 +43,29 @@ def measured_findings(
     )
 
 
+def is_beyond_review(finding: Finding, policy: Policy) -> bool:
+    """True for radiation that no review may excuse: at or above the attention level, or of no known strength."""
+    measured = finding.measured
+    return finding.reason is Reason.RADIATION and not (measured is not None and measured < policy.radiation_attention_nsv_per_h)
+
+
 def was_reviewed(finding: Finding, reviewed: InfeedMeasurement | None, policy: Policy) -> bool:
     """True when people who cleared the piece had judged this very finding: its measure is the reviewed one within its tolerance.
 
     Size and weight must be as they were, not merely nearer to the announcement: whatever else came in or went out. Radiation may
-    also be weaker, and at or above the attention level no review excuses it.
+    also be weaker; what is or was beyond review is excused by none.
     """
     known = next((one for one in reviewed.findings if one.reason is finding.reason), None) if reviewed is not None else None
     if known is None or known.measured is None or finding.measured is None:
+        return False
+    if is_beyond_review(known, policy) or is_beyond_review(finding, policy):
         return False
     now, then = finding.measured, known.measured
     if finding.reason is Reason.SIZE_DIFFERS:
         return abs(now - then) <= policy.size_tolerance_mm
     if finding.reason is Reason.WEIGHT_DIFFERS:
         return abs(now - then) <= policy.weight_tolerance_g
-    return finding.reason is Reason.RADIATION and now < policy.radiation_attention_nsv_per_h and now <= (1 + RADIATION_SPREAD) * then
+    return finding.reason is Reason.RADIATION and now <= (1 + RADIATION_SPREAD) * then
 
 
 def _size(announcement: Announcement, policy: Policy, length_mm: float | None) -> Iterator[Finding]:

@@ -114,10 +114,16 @@ class Announcement:
     weight_g: float | None = None
 
 
+def level_of(announcement: Announcement | None, *, announced: bool) -> Secrecy | None:
+    """The level that a piece counts as, so whether it counts as marked: A while nobody has announced it; None means unmarked."""
+    return announcement.secrecy if announced and announcement is not None else Secrecy.A
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A piece as the station knows it now.
 
+    `announced` is False for one that came before its announcement, or without any: what `announcement` says of it is then nothing.
     `visit` counts how often it was fed in (0 while only announced); `state_since` is aware UTC; `reasons` are those of the
     last hold; `lane_id` is where it was seen last; `row_version` rises with every change.
     """
@@ -134,10 +140,15 @@ class Piece:
 
     @property
     def secrecy(self) -> Secrecy | None:
-        """The piece's secrecy level; None means unmarked."""
+        """The secrecy level that was announced; None where none was. What the piece counts as: `level`."""
         return self.announcement.secrecy
 
     @property
+    def level(self) -> Secrecy | None:
+        """The level that the piece counts as; None means unmarked."""
+        return level_of(self.announcement, announced=self.announced)
+
+    @property
     def is_marked(self) -> bool:
-        """True for every level of secrecy."""
-        return self.announcement.secrecy is not None
+        """True when the piece counts as one of any level of secrecy."""
+        return self.level is not None

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from station.domain.clearance import Identification
-from station.domain.measurement import InfeedMeasurement
+from station.domain.measurement import InfeedMeasurement, is_beyond_review
 from station.domain.people import distinct_people, person_key
-from station.domain.piece import Piece
+from station.domain.policy import Policy
 from station.domain.review import ReviewDecision, ReviewOutcome
 from station.domain.scan import ModelReading, Scan
 from station.ports.store import Claim, Evidence
@@ -17,11 +17,6 @@ def same_person(one: str, other: str) -> bool:
     return person_key(one) == person_key(other)
 
 
-def is_restricted(piece: Piece) -> bool:
-    """True for a piece whose content is shown to nobody yet: it is marked, or nobody announced it, so that its level is not known."""
-    return piece.is_marked or not piece.announced
-
-
 def holds_lease(claim: Claim | None, person: str, now: datetime) -> bool:
     """True when that person's lease is running at `now`."""
     return claim is not None and same_person(claim.person, person) and now < claim.expires_at
@@ -30,6 +25,12 @@ def holds_lease(claim: Claim | None, person: str, now: datetime) -> bool:
 def newest_scan(evidence: Iterable[Evidence]) -> Scan | None:
     """The last scan among the facts of one visit."""
     return next((fact for fact in reversed(list(evidence)) if isinstance(fact, Scan)), None)
+
+
+def radiation_beyond_review(evidence: Iterable[Evidence], policy: Policy) -> bool:
+    """True when the newest measurement among the facts of one visit shows radiation that no review may excuse."""
+    newest = next((fact for fact in reversed(list(evidence)) if isinstance(fact, InfeedMeasurement)), None)
+    return newest is not None and any(is_beyond_review(finding, policy) for finding in newest.findings)
 
 
 def standing_reasons(held_for: Iterable[str], evidence: Iterable[Evidence]) -> frozenset[str]:

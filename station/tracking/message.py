@@ -101,7 +101,7 @@ def object_event(event: PieceEvent, rules: MessageRules) -> dict[str, Any]:
         "kt1:outcome": outcome,
         "kt1:policySha256": event.policy_sha256,
         "kt1:modelSha256": event.model_sha256,
-        "kt1:secrecy": event.secrecy.value if event.secrecy is not None and rules.send_secrecy else None,
+        "kt1:secrecy": event.secrecy.value if event.secrecy is not None and event.announced and rules.send_secrecy else None,
     }
     data.update({name: member for name, member in optional.items() if member is not None})
     if event.disinfection is not None:

@@ -10,6 +10,7 @@ from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.identifiers import DEFAULT_SCHEMES, Scheme, parse_piece_id
 from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.policy import Policy
 from station.domain.review import OperatorDecision
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
@@ -32,7 +33,7 @@ class Handlers:
     Args:
         store: system of record.
         lanes: running lanes by id; looked up at each call, so lanes may come later.
-        policy_sha256: the site's policy, named in the events of decisions.
+        policy: the site's rules, named in the events of decisions.
         clock: the station's time.
         feed: told after each commit that a piece or an alarm changed.
         lease_s: how long a reviewer's claim lasts, in station time.
@@ -44,7 +45,7 @@ class Handlers:
         *,
         store: Store,
         lanes: Mapping[str, LaneControl],
-        policy_sha256: str,
+        policy: Policy,
         clock: Clock,
         feed: EventFeed,
         lease_s: float = 120.0,
@@ -52,7 +53,7 @@ class Handlers:
     ) -> None:
         self._store = store
         self._lanes = lanes
-        self._policy_sha256 = policy_sha256
+        self._policy = policy
         self._clock = clock
         self._feed = feed
         self._schemes = tuple(schemes)
@@ -90,7 +91,8 @@ class Handlers:
                     status=PieceStatus.CANCELLED,
                     at=at,
                     lane_id=piece.lane_id or "",
-                    secrecy=piece.secrecy,
+                    secrecy=piece.level,
+                    announced=piece.announced,
                 )
             )
             return _about(uow.change_state(piece_id, PieceState.CANCELLED, at))
@@ -125,7 +127,7 @@ class Handlers:
         """Decide about a claimed piece; `awaiting_second_person` tells that another person must decide before it has an effect."""
 
         def work(uow: UnitOfWork) -> Answer:
-            piece = reviewing.decide(uow, request, self._policy_sha256)
+            piece = reviewing.decide(uow, request, self._policy)
             return _about(piece) | {"awaiting_second_person": piece.state is PieceState.HELD and request.outcome == "clear"}
 
         return await self._change(once, work)

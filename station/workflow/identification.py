@@ -153,7 +153,7 @@ def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tu
         elif isinstance(fact, ReviewDecision):
             if fact.outcome is ReviewOutcome.CLEAR:
                 cleared_by.append(fact.person)
-                if len(distinct_people(cleared_by)) >= people_needed(known.secrecy, holds | spoken):
+                if len(distinct_people(cleared_by)) >= people_needed(known.level, holds | spoken):
                     holds.clear()
                     suspicions.clear()
                     failed_cycles = 0

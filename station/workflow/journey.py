@@ -74,13 +74,14 @@ class Journey(LaneRecords):
 
     def _identify_test_piece(self, uow: UnitOfWork, piece: LanePiece, piece_id: str, facts: InfeedFacts) -> None:
         piece.piece_id, piece.is_test = piece_id, True
-        piece.announcement = Announcement(piece_id=piece_id, kind="test")
+        piece.announcement, piece.announced = Announcement(piece_id=piece_id, kind="test"), True
         piece.visit = uow.next_number(f"visit:{piece_id}")
         piece.identification = identification_of(piece, self._clock.utc_now(), facts, (), self._lane_id)
 
     def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> None:
         now = self._clock.utc_now()
-        piece.piece_id, piece.visit, piece.announcement = arrival.piece_id, arrival.visit, arrival.announcement
+        piece.piece_id, piece.visit = arrival.piece_id, arrival.visit
+        piece.announcement, piece.announced = arrival.announcement, arrival.known is not None and arrival.known.announced
         piece.earlier, piece.second, piece.earlier_holds = arrival.first_clearance, arrival.second_clearance, arrival.earlier_holds
         piece.cleared_reading, piece.reviewed_measurement = arrival.cleared_reading, arrival.reviewed_measurement
         piece.failed_cycles = arrival.failed_cycles
@@ -213,7 +214,7 @@ class Journey(LaneRecords):
             raise RuntimeError("released without a permit")
 
         def work(uow: UnitOfWork) -> None:
-            self._release(uow, permit, piece.announcement, ring_seq=ring_seq, exit_seen=exit_seen)
+            self._release(uow, permit, ring_seq=ring_seq, exit_seen=exit_seen)
 
         await self._commit(work, piece)
         piece.state = PieceState.RELEASED

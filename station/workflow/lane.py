@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 import structlog
 
-from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.alarm import Alarm
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.ports.lane_plc import Command, CommandResult, Zone
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
+from station.workflow.lane_alarms import OVER_WHEN_PREPARED, alarm_of_stop
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
 from station.workflow.preparation import Prepared, prepare
@@ -26,25 +27,11 @@ from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
 from station.workflow.views import LaneCommand, LaneState, LaneView
 
-T = TypeVar("T")
-
 FROZEN_POLL_S = 0.25
 SHOW_S = 0.4
 RESTART_S = 1.0
 
 log = structlog.get_logger()
-
-_ALARM_OF = {
-    Reason.ZONE_ACCESSED: AlarmCode.ZONE_ACCESSED,
-    Reason.TRACK_LOST: AlarmCode.TRACK_LOST,
-    Reason.TAILGATE: AlarmCode.TRACK_LOST,
-    Reason.LAMP_FAULT: AlarmCode.LAMP,
-    Reason.UNIT_NOT_READY: AlarmCode.LAMP,
-    Reason.CALIBRATION_STALE: AlarmCode.CALIBRATION,
-    Reason.BEAM_OFF_SET_POINT: AlarmCode.CALIBRATION,
-    Reason.STORE_FAILING: AlarmCode.STORE_FAILING,
-    Reason.FROZEN: AlarmCode.FROZEN,
-}
 
 
 class Lane:
@@ -72,6 +59,7 @@ class Lane:
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
+        self._alarm: Alarm | None = None
         self.counts = LaneCounts()
         self._view = self._new_view()
 
@@ -108,7 +96,11 @@ class Lane:
         """A view that stands still looks live on no page, so a new one is made even while nothing happens."""
         while True:
             await asyncio.sleep(SHOW_S)
-            self._publish()
+            try:
+                self._publish()
+            except Exception:
+                # Nobody waits for this task, and the next view may succeed.
+                log.exception("the lane could not be shown", lane=self.lane_id)
 
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """See `LaneControl.decide`."""
@@ -118,7 +110,8 @@ class Lane:
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
-        await self._in_lane(session.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person))
+        decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person)
+        await self._in_lane(decided)
 
     async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
         """See `LaneControl.freeze`."""
@@ -155,7 +148,7 @@ class Lane:
         return self._journey.freeze(
             person=person,
             suspect=self._suspect,
-            reading=session.freeze_reading(self._suspect, person) if session is not None and person else None,
+            reading=session.decisions.freeze_reading(self._suspect, person) if session is not None and person else None,
             present=[piece.piece_id for piece in session.pieces if piece.piece_id is not None] if session is not None else [],
         )
 
@@ -201,12 +194,14 @@ class Lane:
                         remedy="Take everything out of the zone and close its hood",
                     )
 
-    async def _in_lane(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _in_lane(self, work: Coroutine[Any, Any, None]) -> None:
         """The bridge from any thread's loop to the lane's own."""
         if self._loop is None:
             work.close()
             raise ConflictError("The lane has not started", remedy="Start the station's lane process")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        failure = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_tried(work), self._loop))
+        if failure is not None:
+            raise failure
 
     async def _one_session(self, hold_reason: Reason) -> None:
         """Prepare and run until trouble; returns with the lane made safe and its pieces held."""
@@ -278,7 +273,11 @@ class Lane:
         session, self._session = self._session, None
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
         frozen = frozen or self._freeze_asked or await self._must_freeze()
+        # Shown before it is stored: a disk that hangs keeps no alarm from the pages.
+        at, why = self._equipment.clock.utc_now(), Reason.FROZEN if frozen else reason
+        alarm = self._alarm = None if self._again and not frozen else alarm_of_stop(why, lane_id=self.lane_id, detail=detail, at=at)
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
+        self._journey.tell_alarms()
         latched = frozen and await self._latched()
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
@@ -293,10 +292,8 @@ class Lane:
             self._again = False
             reason = Reason.FROZEN
         await self._record(self._journey.hold_everything(reason, ring_was_read=False))
-        if reason is not Reason.PURGED and not self._again:
-            # Whoever stopped the lane knows it, and a piece at the gate has its own alarm.
-            alarm = _ALARM_OF.get(reason, AlarmCode.DEVICE_LOST)
-            await self._record(self._journey.raise_alarm(alarm, AlarmPriority.HIGH, self.lane_id, detail))
+        if alarm is not None:
+            await self._record(self._journey.raise_alarm(alarm.code, alarm.priority, alarm.subject, alarm.detail))
         self._set_state(LaneState.STOPPED if reason is not Reason.DEVICE_LOST else LaneState.OFFLINE, detail)
 
     async def _record(self, step: Awaitable[object]) -> None:
@@ -346,7 +343,8 @@ class Lane:
             await self._equipment.clock.sleep(FROZEN_POLL_S)
 
     async def _clear_alarms(self) -> None:
-        for code in {*_ALARM_OF.values(), AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE}:
+        self._alarm = None
+        for code in OVER_WHEN_PREPARED:
             await self._journey.clear_alarm(code, self.lane_id)
 
     async def _close_devices(self) -> None:
@@ -367,8 +365,26 @@ class Lane:
 
     def _new_view(self) -> LaneView:
         return view_of(
-            self._equipment, self._journey, self._session, state=self._state, detail=self._detail, lost=self._lost, counts=self.counts
+            self._equipment,
+            self._journey,
+            self._session,
+            state=self._state,
+            detail=self._detail,
+            lost=self._lost,
+            alarm=self._alarm,
+            counts=self.counts,
         )
+
+
+async def _tried(work: Coroutine[Any, Any, None]) -> Exception | None:
+    """How the work failed, if it did: raised, it would be nobody's when who asked has gone away."""
+    try:
+        await work
+    except Exception as failure:
+        if not isinstance(failure, StationError):
+            log.exception("what was asked of the lane met a defect")
+        return failure
+    return None
 
 
 E = TypeVar("E", bound=BaseException)

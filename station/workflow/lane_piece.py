@@ -6,7 +6,7 @@ from station.domain.clearance import Clearance, Identification, VisitEvidence
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import Permit
 from station.domain.measurement import InfeedMeasurement
-from station.domain.piece import Announcement, PieceState
+from station.domain.piece import Announcement, PieceState, Secrecy, level_of
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
@@ -26,6 +26,7 @@ class LanePiece:
     is_test: bool = False
     state: PieceState = PieceState.ARRIVED
     announcement: Announcement | None = None
+    announced: bool = False
     identification: Identification | None = None
     measurement: InfeedMeasurement | None = None
     scan: Scan | None = None
@@ -63,6 +64,11 @@ class LanePiece:
         if self.piece_id is None:
             raise RuntimeError("the piece has not been identified")
         return self.piece_id
+
+    @property
+    def level(self) -> Secrecy | None:
+        """The level that the piece counts as on this visit; None means unmarked."""
+        return level_of(self.announcement, announced=self.announced)
 
     def contradict(self, reason: Reason) -> None:
         """Note a newer fact that speaks against the piece."""

@@ -12,7 +12,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
-from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.domain.piece import Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading
@@ -103,7 +103,7 @@ class LaneRecords:
             reasons=(Reason.FROZEN,),
             scan_sha256=None,
             model_sha256=None,
-            authority=self.policy.authority_for(known.secrecy),
+            authority=self.policy.authority_for(known.level),
             by=(),
             policy_sha256=self.policy.sha256,
         )
@@ -139,7 +139,7 @@ class LaneRecords:
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
                 if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    self._release(uow, permit, known.announcement, ring_seq=entry.seq, exit_seen=False)
+                    self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
                 elif is_new:
                     escaped.append(entry.tag)
                     self._escape(uow, known, say(Says.TAG_PASSED, tag=entry.tag))
@@ -159,6 +159,10 @@ class LaneRecords:
         """The cause of an alarm is gone."""
         await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
 
+    def tell_alarms(self) -> None:
+        """Tell the pages to look at the alarms, although nothing has been stored."""
+        self._on_change("")
+
     async def next_number(self, counter: str) -> int:
         """The next value of a durable counter."""
         return await self._write(lambda uow: uow.next_number(counter))
@@ -172,11 +176,11 @@ class LaneRecords:
     async def _write(self, work: Callable[[UnitOfWork], T]) -> T:
         return await durable(self._store.write(work))
 
-    def _release(self, uow: UnitOfWork, permit: Permit, announcement: Announcement | None, *, ring_seq: int, exit_seen: bool) -> None:
+    def _release(self, uow: UnitOfWork, permit: Permit, *, ring_seq: int, exit_seen: bool) -> None:
         now = self._clock.utc_now()
         uow.append(gate_action(permit, now, ring_seq=ring_seq, exit_seen=exit_seen))
-        uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
-        uow.publish(event_of_release(permit, announcement, now, lane_id=self._lane_id))
+        known = uow.change_state(permit.piece_id, PieceState.RELEASED, now, lane_id=self._lane_id)
+        uow.publish(event_of_release(permit, known, now, lane_id=self._lane_id))
         uow.set_value(self._ring_key, str(ring_seq))
 
     def _publish(
@@ -189,7 +193,6 @@ class LaneRecords:
         reasons: tuple[Reason, ...] = (),
         clearance: Clearance | None = None,
     ) -> None:
-        known = uow.piece(piece.known_id)
         uow.publish(
             event_on_lane(
                 piece,
@@ -197,7 +200,7 @@ class LaneRecords:
                 now,
                 lane_id=self._lane_id,
                 policy_sha256=self.policy.sha256,
-                secrecy=known.secrecy if known is not None else Secrecy.A,
+                known=uow.piece(piece.known_id),
                 reasons=reasons,
                 clearance=clearance,
             )

@@ -3,10 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from station.domain.alarm import Alarm
+from station.workflow.deciding import Pending
 from station.workflow.equipment import Equipment
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
-from station.workflow.passage import Pending
 from station.workflow.session import LaneSession
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, LaneView, PieceOnLane
 
@@ -43,18 +44,19 @@ def view_of(
     state: LaneState,
     detail: str,
     lost: dict[str, str],
+    alarm: Alarm | None,
     counts: LaneCounts,
 ) -> LaneView:
     """Build the snapshot; `detail` is shown with the first device that is out of order."""
     status = session.status if session else None
-    pending = session.pending[0] if session and session.pending else None
+    pending = session.decisions.pending[0] if session and session.decisions.pending else None
     if session is not None and state is LaneState.RUNNING:
         if pending is not None and pending.attention:
             state = LaneState.ATTENTION
         elif session.drive is not None and session.drive.waits_for_decision:
             state = LaneState.WAITING
     newest = session.newest if session else None
-    shown = newest if newest is not None and newest.announcement is not None and newest.announcement.secrecy is None else None
+    shown = newest if newest is not None and newest.level is None else None
     return LaneView(
         lane_id=equipment.settings.lane_id,
         at=equipment.clock.utc_now(),
@@ -70,6 +72,7 @@ def view_of(
         latest_piece_id=newest.piece_id if newest else None,
         latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
         devices=_devices(session, state, detail, lost),
+        alarm=alarm,
         test_piece_passed_at=journey.test_piece_passed_at(),
         test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),
@@ -82,6 +85,7 @@ def _on_lane(piece: LanePiece) -> PieceOnLane:
         piece_id=piece.known_id,
         visit=piece.visit,
         state=piece.state,
+        marked=piece.level is not None,
         secrecy=announcement.secrecy if announcement else None,
         urgency=announcement.urgency if announcement else None,
         destination=announcement.destination if announcement else "",

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import NotFoundError, ScreeningError, StoreError
 from station.domain.gate import GateRequest, Permit
-from station.domain.piece import PieceState, Secrecy
+from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
 from station.screening.image_quality import quality_of
 from station.workflow import says
+from station.workflow.deciding import Pending
 from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
 from station.workflow.identification import InfeedFacts
@@ -44,23 +44,6 @@ PICTURE_LENGTH_MM, PICTURE_LENGTH_SHARE = 40.0, 0.2
 """A picture may be this much shorter or longer than the piece on the belt: a coarse detector loses the edge of a thin cover."""
 
 PERMIT_TRIES = 3
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Pending:
-    """A scan that waits for the operator; identity is the object."""
-
-    piece: LanePiece
-    scan_sha256: str
-    opened_s: float
-    attention: bool
-    blind: bool
-    answered: bool = False
-    clearance: Clearance | None = None
-
-    def is_about(self, piece_id: str, visit: int, scan_sha256: str) -> bool:
-        """True when a decision names this very scan."""
-        return (self.piece.piece_id, self.piece.visit, self.scan_sha256) == (piece_id, visit, scan_sha256)
 
 
 class _InBinError(Exception):
@@ -258,19 +241,18 @@ class Passage:
         piece, session, policy = self._piece, self._session, self._journey.policy
         if piece.scan is None:
             return clearance
-        secrecy: Secrecy | None = piece.announcement.secrecy if piece.announcement else None
         pending = Pending(
             piece=piece,
             scan_sha256=piece.scan.sha256,
             opened_s=self._clock.monotonic_s(),
             attention=clearance.outcome is Outcome.ATTENTION,
-            blind=secrecy in policy.blind_first_read,
+            blind=piece.level in policy.blind_first_read,
         )
-        session.pending.append(pending)
+        session.decisions.pending.append(pending)
         try:
             await self._answer(pending)
         finally:
-            session.pending.remove(pending)
+            session.decisions.pending.remove(pending)
         final = pending.clearance
         if final is None or final.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
             piece.window_expired = True

@@ -25,18 +25,19 @@ def event_on_lane(
     *,
     lane_id: str,
     policy_sha256: str,
-    secrecy: Secrecy | None,
+    known: Piece | None,
     reasons: tuple[Reason, ...] = (),
     clearance: Clearance | None = None,
 ) -> PieceEvent:
-    """The event of a piece on the lane; without `reasons` those of the clearance count. `secrecy` is what the store says now."""
+    """The event of a piece on the lane; without `reasons` those of the clearance count. `known` is what the store says now."""
     return PieceEvent(
         piece_id=piece.known_id,
         visit=piece.visit,
         status=status,
         at=at,
         lane_id=lane_id,
-        secrecy=secrecy,
+        secrecy=known.level if known is not None else Secrecy.A,
+        announced=known is not None and known.announced,
         reasons=reasons or (clearance.reasons if clearance else ()),
         outcome=clearance.outcome.value if clearance else None,
         policy_sha256=policy_sha256,
@@ -53,7 +54,8 @@ def event_of_known(known: Piece, status: PieceStatus, at: datetime, *, lane_id: 
         status=status,
         at=at,
         lane_id=lane_id,
-        secrecy=known.secrecy,
+        secrecy=known.level,
+        announced=known.announced,
         policy_sha256=policy_sha256,
     )
 
@@ -71,7 +73,7 @@ def gate_action(permit: Permit, at: datetime, *, ring_seq: int, exit_seen: bool)
     )
 
 
-def event_of_release(permit: Permit, announcement: Announcement | None, at: datetime, *, lane_id: str) -> PieceEvent:
+def event_of_release(permit: Permit, known: Piece, at: datetime, *, lane_id: str) -> PieceEvent:
     """The event of a piece that left by the gate."""
     return PieceEvent(
         piece_id=permit.piece_id,
@@ -79,7 +81,8 @@ def event_of_release(permit: Permit, announcement: Announcement | None, at: date
         status=PieceStatus.RELEASED,
         at=at,
         lane_id=lane_id,
-        secrecy=announcement.secrecy if announcement else None,
+        secrecy=known.level,
+        announced=known.announced,
         outcome="released",
         policy_sha256=permit.policy_sha256,
     )
@@ -94,7 +97,7 @@ def identification_of(piece: LanePiece, now: datetime, facts: InfeedFacts, reaso
         lane_id=lane_id,
         tag=piece.tag,
         barcode=facts.barcode,
-        secrecy=piece.announcement.secrecy if piece.announcement else None,
+        secrecy=piece.level,
         weight_g=facts.weight_g,
         reasons=reasons,
     )

@@ -33,6 +33,12 @@ class NothingToLookAtError(RefusedError):
     code = "no-scan-to-clear"
 
 
+class RadiationRefusedError(RefusedError):
+    """The piece's radiation reached the level from which no review clears it."""
+
+    code = "radiation-beyond-review"
+
+
 class SecondPersonError(RefusedError):
     """The same person may not decide twice."""
 

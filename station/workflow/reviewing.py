@@ -7,6 +7,7 @@ from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
+from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import Handover, ReviewDecision, ReviewOutcome
 from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
@@ -17,6 +18,7 @@ from station.workflow.refusals import (
     LevelUnknownRefusedError,
     MarkedPieceRefusedError,
     NothingToLookAtError,
+    RadiationRefusedError,
     ScanOutdatedError,
     SecondPersonError,
     WrongStateError,
@@ -107,7 +109,7 @@ def release_if_expired(uow: UnitOfWork, piece_id: str, at: datetime) -> bool:
     return True
 
 
-def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece:
+def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
     """Record one reviewer's decision and what follows from it, with its event, in this transaction."""
     piece = known_piece(uow, request.piece_id)
     in_state(piece, PieceState.IN_REVIEW)
@@ -115,9 +117,15 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
     facts = facts_of_visit(uow, piece)
     scan = rules.newest_scan(facts)
     # The picture of a restricted piece is shown to nobody, so nobody can name its hash either.
-    shown = None if scan is None or rules.is_restricted(piece) else scan.sha256
+    shown = None if scan is None or piece.is_marked else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
         _refuse_clearance(piece, shown)
+        if rules.radiation_beyond_review(facts, policy):
+            raise RadiationRefusedError(
+                f"The radiation of piece {piece.piece_id} reached {policy.radiation_attention_nsv_per_h:g} nSv/h: no review clears it",
+                consequence="The piece stays held",
+                remedy="Keep away from it, reject it and hand it over to the competent force",
+            )
     if request.scan_sha256 != shown:
         raise ScanOutdatedError(
             f"The scan that was looked at is not the newest of piece {piece.piece_id}",
@@ -150,22 +158,22 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy_sha256: str) -> Piece
         state, added = PieceState.HELD if earlier else PieceState.REJECTED, Reason.REVIEW_REJECTS
     elif request.outcome is ReviewOutcome.HOLD:
         state, added = PieceState.HELD, Reason.REVIEW_HOLDS
-    elif people < people_needed(piece.secrecy, reasons):
+    elif people < people_needed(piece.level, reasons):
         state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
     else:
         state, added = PieceState.CLEARED, None
-    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy_sha256)
+    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy.sha256)
 
 
 def refuse_restricted(piece: Piece) -> None:
     """Raise unless anybody may clear this piece while people are not told apart by role and clearance."""
-    if piece.is_marked:
+    if piece.is_marked and piece.announced:
         raise MarkedPieceRefusedError(
             f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
             consequence="The piece is held",
             remedy="Hold it, or reject it for hand-over to the competent authority",
         )
-    if rules.is_restricted(piece):
+    if piece.is_marked:
         raise LevelUnknownRefusedError(
             f"Piece {piece.piece_id} was not announced: its level is not known and counts as the highest",
             consequence="The piece is held",
@@ -199,7 +207,8 @@ def _settle(
             status=_STATUS[state],
             at=request.at,
             lane_id=piece.lane_id or "",
-            secrecy=piece.secrecy,
+            secrecy=piece.level,
+            announced=piece.announced,
             reasons=tuple(Reason(reason) for reason in reasons),
             outcome=state.value,
             policy_sha256=policy,
@@ -224,7 +233,8 @@ def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, per
             status=PieceStatus.RETURNED if state is PieceState.RETURNED else PieceStatus.HANDED_OVER,
             at=at,
             lane_id=piece.lane_id or "",
-            secrecy=piece.secrecy,
+            secrecy=piece.level,
+            announced=piece.announced,
             outcome=state.value,
         )
     )

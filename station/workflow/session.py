@@ -8,18 +8,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from station.domain.errors import ConflictError, StationError
 from station.domain.piece import ON_LANE_STATES, PieceState
 from station.domain.reasons import Reason
-from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
+from station.workflow.deciding import Decisions
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
-from station.workflow.passage import Passage, Pending
+from station.workflow.passage import Passage
 from station.workflow.preparation import (
     EXPOSING,
     GATE_CLOSED,
@@ -70,7 +69,7 @@ class LaneSession:
         self.tracker = Tracker(self.geometry)
         self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id, clock_jump_ms=self.settings.clock_jump_ms)
         self.pieces: list[LanePiece] = []
-        self.pending: list[Pending] = []
+        self.decisions = Decisions(journey, equipment.clock, self.wake)
         self.status: LaneStatus | None = None
         self.unit: UnitStatus | None = None
         self.ring = prepared.ring
@@ -139,42 +138,6 @@ class LaneSession:
             self.pieces.remove(piece)
             self._on_end(piece)
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
-        """An operator's decision about a scan that waits; durable when it returns."""
-        pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
-        if pending is None:
-            raise ConflictError(
-                "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
-            )
-        pending.answered = True
-        # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
-        await asyncio.shield(self._take(pending, self._reading(pending, decision, person)))
-
-    def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
-        """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
-        pending = next((p for p in self.pending if p.piece.piece_id == piece_id and not p.answered), None)
-        return None if pending is None else self._reading(pending, OperatorDecision.FREEZE, person)
-
-    def _reading(self, pending: Pending, decision: OperatorDecision, person: str) -> OperatorReading:
-        return OperatorReading(
-            piece_id=pending.piece.known_id,
-            visit=pending.piece.visit,
-            at=self.equipment.clock.utc_now(),
-            scan_sha256=pending.scan_sha256,
-            person=person,
-            decision=decision,
-            blind=pending.blind,
-        )
-
-    async def _take(self, pending: Pending, reading: OperatorReading) -> None:
-        try:
-            pending.clearance = await self.journey.decided(pending.piece, reading)
-        except StationError:
-            pending.answered = False
-            raise
-        finally:
-            self.wake()
-
     async def _control(self) -> None:
         plc, clock = self.equipment.devices.plc, self.equipment.clock
         due_s = clock.monotonic_s()
@@ -225,6 +188,7 @@ class LaneSession:
 
     def _check(self, status: LaneStatus) -> None:
         self._check_asked()
+        self.decisions.check()
         demand_running(status)
 
     def _watch_gate(self, status: LaneStatus) -> None:
@@ -239,7 +203,7 @@ class LaneSession:
     def _watch_progress(self) -> None:
         now_s = self.equipment.clock.monotonic_s()
         places_mm = tuple(piece.track.head_mm for piece in self.pieces)
-        asked = bool(self.pending) or any(piece.refused for piece in self.pieces)
+        asked = bool(self.decisions.pending) or any(piece.refused for piece in self.pieces)
         if not places_mm or asked or places_mm != self._places_mm:
             self._places_mm, self._moved_s = places_mm, now_s
         elif now_s - self._moved_s > STANDSTILL_S:
@@ -298,7 +262,7 @@ class LaneSession:
             diverter_2=status.diverter_2,
             gate=status.gate,
         )
-        attention = any(pending.attention for pending in self.pending)
+        attention = any(pending.attention for pending in self.decisions.pending)
         self.drive = await self._steering.steer(self.pieces, condition, stand_still=attention)
 
     def _uv_ready(self) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from station.domain.alarm import Alarm
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun
@@ -29,11 +30,15 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceOnLane:
-    """One piece on the belts. `head_mm` is the leading edge along the lane (0: start of B1)."""
+    """One piece on the belts. `head_mm` is the leading edge along the lane (0: start of B1).
+
+    `marked`: it counts as marked, be it that its level is not known; `secrecy` is what was announced.
+    """
 
     piece_id: str
     visit: int
     state: PieceState
+    marked: bool
     secrecy: Secrecy | None
     urgency: Urgency | None
     destination: str
@@ -70,7 +75,10 @@ class DeviceHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
-    """A snapshot of one lane. `latest_scan` is the piece and SHA-256 of the newest complete scan that may be shown."""
+    """A snapshot of one lane. `latest_scan` is the piece and SHA-256 of the newest complete scan that may be shown.
+
+    `alarm` is what stopped the lane, whether or not it could be stored.
+    """
 
     lane_id: str
     at: datetime
@@ -86,6 +94,7 @@ class LaneView:
     latest_piece_id: str | None
     latest_scan_sha256: str | None
     devices: tuple[DeviceHealth, ...]
+    alarm: Alarm | None
     test_piece_passed_at: datetime | None
     test_piece_run: TestPieceRun | None
     pieces_per_hour: float

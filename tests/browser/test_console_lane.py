@@ -1,20 +1,25 @@
 """The operator's page, driven by keys alone."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy
+from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
+from station.workflow.lane_alarms import alarm_of_stop
 from station.workflow.views import DeviceHealth, LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
 
 
-def waiting(desk: Desk, **changes: object) -> tuple[str, str]:
-    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=changes.get("secrecy"))
+def waiting(desk: Desk, **changes: Any) -> tuple[str, str]:
+    cover = {name: changes[name] for name in ("secrecy", "announced") if name in changes}
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, **cover)
     assert sha256 is not None
     desk.ask_operator(piece_id, sha256, **changes)
     return piece_id, sha256
@@ -127,14 +132,21 @@ def test_the_scan_is_shown_and_the_heat_map_lies_over_it(desk: Desk, page: Page)
     expect(page.locator("img.heat")).to_be_hidden()
 
 
-def test_a_restricted_piece_shows_a_placeholder_and_cannot_be_cleared(desk: Desk, page: Page) -> None:
-    waiting(desk, secrecy=Secrecy.B)
+@pytest.mark.parametrize(
+    ("cover", "level", "refusal"),
+    [({"secrecy": Secrecy.B}, "Tối mật", "có độ mật"), ({"announced": False}, "không rõ độ mật", "không có báo trước")],
+    ids=["marked", "unknown"],
+)
+def test_a_restricted_piece_shows_a_placeholder_and_cannot_be_cleared(
+    desk: Desk, page: Page, cover: dict[str, Any], level: str, refusal: str
+) -> None:
+    waiting(desk, **cover)
     open_lane(page)
     expect(page.locator("#viewer")).to_contain_text("Bưu gửi hạn chế")
-    expect(page.locator("#request")).to_contain_text("Tối mật")
+    expect(page.locator("#request")).to_contain_text(level)
     expect(page.locator("img.scan")).to_be_hidden()
     page.keyboard.press("F2")
-    expect(page.locator("#message")).to_contain_text("độ mật")
+    expect(page.locator("#message")).to_contain_text(refusal)
     expect(page.locator("#hold")).to_be_enabled()
     assert desk.lane.asked == []
 
@@ -189,6 +201,10 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     page.keyboard.press("F10")
     expect(page.locator("#alarms")).to_contain_text("đã xác nhận")
     expect(page.locator("#alarms")).to_have_attribute("data-level", "none")
+    desk.lane.show(alarm=alarm_of_stop(Reason.STORE_FAILING, lane_id=LANE, detail="store-fails", at=START))
+    desk.feed.publish("alarm", "{}")
+    expect(page.locator("#alarms")).to_contain_text("Không ghi được hồ sơ")
+    expect(page.locator("#acknowledge")).to_have_count(0)
 
 
 def test_the_last_five_outcomes(desk: Desk, page: Page) -> None:

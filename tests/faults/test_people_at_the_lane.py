@@ -217,12 +217,17 @@ def test_covers_that_say_nothing_or_something_wrong():
 def test_a_piece_that_comes_before_its_announcement_leaves_after_it():
     async def scene(scene: Scene) -> None:
         scene.people.refeeds_pieces = False
+        lane = scene.station.lane
         piece_id = await scene.feed(announced=False)
         await scene.until_state(piece_id, PieceState.HELD, timeout_s=120.0)
+        await scene.until(lambda: lane.view().latest_piece_id == piece_id)
+        assert lane.view().latest_scan_sha256 is None
+        assert {piece.piece_id: piece.marked for piece in lane.view().pieces} == {piece_id: True, "TEST-0001": False}
         await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
         scene.people.refeeds_pieces = True
         await scene.station.announce(scene.pieces[piece_id])
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
+        assert (lane.view().latest_piece_id, lane.view().latest_scan_sha256) == (piece_id, scene.newest_scan(piece_id))
         assert Reason.UNANNOUNCED in scene.reasons(piece_id)
 
     play(scene)

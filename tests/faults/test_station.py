@@ -8,13 +8,17 @@ from station.domain.alarm import AlarmCode
 from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import GateAction, Permit
 from station.domain.piece import PieceState
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision
 from station.workflow.durable import COMMIT_LIMIT_S
+from station.workflow.says import Says, say
 from station.workflow.views import LaneCommand
 from tests.support.hanging_disk import HangingDisk
 from tests.support.moody_model import MoodyModel
+from tests.support.scripted_people import OPERATOR, clear_everything
 from tests.support.store_facts import check_audit
-from tests.support.virtual_lane import LANE_ID
+from tests.support.virtual_lane import LANE_ID, model_policy
 from tests.support.virtual_scene import Scene, play
 
 
@@ -67,15 +71,19 @@ def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
         disk = HangingDisk(scene.station.store)
         await scene.until_stopped(timeout_s=15.0)
         await scene.settle(60.0)
-        view = scene.station.lane.view()
+        lane = scene.station.lane
+        view = lane.view()
         assert not scene.running
         assert [device.name for device in view.devices if not device.ok] == ["lane"]
+        assert view.alarm is not None
+        assert view.alarm.code is AlarmCode.STORE_FAILING
         assert scene.where(piece_id)["place"] != "outside" or PieceState.DISINFECTED in scene.states(piece_id)
         disk.answer()
         await scene.settle(1.0)
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert AlarmCode.STORE_FAILING in {alarm.code for alarm in alarms}
         await scene.until_running()
+        assert lane.view().alarm is None
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert all(alarm.cleared_at is not None for alarm in alarms if alarm.code is AlarmCode.STORE_FAILING)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
@@ -95,6 +103,34 @@ def test_a_disk_that_answers_late_stops_nothing():
         assert scene.people.starts == 0
 
     play(scene)
+
+
+def test_a_decision_that_the_disk_does_not_take_stops_the_lane_though_who_asked_has_gone():
+    """It may become durable later, so nothing goes on without it."""
+
+    async def scene(scene: Scene) -> None:
+        store, lane = scene.station.store, scene.station.lane
+        scene.people.starts_lane = False
+        piece_id = await scene.feed()
+        await scene.until(lambda: lane.view().request is not None)
+        request = lane.view().request
+        assert request is not None
+        disk = HangingDisk(store)
+        clears = lane.decide(piece_id=piece_id, visit=1, scan_sha256=request.scan_sha256, decision=OperatorDecision.CLEAR, person=OPERATOR)
+        asking = asyncio.get_running_loop().create_task(clears)
+        await scene.settle(1.0)
+        asking.cancel()
+        await scene.until_stopped(timeout_s=COMMIT_LIMIT_S)
+        assert lane.view().request is None
+        assert say(Says.STORE_FAILS) in {device.detail for device in lane.view().devices}
+        await scene.settle(1.0)
+        disk.answer()
+        scene.people.operator, scene.people.starts_lane = clear_everything, True
+        await scene.until_running()
+        assert PieceState.HELD in scene.states(piece_id)
+        check_audit(store)
+
+    play(scene, policy=model_policy(authority_unmarked=Authority.OPERATOR))
 
 
 @pytest.mark.parametrize("kill", [True, False])

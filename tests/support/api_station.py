@@ -21,6 +21,7 @@ from station.domain.errors import ConflictError
 from station.domain.events import PieceEvent
 from station.domain.identifiers import s10_check_digit
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
+from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.scan import Finding, ModelReading, Scan
@@ -68,6 +69,7 @@ class DeskLane:
             latest_piece_id=None,
             latest_scan_sha256=None,
             devices=(DeviceHealth(name="lane_plc", ok=True, detail=""), DeviceHealth(name="xray_generator", ok=True, detail="")),
+            alarm=None,
             test_piece_passed_at=START,
             test_piece_run=None,
             pieces_per_hour=812.0,
@@ -113,7 +115,7 @@ class Desk:
         self.feed = EventFeed(epoch="run1", capacity=64)
         self.lane = DeskLane()
         self.lanes = {LANE: self.lane}
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
         self.server = self._serve(0)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
         self._keys = itertools.count()
@@ -142,7 +144,7 @@ class Desk:
     def serve_again(self) -> None:
         """The interface comes back on the same port, as another run."""
         self.feed = EventFeed(epoch="run2", capacity=64)
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy_sha256=POLICY, clock=self.clock, feed=self.feed)
+        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
         self.server = self._serve(self.server.port)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
 
@@ -286,7 +288,7 @@ class Desk:
 
     def ask_operator(self, piece_id: str, sha256: str, **changes: Any) -> None:
         """Let the lane wait for the operator's decision on a piece."""
-        secrecy = changes.pop("secrecy", None)
+        secrecy, announced = changes.pop("secrecy", None), changes.pop("announced", True)
         request = DecisionRequest(
             piece_id=piece_id,
             visit=1,
@@ -304,6 +306,7 @@ class Desk:
             piece_id=piece_id,
             visit=1,
             state=PieceState.SCANNED,
+            marked=secrecy is not None or not announced,
             secrecy=secrecy,
             urgency=None,
             destination="VP-01",

@@ -158,7 +158,7 @@ class ScriptedPeople:
             return
         state = known.state
         if state is PieceState.HELD and self.reviews:
-            if known.is_marked or self.refeeds[piece_id] >= MOST_REFEEDS:
+            if known.secrecy is not None or self.refeeds[piece_id] >= MOST_REFEEDS:
                 self._done_with.add(piece_id)
                 return
             state = await self._review(known, truth)

@@ -295,9 +295,7 @@ async def start(
         store=store,
         journey=journey,
         lane=lane,
-        handlers=Handlers(
-            store=store, lanes={LANE_ID: lane}, policy_sha256=policy.sha256, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)
-        ),
+        handlers=Handlers(store=store, lanes={LANE_ID: lane}, policy=policy, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)),
         mains=mains,
         screening=screening,
         views=views,

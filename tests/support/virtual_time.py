@@ -91,15 +91,24 @@ class VirtualClock:
 
 
 def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine function on a fresh virtual loop."""
+    """Run a coroutine function on a fresh virtual loop; no task of it may end with an exception that nobody takes."""
     loop = VirtualLoop()
+    nobodys: list[str] = []
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("exception") is not None:
+            nobodys.append(f"{context['message']}: {context['exception']!r} in {context.get('future')}")
+
+    loop.set_exception_handler(note)
     try:
         asyncio.set_event_loop(loop)
 
         async def body() -> T:
             return await main()
 
-        return loop.run_until_complete(body())
+        result = loop.run_until_complete(body())
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+    assert not nobodys, nobodys
+    return result

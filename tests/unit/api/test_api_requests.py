@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from station.api.server import ApiServer
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import ConfigurationError
 from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
+from station.workflow.lane_alarms import alarm_of_stop
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
@@ -159,15 +162,20 @@ def test_the_operator_decides_once_on_the_scan_that_waits(desk: Desk) -> None:
     assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.CLEAR, "Bình")]
 
 
-def test_a_restricted_piece_is_not_shown_on_the_lane_and_can_only_be_held(desk: Desk) -> None:
-    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=Secrecy.A)
+@pytest.mark.parametrize(
+    ("cover", "code"), [({"secrecy": Secrecy.A}, "marked-needs-access"), ({"announced": False}, "level-unknown")], ids=["marked", "unknown"]
+)
+def test_a_restricted_piece_is_not_shown_on_the_lane_and_can_only_be_held(desk: Desk, cover: dict[str, Any], code: str) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, **cover)
     assert sha256 is not None
-    desk.ask_operator(piece_id, sha256, secrecy=Secrecy.A)
+    desk.ask_operator(piece_id, sha256, **cover)
+    lane = desk.get(f"/lanes/{LANE}")
+    assert (lane["pieces"][0]["restricted"], lane["request"]["restricted"], lane["latest_restricted"]) == (True, True, True)
     seen = desk.client.get(f"/api/v1/lanes/{LANE}").text
     assert sha256 not in seen
     assert "opaque-area" not in seen
     body = {"piece_id": piece_id, "visit": 1, "scan_sha256": None, "decision": "clear"}
-    assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == "marked-needs-access"
+    assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == code
     assert desk.post(f"/lanes/{LANE}/decision", body | {"decision": "hold"}).status_code == 200
     assert desk.lane.asked[-1][4] is OperatorDecision.HOLD
 
@@ -187,6 +195,16 @@ def test_lane_commands_reach_the_lane_once(desk: Desk) -> None:
     assert desk.lane.asked == [(LaneCommand.PURGE, "an"), (LaneCommand.STOP, "an")]
     assert desk.post("/lanes/lane-9/commands", {"command": "stop"}).status_code == 404
     assert desk.post(f"/lanes/{LANE}/commands", {"command": "open-gate"}).json()["code"] == "request-invalid"
+
+
+def test_what_stopped_a_lane_is_told_before_it_can_be_stored_and_once(desk: Desk) -> None:
+    stopped = alarm_of_stop(Reason.STORE_FAILING, lane_id=LANE, detail="store-fails", at=START)
+    desk.lane.show(state=LaneState.STOPPED, alarm=stopped)
+    (item,) = desk.get("/alarms")["items"]
+    assert (item["alarm_id"], item["code"], item["subject"], item["detail"]) == (None, "store-failing", LANE, "store-fails")
+    stored = desk.write(lambda uow: uow.raise_alarm(AlarmCode.STORE_FAILING, AlarmPriority.HIGH, LANE, "store-fails", START))
+    assert [item["alarm_id"] for item in desk.get("/alarms")["items"]] == [stored.alarm_id]
+    assert alarm_of_stop(Reason.PURGED, lane_id=LANE, detail="", at=START) is None
 
 
 def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
@@ -209,7 +227,7 @@ def test_the_last_outcomes_of_a_lane(desk: Desk) -> None:
 
 def test_health_and_metrics(desk: Desk) -> None:
     assert desk.client.get("/healthz").json() == {"status": "ok"}
-    assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "lanes": {LANE: "running"}}
+    assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "cause": None, "lanes": {LANE: "running"}}
     text = desk.client.get("/metrics").text
     assert f'kt1_lane_state{{lane="{LANE}",state="running"}} 1' in text
     assert 'kt1_outbox_events{what="blocked"} 0' in text
@@ -228,6 +246,9 @@ def test_the_description_names_every_resource(desk: Desk) -> None:
 def test_with_a_failing_store_the_station_is_not_ready_but_still_freezes_and_stops(desk: Desk) -> None:
     desk.store.close()
     assert desk.client.get("/healthz").status_code == 200
+    answer = desk.client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert "closed" in answer.json()["cause"]
     answer = desk.post("/pieces", advice(desk.new_id()))
     assert (answer.status_code, answer.json()["code"]) == (503, "store-error")
     assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
@@ -239,8 +260,29 @@ def test_without_room_on_the_disk_the_station_is_not_ready(tmp_path: Path) -> No
     try:
         answer = desk.client.get("/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert "space" in answer.json()["cause"]
     finally:
         desk.close()
+
+
+def test_while_the_disk_hangs_the_station_is_not_ready_and_asks_it_nothing_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("station.api.health.PROBE_LIMIT_S", 0.1)
+    works: list[Any] = []
+    write = desk.store.write
+    monkeypatch.setattr(desk.store, "write", lambda work: (works.append(work), write(work))[1])
+    answers = threading.Event()
+    hanging = desk.store.write(lambda _: answers.wait())
+    try:
+        for _ in range(3):
+            answer = desk.client.get("/readyz", timeout=5.0)
+            assert (answer.status_code, answer.json()["ready"], answer.json()["store"]) == (503, False, False)
+            assert "has not answered" in answer.json()["cause"]
+        assert len(works) == 2
+    finally:
+        answers.set()
+    hanging.result()
+    monkeypatch.undo()
+    assert desk.client.get("/readyz").json()["ready"] is True
 
 
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:

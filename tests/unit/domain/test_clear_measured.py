@@ -30,7 +30,7 @@ def measured(reason: Reason, now: float | None, then: float | None, *, of: Reaso
         (R.WEIGHT_DIFFERS, 485.0, 500.0),
         (R.RADIATION, 600.0, 500.0),
         (R.RADIATION, 410.0, 900.0),
-        (R.RADIATION, 999.9, 2000.0),
+        (R.RADIATION, 999.9, 999.9),
     ],
 )
 def test_what_people_reviewed_does_not_hold_again(reason: Reason, now: float, then: float):
@@ -50,6 +50,8 @@ def test_what_people_reviewed_does_not_hold_again(reason: Reason, now: float, th
         measured(R.RADIATION, 600.1, 500.0),
         measured(R.RADIATION, 1000.0, 1000.0),
         measured(R.RADIATION, 1000.0, 5000.0),
+        measured(R.RADIATION, 999.9, 1000.0),
+        measured(R.RADIATION, 410.0, 5000.0),
         measured(R.RADIATION, math.nan, 500.0),
         measured(R.SIZE_DIFFERS, math.nan, 500.0),
         measured(R.RADIATION, None, 500.0),

@@ -1,12 +1,14 @@
 """Small promises of the values that everything else carries about."""
 
+from dataclasses import replace
+
 import pytest
 from domain_facts import DISINFECTION, MATCH, NOW, READING
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.errors import ConfigurationError, StationError
 from station.domain.events import PieceEvent, PieceStatus
-from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy, level_of
 from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
 
@@ -36,7 +38,10 @@ def test_a_marked_piece_knows_it():
     assert (plain.secrecy, plain.is_marked) == (None, False)
     secret = Announcement(piece_id="X", secrecy=Secrecy.C)
     marked = Piece(piece_id="X", state=PieceState.ANNOUNCED, visit=0, state_since=NOW, announcement=secret, announced=True)
-    assert (marked.secrecy, marked.is_marked) == (Secrecy.C, True)
+    assert (marked.secrecy, marked.level, marked.is_marked) == (Secrecy.C, Secrecy.C, True)
+    unannounced = replace(plain, announced=False)
+    assert (unannounced.secrecy, unannounced.level, unannounced.is_marked) == (None, Secrecy.A, True)
+    assert level_of(None, announced=True) is Secrecy.A
 
 
 def test_a_disinfection_passed_when_nothing_speaks_against_it():

@@ -130,7 +130,7 @@ class Feeding:
             request = ReviewRequest(
                 piece_id=PIECE, outcome=ReviewOutcome.CLEAR, scan_sha256=scan.sha256, note="", person=person, at=self.clock.utc_now()
             )
-            self.store.write(lambda uow, r=request: reviewing.decide(uow, r, self.policy.sha256)).result()
+            self.store.write(lambda uow, r=request: reviewing.decide(uow, r, self.policy)).result()
         return self.known.state
 
     async def disinfect(self, piece: LanePiece, *against: Reason) -> None:

@@ -11,8 +11,15 @@ from station.domain.clearance import Outcome
 from station.domain.events import PieceStatus
 from station.domain.gate import Refusal
 from station.domain.piece import Announcement, PieceState, Secrecy
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
+from station.tracking.message import MessageRules, object_event
+from station.workflow.identification import InfeedFacts
+from station.workflow.lane_piece import LanePiece
 from station.workflow.refusals import LevelUnknownRefusedError
+from station.workflow.tracker import Track
+
+SENDS_LEVELS = MessageRules(site="site", send_secrecy=True)
 
 
 @pytest.fixture
@@ -24,14 +31,14 @@ def feeding(tmp_path: Path) -> Iterator[Feeding]:
 
 @pytest.fixture
 def accepting(tmp_path: Path) -> Iterator[Feeding]:
-    """A site that accepts pieces which nobody announced."""
-    feeding = Feeding(tmp_path, replace(POLICY, hold_unannounced=False))
+    """A site that accepts pieces which nobody announced, and lets the model clear the highest level, as which they count."""
+    feeding = Feeding(tmp_path, replace(POLICY, hold_unannounced=False, marked_need_access=False, authority_a=Authority.MODEL))
     yield feeding
     feeding.store.close()
 
 
 async def test_it_is_cleared_on_its_next_visit(feeding: Feeding):
-    assert (await feeding.feed()).reasons == (Reason.UNANNOUNCED,)
+    assert (await feeding.feed()).reasons == (Reason.UNANNOUNCED, Reason.LEVEL_NEEDS_ACCESS)
     feeding.announce()
     assert (await feeding.feed()).outcome is Outcome.CLEARED
 
@@ -48,8 +55,31 @@ async def test_two_people_clear_it_where_it_lies(feeding: Feeding):
 async def test_an_announcement_in_the_middle_of_a_visit_counts_from_the_next_one_on(feeding: Feeding):
     piece = await feeding.arrive()
     feeding.announce()
-    assert (await feeding.scan(piece)).reasons == (Reason.UNANNOUNCED,)
+    assert (await feeding.scan(piece)).reasons == (Reason.UNANNOUNCED, Reason.LEVEL_NEEDS_ACCESS)
     assert (await feeding.feed()).outcome is Outcome.CLEARED
+
+
+async def test_nothing_is_told_of_its_content_until_its_level_is_known(feeding: Feeding):
+    await feeding.feed(radiation=520.0)
+    told = [object_event(event, SENDS_LEVELS) for event in feeding.events]
+    assert all("kt1:secrecy" not in data and Reason.RADIATION not in data["kt1:reasons"] for data in told)
+    assert Reason.UNANNOUNCED in told[-1]["kt1:reasons"]
+    feeding.announce()
+    await feeding.feed(radiation=520.0)
+    assert Reason.RADIATION in object_event(feeding.events[-1], SENDS_LEVELS)["kt1:reasons"]
+
+
+async def test_a_test_piece_is_shown_though_nobody_announces_it(feeding: Feeding):
+    piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
+    facts = InfeedFacts(barcode="TEST-0001", length_mm=400.0, weight_g=900.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
+    await feeding.journey.identify(piece, facts, max_retries=0)
+    assert (piece.is_test, piece.level) == (True, None)
+
+
+async def test_where_unannounced_pieces_are_accepted_they_count_as_the_highest_level(tmp_path: Path):
+    site = Feeding(tmp_path, replace(POLICY, hold_unannounced=False))
+    assert (await site.feed()).reasons == (Reason.LEVEL_NEEDS_ACCESS,)
+    site.store.close()
 
 
 async def test_what_it_is_said_to_be_is_held_against_what_was_measured(feeding: Feeding):

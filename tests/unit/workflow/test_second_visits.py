@@ -1,5 +1,6 @@
 """A piece that comes again: what a review has settled, and what it has not."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import PieceState
 from station.domain.policy import Authority
 from station.domain.reasons import Reason
+from station.domain.review import ReviewDecision
+from station.workflow.refusals import RadiationRefusedError
+from station.workflow.reviewing import facts_of_visit
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ async def test_a_reviewed_figure_holds_once(feeding: Feeding, first: dict[str, f
     [
         ({"weight_g": 250.0}, {"weight_g": 300.0}, Reason.WEIGHT_DIFFERS),
         ({"weight_g": 250.0}, {"weight_g": 250.0, "radiation": 520.0}, Reason.RADIATION),
-        ({"radiation": 1500.0}, {"radiation": 1400.0}, Reason.RADIATION),
+        ({"radiation": 900.0}, {"radiation": 1000.0}, Reason.RADIATION),
         ({"radiation": 520.0}, {"radiation": 900.0}, Reason.RADIATION),
     ],
 )
@@ -52,6 +56,15 @@ async def test_a_figure_that_nobody_reviewed_holds(feeding: Feeding, first: dict
     await feeding.feed(**first)
     feeding.review("An", "Bình")
     assert (await feeding.feed(**second)).reasons == (reason,)
+
+
+@pytest.mark.parametrize("radiation", [1000.0, 1500.0, math.nan])
+async def test_radiation_at_the_attention_level_is_cleared_by_no_review(feeding: Feeding, radiation: float):
+    feeding.announce()
+    assert Reason.RADIATION in (await feeding.feed(radiation=radiation)).reasons
+    with pytest.raises(RadiationRefusedError, match="hand it over"):
+        feeding.review("An")
+    assert not any(isinstance(fact, ReviewDecision) for fact in feeding.store.read(lambda view: facts_of_visit(view, feeding.known)))
 
 
 async def test_radiation_holds_until_a_review_whatever_is_measured_next(feeding: Feeding):

@@ -161,6 +161,13 @@ function testNotes() {
 }
 
 /** @param {any} request */
+function whyNot(request) {
+  if (!request.restricted) return "ui-not-yet";
+  const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
+  return piece?.secrecy ? "problem-marked-needs-access" : "problem-level-unknown";
+}
+
+/** @param {any} request */
 function requestParts(request) {
   if (!request) return [h("p", { class: "quiet" }, t("ui-nothing-waits"))];
   const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
@@ -205,7 +212,7 @@ function permit() {
 async function decide(decision) {
   permit();
   if (parts[decision].disabled || !view?.request) {
-    if (view?.request) tell(t(view.request.restricted ? "problem-marked-needs-access" : "ui-not-yet"), true);
+    if (view?.request) tell(t(whyNot(view.request)), true);
     return;
   }
   const { piece_id, visit, scan_sha256 } = view.request;

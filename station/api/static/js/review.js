@@ -129,7 +129,7 @@ function queueParts() {
           onclick: () => choose(piece.piece_id),
         },
         h("strong", {}, piece.piece_id),
-        piece.urgency || piece.secrecy ? h("span", { class: "level" }, [piece.secrecy && t(`secrecy-${piece.secrecy}`), piece.urgency && t(`urgency-${piece.urgency}`)].filter(Boolean).join(" · ")) : null,
+        piece.urgency || piece.restricted ? h("span", { class: "level" }, [piece.restricted && t(`secrecy-${piece.secrecy ?? "unknown"}`), piece.urgency && t(`urgency-${piece.urgency}`)].filter(Boolean).join(" · ")) : null,
         h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
         h("span", { class: "quiet" }, [timeOf(piece.state_since), piece.claim ? t("ui-claimed-by", { person: piece.claim.person }) : null].filter(Boolean).join(" · ")),
       ),
@@ -235,7 +235,7 @@ async function act(work) {
 async function decide(outcome) {
   permit();
   if (parts[outcome].disabled || !detail) {
-    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? "problem-marked-needs-access" : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
+    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? (detail.secrecy ? "problem-marked-needs-access" : "problem-level-unknown") : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
     return;
   }
   const piece = detail.piece_id;

@@ -173,7 +173,9 @@ function showAlarms() {
       h("span", { class: "subject" }, `${alarm.subject} ${said(alarm.detail)}`.trim()),
       h("span", { class: "remedy" }, alarm.cleared_at ? t("ui-alarm-over", { time: timeOf(alarm.cleared_at) }) : t(`alarm-${alarm.code}-remedy`)),
       h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
-      alarm.acknowledged_at
+      alarm.alarm_id === null
+        ? null
+        : alarm.acknowledged_at
         ? h("span", {}, t("ui-acknowledged"))
         : h("button", { type: "button", id: "acknowledge", "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
     ];
@@ -183,7 +185,7 @@ function showAlarms() {
 /** A person has seen the alarm that stands in the bar. */
 export async function acknowledge() {
   const alarm = worst();
-  if (!alarm || alarm.acknowledged_at) return;
+  if (!alarm || alarm.alarm_id === null || alarm.acknowledged_at) return;
   await attempt(() => post(`/alarms/${alarm.alarm_id}/acknowledge`));
   await refreshAlarms();
 }

@@ -1,0 +1,113 @@
+"""What the operator says of the scans that wait on a lane, and what becomes of it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from station.domain.clearance import Clearance
+from station.domain.errors import ConflictError, StationError, StoreError
+from station.domain.review import OperatorDecision, OperatorReading
+from station.ports.clock import Clock
+from station.workflow.journey import Journey
+from station.workflow.lane_piece import LanePiece
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pending:
+    """A scan that waits for the operator; identity is the object."""
+
+    piece: LanePiece
+    scan_sha256: str
+    opened_s: float
+    attention: bool
+    blind: bool
+    answered: bool = False
+    clearance: Clearance | None = None
+
+    def is_about(self, piece_id: str, visit: int, scan_sha256: str) -> bool:
+        """True when a decision names this very scan."""
+        return (self.piece.piece_id, self.piece.visit, self.scan_sha256) == (piece_id, visit, scan_sha256)
+
+
+class Decisions:
+    """The scans of one session that wait, and the decisions about them.
+
+    Args:
+        journey: makes a decision durable.
+        clock: the station's time.
+        wake: called when a decision has been taken, or has not.
+    """
+
+    def __init__(self, journey: Journey, clock: Clock, wake: Callable[[], None]) -> None:
+        self.pending: list[Pending] = []
+        self._journey = journey
+        self._clock = clock
+        self._wake = wake
+        self._taking: set[asyncio.Task[Exception | None]] = set()
+        self._failure: Exception | None = None
+
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+        """An operator's decision about a scan that waits; durable when it returns.
+
+        Raises:
+            ConflictError: that scan does not wait (any more).
+            StoreError: whether it was stored is not known; the session ends and holds everything.
+        """
+        pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
+        if pending is None:
+            raise ConflictError(
+                "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
+            )
+        pending.answered = True
+        taking = asyncio.create_task(self._take(pending, self._reading(pending, decision, person)))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
+        failure = await asyncio.shield(taking)
+        if failure is not None:
+            raise failure
+
+    def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
+        """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
+        pending = next((p for p in self.pending if p.piece.piece_id == piece_id and not p.answered), None)
+        return None if pending is None else self._reading(pending, OperatorDecision.FREEZE, person)
+
+    def check(self) -> None:
+        """Raise what kept a decision from being stored: the session ends as by every other record that could not be made."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _reading(self, pending: Pending, decision: OperatorDecision, person: str) -> OperatorReading:
+        return OperatorReading(
+            piece_id=pending.piece.known_id,
+            visit=pending.piece.visit,
+            at=self._clock.utc_now(),
+            scan_sha256=pending.scan_sha256,
+            person=person,
+            decision=decision,
+            blind=pending.blind,
+        )
+
+    async def _take(self, pending: Pending, reading: OperatorReading) -> Exception | None:
+        """Store the decision and let it take effect. A failure is returned: an exception would be nobody's when who asked has gone."""
+        try:
+            pending.clearance = await self._journey.decided(pending.piece, reading)
+        except StationError as error:
+            log.warning("a decision was not taken", piece=reading.piece_id, visit=reading.visit, error=str(error))
+            if isinstance(error, StoreError):
+                # It may still become durable. The scan stays answered, so that nothing goes on by less than the store may say.
+                self._failure = error
+            else:
+                pending.answered = False
+            return error
+        except Exception as error:
+            log.exception("a decision was not taken because of a defect", piece=reading.piece_id, visit=reading.visit)
+            self._failure = error
+            return error
+        finally:
+            self._wake()
+        return None

@@ -1,0 +1,77 @@
+"""A decision of the operator: whoever asked is told what became of it, and a lane that cannot know goes no further."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from station.domain.errors import ConflictError, StoreError, TransitionError
+from station.domain.review import OperatorDecision
+from station.workflow.deciding import Decisions, Pending
+from station.workflow.lane_piece import LanePiece
+from station.workflow.tracker import Track
+
+PIECE, SHA = "EE473124829VN", "a" * 64
+FAILURES = [StoreError("the disk is full"), TransitionError("held already"), RuntimeError("a defect")]
+
+
+class Writing:
+    """A journey whose decision becomes durable when it is let, or fails."""
+
+    def __init__(self, failure: Exception | None) -> None:
+        self.failure, self.let = failure, asyncio.Event()
+
+    async def decided(self, *_: object) -> str:
+        await self.let.wait()
+        if self.failure is not None:
+            raise self.failure
+        return "cleared"
+
+
+def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]:
+    clock: Any = SimpleNamespace(utc_now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
+    decisions = Decisions(journey, clock, wake)
+    piece = LanePiece(track=Track(number=1, head_mm=0.0, seen_at_s=0.0), piece_id=PIECE, visit=1)
+    pending = Pending(piece=piece, scan_sha256=SHA, opened_s=0.0, attention=False, blind=False)
+    decisions.pending.append(pending)
+    return decisions, pending
+
+
+async def clear(decisions: Decisions) -> None:
+    await decisions.decide(piece_id=PIECE, visit=1, scan_sha256=SHA, decision=OperatorDecision.CLEAR, person="An")
+
+
+@pytest.mark.parametrize("failure", [None, *FAILURES])
+@pytest.mark.parametrize("goes_away", [False, True])
+def test_what_becomes_of_a_decision(failure: Exception | None, goes_away: bool):
+    nobodys: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: nobodys.append(context))
+        journey, woken = Writing(failure), asyncio.Event()
+        decisions, pending = waiting(journey, woken.set)
+        asking = asyncio.create_task(clear(decisions))
+        await asyncio.sleep(0)
+        with pytest.raises(ConflictError):
+            await clear(decisions)
+        if goes_away:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        journey.let.set()
+        await woken.wait()
+        (told,) = await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(told, asyncio.CancelledError) if goes_away else told is failure
+        assert (pending.clearance is not None) == (failure is None)
+        # Only what certainly changed nothing may be decided again; what may have been stored ends the session.
+        assert pending.answered == (not isinstance(failure, TransitionError))
+        if failure is None or isinstance(failure, TransitionError):
+            decisions.check()
+        else:
+            with pytest.raises(type(failure)):
+                decisions.check()
+
+    asyncio.run(run())
+    assert not nobodys
