@@ -33,6 +33,11 @@ def router(context: Context) -> APIRouter:
         run = handlers.lane(lane_id).view().test_piece_run
         return shown.test_piece_run_out(run) if run is not None else None
 
+    @routes.post("/{lane_id}/test-piece/reference-ended", response_model=schemas.ReferenceEndedOut)
+    async def end_reference(lane_id: LanePath, body: schemas.ReferenceEndedIn, person: Person, once: OnceKey) -> Answer:
+        """After work on the scanner: the next 15 passed runs of the test piece make the reference of its trend."""
+        return await handlers.end_test_piece_reference(lane_id, person=person, note=body.note, once=once)
+
     @routes.get("/{lane_id}/recent")
     def recent(lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
         """The pieces that last got their outcome on this lane, newest first."""

@@ -269,6 +269,20 @@ class TestPieceRunOut(BaseModel):
     error: str
 
 
+class ReferenceEndedIn(Asked):
+    """What was done to the scanner, for whoever reads the trend later."""
+
+    note: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class ReferenceEndedOut(BaseModel):
+    """The trend of the lane's test piece begins anew with the next passed run."""
+
+    lane_id: str
+    person: str
+    at: datetime
+
+
 class TestPieceStandOut(BaseModel):
     """The newest run of the lane's test piece in short: names of the values that failed, and of those that drift."""
 

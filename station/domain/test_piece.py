@@ -80,6 +80,23 @@ class TestPieceRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestPieceReferenceEnded:
+    """After work on the scanner a person ended the reference of a lane's trend; the next passed runs make another.
+
+    Piece and visit are those of the last run that was compared with it.
+    """
+
+    __test__ = False
+
+    piece_id: str
+    visit: int
+    at: datetime
+    lane_id: str
+    person: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValueTrend:
     """One value over its runs: `first` are the reference's, `up` and `down` the two sums, in spreads."""
 

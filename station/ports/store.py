@@ -15,7 +15,7 @@ from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
-from station.domain.test_piece import TestPieceRun
+from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.xray import Counts
 
@@ -38,6 +38,7 @@ Evidence = (
     | Handover
     | DriftTrip
     | DriftReset
+    | TestPieceReferenceEnded
     | TestPieceRun
 )
 

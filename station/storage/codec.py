@@ -21,7 +21,7 @@ from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
-from station.domain.test_piece import TestPieceRun
+from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.ports.store import StateChange
 from station.storage.tables import utc_text
 
@@ -46,6 +46,7 @@ KINDS: dict[str, type[Any]] = {
     "review_decision.v1": ReviewDecision,
     "scan.v1": Scan,
     "state_change.v1": StateChange,
+    "test_piece_reference_ended.v1": TestPieceReferenceEnded,
     "test_piece_run.v1": TestPieceRun,
 }
 """Every kind of fact that was ever written. A changed class gets a new version here; old versions stay readable."""

@@ -14,7 +14,7 @@ from station.domain.policy import Policy
 from station.domain.review import OperatorDecision
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
-from station.workflow import reviewing
+from station.workflow import reviewing, test_pieces
 from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
@@ -233,6 +233,23 @@ class Handlers:
         await lane.command(command, person=person)
         answer: Answer = {"lane_id": lane_id, "command": command.value}
         await self._write(lambda uow: remember(uow, once, answer))
+        return answer
+
+    async def end_test_piece_reference(self, lane_id: str, *, person: str, note: str, once: Once) -> Answer:
+        """After work on a lane's scanner: the trend of its test piece takes the next passed runs as its reference.
+
+        Raises:
+            NotFoundError: no such lane, or its test piece has not run yet.
+        """
+        self.lane(lane_id)
+        at = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> Answer:
+            ended = test_pieces.end_reference(uow, lane_id, person=person, note=note, at=at)
+            return {"lane_id": lane_id, "person": ended.person, "at": ended.at.isoformat()}
+
+        answer, _ = await self._write(lambda uow: do_once(uow, once, work))
+        self._feed.publish("alarm", json.dumps({"lane_id": lane_id}))
         return answer
 
     # Alarms

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning, ValueTrend
+from station.domain.errors import NotFoundError
+from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun, TestPieceTrend, TestValue, TrendWarning, ValueTrend
 from station.ports.screening import TestPieceResult
 from station.ports.store import ReadView, UnitOfWork
 
@@ -59,6 +60,26 @@ def keep_run(uow: UnitOfWork, run: TestPieceRun, trend: TestPieceTrend) -> None:
         uow.raise_alarm(AlarmCode.TEST_PIECE_DRIFTS, AlarmPriority.LOW, lane_id, drifts(run), at)
     else:
         uow.clear_alarm(AlarmCode.TEST_PIECE_DRIFTS, lane_id, at)
+
+
+def end_reference(uow: UnitOfWork, lane_id: str, *, person: str, note: str, at: datetime) -> TestPieceReferenceEnded:
+    """Let the trend of a lane begin anew after work on its scanner. The newest run stays what it was: passed, failed, drifting.
+
+    Raises:
+        NotFoundError: the lane has no run yet, so there is nothing that could be ended.
+    """
+    newest = newest_run(uow, lane_id)
+    if newest is None:
+        raise NotFoundError(
+            f"Lane {lane_id} has had no run of the test piece yet",
+            consequence="There is no reference that could be ended",
+            remedy="Feed the test piece in",
+        )
+    ended = TestPieceReferenceEnded(piece_id=newest.piece_id, visit=newest.visit, at=at, lane_id=lane_id, person=person, note=note)
+    uow.append(ended)
+    uow.set_value(_key(lane_id, "trend"), json.dumps(asdict(TestPieceTrend())))
+    uow.clear_alarm(AlarmCode.TEST_PIECE_DRIFTS, lane_id, at)
+    return ended
 
 
 def failures(run: TestPieceRun) -> str:

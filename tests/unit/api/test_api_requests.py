@@ -16,8 +16,9 @@ from station.domain.errors import ConfigurationError
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
-from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
+from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.workflow.lane_alarms import alarm_of_stop
+from station.workflow.test_pieces import keep_run
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
 
@@ -367,3 +368,22 @@ def test_the_newest_run_of_the_test_piece_is_shown_with_every_value(desk: Desk):
     assert whole["values"][0] == {"name": "turned-deg", "measured": 4.5, "limit": 4.0, "passed": False}
     assert whole["warnings"] == [{"name": "air-signal-share", "reference": 0.5, "newest": 0.4, "rises": False}]
     assert whole["not_asked"] == ["line-pairs-finer-than-12-mm"]
+
+
+def test_a_technician_ends_the_reference_of_the_test_pieces_trend(desk: Desk):
+    where = f"/lanes/{LANE}/test-piece/reference-ended"
+    assert desk.post(where, {"note": "new tube"}).status_code == 404
+    run = TestPieceRun(piece_id="TEST-0001", visit=1, at=START, lane_id=LANE, passed=True, values=(), not_asked=(), warnings=(), error="")
+    desk.store.write(lambda uow: keep_run(uow, run, TestPieceTrend())).result()
+    for body in ({}, {"note": ""}, {"note": "a\nb"}, {"note": "x" * 501}, {"note": "new tube", "more": 1}):
+        assert desk.post(where, body).status_code == 422
+    first = desk.post(where, {"note": "new tube"}, person="hoa", key="once")
+    assert (first.status_code, first.json()["person"]) == (200, "hoa")
+    assert desk.post(where, {"note": "new tube"}, person="hoa", key="once").json() == first.json()
+    ended = [
+        row.evidence
+        for row in desk.store.read(lambda view: view.evidence("TEST-0001"))
+        if isinstance(row.evidence, TestPieceReferenceEnded)
+    ]
+    assert [(one.person, one.note) for one in ended] == [("hoa", "new tube")]
+    assert desk.post("/lanes/lane-9/test-piece/reference-ended", {"note": "new tube"}).status_code == 404

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from station.domain.alarm import AlarmCode
+from station.domain.errors import NotFoundError
 from station.domain.test_piece import FIRST_RUNS, WATCHED, TestPieceRun
 from station.ports.screening import TestPieceResult
 from station.storage.store import SqliteStore
@@ -92,6 +93,33 @@ def test_a_drift_warns_and_takes_nothing_away(store: SqliteStore):
     assert store.read(lambda view: test_pieces.passed_at(view, LANE)) == newest.at
     for number in range(12):
         run(store, GOOD, 20 + number)
+    assert alarms(store) == {}
+
+
+def test_after_a_repair_the_next_runs_make_the_reference(store: SqliteStore):
+    for number in range(FIRST_RUNS):
+        run(store, GOOD, number)
+    for number in range(4):
+        run(store, WORN, FIRST_RUNS + number)
+    newest = store.read(lambda view: test_pieces.newest_run(view, LANE))
+    passed_at = store.read(lambda view: test_pieces.passed_at(view, LANE))
+    at = NOW + timedelta(days=1)
+    ended = store.write(lambda uow: test_pieces.end_reference(uow, LANE, person="Hoa", note="new tube", at=at)).result()
+    assert store.read(lambda view: view.evidence("TEST-0001"))[-1].evidence == ended
+    assert (ended.person, ended.note, ended.visit) == ("Hoa", "new tube", FIRST_RUNS + 3)
+    assert alarms(store) == {}
+    assert store.read(lambda view: test_pieces.newest_run(view, LANE)) == newest
+    assert store.read(lambda view: test_pieces.passed_at(view, LANE)) == passed_at
+    for number in range(FIRST_RUNS + 5):
+        assert not run(store, WORN, 30 + number).warnings
+    for number in range(5):
+        after = run(store, GOOD, 60 + number)
+    assert [(one.name, round(one.reference, 2)) for one in after.warnings] == [("air-signal-share", 0.7)]
+
+
+def test_a_reference_that_never_was_cannot_be_ended(store: SqliteStore):
+    with pytest.raises(NotFoundError, match="no run of the test piece"):
+        store.write(lambda uow: test_pieces.end_reference(uow, LANE, person="Hoa", note="new tube", at=NOW)).result()
     assert alarms(store) == {}
 
 
