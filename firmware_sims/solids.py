@@ -61,7 +61,8 @@ class _Rays:
         lines, pixels = self.pixels
         if self.per_side == 1:
             return ways
-        return ways.reshape(lines, self.per_side, pixels, self.per_side).mean(axis=(1, 3), dtype=np.float32)
+        result: FloatArray = ways.reshape(lines, self.per_side, pixels, self.per_side).mean(axis=(1, 3), dtype=np.float32)
+        return result
 
 
 def _rays(pose: Pose, grid: Grid) -> _Rays:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import singledispatch
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,33 +70,49 @@ def _levels(parts: Sequence[Part]) -> list[float]:
     return [float(start + own / 2 - total / 2) if own > 0 else 0.0 for start, own in zip(below, thin, strict=True)]
 
 
+@singledispatch
 def _solid(shape: Shape, fall: Fall, level: float) -> Shape:
-    if isinstance(shape, Uneven):
-        return replace(shape, shape=_solid(shape.shape, fall, level))
-    if isinstance(shape, Slab):
-        pose = fall.pose(shape.x_mm, shape.y_mm, level, shape.angle_rad)
-        return Block(pose=pose, length_mm=shape.length_mm, width_mm=shape.width_mm, thick_mm=shape.thick_mm)
-    if isinstance(shape, Ellipse):
-        pose = fall.pose(shape.x_mm, shape.y_mm, level, shape.angle_rad)
-        if shape.dome:
-            return Ellipsoid(pose=pose, radius_u_mm=shape.radius_x_mm, radius_v_mm=shape.radius_y_mm, radius_w_mm=shape.thick_mm / 2)
-        return Drum(pose=pose, radius_u_mm=shape.radius_x_mm, radius_v_mm=shape.radius_y_mm, thick_mm=shape.thick_mm, hole=shape.hole)
-    if isinstance(shape, Rod):
-        return _rod(shape, fall)
-    if isinstance(shape, Wire):
-        return _wire(shape, fall)
-    if isinstance(shape, Outline):
-        middle = (sum(u for u, _ in shape.points_mm) / len(shape.points_mm), sum(v for _, v in shape.points_mm) / len(shape.points_mm))
-        points = tuple((u - middle[0], v - middle[1]) for u, v in shape.points_mm)
-        return Prism(pose=fall.pose(*middle, level, 0.0), points_mm=points, thick_mm=shape.thick_mm)
-    if isinstance(shape, Heap):
-        x, y = fall.moved(shape.x_mm, shape.y_mm, level)
-        return replace(shape, x_mm=x, y_mm=y, angle_rad=shape.angle_rad + fall.at.angle_rad)
+    del fall, level
     raise TypeError(f"{type(shape).__name__} is solid already and cannot be tumbled: tumble a thing once, as it was drawn")
 
 
-def _rod(shape: Rod, fall: Fall) -> Drum:
+@_solid.register
+def _uneven(shape: Uneven, fall: Fall, level: float) -> Shape:
+    return replace(shape, shape=_solid(shape.shape, fall, level))
+
+
+@_solid.register
+def _slab(shape: Slab, fall: Fall, level: float) -> Shape:
+    pose = fall.pose(shape.x_mm, shape.y_mm, level, shape.angle_rad)
+    return Block(pose=pose, length_mm=shape.length_mm, width_mm=shape.width_mm, thick_mm=shape.thick_mm)
+
+
+@_solid.register
+def _ellipse(shape: Ellipse, fall: Fall, level: float) -> Shape:
+    pose = fall.pose(shape.x_mm, shape.y_mm, level, shape.angle_rad)
+    radius_u, radius_v, thick = shape.radius_x_mm, shape.radius_y_mm, shape.thick_mm
+    if shape.dome:
+        return Ellipsoid(pose=pose, radius_u_mm=radius_u, radius_v_mm=radius_v, radius_w_mm=thick / 2)
+    return Drum(pose=pose, radius_u_mm=radius_u, radius_v_mm=radius_v, thick_mm=thick, hole=shape.hole)
+
+
+@_solid.register
+def _outline(shape: Outline, fall: Fall, level: float) -> Shape:
+    u, v = (sum(point[axis] for point in shape.points_mm) / len(shape.points_mm) for axis in (0, 1))
+    points = tuple((point[0] - u, point[1] - v) for point in shape.points_mm)
+    return Prism(pose=fall.pose(u, v, level, 0.0), points_mm=points, thick_mm=shape.thick_mm)
+
+
+@_solid.register
+def _heap(shape: Heap, fall: Fall, level: float) -> Shape:
+    x, y = fall.moved(shape.x_mm, shape.y_mm, level)
+    return replace(shape, x_mm=x, y_mm=y, angle_rad=shape.angle_rad + fall.at.angle_rad)
+
+
+@_solid.register
+def _rod(shape: Rod, fall: Fall, level: float) -> Shape:
     """A lying rod is a drum whose axis w is the rod's length."""
+    del level
     pose = fall.pose(shape.x_mm, shape.y_mm, 0.0, shape.angle_rad)
     rows = tuple((row[1], row[2], row[0]) for row in pose.rows)
     standing = Pose(x_mm=pose.x_mm, y_mm=pose.y_mm, rows=(rows[0], rows[1], rows[2]))
@@ -102,9 +120,11 @@ def _rod(shape: Rod, fall: Fall) -> Drum:
     return Drum(pose=standing, radius_u_mm=shape.radius_mm, radius_v_mm=shape.radius_mm, thick_mm=shape.length_mm, hole=hole)
 
 
-def _wire(shape: Wire, fall: Fall) -> Shape:
+@_solid.register
+def _wire(shape: Wire, fall: Fall, level: float) -> Shape:
     """A wire keeps its mass: where it stands up, its shorter picture is denser."""
+    del level
     points = tuple(fall.moved(u, v, 0.0) for u, v in shape.points_mm)
-    lengths = [sum(math.dist(a, b) for a, b in zip(way, way[1:], strict=False)) for way in (shape.points_mm, points)]
+    lengths = [sum(math.dist(a, b) for a, b in pairwise(way)) for way in (shape.points_mm, points)]
     denser = min(STEEPEST_WIRE, lengths[0] / max(lengths[1], 0.01))
     return Uneven(shape=Wire(points_mm=points, radius_mm=shape.radius_mm), density=denser)

@@ -8,7 +8,7 @@ FIRST_GENERATION = "e26db522ff268622f4e8a1f0321c69c4213b7e07fface9e4bfaefdc516c9
 
 
 def test_the_first_generation_still_draws_the_same():
-    # The shipped model, its calibration, the demo and the campaign stand on these pieces; the digest was taken before there was a second one.
+    # The shipped model, its calibration, the demo and the campaign stand on these pieces. The digest is older than the second generation.
     pieces = draw_mail(np.random.default_rng(2026), 16)
     for kind, shares in THREAT_SHARES.items():
         for threat in (None, *shares):
