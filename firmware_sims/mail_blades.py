@@ -19,6 +19,15 @@ def blade(rng: Rng, at: Place) -> list[Part]:
     if form == "box cutter":
         return _box_cutter(rng, at)
     if form == "razors":
+        if chance(rng, 0.3):
+            # a snapped piece
+            return [
+                at.plate(
+                    "steel",
+                    [(-between(rng, 6, 14), -6), (between(rng, 6, 14), -5), (between(rng, 4, 12), 6), (-5, 5)],
+                    between(rng, 0.1, 0.4),
+                )
+            ]
         count = whole(rng, 1, 6)
         return [
             at.sub(between(rng, -4, 4) + 3 * index, between(rng, -14, 14), between(rng, -0.3, 0.3)).slab(

@@ -43,6 +43,9 @@ FLAT_THINGS = (
     "earphones",
     "watch",
     "cells",
+    "cutlery",
+    "padlock",
+    "weight",
 )
 """What is put into envelopes beside paper."""
 
@@ -65,6 +68,13 @@ OFFICE_THINGS = (
     "board",
     "charger",
     "lipsticks",
+    "spanner",
+    "pliers",
+    "screwdriver",
+    "torch",
+    "camera",
+    "loudspeaker",
+    "shaver",
 )
 """What goes along with documents."""
 

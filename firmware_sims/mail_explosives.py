@@ -220,7 +220,7 @@ def pipe(rng: Rng, at: Place) -> list[Part]:
 
 def sheet_explosive(rng: Rng, at: Place) -> list[Part]:
     """A rolled-out sheet, whole, cut or in two layers; thin and wide."""
-    length, width, thick = between(rng, 70, 150), between(rng, 45, 95), between(rng, 2.0, 6.5)
+    length, width, thick = between(rng, 70, 150), between(rng, 45, 95), math.exp(between(rng, math.log(0.8), math.log(6.5)))
     material = pick(rng, ("plastic_explosive", "petn", "tatp", "dynamite"), (3, 2, 1, 1))
     outline = jagged(
         rng,
@@ -287,10 +287,10 @@ def powder(rng: Rng, at: Place, *, flat: bool = False) -> list[Part]:
 
     if form == "spread":
         length, width = between(rng, 50, 140), between(rng, 36, 90)
-        parts = [loose(heap(rng, material, at, length, width, between(rng, 0.5, 1.8)))]
+        parts = [loose(heap(rng, material, at, length, width, math.exp(between(rng, math.log(0.08), math.log(1.8)))))]
         for _ in range(whole(rng, 1, 4)):
             spot = at.sub(between(rng, -0.4, 0.4) * length, between(rng, -0.4, 0.4) * width, between(rng, 0, 3))
-            parts.append(loose(heap(rng, material, spot, between(rng, 14, 40), between(rng, 10, 28), between(rng, 0.6, 2.2))))
+            parts.append(loose(heap(rng, material, spot, between(rng, 14, 40), between(rng, 10, 28), between(rng, 0.1, 1.6))))
         return parts
     count = 1 if form == "sachet" else whole(rng, 2, 5)
     parts = []

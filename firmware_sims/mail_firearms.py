@@ -62,7 +62,7 @@ def ammunition(rng: Rng, at: Place) -> list[Part]:
 def loose_rounds(rng: Rng) -> list[list[Part]]:
     """Single cartridges, to be hidden here and there."""
     calibre, case = between(rng, 5.6, 11.5), between(rng, 15, 40)
-    return [_round(rng, ORIGIN, calibre, case) for _ in range(whole(rng, 2, 8))]
+    return [_round(rng, ORIGIN, calibre, case) for _ in range(whole(rng, 1, 8))]
 
 
 def _slide(rng: Rng, at: Place, scale: float) -> list[Part]:

@@ -172,7 +172,23 @@ def shoe(rng: Rng, at: Place) -> list[Part]:
     length, width = between(rng, 215, 265), between(rng, 36, 44)
     for side in (-1.0, 1.0):
         local = at.sub(0, side * 52, 0.0 if side > 0 else math.pi)
-        sole = [(-0.5, 0.55), (-0.2, 0.6), (0.15, 0.9), (0.38, 0.8), (0.5, 0.2), (0.48, -0.4), (0.3, -0.85), (-0.2, -0.6), (-0.5, -0.6)]
+        sole = [
+            (-0.5, 0.4),
+            (-0.42, 0.6),
+            (-0.2, 0.6),
+            (0.05, 0.8),
+            (0.2, 0.95),
+            (0.36, 0.85),
+            (0.46, 0.5),
+            (0.5, 0.05),
+            (0.48, -0.35),
+            (0.4, -0.65),
+            (0.26, -0.85),
+            (0.05, -0.75),
+            (-0.2, -0.55),
+            (-0.42, -0.6),
+            (-0.5, -0.4),
+        ]
         outline = [(u * length, v * width) for u, v in sole]
         parts += [
             local.plate(pick(rng, ("rubber", "pvc")), outline, between(rng, 7, 14)),

@@ -17,6 +17,7 @@ SCATTERED_SHARE = 0.4
 HIDDEN_SHARE = 0.5
 SHIELDED_SHARE = 0.07
 LYING_FLAT_SHARE = 0.4
+CORNER_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,10 @@ class Room:
     def spot(self, rng: Rng, reach_mm: float) -> Place:
         """A place for a thing of this reach, turned so that what is long lies along the piece where it must."""
         along = 0.0 if self.half_mm[0] >= self.half_mm[1] else math.pi / 2
-        turn = along + between(rng, -0.5, 0.5) if reach_mm > min(self.half_mm) else between(rng, 0.0, 2.0 * math.pi)
-        return spot_within(rng, self.at, self.half_mm, reach_mm, turn)
+        sway = 0.25 if self.height_mm < FLAT_ROOM_MM else 0.5
+        turn = along + between(rng, -sway, sway) if reach_mm > min(self.half_mm) else between(rng, 0.0, 2.0 * math.pi)
+        # things fill corners: in a wide room the rim may cut through a thing's reach, which is a circle about it
+        return spot_within(rng, self.at, self.half_mm, reach_mm * (CORNER_SHARE if reach_mm < min(self.half_mm) else 1.0), turn)
 
     def fall(self, rng: Rng, spot: Place, reach_mm: float) -> Fall:
         """How a thing of this reach comes to lie: flat, leaning as far as the height allows, or on its long edge."""

@@ -44,7 +44,15 @@ def pliers(rng: Rng, at: Place) -> list[Part]:
     thick = between(rng, 7, 10)
     for side in (-1.0, 1.0):
         jaw = [(0, side * 2), (45, side * 0.5), (48, side * 6), (18, side * 14), (0, side * 12), (-14, side * 9), (-14, 0)]
-        grip = [(-10, side * 4), (-110, side * 24), (-118, side * 32), (-108, side * 36), (-12, side * 14)]
+        grip = [
+            (-10, side * 4),
+            (-106, side * 20),
+            (-114, side * 25),
+            (-116, side * 31),
+            (-110, side * 36),
+            (-100, side * 35),
+            (-12, side * 14),
+        ]
         parts += [at.plate("steel", jaw, thick), at.plate("steel", grip, thick * 0.6), at.plate("pvc", grip[1:], thick * 1.2)]
     return [*parts, at.disc("steel", -2, 0, 8, thick + 3)]
 

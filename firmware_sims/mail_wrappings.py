@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from firmware_sims.body import Part
 from firmware_sims.mail_baggage import baggage_like
-from firmware_sims.mail_catalogue import FLAT_THINGS, OFFICE_THINGS, THINGS
+from firmware_sims.mail_catalogue import FLAT_THINGS, MENACES, OFFICE_THINGS, THINGS
 from firmware_sims.mail_covers import BELT_WIDTH_MM, LONGEST_MM, SHEET_MM, SHORTEST_MM, Packed, box_walls, closed, laid_frame
 from firmware_sims.mail_household import rough
 from firmware_sims.mail_layout import Place, Rng, between, chance, pick, wander, whole
@@ -32,12 +34,24 @@ SIZES_MM = (
 )
 """DL, C5, C4, C6, window, B5, B4 envelopes, along and across."""
 SIZE_SHARES = (3, 3, 2, 1.5, 1, 1, 0.7, 1, 1.5, 1.5, 1, 0.7, 0.7)
+FITTING_SHARE = 0.62
+"""Part of a forbidden thing's reach that the envelope must hold on each side of its middle."""
+ENVELOPE_THINGS = 0.4
+"""Share of ordinary envelopes with a thing beside paper. More than in most post rooms: a detector must not take every dense thing for a threat."""
+THICK_LETTER = 15
 FLUTES_MM = (3.2, 4.7, 6.5, 8.0)
+
+
+def _format(rng: Rng, least_half_mm: float) -> tuple[int, int]:
+    """The size of an envelope whose shorter side is at least twice `least_half_mm`."""
+    fitting = [index for index, size in enumerate(SIZES_MM) if min(size) >= 2.0 * least_half_mm]
+    shares = np.asarray([SIZE_SHARES[index] for index in fitting])
+    return SIZES_MM[fitting[int(rng.choice(len(fitting), p=shares / shares.sum()))]]
 
 
 def envelope(rng: Rng, threat_kind: str | None) -> Packed:
     """An envelope of one sheet to a thick letter: flaps, window, seal, folded or flat letter, card, disc, sometimes a flat thing."""
-    length, width = SIZES_MM[int(rng.choice(len(SIZES_MM), p=[share / sum(SIZE_SHARES) for share in SIZE_SHARES]))]
+    length, width = _format(rng, 0.0 if threat_kind is None else FITTING_SHARE * MENACES[threat_kind].reach_mm)
     at, extent_x, extent_y = laid_frame(rng, length, width)
     sheets = max(1, round(math.exp(between(rng, 0.0, 4.0))))
     skin = 2 * between(rng, 0.08, 0.16)
@@ -55,7 +69,7 @@ def envelope(rng: Rng, threat_kind: str | None) -> Packed:
     folded = sheets <= 12 and chance(rng, 0.5)
     parts += folded_letter(rng, at, fill_u, fill_v, sheets) if folded else stack(rng, at, fill_u, fill_v, sheets)
     if chance(rng, 0.4):
-        parts += fasteners(rng, at, fill_u, fill_v, thick=False)
+        parts += fasteners(rng, at, fill_u, fill_v, thick=sheets > THICK_LETTER)
     room = Room(at=at, half_mm=(length / 2 - 4, width / 2 - 4), height_mm=7.0)
     for draw, share, reach in ((seal, 0.35, 25.0), (card, 0.16, 45.0)):
         if chance(rng, share):
@@ -63,7 +77,7 @@ def envelope(rng: Rng, threat_kind: str | None) -> Packed:
     if chance(rng, 0.08) and min(length, width) > 130:
         parts += compact_disc(rng, room.spot(rng, 64))
     height = max(0.6, sheets * SHEET_MM + 0.5)
-    if chance(rng, 0.16):
+    for _ in range(whole(rng, 1, 2) if chance(rng, ENVELOPE_THINGS if threat_kind is None else ENVELOPE_THINGS / 2) else 0):
         item = THINGS[pick(rng, FLAT_THINGS)]
         parts += item.draw(rng, room.spot(rng, item.reach_mm * 0.9))
         height = max(height, min(item.height_mm, 12.0))
@@ -112,7 +126,7 @@ def packet(rng: Rng, threat_kind: str | None) -> Packed:
     for draw, share, reach in ((seal, 0.25, 25.0), (card, 0.15, 45.0), (compact_disc, 0.18, 66.0)):
         if chance(rng, share):
             parts += draw(rng, room.spot(rng, reach))
-    count = pick(rng, ("0", "1", "2", "3"), (2.0, 1.6, 0.9, 0.4) if threat_kind is None else (2.4, 1.2, 0.5, 0.2))
+    count = pick(rng, ("0", "1", "2", "4"), (1.2, 1.6, 1.2, 0.8) if threat_kind is None else (2.0, 1.4, 0.6, 0.3))
     added, places = things(rng, room, OFFICE_THINGS, int(count))
     parts += added
     height = sheets_in_all * SHEET_MM + between(rng, 1, 6)
