@@ -1,6 +1,7 @@
 """Blades in many makes, of steel and of ceramic: kitchen and flick knives, box cutters, razors, hooked, thrown and broad ones."""
 
 import math
+from collections.abc import Callable
 
 from firmware_sims.body import Part
 from firmware_sims.mail_layout import Place, Rng, between, jagged, pick, whole
@@ -9,40 +10,26 @@ from firmware_sims.mail_threats import blade as plain_blade
 
 def blade(rng: Rng, at: Place) -> list[Part]:
     """Any of many blades: those of the first generation, and more."""
-    form = pick(
-        rng,
-        ("plain", "kitchen", "box cutter", "ceramic", "switch", "karambit", "throwing", "razors", "cleaver"),
-        (3, 2, 1.2, 1.2, 1.2, 0.8, 0.8, 1, 0.6),
-    )
-    if form == "plain":
-        return plain_blade(rng, at)
-    if form == "box cutter":
-        return _box_cutter(rng, at)
-    if form == "razors":
-        if chance(rng, 0.3):
-            # a snapped piece
-            return [
-                at.plate(
-                    "steel",
-                    [(-between(rng, 6, 14), -6), (between(rng, 6, 14), -5), (between(rng, 4, 12), 6), (-5, 5)],
-                    between(rng, 0.1, 0.4),
-                )
-            ]
-        count = whole(rng, 1, 6)
-        return [
-            at.sub(between(rng, -4, 4) + 3 * index, between(rng, -14, 14), between(rng, -0.3, 0.3)).slab(
-                "steel", 0, 0, 43, 22, 0.1 if count > 2 else 0.2, 2
-            )
-            for index in range(count)
-        ]
-    if form == "karambit":
-        return _hooked(rng, at)
-    if form == "throwing":
-        points = [(-95, 0), (-70, -7), (-40, -4), (0, -13), (60, -9), (92, 0), (60, 9), (0, 13), (-40, 4), (-70, 7)]
-        scale = between(rng, 0.7, 1.1)
-        return [at.plate("stainless", [(u * scale, v * scale) for u, v in points], between(rng, 2.5, 4.5))]
-    metal = "zirconia" if form == "ceramic" else "stainless"
-    return _knife(rng, at, metal, switch=form == "switch", cleaver=form == "cleaver")
+    form = pick(rng, tuple(FORMS), tuple(share for share, _ in FORMS.values()))
+    return FORMS[form][1](rng, at)
+
+
+def _razors(rng: Rng, at: Place) -> list[Part]:
+    thick = between(rng, 0.1, 0.2)
+    places = [at.sub(between(rng, -4, 4) + 3 * index, between(rng, -14, 14), between(rng, -0.3, 0.3)) for index in range(whole(rng, 1, 6))]
+    return [place.slab("steel", 0, 0, 43, 22, thick, 2) for place in places]
+
+
+def _splinter(rng: Rng, at: Place) -> list[Part]:
+    """A piece snapped off a blade."""
+    outline = [(-between(rng, 6, 14), -6.0), (between(rng, 6, 14), -5.0), (between(rng, 4, 12), 6.0), (-5.0, 5.0)]
+    return [at.plate("steel", outline, between(rng, 0.1, 0.5))]
+
+
+def _thrown(rng: Rng, at: Place) -> list[Part]:
+    points = [(-95, 0), (-70, -7), (-40, -4), (0, -13), (60, -9), (92, 0), (60, 9), (0, 13), (-40, 4), (-70, 7)]
+    scale = between(rng, 0.7, 1.1)
+    return [at.plate("stainless", [(u * scale, v * scale) for u, v in points], between(rng, 2.5, 4.5))]
 
 
 def _knife(rng: Rng, at: Place, metal: str, *, switch: bool, cleaver: bool) -> list[Part]:
@@ -111,3 +98,18 @@ def _hooked(rng: Rng, at: Place) -> list[Part]:
         at.slab("filled_nylon", 45, -36, 24, 60, 9, 5),
         ring.disc("stainless", 0, -6, 15, 4, 0.7),
     ]
+
+
+FORMS: dict[str, tuple[float, Callable[[Rng, Place], list[Part]]]] = {
+    "plain": (3.0, plain_blade),
+    "kitchen": (2.0, lambda rng, at: _knife(rng, at, "stainless", switch=False, cleaver=False)),
+    "ceramic": (1.2, lambda rng, at: _knife(rng, at, "zirconia", switch=False, cleaver=False)),
+    "flick": (1.2, lambda rng, at: _knife(rng, at, "stainless", switch=True, cleaver=False)),
+    "cleaver": (0.6, lambda rng, at: _knife(rng, at, "stainless", switch=False, cleaver=True)),
+    "box cutter": (1.2, _box_cutter),
+    "razors": (0.8, _razors),
+    "splinter": (0.4, _splinter),
+    "hooked": (0.8, _hooked),
+    "thrown": (0.8, _thrown),
+}
+"""Share and builder of each form."""

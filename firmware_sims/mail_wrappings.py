@@ -37,7 +37,7 @@ SIZE_SHARES = (3, 3, 2, 1.5, 1, 1, 0.7, 1, 1.5, 1.5, 1, 0.7, 0.7)
 FITTING_SHARE = 0.62
 """Part of a forbidden thing's reach that the envelope must hold on each side of its middle."""
 ENVELOPE_THINGS = 0.4
-"""Share of ordinary envelopes with a thing beside paper. More than in most post rooms: a detector must not take every dense thing for a threat."""
+"""Share of ordinary envelopes with a thing beside paper, more than most post rooms see: not every dense thing is to be a threat."""
 THICK_LETTER = 15
 FLUTES_MM = (3.2, 4.7, 6.5, 8.0)
 

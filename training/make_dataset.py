@@ -72,7 +72,7 @@ def drawn_piece(seed: int, number: int, *, threat_share: float, baggage_share: f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the beam sees of a piece: transmission (2, rows, columns) with and without what is forbidden, and where each class of it lies."""
+    """What the beam sees: transmission (2, rows, columns) with and without what is forbidden, and where each class of it lies."""
 
     t: FloatArray
     without: FloatArray
