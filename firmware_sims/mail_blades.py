@@ -14,6 +14,22 @@ def blade(rng: Rng, at: Place) -> list[Part]:
     return FORMS[form][1](rng, at)
 
 
+def flat_blade(rng: Rng, at: Place) -> list[Part]:
+    """A blade that goes into a letter: without a handle, or thin."""
+    form = pick(rng, FLAT_FORMS, (3, 1.5, 1, 1, 0.6, 0.6))
+    return _bare(rng, at) if form == "bare" else FORMS[form][1](rng, at)
+
+
+def _bare(rng: Rng, at: Place) -> list[Part]:
+    """A knife's or cutter's blade alone."""
+    length, width = between(rng, 55, 150), between(rng, 9, 30)
+    metal = pick(rng, ("steel", "stainless", "zirconia", "titanium"), (2, 2, 1, 0.5))
+    tip = between(rng, 0.55, 0.95)
+    edge = [(-length / 2, -width / 2), (length * (tip - 0.5), -width / 2), (length / 2, between(rng, -0.4, 0.4) * width)]
+    edge += [(length * (tip - 0.5), width / 2), (-length / 2, width / 2)]
+    return [at.plate(metal, jagged(rng, edge, 0.3), between(rng, 0.4, 2.2))]
+
+
 def _razors(rng: Rng, at: Place) -> list[Part]:
     thick = between(rng, 0.1, 0.2)
     places = [at.sub(between(rng, -4, 4) + 3 * index, between(rng, -14, 14), between(rng, -0.3, 0.3)) for index in range(whole(rng, 1, 6))]
@@ -113,3 +129,4 @@ FORMS: dict[str, tuple[float, Callable[[Rng, Place], list[Part]]]] = {
     "thrown": (0.8, _thrown),
 }
 """Share and builder of each form."""
+FLAT_FORMS = ("bare", "razors", "splinter", "box cutter", "hooked", "thrown")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from firmware_sims.body import Part
-from firmware_sims.mail_blades import blade
+from firmware_sims.mail_blades import blade, flat_blade
 from firmware_sims.mail_electronics import ELECTRONICS
 from firmware_sims.mail_explosives import (
     bomb,
@@ -92,7 +92,7 @@ def _flat(draw: Callable[..., list[Part]]) -> Callable[[Rng, Place], list[Part]]
 
 MENACES = MappingProxyType(
     {
-        "blade": Menace(draw=blade, flat=blade, reach_mm=90, height_mm=15),
+        "blade": Menace(draw=blade, flat=flat_blade, reach_mm=90, height_mm=15),
         "handgun": Menace(draw=handgun, scattered=gun_parts, reach_mm=100, height_mm=30),
         "bomb": Menace(draw=bomb, flat=_flat(bomb), scattered=device_parts, reach_mm=85, height_mm=36),
         "powder": Menace(draw=powder, flat=_flat(powder), reach_mm=68, height_mm=20),

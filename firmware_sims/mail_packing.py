@@ -18,6 +18,7 @@ HIDDEN_SHARE = 0.5
 SHIELDED_SHARE = 0.07
 LYING_FLAT_SHARE = 0.4
 CORNER_SHARE = 0.75
+TOWARDS = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,16 @@ class Room:
     half_mm: tuple[float, float]
     height_mm: float
 
-    def spot(self, rng: Rng, reach_mm: float) -> Place:
-        """A place for a thing of this reach, turned so that what is long lies along the piece where it must."""
+    def spot(self, rng: Rng, reach_mm: float, *, corners: float = 1.0) -> Place:
+        """A place for a thing of this reach, turned so that what is long lies along the piece where it must.
+
+        The reach is a circle about the thing; `corners` below 1 lets the rim cut through it where there is room, as things fill corners.
+        """
         along = 0.0 if self.half_mm[0] >= self.half_mm[1] else math.pi / 2
         sway = 0.25 if self.height_mm < FLAT_ROOM_MM else 0.5
-        turn = along + between(rng, -sway, sway) if reach_mm > min(self.half_mm) else between(rng, 0.0, 2.0 * math.pi)
-        # things fill corners: in a wide room the rim may cut through a thing's reach, which is a circle about it
-        return spot_within(rng, self.at, self.half_mm, reach_mm * (CORNER_SHARE if reach_mm < min(self.half_mm) else 1.0), turn)
+        roomy = reach_mm <= min(self.half_mm)
+        turn = between(rng, 0.0, 2.0 * math.pi) if roomy else along + between(rng, -sway, sway)
+        return spot_within(rng, self.at, self.half_mm, reach_mm * (corners if roomy else 1.0), turn)
 
     def fall(self, rng: Rng, spot: Place, reach_mm: float) -> Fall:
         """How a thing of this reach comes to lie: flat, leaning as far as the height allows, or on its long edge."""
@@ -67,7 +71,7 @@ def things(rng: Rng, room: Room, names: Sequence[str], count: int) -> tuple[list
     places: list[Place] = []
     for _ in range(count if fitting else 0):
         item = THINGS[pick(rng, fitting)]
-        spot = room.spot(rng, item.reach_mm)
+        spot = room.spot(rng, item.reach_mm, corners=CORNER_SHARE)
         parts += laid(rng, item.draw, room.fall(rng, spot, item.reach_mm))
         places.append(spot)
     return parts, places
@@ -92,7 +96,8 @@ def hidden(rng: Rng, room: Room, threat_kind: str, places: Sequence[Place]) -> l
         spot = room.spot(rng, menace.reach_mm)
         if places and chance(rng, HIDDEN_SHARE):
             other = places[int(rng.integers(len(places)))]
-            spot = replace(spot, x_mm=other.x_mm + between(rng, -25, 25), y_mm=other.y_mm + between(rng, -25, 25))
+            x, y = ((1.0 - TOWARDS) * own + TOWARDS * far for own, far in ((spot.x_mm, other.x_mm), (spot.y_mm, other.y_mm)))
+            spot = replace(spot, x_mm=x, y_mm=y)
         parts += laid(rng, menace.draw, room.fall(rng, spot, menace.reach_mm))
     marked = [replace(part, threat=True, threat_class=threat_kind) for part in parts]
     if threat_kind != "shield" and room.height_mm >= FLAT_ROOM_MM and chance(rng, SHIELDED_SHARE):

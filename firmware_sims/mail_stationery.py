@@ -102,8 +102,12 @@ def binding(rng: Rng, at: Place, length: float, width: float) -> list[Part]:
 
 def _spiral(rng: Rng, at: Place, form: str, length: float, half_v: float) -> list[Part]:
     metal, radius = ("nylon", 1.1) if form == "spiral" else ("steel", 0.5)
-    turns = int(length / between(rng, 6, 9))
-    return [at.wire(metal, coil((length * (index / turns - 0.5), half_v - 5), 2.0, 6.5, 1.0), radius) for index in range(1, turns)]
+    pitch = between(rng, 6, 9)
+    path = []
+    for index in range(int(length / pitch)):
+        u = (index + 0.5) * pitch - length / 2
+        path += [(u - pitch * 0.35, half_v - 10), (u, half_v + 1), (u + pitch * 0.35, half_v - 10)]
+    return [at.wire(metal, path, radius)]
 
 
 def _flat_binding(rng: Rng, at: Place, form: str, length: float, half_v: float) -> list[Part]:

@@ -179,7 +179,9 @@ def document_parcel(rng: Rng, threat_kind: str | None) -> Packed:
 
 def small_parcel(rng: Rng, threat_kind: str | None) -> Packed:
     """A box, a padded or plastic bag with everyday things that lie as they fell."""
-    length, width = between(rng, SHORTEST_MM + 5, 400), between(rng, 105, 330)
+    # an ordinary parcel is as large as one that was chosen for some forbidden thing
+    reach = MENACES[threat_kind or pick(rng, tuple(MENACES))].reach_mm
+    length, width = max(between(rng, SHORTEST_MM + 5, 400), 1.8 * reach), max(between(rng, 105, 330), 1.4 * reach)
     at, extent_x, extent_y = laid_frame(rng, length, width)
     height = between(rng, 28, 130)
     parts: list[Part] = []

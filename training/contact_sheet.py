@@ -34,6 +34,7 @@ class Drawn:
     kind: str
     threat_kind: str
     visibility: float
+    conspicuity: float
     conditions: Conditions
 
 
@@ -51,6 +52,7 @@ def read_piece(file: Path) -> Drawn:
             str(piece["kind"]),
             str(piece["threat_kind"]),
             float(piece["visibility"]),
+            float(piece["conspicuity"]),
             from_json(str(piece["conditions"])),
         )
 
@@ -77,7 +79,7 @@ def _tile(piece: Drawn, rng: np.random.Generator) -> ByteArray:
         cv2.drawContours(small, [np.round((line + MARGIN) * share).astype(np.int32) for line in outlines], -1, OUTLINE_BGR, 1)
     tile = np.full((TILE + LABEL, TILE, 3), 255, np.uint8)
     tile[LABEL : LABEL + rows, :columns] = small
-    words = f"{piece.kind}: {piece.threat_kind} d'={piece.visibility:.0f}" if piece.threat_kind else piece.kind
+    words = f"{piece.kind}: {piece.threat_kind} d' {piece.visibility:.0f}, {piece.conspicuity:.0f}" if piece.threat_kind else piece.kind
     cv2.putText(tile, f"{words} {piece.conditions.tube_kv} kV", (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
     return tile
 

@@ -4,9 +4,9 @@
 
 One `.npz` per piece: `t` (2, rows, columns) u16, transmission of LE and HE × 65535 on a 0.8 mm grid in the drawn beam, without the
 scanner's noise; `mask` (rows/4, columns/4) u8, the class of the forbidden thing that covers the cell (place in `CLASSES` plus one, 0 for
-none); `kind`, `threat_kind` ("" for none), `generator`, `visibility` (d', 0 for none), `conditions` (JSON). A scan of the piece is
-`training.conditions.detected` of `t` under them. A piece depends on seed and number alone: a set may be drawn by any number of processes,
-in parts (`--first`), and is taken up where it was left. Nothing but our own generator is drawn from.
+none); `kind`, `threat_kind` ("" for none), `generator`, `visibility` and `conspicuity` (`training.visibility`; 0 for none), `conditions`
+(JSON). A scan of the piece is `training.conditions.detected` of `t` under them. A piece depends on seed and number alone: a set may be
+drawn by any number of processes, in parts (`--first`), and is taken up where it was left. Nothing but our own generator is drawn from.
 """
 
 import argparse
@@ -151,6 +151,7 @@ def write_piece(out: Path, recipe: Recipe, number: int) -> None:
     # the scanner has its own stream, so that the same piece can be drawn under any conditions
     conditions = NOMINAL if first else draw_conditions(np.random.default_rng((recipe.seed, number, 1)))
     seen = shown(piece, conditions)
+    visible, conspicuous = visibility(seen.t, seen.without, conditions) if piece.threat_kind else (0.0, 0.0)
     partial_file = target.with_suffix(f".{os.getpid()}.part")
     with partial_file.open("wb") as file:
         np.savez(
@@ -160,7 +161,8 @@ def write_piece(out: Path, recipe: Recipe, number: int) -> None:
             kind=np.asarray(piece.kind),
             threat_kind=np.asarray(piece.threat_kind or ""),
             generator=np.asarray(recipe.generation),
-            visibility=np.asarray(visibility(seen.t, seen.without, conditions) if piece.threat_kind else 0.0, np.float32),
+            visibility=np.asarray(visible, np.float32),
+            conspicuity=np.asarray(conspicuous, np.float32),
             conditions=np.asarray(conditions.as_json()),
         )
     partial_file.replace(target)
