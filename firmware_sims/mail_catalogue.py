@@ -43,9 +43,7 @@ FLAT_THINGS = (
     "earphones",
     "watch",
     "cells",
-    "cutlery",
     "padlock",
-    "weight",
 )
 """What is put into envelopes beside paper."""
 
@@ -58,7 +56,6 @@ OFFICE_THINGS = (
     "phone",
     "tape measure",
     "blunt scissors",
-    "padlock",
     "mouse",
     "power bank",
     "cable",

@@ -109,8 +109,8 @@ def _frame(rng: Rng, at: Place, scale: float) -> list[Part]:
         (-84, 2),
     ]
     guard = [(22, -7), (15, -26), (-8, -27), (-16, -8)]
-    hole = at.plate(material, [(u * scale, v * scale) for u, v in guard], 40)
     thick = between(rng, 7, 13) if material != "filled_nylon" else between(rng, 12, 22)
+    hole = at.plate(material, [(u * scale, v * scale) for u, v in guard], thick)
     plate = at.plate(material, [(u * scale, v * scale) for u, v in grip], thick)
     parts = [plate, Part(material=material, shape=hole.shape, sign=-1)]
     trigger = [(2, -8), (7, -8), (3, -22), (-2, -24)]
@@ -144,9 +144,10 @@ def _revolver(rng: Rng, at: Place, scale: float) -> list[Part]:
     """A revolver: barrel, drum with chambers, frame, grip, hammer."""
     length, metal = between(rng, 50, 130) * scale, pick(rng, ("steel", "stainless", "aluminium"), (2, 2, 0.7))
     frame = [(-52, 14), (22, 14), (24, -18), (-18, -20), (-34, -20), (-52, -86), (-84, -80), (-70, -10)]
-    window = at.slab(metal, 0, -2 * scale, 36 * scale, 26 * scale, 40)
+    thick = between(rng, 9, 14)
+    window = at.slab(metal, 0, -2 * scale, 36 * scale, 26 * scale, thick)
     parts = [
-        at.plate(metal, [(u * scale, v * scale) for u, v in frame], between(rng, 9, 14)),
+        at.plate(metal, [(u * scale, v * scale) for u, v in frame], thick),
         Part(material=metal, shape=window.shape, sign=-1),
     ]
     parts += [

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from firmware_sims.body import Part
 from firmware_sims.mail_catalogue import MENACES, THINGS
 from firmware_sims.mail_covers import spot_within
+from firmware_sims.mail_household import rough
 from firmware_sims.mail_layout import Place, Rng, between, chance, pick
+from firmware_sims.textures import Uneven
 from firmware_sims.tumble import Fall, tumbled
 
+ORGANIC = frozenset({"paper", "textile", "food", "sugar", "cream", "wood", "soap", "paraffin", "leather", "fruit", "milk_powder"})
 ORIGIN = Place(x_mm=0.0, y_mm=0.0)
 FLAT_ROOM_MM = 9.0
 LEAST_TILT = 0.06
@@ -62,6 +65,14 @@ def laid(rng: Rng, draw: Callable[[Rng, Place], list[Part]], fall: Fall) -> list
     return tumbled(draw(rng, ORIGIN), fall)
 
 
+def grained(rng: Rng, parts: Sequence[Part]) -> list[Part]:
+    """The parts, those of organic stuff a little uneven, so that no charge is told from a bar of soap by its grain."""
+    amount, grain_mm = between(rng, 0.01, 0.06), between(rng, 3.0, 14.0)
+    return [
+        rough(rng, part, amount, grain_mm) if part.material in ORGANIC and not isinstance(part.shape, Uneven) else part for part in parts
+    ]
+
+
 def things(rng: Rng, room: Room, names: Sequence[str], count: int) -> tuple[list[Part], list[Place]]:
     """`count` everyday things of those named that fit, and where they lie."""
     fitting = [
@@ -72,7 +83,7 @@ def things(rng: Rng, room: Room, names: Sequence[str], count: int) -> tuple[list
     for _ in range(count if fitting else 0):
         item = THINGS[pick(rng, fitting)]
         spot = room.spot(rng, item.reach_mm, corners=CORNER_SHARE)
-        parts += laid(rng, item.draw, room.fall(rng, spot, item.reach_mm))
+        parts += grained(rng, laid(rng, item.draw, room.fall(rng, spot, item.reach_mm)))
         places.append(spot)
     return parts, places
 

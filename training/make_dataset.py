@@ -34,8 +34,6 @@ from training.contact_sheet import write_sheet
 from training.visibility import visibility
 
 MASK_CELL = 4
-TUBE_KV = 160.0
-"""Beam of the first generation's pieces."""
 BAGGAGE = "baggage_like"
 COVERS_SHARE = 0.007
 """A cell is covered where the thing alone takes so much of LE: a single thin bag round it does not."""
