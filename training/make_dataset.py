@@ -34,7 +34,8 @@ from training.contact_sheet import write_sheet
 from training.visibility import visibility
 
 MASK_CELL = 4
-BAGGAGE = "baggage_like"
+SHIELD = "shield"
+"""Lies over what it hides, in the mask too."""
 COVERS_SHARE = 0.007
 """A cell is covered where the thing alone takes so much of LE: a single thin bag round it does not."""
 CHUNK = 16
@@ -42,23 +43,26 @@ CHUNK = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Which pieces a set holds: `threat_share` of them with something forbidden, `baggage_share` bags instead of mail."""
+    """Which pieces a set holds: `threat_share` of them with something forbidden, all of one `kind` or kinds as mail brings them."""
 
     seed: int
     threat_share: float = 0.5
-    baggage_share: float = 0.0
+    kind: str | None = None
     generation: int = GENERATOR_VERSION
 
 
-def drawn_piece(seed: int, number: int, *, threat_share: float, baggage_share: float = 0.0, generation: int = GENERATOR_VERSION) -> Piece:
-    """Piece `number` of the set `seed`; kinds are drawn evenly enough that each gets its share of training."""
+def drawn_piece(seed: int, number: int, *, threat_share: float, kind: str | None = None, generation: int = GENERATOR_VERSION) -> Piece:
+    """Piece `number` of the set `seed`; where no kind is said, kinds are drawn evenly enough that each gets its share of training.
+
+    Raises:
+        KeyError: an unknown kind or generation.
+    """
     drawn = GENERATIONS[generation]
     rng = np.random.default_rng((seed, number))
-    kinds = list(drawn.kind_shares)
-    weights = np.asarray([drawn.kind_shares[kind] for kind in kinds]) + 0.15
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-    if baggage_share > 0 and rng.random() < baggage_share:
-        kind = BAGGAGE
+    if kind is None:
+        kinds = list(drawn.kind_shares)
+        weights = np.asarray([drawn.kind_shares[one] for one in kinds]) + 0.15
+        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     threat_kind = None
     if rng.random() < threat_share:
         shares = drawn.threat_shares[kind]
@@ -91,7 +95,7 @@ def shown(piece: Piece, conditions: Conditions) -> Shown:
     maps = ordinary.thickness_maps_mm(line_mm=GRID_MM, pixel_mm=GRID_MM)
     direct = piece_transmission(maps, tube_kv=conditions.tube_kv)
     mask = np.zeros(tuple(-(-side // MASK_CELL) for side in direct.shape[1:]), np.uint8)
-    forbidden = sorted((part for part in body.parts if part.threat), key=lambda part: part.threat_class)
+    forbidden = sorted((part for part in body.parts if part.threat), key=lambda part: (part.threat_class == SHIELD, part.threat_class))
     if not forbidden:
         alone = _scattered(direct, conditions)
         return Shown(t=alone, without=alone, mask=mask)
@@ -101,7 +105,7 @@ def shown(piece: Piece, conditions: Conditions) -> Shown:
         there = np.sum(list(things.values()), axis=0) > 0
         seen = np.zeros_like(there)
         seen[there] = _through(things, there, conditions)[0] < 1.0 - COVERS_SHARE
-        mask = np.maximum(mask, _cells(seen) * np.uint8(1 + CLASSES.index(name or str(piece.threat_kind))))
+        mask[_cells(seen)] = 1 + CLASSES.index(name or str(piece.threat_kind))
         covered |= there
         for material, values in things.items():
             maps[material] = maps[material] + values if material in maps else values
@@ -120,12 +124,13 @@ def _scattered(direct: FloatArray, conditions: Conditions) -> FloatArray:
     return with_scatter(direct, line_mm=GRID_MM, pixel_mm=GRID_MM, fraction=conditions.scatter)
 
 
-def _cells(covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Cells of `MASK_CELL` grid steps of which any is covered, 0 or 1."""
+def _cells(covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Cells of `MASK_CELL` grid steps of which any is covered."""
     rows, columns = (-(-side // MASK_CELL) for side in covered.shape)
     whole = np.zeros((rows * MASK_CELL, columns * MASK_CELL), dtype=bool)
     whole[: covered.shape[0], : covered.shape[1]] = covered
-    return whole.reshape(rows, MASK_CELL, columns, MASK_CELL).any(axis=(1, 3)).astype(np.uint8)
+    result: npt.NDArray[np.bool_] = whole.reshape(rows, MASK_CELL, columns, MASK_CELL).any(axis=(1, 3))
+    return result
 
 
 def piece_file(out: Path, seed: int, number: int) -> Path:
@@ -142,7 +147,7 @@ def write_piece(out: Path, recipe: Recipe, number: int) -> None:
         recipe.seed,
         number,
         threat_share=recipe.threat_share,
-        baggage_share=recipe.baggage_share,
+        kind=recipe.kind,
         generation=recipe.generation,
     )
     first = recipe.generation == GENERATOR_VERSION
@@ -186,7 +191,8 @@ def written(out: Path, recipe: Recipe, numbers: range, *, jobs: int) -> Iterator
 
 
 def make(out: Path, recipe: Recipe, numbers: range, *, jobs: int) -> None:
-    """Write a set, with a bar on a terminal and a line at the end elsewhere."""
+    """Write a set, with a bar on a terminal; what was written and what it cost is said at the end."""
+    began = os.times()[:4]
     out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -194,7 +200,9 @@ def make(out: Path, recipe: Recipe, numbers: range, *, jobs: int) -> None:
         task = progress.add_task(f"pieces of generation {recipe.generation}", total=len(numbers))
         for more in written(out, recipe, numbers, jobs=jobs):
             progress.advance(task, more)
-    print(f"{len(numbers)} pieces of generation {recipe.generation}, seed {recipe.seed}, from number {numbers.start}, in {out}")
+    busy = sum(after - before for after, before in zip(os.times()[:4], began, strict=True))
+    words = f"{len(numbers)} pieces of generation {recipe.generation}, seed {recipe.seed}, from number {numbers.start}, in {out}"
+    print(f"{words}; {busy:.1f} s of processor time, {len(numbers) / max(busy, 1e-3):.1f} pieces a second and core")
 
 
 def main() -> None:
@@ -206,14 +214,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; all cores unless said")
     parser.add_argument("--threat-share", type=float, default=0.5)
-    parser.add_argument("--baggage-share", type=float, default=0.0, help="share of cluttered bags, which are no mail")
+    kinds = sorted(GENERATIONS[NEWEST_GENERATION].packers)
+    parser.add_argument("--kind", choices=kinds, help="pieces of this kind alone (baggage_like: cluttered bags, which are no mail)")
     parser.add_argument("--generation", type=int, default=NEWEST_GENERATION, choices=sorted(GENERATIONS))
     parser.add_argument("--preview", type=Path, help="write a sheet of some pieces in colours, forbidden things outlined")
     options = parser.parse_args()
     recipe = Recipe(
         seed=options.seed,
         threat_share=options.threat_share,
-        baggage_share=options.baggage_share,
+        kind=options.kind,
         generation=options.generation,
     )
     numbers = range(options.first, options.first + options.count)
