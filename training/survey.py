@@ -3,7 +3,8 @@
     python -m training.survey --data DIR
 
 Darkness is the mean of the darkest 2 % of HE attenuation of a scan under the piece's own conditions, air around it, as `training.calibrate`
-measures it. The detector must not be able to lean on it: AUROC at most 0.85, all kinds together and each by itself. Intervals are 95 %,
+measures it. The detector must not be able to lean on it: AUROC at most 0.85, all kinds together and each by itself; nor on the size of a
+piece's cover or on its mean attenuation, which threats should not change much. Intervals are 95 %,
 bootstrapped over pieces. Visibility and conspicuity are d' in noise and in noise and structure (`training.visibility`); the share of
 threats whose visibility lies below the floor is what nobody could see.
 """
@@ -32,13 +33,18 @@ LEVELS = (VISIBILITY_FLOOR, 10.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """One value a piece: its kind, what is forbidden in it ("" for nothing), its darkness, its visibility and conspicuity."""
+    """One value a piece.
+
+    Its kind, what is forbidden in it ("" for nothing), darkness, visibility, conspicuity, area of the cover (mm²), mean attenuation.
+    """
 
     kinds: npt.NDArray[np.str_]
     threats: npt.NDArray[np.str_]
     darkness: npt.NDArray[np.float64]
     visibility: npt.NDArray[np.float64]
     conspicuity: npt.NDArray[np.float64]
+    area_mm2: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
 
 
 def darkness(he: npt.NDArray[np.float32]) -> float:
@@ -63,7 +69,8 @@ def surveyed(folder: Path, *, seed: int = 0) -> Surveyed:
         piece = read_piece(file)
         t = np.pad(piece.t, ((0, 0), (margin, margin), (margin, margin)), constant_values=1.0)
         scan = detected(t, piece.conditions, np.random.default_rng((seed, number)))
-        rows.append((piece.kind, piece.threat_kind, darkness(scan[1]), piece.visibility, piece.conspicuity))
+        area, mean = piece.mask.size * (4 * GRID_MM) ** 2, float(attenuation(piece.t[1, ::STEP, ::STEP]).mean())
+        rows.append((piece.kind, piece.threat_kind, darkness(scan[1]), piece.visibility, piece.conspicuity, area, mean))
     return Surveyed(*(np.asarray(column) for column in zip(*rows, strict=True)))
 
 
@@ -83,14 +90,15 @@ def auroc_with_interval(values: npt.NDArray[np.float64], positive: npt.NDArray[n
 def report(found: Surveyed) -> str:
     """The survey as tables."""
     threat = found.threats != ""
-    lines = ["| kind | pieces | with a threat | AUROC of darkness |", "|---|---|---|---|"]
+    lines = ["| kind | pieces | with a threat | AUROC of darkness | of size | of mean attenuation |", "|---|---|---|---|---|---|"]
     for kind in ("all", *sorted(set(found.kinds.tolist()))):
         chosen = np.full(len(threat), fill_value=True) if kind == "all" else found.kinds == kind
-        figure = "none"
+        figure, others = "none", ["none", "none"]
         if 0 < threat[chosen].sum() < chosen.sum():
             value, low, high = auroc_with_interval(found.darkness[chosen], threat[chosen])
             figure = f"{value:.3f} [{low:.3f}, {high:.3f}]" + ("" if value <= MOST_AUROC else f" ABOVE {MOST_AUROC}")
-        lines.append(f"| {kind} | {chosen.sum()} | {threat[chosen].sum()} | {figure} |")
+            others = [f"{auroc(values[chosen].astype(np.float32), threat[chosen]):.2f}" for values in (found.area_mm2, found.mean)]
+        lines.append(f"| {kind} | {chosen.sum()} | {threat[chosen].sum()} | {figure} | {' | '.join(others)} |")
     lines += ["", f"| class | pieces | visibility: below {VISIBILITY_FLOOR:.0f} | least | median | conspicuity: "]
     lines[-1] += " | ".join(f"below {level:.0f}" for level in LEVELS) + " | median | AUROC of darkness |"
     lines.append("|---" * (7 + len(LEVELS)) + "|")
