@@ -6,6 +6,7 @@ slip, quanta, electronics, drift, dead and hot pixels) is applied to that pictur
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,8 +59,8 @@ def from_json(text: str) -> Conditions:
     Raises:
         TypeError: a field is missing or unknown.
     """
-    said = json.loads(text)
-    return Conditions(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+    return Conditions(**said)
 
 
 def _log_uniform(rng: Rng, low: float, high: float) -> float:

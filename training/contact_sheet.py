@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_sims.mail_catalogue import CLASSES
-from station.screening.features import attenuation, material_index
-from station.screening.image import box_mean, coloured, encode_png
-from station.screening.views import DARKEST, PALETTE
+from station.screening.image import encode_png
+from station.screening.views import pseudo_colours
 from training.conditions import Conditions, detected, from_json
 
 ByteArray = npt.NDArray[np.uint8]
@@ -57,17 +56,10 @@ def read_piece(file: Path) -> Drawn:
         )
 
 
-def colours(t: FloatArray) -> ByteArray:
-    """BGR of transmission (2, rows, columns), as the station's standard view."""
-    a_le, a_he = attenuation(t[0]), attenuation(t[1])
-    material = material_index(box_mean(a_le, 3), box_mean(a_he, 3))
-    light = np.sqrt(np.sqrt(np.clip(t[0] * t[1], DARKEST**4, 1.0)))
-    return coloured(light.astype(np.float32), material, PALETTE)
-
-
 def _tile(piece: Drawn, rng: np.random.Generator) -> ByteArray:
     air = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
-    picture = colours(detected(np.pad(piece.t, air, constant_values=1.0), piece.conditions, rng))
+    le, he = detected(np.pad(piece.t, air, constant_values=1.0), piece.conditions, rng)
+    picture = pseudo_colours(le, he)
     share = min((TILE - 4) / picture.shape[0], (TILE - 4) / picture.shape[1])
     rows, columns = (max(1, round(side * share)) for side in picture.shape[:2])
     small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR)
