@@ -102,7 +102,7 @@ def shown(piece: Piece, conditions: Conditions) -> Shown:
     covered = np.zeros(direct.shape[1:], bool)
     for name, parts in groupby(forbidden, key=lambda part: part.threat_class):
         things = replace(body, parts=tuple(parts), grain=0.0).thickness_maps_mm(line_mm=GRID_MM, pixel_mm=GRID_MM)
-        there: npt.NDArray[np.bool_] = (np.stack(list(things.values())) > 0).any(axis=0)
+        there = np.stack(list(things.values())).max(axis=0) > 0
         seen = np.zeros_like(there)
         seen[there] = _through(things, there, conditions)[0] < 1.0 - COVERS_SHARE
         mask[_cells(seen)] = 1 + CLASSES.index(name or str(piece.threat_kind))
