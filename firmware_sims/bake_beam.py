@@ -15,11 +15,14 @@ import numpy.typing as npt
 from firmware_sims.materials import MATERIALS
 
 TABLE_FILE = Path(__file__).with_name("beam_tables.json")
-GROUP_EDGES_KEV = (12, 16, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60, 66, 72, 80, 88, 100, 115, 130, 145, 160)
-TUBE_KVS = tuple(range(40, 165, 10))
+GROUP_EDGES_KEV = (12, 16, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60, 66, 72, 80, 88, 100, 115, 130, 145, 160, 180)
+TUBE_KVS = tuple(range(40, 185, 10))
 ANODE_ANGLE_DEG = 20.0
 TUBE_FILTERS_MM = (("Be", 0.8), ("Al", 1.5))
 BELT_MM_PE = 2.0
+# Within a group, attenuation is averaged over the first of these beams that reaches the group: what is drawn at 160 kV does not hang on
+# whether higher voltages are baked too.
+GROUP_BEAMS_KV = (160, 180)
 # Front: 0.3 mm gadolinium oxysulphide; then 0.6 mm copper; behind it 4 mm caesium iodide.
 FRONT_SCINTILLATOR = ("Gd2O2S", 7.3, 0.03)
 COPPER_FILTER = ("Cu", 8.96, 0.06)
@@ -60,40 +63,40 @@ def _response(energies_kev: Array) -> tuple[Array, Array]:
     return low, high
 
 
+def _behind_belt(tube_kv: int, edges_kev: Array) -> tuple[Array, Array]:
+    """Energies within the groups and photon fluence of the beam behind an empty belt."""
+    energies, fluence = tube_spectrum(tube_kv)
+    keep = (energies >= edges_kev[0]) & (energies < edges_kev[-1])
+    energies, fluence = energies[keep], fluence[keep]
+    belt = MATERIALS["pe"]
+    return energies, fluence * np.exp(-BELT_MM_PE * attenuation_per_mm(belt.formula, belt.density_g_cm3, energies))
+
+
 def group_table(tube_kvs: Sequence[int]) -> dict[str, object]:
     """The table for `tube_kvs`: detector weights per kV and group, attenuation per material and group."""
     edges = np.asarray(GROUP_EDGES_KEV, dtype=np.float64)
-    belt = MATERIALS["pe"]
     weights: dict[str, list[list[float]]] = {}
-    fluence_for_means: Array | None = None
-    energies = np.empty(0)
+    if not tube_kvs:
+        raise ValueError("at least one tube voltage is needed")
     for tube_kv in sorted(tube_kvs):
-        energies, fluence = tube_spectrum(tube_kv)
-        keep = (energies >= edges[0]) & (energies < edges[-1])
-        energies, fluence = energies[keep], fluence[keep]
-        fluence = fluence * np.exp(-BELT_MM_PE * attenuation_per_mm(belt.formula, belt.density_g_cm3, energies))
-        low, high = _response(energies)
+        energies, fluence = _behind_belt(tube_kv, edges)
         group = np.digitize(energies, edges) - 1
         weights[str(tube_kv)] = [
-            [float(f"{value:.5g}") for value in np.bincount(group, fluence * response, len(edges) - 1)] for response in (low, high)
+            [float(f"{value:.5g}") for value in np.bincount(group, fluence * response, len(edges) - 1)] for response in _response(energies)
         ]
-        fluence_for_means = fluence * (low + high)
-    if fluence_for_means is None:
-        raise ValueError("at least one tube voltage is needed")
-    group = np.digitize(energies, edges) - 1
-    total = np.bincount(group, fluence_for_means, len(edges) - 1)
-    attenuation = {
-        name: [
-            float(f"{value:.5g}")
-            for value in np.bincount(
-                group,
-                fluence_for_means * attenuation_per_mm(item.formula, item.density_g_cm3, energies),
-                len(edges) - 1,
-            )
-            / total
-        ]
-        for name, item in MATERIALS.items()
-    }
+    attenuation: dict[str, list[float]] = {name: [] for name in MATERIALS}
+    first = 0
+    for beam_kv in GROUP_BEAMS_KV:
+        energies, fluence = _behind_belt(beam_kv, edges)
+        low, high = _response(energies)
+        seen = fluence * (low + high)
+        group = np.digitize(energies, edges) - 1
+        last = int(group.max()) + 1
+        total = np.bincount(group, seen, last)
+        for name, item in MATERIALS.items():
+            mean = np.bincount(group, seen * attenuation_per_mm(item.formula, item.density_g_cm3, energies), last) / total
+            attenuation[name] += [float(f"{value:.5g}") for value in mean[first:]]
+        first = last
     return {
         "group_edges_kev": list(GROUP_EDGES_KEV),
         "weights": weights,

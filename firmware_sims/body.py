@@ -14,13 +14,15 @@ from firmware_sims.xray_physics import piece_transmission, with_scatter
 class Part:
     """One shape of one material.
 
-    `sign` −1 cuts a hole (a window, a drilled hole) out of the same material; `threat` marks what is forbidden.
+    `sign` −1 cuts a hole (a window, a drilled hole) out of the same material; `threat` marks what is forbidden, `threat_class` says what it
+    is where that is not the piece's own `threat_kind`.
     """
 
     material: str
     shape: Shape
     sign: int = 1
     threat: bool = False
+    threat_class: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,8 @@ class ThingBody:
             total += values
         return total
 
-    def weight_g(self) -> float:
-        """Mass of everything inside."""
-        step_mm = 1.0
+    def weight_g(self, *, step_mm: float = 1.0) -> float:
+        """Mass of everything inside, from maps of `step_mm`: shapes keep their volume at any."""
         maps = self.thickness_maps_mm(line_mm=step_mm, pixel_mm=step_mm)
         cubic_mm = {name: float(values.sum()) * step_mm * step_mm for name, values in maps.items()}
         return sum(volume * MATERIALS[name].density_g_cm3 / 1000.0 for name, volume in cubic_mm.items())

@@ -25,7 +25,7 @@ class Packed:
     threat_kind: str | None
 
 
-def _frame(rng: Rng, length_mm: float, width_mm: float) -> tuple[Place, float, float]:
+def laid_frame(rng: Rng, length_mm: float, width_mm: float) -> tuple[Place, float, float]:
     """A frame for a cover laid slightly askew, and the extent that it then takes on the belt."""
     skew = float(rng.normal()) * math.radians(1.0)
     skew = max(-math.radians(2.5), min(math.radians(2.5), skew))
@@ -34,7 +34,7 @@ def _frame(rng: Rng, length_mm: float, width_mm: float) -> tuple[Place, float, f
     return Place(x_mm=extent_x / 2, y_mm=extent_y / 2, angle_rad=skew), extent_x, extent_y
 
 
-def _close(
+def closed(
     rng: Rng,
     kind: str,
     extent: tuple[float, float],
@@ -42,6 +42,7 @@ def _close(
     height_mm: float,
     threat_kind: str | None,
 ) -> Packed:
+    """The piece, its paper as uneven as paper is."""
     return Packed(
         kind=kind,
         body=ThingBody(
@@ -60,7 +61,7 @@ def _forbidden(parts: list[Part]) -> list[Part]:
     return [replace(part, threat=True) for part in parts]
 
 
-def _spot(rng: Rng, at: Place, half: tuple[float, float], reach_mm: float, turn: float) -> Place:
+def spot_within(rng: Rng, at: Place, half: tuple[float, float], reach_mm: float, turn: float) -> Place:
     """A place within `half` extents that leaves `reach_mm` to the rim where there is room for it."""
     room_u, room_v = max(half[0] - reach_mm, 4.0), max(half[1] - reach_mm, 4.0)
     return at.sub(between(rng, -room_u, room_u), between(rng, -room_v, room_v), turn)
@@ -123,7 +124,7 @@ def envelope(rng: Rng, threat_kind: str | None) -> Packed:
     sizes = ((220.0, 110.0), (229.0, 162.0), (324.0, 229.0), (162.0, 114.0), (114.0, 162.0), (110.0, 220.0), (229.0, 324.0))
     weights = (3, 3, 2, 1, 1, 1.5, 1) if threat_kind is None else (2, 3, 2, 1, 1, 1, 1)
     length, width = sizes[int(rng.choice(len(sizes), p=[value / sum(weights) for value in weights]))]
-    at, extent_x, extent_y = _frame(rng, length, width)
+    at, extent_x, extent_y = laid_frame(rng, length, width)
     sheets = max(1, round(math.exp(between(rng, 0.0, 4.0))))
     parts = [at.slab("paper", 0, 0, length, width, 2 * between(rng, 0.09, 0.14))]
     parts.append(at.slab("paper", length / 2 - 8, 0, 16, width, 0.1))
@@ -135,19 +136,19 @@ def envelope(rng: Rng, threat_kind: str | None) -> Packed:
     if chance(rng, 0.3):
         parts += _fasteners(rng, at, fill_u, fill_v, thick=False)
     if chance(rng, 0.12) and min(length, width) > 130:
-        parts += _disc(rng, at.sub(between(rng, -12, 12), between(rng, -5, 5)))
+        parts += optical_disc(rng, at.sub(between(rng, -12, 12), between(rng, -5, 5)))
     if chance(rng, 0.1):
-        parts.append(_spot(rng, at, (length / 2, width / 2), 45, 0).slab("pvc", 0, 0, 85.6, 54, 0.76, 3))
+        parts.append(spot_within(rng, at, (length / 2, width / 2), 45, 0).slab("pvc", 0, 0, 85.6, 54, 0.76, 3))
     height = max(0.6, sheets * SHEET_MM + 0.5)
     if threat_kind is not None:
         threat = THREATS[threat_kind]
-        spot = _spot(rng, at, (length / 2, width / 2), threat.reach_mm * 0.8, between(rng, 0, 2 * math.pi))
+        spot = spot_within(rng, at, (length / 2, width / 2), threat.reach_mm * 0.8, between(rng, 0, 2 * math.pi))
         parts += _forbidden((threat.flat or threat.draw)(rng, spot))
         height = max(height, 7.0)
-    return _close(rng, "envelope", (extent_x, extent_y), parts, height, threat_kind)
+    return closed(rng, "envelope", (extent_x, extent_y), parts, height, threat_kind)
 
 
-def _disc(rng: Rng, at: Place) -> list[Part]:
+def optical_disc(rng: Rng, at: Place) -> list[Part]:
     """An optical disc in its sleeve or case."""
     parts = [at.disc("polycarbonate", 0, 0, 60, 1.2, 0.125), at.disc("aluminium", 0, 0, 58, 0.003, 0.38)]
     if chance(rng, 0.5):
@@ -160,7 +161,7 @@ def packet(rng: Rng, threat_kind: str | None) -> Packed:
     length, width = (between(rng, 230, 360), between(rng, 165, 260))
     if chance(rng, 0.4) and length <= BELT_WIDTH_MM:
         length, width = width, length
-    at, extent_x, extent_y = _frame(rng, length, width)
+    at, extent_x, extent_y = laid_frame(rng, length, width)
     sheets = whole(rng, 10, 160)
     parts = [at.slab("paper", 0, 0, length, width, between(rng, 0.3, 0.5))]
     if chance(rng, 0.35):
@@ -172,34 +173,34 @@ def packet(rng: Rng, threat_kind: str | None) -> Packed:
     parts += _fasteners(rng, at, fill_u, fill_v, thick=True)
     half = (length / 2, width / 2)
     if chance(rng, 0.25):
-        parts += _disc(rng, _spot(rng, at, half, 75, between(rng, 0, 1.6)))
+        parts += optical_disc(rng, spot_within(rng, at, half, 75, between(rng, 0, 1.6)))
     for name in ("memory sticks", "pens", "keys", "earphones", "coins", "stamp"):
         if chance(rng, 0.08):
             item = EVERYDAY[name]
-            parts += item.draw(rng, _spot(rng, at, half, item.reach_mm, between(rng, 0, 6.28)))
+            parts += item.draw(rng, spot_within(rng, at, half, item.reach_mm, between(rng, 0, 6.28)))
     height = sheets * SHEET_MM + between(rng, 1, 6)
     if threat_kind is not None:
         threat = THREATS[threat_kind]
         draw = threat.flat if threat.flat is not None and chance(rng, 0.5) else threat.draw
-        parts += _forbidden(draw(rng, _spot(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
+        parts += _forbidden(draw(rng, spot_within(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
         height = max(height, threat.height_mm)
-    return _close(rng, "packet", (extent_x, extent_y), parts, height, threat_kind)
+    return closed(rng, "packet", (extent_x, extent_y), parts, height, threat_kind)
 
 
 def document_parcel(rng: Rng, threat_kind: str | None) -> Packed:
     """A cardboard box of files: binders, bound volumes, much paper."""
     length, width = between(rng, 260, 440), between(rng, 220, 350)
-    at, extent_x, extent_y = _frame(rng, length, width)
+    at, extent_x, extent_y = laid_frame(rng, length, width)
     extent_y = min(extent_y, BELT_WIDTH_MM)
     extent_x = min(extent_x, LONGEST_MM)
     parts = [at.slab("cardboard", 0, 0, length, width, between(rng, 6, 12))]
-    parts += _walls(at, length, width, between(rng, 30, 70))
+    parts += box_walls(at, length, width, between(rng, 30, 70))
     height = between(rng, 30, 80)
     filled = 0.0
     while filled < height - 18:
         sheets = whole(rng, 60, 220)
         fill_u, fill_v = between(rng, 0.7, 0.95) * min(length, 320), between(rng, 0.7, 0.95) * min(width, 300)
-        spot = _spot(rng, at, (length / 2, width / 2), max(fill_u, fill_v) / 2 - 6, 0)
+        spot = spot_within(rng, at, (length / 2, width / 2), max(fill_u, fill_v) / 2 - 6, 0)
         parts += _sheets(rng, spot, fill_u, fill_v, sheets)
         parts += _fasteners(rng, spot, fill_u, fill_v, thick=True)
         if chance(rng, 0.4):
@@ -207,14 +208,14 @@ def document_parcel(rng: Rng, threat_kind: str | None) -> Packed:
         filled += sheets * SHEET_MM + 8
     half = (length / 2, width / 2)
     if chance(rng, 0.2):
-        parts += _disc(rng, _spot(rng, at, half, 75, 0))
+        parts += optical_disc(rng, spot_within(rng, at, half, 75, 0))
     if threat_kind is not None:
         threat = THREATS[threat_kind]
-        parts += _forbidden(threat.draw(rng, _spot(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
-    return _close(rng, "document_parcel", (extent_x, extent_y), parts, height, threat_kind)
+        parts += _forbidden(threat.draw(rng, spot_within(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
+    return closed(rng, "document_parcel", (extent_x, extent_y), parts, height, threat_kind)
 
 
-def _walls(at: Place, length: float, width: float, height: float) -> list[Part]:
+def box_walls(at: Place, length: float, width: float, height: float) -> list[Part]:
     """The upright sides of a box, seen from above: thin and as deep as the box is high."""
     deep = height * 0.9
     return [at.slab("cardboard", side * (length / 2 - 2), 0, 4, width, deep) for side in (-1.0, 1.0)] + [
@@ -225,12 +226,12 @@ def _walls(at: Place, length: float, width: float, height: float) -> list[Part]:
 def small_parcel(rng: Rng, threat_kind: str | None) -> Packed:
     """A box or bag with everyday things."""
     length, width = between(rng, SHORTEST_MM + 5, 380), between(rng, 110, 310)
-    at, extent_x, extent_y = _frame(rng, length, width)
+    at, extent_x, extent_y = laid_frame(rng, length, width)
     height = between(rng, 30, 120)
     parts: list[Part] = []
     if chance(rng, 0.75):
         parts.append(at.slab("cardboard", 0, 0, length, width, between(rng, 4, 10)))
-        parts += _walls(at, length, width, height)
+        parts += box_walls(at, length, width, height)
     else:
         parts.append(at.slab("pe", 0, 0, length, width, between(rng, 0.1, 0.4)))
     if chance(rng, 0.4):
@@ -245,14 +246,14 @@ def small_parcel(rng: Rng, threat_kind: str | None) -> Packed:
         item = EVERYDAY[name]
         along = 0.0 if half[0] >= half[1] else math.pi / 2
         turn = along + between(rng, -0.5, 0.5) if item.reach_mm > min(half) else between(rng, 0, 6.28)
-        parts += item.draw(rng, _spot(rng, at, half, item.reach_mm, turn))
+        parts += item.draw(rng, spot_within(rng, at, half, item.reach_mm, turn))
     if chance(rng, 0.3):
         parts += _sheets(rng, at, length * 0.8, width * 0.8, whole(rng, 1, 12))
     if threat_kind is not None:
         threat = THREATS[threat_kind]
-        parts += _forbidden(threat.draw(rng, _spot(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
+        parts += _forbidden(threat.draw(rng, spot_within(rng, at, half, threat.reach_mm, between(rng, 0, 6.28))))
         height = max(height, threat.height_mm + 5)
-    return _close(rng, "small_parcel", (extent_x, extent_y), parts, height, threat_kind)
+    return closed(rng, "small_parcel", (extent_x, extent_y), parts, height, threat_kind)
 
 
 PACKERS: dict[str, Callable[[Rng, str | None], Packed]] = {

@@ -125,12 +125,12 @@ def _box_mean(values: FloatArray, reach: int, axis: int) -> FloatArray:
     return result
 
 
-def with_scatter(direct: FloatArray, *, line_mm: float, pixel_mm: float) -> FloatArray:
-    """Add the smooth scattered part: a small share of the neighbourhood's mean transmission.
+def with_scatter(direct: FloatArray, *, line_mm: float, pixel_mm: float, fraction: float = SCATTER_FRACTION) -> FloatArray:
+    """Add the smooth scattered part: `fraction` of the neighbourhood's mean transmission.
 
-    The share is a typical value for a collimated fan beam; the shape is two box means, not a transport model.
+    The usual share is a typical value for a collimated fan beam; the shape is two box means, not a transport model.
     """
     pixels = max(1, round(SCATTER_REACH_MM / pixel_mm))
     lines = max(1, round(SCATTER_REACH_MM / 4 / line_mm))
     smooth = _box_mean(_box_mean(direct, pixels, 2), lines, 1)
-    return direct * np.float32(1.0 - SCATTER_FRACTION) + smooth * np.float32(SCATTER_FRACTION)
+    return direct * np.float32(1.0 - fraction) + smooth * np.float32(fraction)

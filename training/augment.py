@@ -1,7 +1,6 @@
-"""From a piece's clean transmission to what one of many detectors might report: the randomness that training sees.
+"""Crops of pieces as training sees them: turned, stacked on one another as in crowded parcels and bags, thicker, as pictures, and scanned.
 
-Noise, drift, resolution, registration and style vary far more than on any one machine, so that the model does not hang on one
-detector; pieces are stacked on one another as crowded parcels and bags are.
+Scanners vary far more than any one does (`training.conditions`), so that the model does not hang on one detector.
 """
 
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from training.conditions import detected, draw_conditions
+
 FloatArray = npt.NDArray[np.float32]
-MARGIN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +65,18 @@ def stacked(first: Sample, second: Sample) -> Sample:
     return Sample(first.t * second.t, np.maximum(first.mask, second.mask))
 
 
-def _coarser(t: FloatArray, share: float) -> FloatArray:
-    height, width = t.shape[1:]
-    small = (max(8, round(width * share)), max(8, round(height * share)))
-    return np.stack([cv2.resize(cv2.resize(plane, small, interpolation=cv2.INTER_AREA), (width, height)) for plane in t])
-
-
 def seen(t: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """One detector's view of clean transmission (2, rows, columns): float32, at least 0.00025."""
+    """One scanner's view of clean transmission (2, rows, columns): float32 within what a scan can say.
+
+    Beside the scanner (`training.conditions`), whose beam is that of the drawn piece, the thing may be thicker or thinner, or have come
+    as a picture.
+    """
     if rng.random() < 0.25:
         thickness = np.float32(rng.uniform(0.75, 1.3))
         t = np.power(np.maximum(t, 1e-6), thickness)
-    if rng.random() < 0.2:
-        t = _coarser(t, float(rng.uniform(0.22, 0.8)))
-    elif rng.random() < 0.3:
-        sigma = float(rng.uniform(0.3, 0.9))
-        t = np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in t])
-    if rng.random() < 0.3:
-        shift = float(rng.uniform(-1.0, 1.0))
-        move = np.asarray([[1, 0, 0], [0, 1, shift]], np.float32)
-        moved = cv2.warpAffine(t[1], move, (t.shape[2], t.shape[1]), borderMode=cv2.BORDER_REPLICATE)
-        t = np.stack([t[0], moved])
     if rng.random() < 0.1:
         t = as_picture(t, rng)
-    noise = float(np.exp(rng.uniform(np.log(0.0012), np.log(0.008))))
-    floor = float(np.exp(rng.uniform(np.log(0.0001), np.log(0.0008))))
-    spread = np.sqrt(np.maximum(t, 0) * noise**2 + floor**2).astype(np.float32)
-    t = t + spread * rng.standard_normal(t.shape, dtype=np.float32)
-    columns = 1 + rng.normal(0, 0.0012, (2, 1, t.shape[2])).astype(np.float32)
-    level = 1 + rng.normal(0, 0.0015, (2, 1, 1)).astype(np.float32)
-    result: FloatArray = np.clip(t * columns * level, 0.00025, 1.25).astype(np.float32)
-    return result
+    return detected(t, draw_conditions(rng), rng)
 
 
 def as_picture(t: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -28,7 +28,8 @@ from station.screening.features import HE_KNOTS, ORGANIC_LE, STEEL_LE, attenuati
 from station.screening.image import box_mean, gaussian, hue_and_saturation, one_thread, read_picture, resample
 from station.screening.palette import HUE_KNOTS_DEG, MATERIAL_KNOTS, from_colours, luma_of
 from station.screening.palette_evidence import PaletteUnknownError, tell_palette
-from training.make_dataset import GRID_MM, TUBE_KV, drawn_piece
+from training.conditions import GRID_MM, NOMINAL
+from training.make_dataset import drawn_piece
 from training.vendor_painter import VENDORS, paint, through_jpeg, varied
 
 FloatArray = npt.NDArray[np.float32]
@@ -82,7 +83,7 @@ def channels(le: FloatArray, he: FloatArray) -> tuple[FloatArray, FloatArray]:
 def scan(seed: int, number: int) -> FloatArray:
     """LE and HE transmission (2, rows, columns) of a piece of our own with air around it."""
     piece = drawn_piece(seed, number, threat_share=THREAT_SHARE)
-    t = piece.body.transmission(tube_kv=TUBE_KV, line_mm=GRID_MM, pixel_mm=GRID_MM)
+    t = piece.body.transmission(tube_kv=NOMINAL.tube_kv, line_mm=GRID_MM, pixel_mm=GRID_MM)
     air = (AIR_CELLS, AIR_CELLS)
     return np.pad(t, ((0, 0), air, air), constant_values=1.0).astype(np.float32)
 

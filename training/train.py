@@ -22,7 +22,7 @@ from torch.nn import functional
 from station.screening.features import model_input
 from training import calibrate, export
 from training.augment import Sample, cropped, framed, seen, stacked, turned
-from training.make_dataset import write_piece
+from training.make_dataset import Recipe, make
 from training.network import HeatNet
 
 CROP = 224
@@ -47,7 +47,7 @@ class Pieces:
         """One crop without noise."""
         with np.load(self.files[index]) as piece:
             t = piece["t"].astype(np.float32) / np.float32(65535)
-            mask = piece["mask"].astype(np.float32) / np.float32(255)
+            mask = (piece["mask"] > 0).astype(np.float32)
         return turned(cropped(framed(t, mask, CROP), CROP, rng), rng)
 
     def sample(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -166,9 +166,7 @@ def main() -> None:
     parser.add_argument("--freeze", type=int, default=calibrate.FREEZE_PIECES, help="pieces behind the freeze score")
     options = parser.parse_args()
     data: Path = options.work / "pieces"
-    data.mkdir(parents=True, exist_ok=True)
-    for number in range(options.pieces):
-        write_piece(data, options.seed, number, threat_share=0.5)
+    make(data, Recipe(seed=options.seed, generation=calibrate.GENERATOR_VERSION), range(options.pieces), jobs=options.threads)
     if options.weights is None:
         net = train(Pieces(data), minutes=options.minutes, seed=options.seed, threads=options.threads, start=options.start)
         torch.save(net.state_dict(), options.work / "weights.pt")

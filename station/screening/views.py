@@ -7,6 +7,7 @@ from station.screening.features import GridScan, attenuation, material_index
 from station.screening.image import box_mean, coloured, encode_png, heat_overlay, resample_bytes
 
 ByteArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
 
 PALETTE = (
     (-0.2, (235, 120, 20)),
@@ -19,13 +20,18 @@ PALETTE = (
 DARKEST = 0.02
 
 
-def pseudo_colour_png(grid: GridScan) -> bytes:
-    """The scan on white, one pixel per grid cell: hue by material, shade by how much of the beam comes through."""
-    a_le, a_he = attenuation(grid.le), attenuation(grid.he)
+def pseudo_colours(le: FloatArray, he: FloatArray) -> ByteArray:
+    """BGR of LE and HE transmission on white: hue by material, shade by how much of the beam comes through."""
+    a_le, a_he = attenuation(le), attenuation(he)
     material = material_index(box_mean(a_le, 3), box_mean(a_he, 3))
     # a fourth root spreads paper and still tells steel of 10 mm from 20 mm
-    light = np.sqrt(np.sqrt(np.clip(grid.le * grid.he, DARKEST**4, 1.0)))
-    return encode_png(coloured(light.astype(np.float32), material, PALETTE))
+    light = np.sqrt(np.sqrt(np.clip(le * he, DARKEST**4, 1.0)))
+    return coloured(light.astype(np.float32), material, PALETTE)
+
+
+def pseudo_colour_png(grid: GridScan) -> bytes:
+    """The scan in the standard view, one pixel per grid cell."""
+    return encode_png(pseudo_colours(grid.le, grid.he))
 
 
 def heat_png(heat: ByteArray, *, height: int, width: int) -> bytes:
