@@ -5,7 +5,7 @@ lane holds.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from station.domain.review import OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceRun
 from station.ports.clock import Clock
+from station.ports.lane_plc import PassedPiece
 from station.ports.screening import TestPieceResult
 from station.ports.store import Store, UnitOfWork
 from station.screening.image_quality import ImageQuality
@@ -228,6 +229,21 @@ class Journey(LaneRecords):
 
         def work(uow: UnitOfWork) -> None:
             self._hold(uow, piece, reasons)
+
+        await self._commit(work, piece)
+        piece.state = PieceState.HELD
+
+    async def exit_too_early(self, piece: LanePiece, ring: Sequence[PassedPiece]) -> None:
+        """The exit eye told of a piece that could not be there yet: what the gate's ring says of its permit is not believed."""
+        permit = piece.permit
+        piece.contradict(Reason.TRACK_LOST)
+
+        def work(uow: UnitOfWork) -> None:
+            self._hold(uow, piece, (Reason.TRACK_LOST,))
+            entry = next((e for e in ring if permit is not None and (e.tag, e.challenge) == (permit.tag, permit.challenge)), None)
+            if entry is not None:
+                # Judged now, so that the next start takes it neither for a release nor for an escape.
+                uow.set_value(self._ring_key, str(entry.seq))
 
         await self._commit(work, piece)
         piece.state = PieceState.HELD

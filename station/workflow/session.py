@@ -177,7 +177,7 @@ class LaneSession:
         first = None
         for happening in self.tracker.poll(status, events):
             try:
-                await self._happened(happening)
+                await self._happened(happening, events.passed)
             except LaneTrouble as trouble:
                 first = first or trouble
         try:
@@ -209,7 +209,7 @@ class LaneSession:
         elif now_s - self._moved_s > STANDSTILL_S:
             raise LaneTrouble(Reason.DEVICE_LOST, say(Says.STANDSTILL, places=",".join(f"{mm:.0f}" for mm in places_mm)))
 
-    async def _happened(self, happening: Entered | Passed | Lost) -> None:
+    async def _happened(self, happening: Entered | Passed | Lost, ring: tuple[PassedPiece, ...]) -> None:
         if isinstance(happening, Entered):
             entered = LanePiece(track=happening.track)
             self.pieces.append(entered)
@@ -217,8 +217,8 @@ class LaneSession:
             return
         if isinstance(happening, Lost):
             lost = next((p for p in self.pieces if p.track is happening.track), None)
-            if happening.eye is Eye.EXIT and happening.seen and (lost is None or lost.permit is None) and not self._gate_stayed_shut:
-                await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
+            if happening.eye is Eye.EXIT and happening.seen:
+                await self._seen_at_exit(lost, happening.detail, ring)
             raise LaneTrouble(happening.reason, happening.detail)
         piece = next((p for p in self.pieces if p.track is happening.track), None)
         if piece is None:
@@ -236,6 +236,14 @@ class LaneSession:
                 raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER, eye=says.eye(Eye.EXIT)))
             await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
+
+    async def _seen_at_exit(self, lost: LanePiece | None, detail: str, ring: tuple[PassedPiece, ...]) -> None:
+        """Something was seen at the exit that is no followed piece in its place."""
+        if lost is not None and lost.permit is not None:
+            # One that came late is missed first: this one could not be there yet, and may still stand at the gate.
+            await self.journey.exit_too_early(lost, ring)
+        elif not self._gate_stayed_shut:
+            await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", detail)
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}

@@ -9,7 +9,7 @@ from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from tests.support.virtual_scene import Scene, play
 
-UV_MM, XRAY_MM, DECISION_MM, GATE_MM, INFEED_MM = 4300.0, 1500.0, 3000.0, 5500.0, 600.0
+UV_MM, XRAY_MM, DECISION_MM, GATE_MM, EXIT_MM, INFEED_MM = 4300.0, 1500.0, 3000.0, 5500.0, 5960.0, 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,5 +150,28 @@ def test_an_exit_eye_that_sees_something_behind_a_shut_gate_lets_nobody_escape()
         assert PieceState.ESCAPED not in scene.states(piece_id)
         scene.station.clear_fault("world", "eye_stuck", eye=7)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("early_mm", [150.0, 80.0])
+def test_an_exit_eye_that_sees_something_before_the_piece_is_there_releases_nothing(early_mm: float):
+    """The gate's ring is written by the exit eye: here it says that a piece passed which people then take from the gate."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        piece_id = await scene.feed()
+        await scene.until_at(piece_id, EXIT_MM - early_mm)
+        scene.station.fault("world", "eye_stuck", eye=7, blocked=True)
+        await scene.until_stopped(timeout_s=5.0)
+        await scene.settle(12.0)
+        scene.station.clear_fault("world", "eye_stuck", eye=7)
+        await scene.until_running()
+        assert not {PieceState.RELEASED, PieceState.ESCAPED} & set(scene.states(piece_id))
+        assert Reason.TRACK_LOST in scene.reasons(piece_id)
+        assert scene.where(piece_id)["place"] != "outside"
+        scene.people.refeeds_pieces = scene.people.reviews = True
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        assert scene.where(piece_id)["place"] == "outside"
 
     play(scene)
