@@ -24,6 +24,7 @@ from station.screening.pair_evaluation import evaluate_pairs
 from station.screening.palette import AUTO, palette_named
 from station.screening.palette_evidence import PALETTES
 from station.screening.picture_scores import Progress
+from station.screening.pipeline import Reader
 from station.settings import Configuration, load
 
 DEFAULT_ALPHA = 0.05
@@ -90,7 +91,8 @@ def evaluate(
     with _bar() as progress:
         found = measure(scorer, listed, folder, palette=palette, jobs=jobs, progress=progress)
     typer.echo("\n".join(lines(found)))
-    _write(file, found)
+    info = scorer.info()
+    _write(file, {"model": {"name": info.name, "sha256": info.sha256}, **found})
 
 
 @app.command("coverage")
@@ -127,7 +129,7 @@ def _configuration(config: Path | None) -> Configuration | None:
     return load(config, demo=True) if config is not None else None
 
 
-def _scorer(config: Path | None) -> Any:
+def _scorer(config: Path | None) -> Reader:
     configuration = _configuration(config)
     return load_scorer(configuration, configuration.policy.alpha if configuration else DEFAULT_ALPHA)
 
@@ -142,7 +144,8 @@ def _folder(images: Path) -> Path:
 def _bar() -> Iterator[Progress]:
     """Progress on a terminal's standard error; nothing where it is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Ảnh / pictures", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
