@@ -160,7 +160,7 @@ def _coverage(found: Mapping[str, Any] | None) -> list[str]:
             f"{r['held_share']:.2%}",
             f"{r['low']}…{r['high']}",
             str(r["held"]),
-            said[r["holds"]],
+            said[not r["broken"]] if r["holds"] or r["broken"] else "no, as one of many may be",
         )
         for r in found["as_shipped"]
     ]

@@ -76,7 +76,7 @@ def coverage(found: Mapping[str, Any]) -> bytes:
         for place, row in enumerate(part):
             low, high = row["low"] / row["m"], row["high"] / row["m"]
             axes.plot([low, high], [place, place], color="#bbbbbb", linewidth=6, solid_capstyle="butt")
-            axes.plot([row["held_share"]], [place], marker="o", markersize=4, color=COLOURS[MODEL] if row["holds"] else "#c01818")
+            axes.plot([row["held_share"]], [place], marker="o", markersize=4, color="#c01818" if row["broken"] else COLOURS[MODEL])
         axes.axvline(alpha, color="#888888", linewidth=0.8, linestyle=":")
         named = [row["kind"] for row in part] if index == 1 else []
         axes.set(title=f"alpha {alpha:g}", yticks=range(len(part)) if named else [], yticklabels=named, ylim=(-0.6, len(part) - 0.4))

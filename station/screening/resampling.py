@@ -91,5 +91,6 @@ def interval(drawn: Weights, n: int) -> dict[str, Any]:
     """`{"mean", "lo", "hi", "n"}`: the measurement (the first of `drawn`) and the middle 95 % of the draws; None where there is none."""
     if n == 0 or not np.isfinite(drawn[0]):
         return dict(NOTHING)
-    low, high = np.nanpercentile(drawn[1:], (2.5, 97.5))
-    return {"mean": float(drawn[0]), "lo": float(low), "hi": float(high), "n": n}
+    known = drawn[1:][np.isfinite(drawn[1:])]
+    low, high = np.percentile(known, (2.5, 97.5)).tolist() if known.size else (None, None)
+    return {"mean": float(drawn[0]), "lo": low, "hi": high, "n": n}
