@@ -237,8 +237,9 @@ def main() -> None:
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run)
-        small = name == "ablate"
-        _common(command, per_kind=0 if small else 600, per_threat=6 if small else 60, name="" if run is left_out else name)
+        small = run is ablate
+        threats = {coverage: 0, ablate: 6}.get(run, 60)
+        _common(command, per_kind=0 if small else 600, per_threat=threats, name="" if run is left_out else name)
         if run is left_out:
             command.add_argument("threat", metavar="CLASS")
         if run is coverage:
