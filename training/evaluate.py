@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_DONE, report_errors
-from station.domain.errors import ConfigurationError
+from station.domain.errors import ConfigurationError, ScreeningError
 from station.screening.anomaly_model import OnnxModel
 from station.screening.baselines import DARKNESS
 from station.screening.evaluation import boxed_report
@@ -77,11 +77,16 @@ def model_of(folder: Path) -> tuple[Manifest, bytes]:
     """Manifest and file of a model.
 
     Raises:
-        ConfigurationError: there is no such folder; a model that is not as it must be is a `ScreeningError`.
+        ConfigurationError: there is no such folder, or it holds no model that is as it must be.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"--model {folder}: there is no such directory", remedy="Name the folder of a model")
-    return load_model(folder, need_signature=False)
+    try:
+        return load_model(folder, need_signature=False)
+    except ScreeningError as error:
+        raise ConfigurationError(
+            f"--model {folder}: {error.what}", consequence="nothing was measured", remedy="Name the folder of a whole model"
+        ) from error
 
 
 def scored_mail(
@@ -95,7 +100,7 @@ def scored_mail(
     head = {"format": 1, "model": manifest.model_sha256, "scorers": sorted(models), "generation": source.version, "seed": options.seed}
     wanted = blocks(source, per_kind=options.per_kind, per_threat=options.per_threat, only=only)
     file = ScoreFile(prepared(scores), head)
-    with bar("Bưu gửi / pieces") as progress:
+    with contextlib.closing(file), bar("Bưu gửi / pieces") as progress:
         pieces = score_mail(manifest, models, wanted, source=source, seed=options.seed, file=file, jobs=options.jobs, progress=progress)
     return pieces, source
 
@@ -208,21 +213,27 @@ def ablate(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _amount(text: str) -> int:
-    amount = int(text)
-    if amount < 0:
-        raise ValueError(text)
-    return amount
+def _from(least: int, most: int = 1_000_000_000) -> Callable[[str], int]:
+    """A whole number between both, for argparse."""
+
+    def number(text: str) -> int:
+        amount = int(text)
+        if not least <= amount <= most:
+            raise ValueError(text)
+        return amount
+
+    number.__name__ = f"number from {least} to {most}"
+    return number
 
 
 def _common(command: argparse.ArgumentParser, *, per_kind: int, per_threat: int, name: str = "") -> None:
     command.add_argument("--model", type=Path, default=SHIPPED, help="folder of the model; the shipped one unless said")
     command.add_argument("--json", type=Path, default=FOLDER / f"{name}.json" if name else None, help="where the figures go")
     command.add_argument("--generation", type=int, help="of the mail; the newest unless said")
-    command.add_argument("--seed", type=_amount, default=UNSEEN_SEED, help="of the mail; one that no training or calibration used")
-    command.add_argument("--per-kind", type=_amount, default=per_kind, help="benign pieces of each kind")
-    command.add_argument("--per-threat", type=_amount, default=per_threat, help="pieces with each forbidden thing, in each kind")
-    command.add_argument("--jobs", type=int, choices=range(1, 65), metavar="N", default=os.cpu_count() or 1, help="processes")
+    command.add_argument("--seed", type=_from(0), default=UNSEEN_SEED, help="of the mail; one that no training or calibration used")
+    command.add_argument("--per-kind", type=_from(min(1, per_kind)), default=per_kind, help="benign pieces of each kind")
+    command.add_argument("--per-threat", type=_from(min(1, per_threat)), default=per_threat, help="pieces with each forbidden thing")
+    command.add_argument("--jobs", type=_from(1, 64), metavar="N", default=os.cpu_count() or 1, help="processes")
 
 
 def main() -> None:
@@ -243,7 +254,7 @@ def main() -> None:
         if run is left_out:
             command.add_argument("threat", metavar="CLASS")
         if run is coverage:
-            command.add_argument("--draws", type=int, choices=range(100, 100_001), metavar="N", default=2000)
+            command.add_argument("--draws", type=_from(100, 100_000), metavar="N", default=2000)
         if run in {mail, left_out}:
             command.add_argument("--floor", type=float, help="visibility that a threat must have to count; the generator's own unless said")
         scores = {mail: FOLDER / "mail.jsonl", coverage: FOLDER / "mail.jsonl", ablate: FOLDER / "ablate.jsonl", left_out: None}[run]

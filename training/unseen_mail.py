@@ -4,6 +4,7 @@ A piece depends on seed, kind, forbidden thing and number; the detector's noise 
 Scores are kept in a file, a line for each block, so that an interrupted run goes on and a larger one adds to it.
 """
 
+import fcntl
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,26 +155,42 @@ def score_block(manifest: Manifest, models: Mapping[str, bytes], version: int, s
 
 
 class ScoreFile:
-    """Scores on disk: what they are of, then a line for each block.
+    """Scores on disk: what they are of, then a line for each block. One run at a time has the file.
 
     Raises:
-        ConfigurationError: the file is of other models, another seed or generation, or is no file of scores.
+        ConfigurationError: the file is of other models, another seed or generation, is no file of scores, cannot be written, or is in use.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any]) -> None:
-        self._path = path
         self._done: dict[str, list[Scored]] = {}
-        if not path.exists() or not path.read_bytes():
-            self._append(head)
-            return
-        # a run that was killed may have left half a line
-        whole, _, rest = path.read_text(encoding="utf-8").rpartition("\n")
-        if rest:
-            path.write_text(whole + "\n", encoding="utf-8")
-        lines = whole.split("\n")
         try:
-            found = json.loads(lines[0])
-            for line in lines[1:]:
+            self._file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            remedy = "Name a file in a directory that exists"
+            raise ConfigurationError(f"--scores {path} cannot be written ({error.strerror})", remedy=remedy) from error
+        try:
+            self._take(path, head)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take(self, path: Path, head: Mapping[str, Any]) -> None:
+        """Lock the file and read what is there."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            remedy = "Wait for it, or name another file with --scores"
+            raise ConfigurationError(f"{path} is in use by another run", consequence="scores would be mixed", remedy=remedy) from error
+        try:
+            self._file.seek(0)
+            # a run that was killed may have left half a line
+            whole, _, rest = self._file.read().rpartition("\n")
+            if not whole and not rest:
+                self._append(head)
+                return
+            first, *lines = (whole or rest).split("\n")
+            found = dict(json.loads(first))
+            for line in lines:
                 block = json.loads(line)
                 self._done[block["block"]] = [_scored(one) for one in block["pieces"]]
         except (ValueError, KeyError, TypeError) as error:
@@ -185,14 +202,16 @@ class ScoreFile:
                 consequence="figures of two kinds would be mixed",
                 remedy="Name another file with --scores, or delete it",
             )
+        if rest and whole:
+            self._file.truncate(len(whole.encode()) + 1)
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            remedy = "Name a file in a directory that exists"
-            raise ConfigurationError(f"--scores {self._path} cannot be written ({error.strerror})", remedy=remedy) from error
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Let another run have the file."""
+        self._file.close()
 
     def lacking(self, wanted: Sequence[Block]) -> list[Block]:
         """Blocks that are still to be scored."""

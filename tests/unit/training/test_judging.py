@@ -58,19 +58,26 @@ def test_a_block_scores_as_the_station_reads_and_repeats_from_its_seed(shipped: 
 def test_scores_are_kept_and_taken_up_again_even_after_a_broken_line(tmp_path: Path):
     file = tmp_path / "scores.jsonl"
     line = {"kind": "envelope", "threat": "", "number": 0, "visibility": 0.0, "scores": {"model": 0.1}, "findings": [], "size_error_mm": 1}
-    ScoreFile(file, HEAD).add(BLOCK, [line])
+    first = ScoreFile(file, HEAD)
+    first.add(BLOCK, [line])
+    with pytest.raises(ConfigurationError, match="in use by another run"):
+        ScoreFile(file, HEAD)
+    first.close()
     with file.open("a") as broken:
         broken.write('{"block": "packet//0+2", "pie')
     again = ScoreFile(file, HEAD)
     other = Block(kind="packet", threat="", first=0, count=2)
     assert again.lacking([BLOCK, other]) == [other]
     again.add(other, [line])
-    assert len(ScoreFile(file, HEAD).pieces([BLOCK, other])) == 2
+    again.close()
+    last = ScoreFile(file, HEAD)
+    assert len(last.pieces([BLOCK, other])) == 2
+    last.close()
 
 
 def test_scores_of_another_model_are_refused(tmp_path: Path):
     file = tmp_path / "scores.jsonl"
-    ScoreFile(file, HEAD)
+    ScoreFile(file, HEAD).close()
     with pytest.raises(ConfigurationError, match="another model, seed"):
         ScoreFile(file, {**HEAD, "model": "n", "seed": 6})
     file.write_text("no scores\n", encoding="utf-8")
