@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 
+import numpy as np
+
 from firmware_sims.mail import Piece
 
 KNOWN = importlib.util.find_spec("training.visibility") is not None
@@ -15,7 +17,8 @@ def visibility_of(piece: Piece) -> float | None:
         return said
     conditions = importlib.import_module("training.conditions").NOMINAL
     seen = importlib.import_module("training.make_dataset").shown(piece, conditions)
-    return float(importlib.import_module("training.visibility").visibility(seen.t, seen.without, conditions))
+    # in noise alone; a generator may tell more beside it
+    return float(np.ravel(importlib.import_module("training.visibility").visibility(seen.t, seen.without, conditions))[0])
 
 
 def stated_floor() -> float | None:
