@@ -259,7 +259,10 @@ def _ablations(found: Mapping[str, Any] | None) -> list[str]:
     ]
     whole = ("the whole score", *(figure(found[part][key]) for _, part, key in columns))
     rows = [(name, *(figure(found[part]["baselines"][name][key]) for _, part, key in columns)) for name in found["parts"]]
-    return [*head, *table(("", *(title for title, _, _ in columns)), [whole, *rows])]
+    of = {"boxed": "boxed pictures", "pairs": "pairs", "mail": "threats in mail"}
+    sizes = ", ".join(f"{found[part][key]['n']} {of[part]}" for part, key in {part: key for _, part, key in columns}.items())
+    said = f"Measured on a part of what stands above ({sizes}), so that only the differences are to be compared."
+    return [*head, said, "", *table(("", *(title for title, _, _ in columns)), [whole, *rows])]
 
 
 LIMITS = """## What the figures do not say
