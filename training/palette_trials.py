@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from station.screening.evaluation import auroc
-from station.screening.features import HE_KNOTS, ORGANIC_LE, STEEL_LE, attenuation, material_index
+from station.screening.baselines import material_ratio, mean_attenuation, p_map
+from station.screening.features import HE_KNOTS, ORGANIC_LE, STEEL_LE
 from station.screening.image import box_mean, gaussian, hue_and_saturation, one_thread, read_picture, resample
 from station.screening.palette import HUE_KNOTS_DEG, MATERIAL_KNOTS, from_colours, luma_of
 from station.screening.palette_evidence import PaletteUnknownError, tell_palette
+from station.screening.resampling import auroc
 from training.conditions import GRID_MM, NOMINAL
 from training.make_dataset import drawn_piece
 from training.vendor_painter import VENDORS, paint, through_jpeg, varied
@@ -44,7 +45,7 @@ QUALITIES = (0, 95, 75)
 MOST_MEASURED = 4.0
 """Mean attenuation beyond which every palette is black."""
 LONGEST_CELLS, PATCHES_ALONG, SOMETHING = 768, 32, 0.06
-DARK_BLUR, P_BLUR, P_NEUTRAL, STEP = 6.0, 28.0, 0.3, 8
+DARK_BLUR, P_BLUR, STEP = 6.0, 28.0, 8
 SPLIT_SEED = 20_240_611
 DENSE, FEWEST = 1.5, 20
 """Mean attenuation from which a thing is dense; cells below which a picture gives no figure."""
@@ -76,8 +77,7 @@ def plain(bgr: ByteArray) -> tuple[FloatArray, FloatArray]:
 
 def channels(le: FloatArray, he: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean attenuation and material index (rows, columns), as models see them."""
-    a_le, a_he = attenuation(le), attenuation(he)
-    return 0.5 * (a_le + a_he), np.clip(material_index(box_mean(a_le, 3), box_mean(a_he, 3)), 0, 1)
+    return mean_attenuation(le, he), material_ratio(le, he)
 
 
 def scan(seed: int, number: int) -> FloatArray:
@@ -233,7 +233,8 @@ def _boxed(energies: tuple[FloatArray, FloatArray], boxes: list[list[float]]) ->
     height, width = energies[0].shape
     scale = LONGEST_CELLS / max(height, width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    mean, material = channels(*(resample(one, height=rows, width=columns) for one in energies))
+    le, he = (resample(one, height=rows, width=columns) for one in energies)
+    mean = mean_attenuation(le, he)
     side = max(rows, columns) / PATCHES_ALONG
     down, across = max(1, round(rows / side)), max(1, round(columns / side))
     inside = np.zeros((rows, columns), np.float32)
@@ -246,7 +247,7 @@ def _boxed(energies: tuple[FloatArray, FloatArray], boxes: list[list[float]]) ->
     if not threat.any() or threat.all():
         return []
     line = []
-    for heat in (gaussian(mean, DARK_BLUR), gaussian(mean * (np.float32(P_NEUTRAL) + material), P_BLUR)):
+    for heat in (gaussian(mean, DARK_BLUR), p_map(le, he, sigma_cells=P_BLUR)):
         scores = resample(np.ascontiguousarray(heat[::STEP, ::STEP]), height=down, width=across)[there]
         line += [auroc(scores, threat), float(threat[int(np.argmax(scores))])]
     return line

@@ -1,11 +1,16 @@
 """`station model card|score|evaluate|coverage|drift|resume`."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from station.bootstrap.stores import calibration_scores, drift_state, load_scorer, model_card, resume_model
 from station.cli.options import ConfigOption, JsonOption, configuration_path
@@ -14,8 +19,12 @@ from station.screening.coverage import coverage_lines, coverage_table
 from station.screening.drift import drift_lines
 from station.screening.evaluation import evaluate as evaluate_images
 from station.screening.evaluation import score_images
+from station.screening.evaluation_lines import evaluation_lines, pair_lines
+from station.screening.pair_evaluation import evaluate_pairs
 from station.screening.palette import AUTO, palette_named
 from station.screening.palette_evidence import PALETTES
+from station.screening.picture_scores import Progress
+from station.screening.pipeline import Reader
 from station.settings import Configuration, load
 
 DEFAULT_ALPHA = 0.05
@@ -35,6 +44,7 @@ PaletteOption = Annotated[
     typer.Option("--palette", metavar="NAME|auto", callback=_known_palette, help=f"Bảng màu / palette: {AUTO}, {', '.join(PALETTES)}."),
 ]
 FileOption = Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the result.")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=64, help="Pictures at the same time; the result is the same.")]
 
 
 @app.command("card")
@@ -44,23 +54,45 @@ def card(config: ConfigOption = None) -> None:
 
 
 @app.command("score")
-def score(images: ImagesOption, file: FileOption, config: ConfigOption = None, palette: PaletteOption = AUTO) -> None:
+def score(images: ImagesOption, file: FileOption, config: ConfigOption = None, palette: PaletteOption = AUTO, jobs: JobsOption = 1) -> None:
     """Score every picture of a folder with the model in use."""
+    folder = _folder(images)
+    _writable(file)
     scorer = _scorer(config)
-    _write(file, score_images(scorer, _folder(images), palette=palette))
+    with _bar() as progress:
+        found = score_images(scorer, folder, palette=palette, jobs=jobs, progress=progress)
+    _write(file, found)
 
 
 @app.command("evaluate")
 def evaluate(
-    manifest: Annotated[Path, typer.Option("--manifest", metavar="CSV", help="Columns file, is_threat, boxes_xywh, scanner_group.")],
-    images: ImagesOption,
     file: FileOption,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", metavar="CSV", help="Columns file, is_threat, boxes_xywh, scanner_group; label and scene_id if known."),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option("--pairs", metavar="CSV", help="Columns file, benign_file, label, scanner_group: with a threat and without."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option("--images", metavar="DIR", help="Folder with pictures; else where the CSV is.")] = None,
     config: ConfigOption = None,
     palette: PaletteOption = AUTO,
+    jobs: JobsOption = 1,
 ) -> None:
-    """Measure the model in use on labelled pictures, beside darkness and random."""
+    """Measure the model in use on labelled pictures or on pairs, beside scores that need no learning."""
+    listed = manifest or pairs
+    if listed is None or (manifest is not None and pairs is not None):
+        raise ConfigurationError("One list of pictures is wanted", remedy="Give --manifest CSV or --pairs CSV, not both")
+    folder = _folder(images or listed.parent)
+    _writable(file)
     scorer = _scorer(config)
-    _write(file, evaluate_images(scorer, manifest, _folder(images), palette=palette))
+    measure, lines = (evaluate_images, evaluation_lines) if pairs is None else (evaluate_pairs, pair_lines)
+    with _bar() as progress:
+        found = measure(scorer, listed, folder, palette=palette, jobs=jobs, progress=progress)
+    typer.echo("\n".join(lines(found)))
+    info = scorer.info()
+    _write(file, {"model": {"name": info.name, "sha256": info.sha256}, **found})
 
 
 @app.command("coverage")
@@ -97,7 +129,7 @@ def _configuration(config: Path | None) -> Configuration | None:
     return load(config, demo=True) if config is not None else None
 
 
-def _scorer(config: Path | None) -> Any:
+def _scorer(config: Path | None) -> Reader:
     configuration = _configuration(config)
     return load_scorer(configuration, configuration.policy.alpha if configuration else DEFAULT_ALPHA)
 
@@ -106,6 +138,22 @@ def _folder(images: Path) -> Path:
     if not images.is_dir():
         raise ConfigurationError(f"--images {images}: there is no such directory", remedy="Name a folder with pictures")
     return images
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Progress on a terminal's standard error; nothing where it is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Ảnh / pictures", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _writable(file: Path) -> None:
+    """Refuse before minutes of work what could not be written after them."""
+    if not file.absolute().parent.is_dir() or file.is_dir():
+        raise ConfigurationError(f"--json {file} cannot be written", remedy="Name a file in a directory that exists")
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:

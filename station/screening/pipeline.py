@@ -146,7 +146,7 @@ class Reader:
             ScreeningError: see `read`.
         """
         grid = to_grid(correct_scan(scan, limits=self._limits), limits=self._limits)
-        window = _window(grid, measure(grid, limits=self._limits))
+        window = reading_window(grid, measure(grid, limits=self._limits))
         return self.score(grid.le[window], grid.he[window]).score
 
     def read(self, scan: RawScan) -> ScreeningResult:
@@ -160,7 +160,7 @@ class Reader:
         grid = to_grid(corrected, limits=self._limits)
         piece = measure(grid, limits=self._limits)
         findings = find(scan, grid, piece, limits=self._limits)
-        window = _window(grid, piece)
+        window = reading_window(grid, piece)
         reading = self.score(grid.le[window], grid.he[window])
         threshold = self.threshold_for(scan.kind)
         calibration = self._scores.get(scan.kind, self._scores[UNKNOWN_KIND])
@@ -195,7 +195,7 @@ class Reader:
         return test_piece.score(scan, limits=self._limits)
 
 
-def _window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:
+def reading_window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:
     """The part of the grid that the model reads: the piece with a margin of air, the whole picture where nothing was found."""
     rows, columns = grid.le.shape
     if piece.box is None:

@@ -61,6 +61,11 @@ def site(terminal: Terminal, tmp_path: Path) -> Path:
         (("doctor", "--config", "nothere.toml"), "nothere.toml: cannot be read", "--config"),
         (("tracking", "receiver"), "No station's public key was given", "--station-key"),
         (("model", "score", "--images", "nowhere", "--json", "out.json"), "nowhere: there is no such directory", "Name a folder"),
+        (("model", "evaluate", "--json", "out.json"), "One list of pictures is wanted", "--pairs CSV"),
+        (("model", "evaluate", "--pairs", "a.csv", "--manifest", "b.csv", "--json", "out.json"), "One list of pictures", "not both"),
+        (("model", "evaluate", "--pairs", "nowhere.csv", "--json", "out.json"), "nowhere.csv: cannot be read", "benign_file"),
+        (("model", "evaluate", "--pairs", "a.csv", "--json", "no/out.json"), "--json no/out.json cannot be written", "exists"),
+        (("model", "score", "--images", ".", "--json", "out.json"), "holds no picture", ".jpg or .png"),
         (("model", "score", "--images", ".", "--json", "out.json", "--palette", "sepia"), "palette 'sepia' is not known", "dense-black"),
     ],
 )

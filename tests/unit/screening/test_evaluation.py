@@ -6,11 +6,12 @@ import pytest
 
 from station.domain.errors import ConfigurationError
 from station.screening.correction import FloatArray
-from station.screening.evaluation import auroc, evaluate, score_images
+from station.screening.evaluation import evaluate, score_images
 from station.screening.features import attenuation, material_index
 from station.screening.image import encode_png, resample
 from station.screening.palette import from_colours
 from station.screening.pipeline import Reading
+from station.screening.resampling import auroc
 
 ORANGE, GREEN, BLUE, BLACK = (60, 150, 240), (90, 170, 90), (190, 90, 40), (4, 4, 4)
 
@@ -77,7 +78,8 @@ def test_the_report_has_every_part_of_the_contract(tmp_path: Path):
     assert report["patch_auroc"]["n"] == 1
     assert report["patch_auroc"]["mean"] > 0.99
     assert report["pointing"]["mean"] == 1
-    assert set(report["baselines"]) == {"darkness", "random"}
+    assert {"darkness", "P", "random", "colour_histogram"} <= set(report["baselines"])
+    assert "no result" in report["warning"]
     assert report["baselines"]["darkness"]["patch_auroc"]["mean"] > 0.99
     assert 0.2 < report["baselines"]["random"]["patch_auroc"]["mean"] < 0.8
     assert set(report["by_group"]) == {"b"}
@@ -125,9 +127,17 @@ def test_bad_input_is_named(tmp_path: Path):
     empty.mkdir()
     with pytest.raises(ConfigurationError):
         score_images(DarknessScorer(), empty)
-    manifest.write_text("file,is_threat\nx.png,1\n", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="names no picture"):
-        evaluate(DarknessScorer(), manifest, images)
+    head = "file,is_threat,boxes_xywh,scanner_group\n"
+    for content, why in (
+        ("file,is_threat\nx.png,1\n", "lacks the columns boxes_xywh, scanner_group"),
+        (head + "x.png,1,[],a\n", "names no picture"),
+        (head + "pictures/threat.png,perhaps,[],a\n", "line 2: is_threat is 'perhaps'"),
+        (head + "pictures/threat.png,1,[[1,2,3]],a\n", "line 2"),
+        (head + "pictures/threat.png,1\n", "line 2: it has not as many fields"),
+    ):
+        manifest.write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=why):
+            evaluate(DarknessScorer(), manifest, images)
     manifest.write_text("file,is_threat,boxes_xywh,scanner_group\npictures/threat.png,1,[[1],a\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="line 2"):
         evaluate(DarknessScorer(), manifest, images)
