@@ -94,7 +94,7 @@ class Run:
     async def _main(self) -> None:
         policy = policy_of(self.result.seed)
         self.result.authority = policy.authority_unmarked.value
-        async with running_scene(seed=self.result.seed, policy=policy) as scene:
+        async with running_scene(seed=self.result.seed, policy=policy, test_piece="run") as scene:
             scene.people.operator = Operator(self.result.seed, scene.station.clock)
             scene.people.hands_over_frozen = True
             try:

@@ -230,7 +230,7 @@ def test_a_piece_that_comes_before_its_announcement_leaves_after_it():
         assert (lane.view().latest_piece_id, lane.view().latest_scan_sha256) == (piece_id, scene.newest_scan(piece_id))
         assert Reason.UNANNOUNCED in scene.reasons(piece_id)
 
-    play(scene)
+    play(scene, test_piece="run")
 
 
 def test_a_reviewed_weight_holds_a_piece_once():
@@ -269,7 +269,7 @@ def test_without_a_passed_test_piece_nothing_is_cleared():
         await scene.until(lambda: scene.station.journey.test_piece_passed_at() is not None)
         scene.people.reviews = True
 
-    play(scene, tested=False)
+    play(scene, test_piece="missing")
 
 
 def test_a_test_piece_that_fails_takes_the_earlier_pass_away():
@@ -301,7 +301,7 @@ def test_a_test_piece_that_fails_takes_the_earlier_pass_away():
         assert standing_alarms(scene.station).isdisjoint({AlarmCode.TEST_PIECE_FAILED, AlarmCode.TEST_PIECE_MISSING})
         scene.people.refeeds_pieces = scene.people.reviews = True
 
-    play(scene)
+    play(scene, test_piece="run")
 
 
 async def held_for_the_test_piece(scene: Scene) -> None:

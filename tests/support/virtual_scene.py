@@ -6,24 +6,29 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from station.domain.piece import Piece, PieceState
 from station.domain.policy import Policy
+from station.domain.test_piece import TestPieceRun, TestPieceTrend
 from station.ports.screening import ScreeningEngine
 from station.screening.anomaly_model import InlineScreening
+from station.storage.store import SqliteStore
+from station.workflow.test_pieces import keep_run
 from station.workflow.views import LaneState
 from tests.support.dangers import DANGERS
 from tests.support.scripted_people import ScriptedPeople, to_review
-from tests.support.virtual_lane import VirtualStation, start
-from tests.support.virtual_time import run_virtual
+from tests.support.virtual_lane import LANE_ID, VirtualStation, start
+from tests.support.virtual_time import EPOCH, run_virtual
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
 SHARED_MEMORY = Path("/dev/shm")
 MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 """Where a station's files lie: its commits need not reach a disk here."""
+MORNING = EPOCH - timedelta(hours=1)
 START_S = 120.0
 TEST_PIECE_S = 20.0
 TEST_PIECE_TRIES = 3
@@ -167,16 +172,22 @@ class Scene:
 
 @asynccontextmanager
 async def running_scene(
-    *, seed: int = 1, policy: Policy | None = None, screening: ScreeningEngine | None = None, tested: bool = True
+    *,
+    seed: int = 1,
+    policy: Policy | None = None,
+    screening: ScreeningEngine | None = None,
+    test_piece: Literal["on record", "run", "missing"] = "on record",
 ) -> AsyncIterator[Scene]:
-    """A lane that has started, its test piece passed (it ran through if `tested`, else it is taken as passed a moment ago)."""
+    """A lane that has started; its test piece passed this morning, as the record says, or runs through now, or is missing."""
     directory = Path(tempfile.mkdtemp(prefix="lane-", dir=MEMORY))
     try:
+        if test_piece == "on record":
+            _record_test_piece(directory)
         station = await start(directory, screening or shipped_model(), seed=seed, policy=policy)
         scene = Scene(station=station, people=ScriptedPeople(station=station), directory=directory, policy=policy)
         try:
             await scene.until(lambda: scene.running, timeout_s=START_S)
-            if tested:
+            if test_piece == "run":
                 await pass_test_piece(scene)
             scene.begin_people()
             yield scene
@@ -185,6 +196,15 @@ async def running_scene(
             await scene.station.close()
     finally:
         shutil.rmtree(directory)
+
+
+def _record_test_piece(directory: Path) -> None:
+    run = TestPieceRun(
+        piece_id="TEST-0000", visit=1, at=MORNING, lane_id=LANE_ID, passed=True, values=(), not_asked=(), warnings=(), error=""
+    )
+    store = SqliteStore(directory / "data", group_commit=False, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
+    store.write(lambda uow: keep_run(uow, run, TestPieceTrend())).result()
+    store.close()
 
 
 async def pass_test_piece(scene: Scene) -> None:
