@@ -3,8 +3,8 @@
 Threats are projected ones, and so their truth is known; false alarms are threat calls on pieces into which nothing was projected.
 Sources: d_a = √(2 / (1 + s²)) · (z(H) − s·z(F)) with s the slope of the ROC in z-coordinates (Macmillan and Creelman, "Detection Theory",
 2nd ed., ch. 3); s = 0.6 for X-ray images of baggage (Sterchi, Hättenschwiler and Schwaninger, "Detection measures for visual inspection of
-X-ray images of passenger baggage", 2019); log-linear correction of rates (Hautus 1995); variance of z by the delta method (Gourevitch and Galanter 1967);
-interval of a rate (Wilson 1927).
+X-ray images of passenger baggage", 2019); log-linear correction of rates (Hautus 1995); variance of z by the delta method (Gourevitch and
+Galanter 1967); interval of a rate (Wilson 1927).
 """
 
 import math
