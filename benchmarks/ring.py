@@ -20,7 +20,9 @@ ZONES = ("in", "edge", "out")
 _LEAST_PIXELS = 12
 
 
-def _zones(scan_shape: tuple[int, int], thing: Thing, pose: Pose, *, line_mm: float, pixel_mm: float) -> tuple[dict[str, Mask], tuple[slice, slice]]:
+def _zones(
+    scan_shape: tuple[int, int], thing: Thing, pose: Pose, *, line_mm: float, pixel_mm: float
+) -> tuple[dict[str, Mask], tuple[slice, slice]]:
     """The ring's three parts within a window: inside, upon and outside the outline."""
     window = window_of(thing, pose, line_mm=line_mm, pixel_mm=pixel_mm, shape=scan_shape)
     solid = thickness_in(thing, pose, window, line_mm=line_mm, pixel_mm=pixel_mm).sum(axis=0) > COVERED_MM

@@ -125,7 +125,9 @@ def _ranked(train: FloatArray, test: FloatArray) -> tuple[FloatArray, FloatArray
     """Each feature as its rank among the training set, −1…1: no feature may rule by its scale, and none by its outliers."""
     order = np.sort(train, axis=0)
     columns = range(train.shape[1])
-    both = [np.stack([np.searchsorted(order[:, c], values[:, c]) for c in columns], axis=1) / len(train) * 2 - 1 for values in (train, test)]
+    both = [
+        np.stack([np.searchsorted(order[:, c], values[:, c]) for c in columns], axis=1) / len(train) * 2 - 1 for values in (train, test)
+    ]
     return both[0], both[1]
 
 
@@ -184,7 +186,9 @@ def scores_of(real: FloatArray, fake: FloatArray, seed: int, classifier: Classif
         scale = np.median(np.abs(change[kept]), axis=0) + 1e-12
         # each difference both ways round, so that its sign is all that there is to learn
         bounded = np.clip(change / scale, -4, 4) / 4
-        out[2, held] = classifier(np.vstack([bounded[kept], -bounded[kept]]), np.repeat([1.0, 0.0], n), np.vstack([bounded[held], -bounded[held]]))[:m]
+        out[2, held] = classifier(
+            np.vstack([bounded[kept], -bounded[kept]]), np.repeat([1.0, 0.0], n), np.vstack([bounded[held], -bounded[held]])
+        )[:m]
     return out[0], out[1], out[2]
 
 
@@ -242,9 +246,13 @@ def main() -> None:
             _say(f"{arm:12s} {name:14s} {value:6.3f} {low:8.3f}…{high:.3f}")
     if given.features:
         change = data[:, 1] - data[:, 0]
-        for name, column, moved in sorted(zip(FEATURES, range(len(FEATURES)), change.T, strict=True), key=lambda row: -abs(np.mean(np.sign(row[2])))):
+        for name, column, moved in sorted(
+            zip(FEATURES, range(len(FEATURES)), change.T, strict=True), key=lambda row: -abs(np.mean(np.sign(row[2])))
+        ):
             alone = auroc(data[:, 0, column], data[:, 1, column])
-            _say(f"{name:34s} pooled {alone:.3f}  rises in {np.mean(moved > 0):.3f}  by {np.mean(moved) / (moved.std() + 1e-12) * math.sqrt(len(moved)):+.1f} s.e.")
+            _say(
+                f"{name:34s} pooled {alone:.3f}  rises in {np.mean(moved > 0):.3f}  by {np.mean(moved) / (moved.std() + 1e-12) * math.sqrt(len(moved)):+.1f} s.e."
+            )
     if given.json:
         with open(given.json, "w", encoding="utf-8") as file:  # noqa: PTH123 - named by the caller
             json.dump({"seed": given.seed, "pairs": len(found), "figures": result}, file, indent=1)

@@ -30,7 +30,8 @@ MAX_MAPS_BYTES = 1_500_000
 class Thing:
     """One thing that can be projected.
 
-    `thickness_mm` (materials, rows, columns) on a grid of `cell_mm`, its rows named by `materials`; row along the belt where it is not turned.
+    `thickness_mm` (materials, rows, columns) on a grid of `cell_mm`, its layers named by `materials`; rows go along the belt where it is not
+    turned.
     `height_mm` is how much room it needs under a cover.
     """
 
@@ -48,28 +49,57 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the manifest says of a thing: its map's length and width, and the steps of each material's thickness."""
+
+    thing_id: str
+    threat_class: str
+    height_mm: float
+    size_mm: tuple[float, float]
+    quanta_mm: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """All things, and the beams by tube voltage. `sha256` is over the manifest, which holds that of the maps."""
+    """All things, and the beams by tube voltage. `sha256` is over the manifest, which holds that of the maps.
+
+    `maps` stay packed: unpacked they would take a hundred times the memory, and one is needed now and then.
+    """
 
     sha256: str
     version: str
-    things: tuple[Thing, ...]
+    cell_mm: float
+    entries: tuple[Entry, ...]
     beams: tuple[Beam, ...]
+    maps: bytes
 
     def beam(self, tube_kv: float) -> Beam:
         """The beam of the nearest voltage."""
         return min(self.beams, key=lambda beam: abs(beam.tube_kv - tube_kv))
 
     def thing(self, thing_id: str) -> Thing:
-        """One thing by its id.
+        """One thing with its map.
 
         Raises:
-            ScreeningError: there is none.
+            ScreeningError: there is none, or its map is malformed.
         """
-        for thing in self.things:
-            if thing.thing_id == thing_id:
-                return thing
-        raise _broken(f"it holds no {thing_id!r}")
+        entry = next((entry for entry in self.entries if entry.thing_id == thing_id), None)
+        if entry is None:
+            raise _broken(f"it holds no {thing_id!r}")
+        try:
+            with np.load(io.BytesIO(self.maps), allow_pickle=False) as maps:
+                layers = [unpacked(maps[f"{thing_id}/{name}"], quantum) for name, quantum in entry.quanta_mm]
+            thickness = np.stack(layers)
+        except (ValueError, KeyError, EOFError, OSError) as error:
+            raise _broken(f"the map of {thing_id} is malformed ({error})") from error
+        return Thing(
+            thing_id=thing_id,
+            threat_class=entry.threat_class,
+            materials=tuple(name for name, _ in entry.quanta_mm),
+            thickness_mm=thickness,
+            cell_mm=self.cell_mm,
+            height_mm=entry.height_mm,
+        )
 
 
 def _broken(why: str) -> ScreeningError:
@@ -83,15 +113,13 @@ def unpacked(stored: npt.NDArray[np.uint16], quantum_mm: float) -> FloatArray:
     return thickness
 
 
-def _thing(entry: dict[str, Any], maps: Any, cell_mm: float) -> Thing:
-    layers = [unpacked(maps[f"{entry['id']}/{name}"], float(quantum)) for name, quantum in entry["materials"].items()]
-    return Thing(
+def _entry(entry: dict[str, Any]) -> Entry:
+    return Entry(
         thing_id=str(entry["id"]),
         threat_class=str(entry["class"]),
-        materials=tuple(entry["materials"]),
-        thickness_mm=np.stack(layers),
-        cell_mm=cell_mm,
         height_mm=float(entry["height_mm"]),
+        size_mm=(float(entry["size_mm"][0]), float(entry["size_mm"][1])),
+        quanta_mm=tuple((str(name), float(quantum)) for name, quantum in entry["materials"].items()),
     )
 
 
@@ -110,7 +138,7 @@ def load_library(directory: Path) -> Library:
     """Read a library.
 
     Raises:
-        ScreeningError: a file is missing, the maps are not those of the manifest (nothing of them is decoded then), or something is malformed.
+        ScreeningError: a file is missing, something is malformed, or the maps are not those of the manifest: nothing of them is decoded then.
     """
     try:
         manifest_bytes, map_bytes = (directory / MANIFEST).read_bytes(), (directory / MAPS).read_bytes()
@@ -123,13 +151,19 @@ def load_library(directory: Path) -> Library:
             raise _broken(f"format {manifest['format']} instead of {FORMAT}")
         if len(map_bytes) > MAX_MAPS_BYTES or hashlib.sha256(map_bytes).hexdigest() != expected:
             raise _broken(f"{MAPS} is not the one that {MANIFEST} names")
-        with np.load(io.BytesIO(map_bytes), allow_pickle=False) as maps:
-            things = tuple(_thing(entry, maps, float(manifest["cell_mm"])) for entry in manifest["things"])
-        beams = tuple(_beam(entry, manifest["beam"]) for entry in manifest["beam"]["tubes"])
-        version = str(manifest["version"])
+        library = Library(
+            sha256=hashlib.sha256(manifest_bytes).hexdigest(),
+            version=str(manifest["version"]),
+            cell_mm=float(manifest["cell_mm"]),
+            entries=tuple(_entry(entry) for entry in manifest["things"]),
+            beams=tuple(_beam(entry, manifest["beam"]) for entry in manifest["beam"]["tubes"]),
+            maps=map_bytes,
+        )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise _broken(f"{MANIFEST} is malformed ({error})") from error
-    return Library(sha256=hashlib.sha256(manifest_bytes).hexdigest(), version=version, things=things, beams=beams)
+    if not (library.entries and library.beams):
+        raise _broken(f"{MANIFEST} names no thing or no beam")
+    return library
 
 
 @cache

@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float32]
 _LEAST_LINES = 8
 _NORMAL_FROM_MEDIAN = 1.4826
 _ELECTRONIC_SHARE = 1e-4
-"""Electronic noise in parts of full scale. No line of a scan is dark enough to show it, and it matters only where next to nothing comes through."""
+"""Electronic noise in parts of full scale. No scan is dark enough to show it; it matters only where next to nothing comes through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

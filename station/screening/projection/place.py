@@ -21,7 +21,9 @@ WALL_MM = 3.0
 """Room that a cover's own fold and glue take."""
 ROOM_MM = {"envelope": 8.0, "packet": 40.0, "document_parcel": 120.0, "small_parcel": 120.0, "parcel": 120.0, "unknown": 8.0}
 """How thick a thing such a piece can hold; a piece of unknown kind is taken for the flattest."""
-TRIES = 24
+TRIES = 12
+_NOTHING = 0.5
+"""Less than a whole cell, so that the rounding of a transform is not taken for one."""
 OPAQUE_TRANSMISSION = 0.05
 OPAQUE_SHARE = 0.3
 """Where more of a place than this lets less than that of HE through, nobody could see what lies there."""
@@ -29,7 +31,7 @@ OPAQUE_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pose:
-    """Where a thing lies: its map's middle, in mm of the corrected image (x along the belt, y across), turned by `angle_rad` from x to y."""
+    """Where a thing lies: its map's middle in mm of the corrected image, x along the belt, y across; turned by `angle_rad` from x to y."""
 
     x_mm: float
     y_mm: float
@@ -46,10 +48,12 @@ class Choice:
 
 def _turned_cells(thing: Thing, angle_rad: float) -> tuple[BoolArray, int, int]:
     """Cells that the turned thing touches, and where its middle lies among them."""
+    fold = max(1, int(CELL_MM / 2 / thing.cell_mm))
     solid = (thing.thickness_mm > 0).any(axis=0)
-    rows, columns = np.nonzero(solid)
-    u = (rows + 0.5) * thing.cell_mm - thing.size_mm[0] / 2
-    v = (columns + 0.5) * thing.cell_mm - thing.size_mm[1] / 2
+    solid = np.pad(solid, ((0, -solid.shape[0] % fold), (0, -solid.shape[1] % fold)))
+    rows, columns = np.nonzero(solid.reshape(solid.shape[0] // fold, fold, solid.shape[1] // fold, fold).any(axis=(1, 3)))
+    u = (rows + 0.5) * fold * thing.cell_mm - thing.size_mm[0] / 2
+    v = (columns + 0.5) * fold * thing.cell_mm - thing.size_mm[1] / 2
     x = u * math.cos(angle_rad) - v * math.sin(angle_rad)
     y = u * math.sin(angle_rad) + v * math.cos(angle_rad)
     row, column = np.floor(x / CELL_MM).astype(np.intp), np.floor(y / CELL_MM).astype(np.intp)
@@ -111,20 +115,23 @@ def choose(scan: RawScan, library: Library, rng: np.random.Generator) -> Choice 
     """
     inside, dark = room_of(correct_scan(scan))
     height_mm = ROOM_MM.get(scan.kind, ROOM_MM["unknown"])
-    flat_enough = [thing for thing in library.things if thing.height_mm <= height_mm]
-    classes = sorted({thing.threat_class for thing in flat_enough})
-    if not classes or not inside.any():
+    longest_mm = (
+        math.hypot(*(CELL_MM * float(np.ptp(cells) + 1) for cells in np.nonzero(inside & ~dark))) if (inside & ~dark).any() else 0.0
+    )
+    fitting = [entry for entry in library.entries if entry.height_mm <= height_mm and max(entry.size_mm) <= longest_mm]
+    classes = sorted({entry.threat_class for entry in fitting})
+    if not classes:
         return None
     outside, opaque = (~inside).astype(np.float64), dark.astype(np.float64)
     for _ in range(TRIES):
         threat_class = classes[int(rng.integers(len(classes)))]
-        things = [thing for thing in flat_enough if thing.threat_class == threat_class]
-        thing = things[int(rng.integers(len(things)))]
+        entries = [entry for entry in fitting if entry.threat_class == threat_class]
+        thing = library.thing(entries[int(rng.integers(len(entries)))].thing_id)
         angle_rad = float(rng.uniform(0, 2 * math.pi))
         cells, top, left = _turned_cells(thing, angle_rad)
         if cells.shape[0] > inside.shape[0] or cells.shape[1] > inside.shape[1]:
             continue
-        fits = _hits(outside, cells) < 0.5
+        fits = _hits(outside, cells) < _NOTHING
         fits &= _hits(opaque, cells) < OPAQUE_SHARE * cells.sum()
         places = np.argwhere(fits)
         if places.size:

@@ -18,10 +18,25 @@ from station.screening.projection.place import Pose
 
 FloatArray = npt.NDArray[np.float32]
 
-_MOST_SUBPIXELS = 8
+_PLACES = 48
+_OWN_BLUR = 2.0
+"""A cell is a mean over itself and is read as even: twice the square of its size, in units in which a pixel's is once."""
 _SMOOTH_PIXELS = 3
 _COVERED_MM = 0.01
 _EMPTY_TRANSMISSION = 0.985
+
+
+def _shadows(count: int) -> list[tuple[float, float]]:
+    """Even places on the unit sphere (a Fibonacci spiral), laid flat."""
+    turn = math.pi * (3 - math.sqrt(5))
+    heights = [(2 * number + 1) / count - 1 for number in range(count)]
+    return [
+        (math.sqrt(1 - height * height) * math.cos(turn * number), math.sqrt(1 - height * height) * math.sin(turn * number))
+        for number, height in enumerate(heights)
+    ]
+
+
+_SHADOWS = _shadows(_PLACES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +75,30 @@ def window_of(thing: Thing, pose: Pose, *, line_mm: float, pixel_mm: float, shap
 
 
 def thickness_in(thing: Thing, pose: Pose, window: Window, *, line_mm: float, pixel_mm: float, ahead_mm: float = 0.0) -> FloatArray:
-    """Mean thickness (materials, lines, pixels) over each pixel of a window, seen from places `ahead_mm` further along the belt."""
-    step_mm = min(thing.cell_mm, min(line_mm, pixel_mm) / 2)
-    along, across = (min(_MOST_SUBPIXELS, math.ceil(pitch / step_mm)) for pitch in (line_mm, pixel_mm))
-    xs = (window.line + (np.arange(window.lines * along) + 0.5) / along) * line_mm + ahead_mm - pose.x_mm
-    ys = (window.pixel + (np.arange(window.pixels * across) + 0.5) / across) * pixel_mm - pose.y_mm
-    cosine, sine = math.cos(pose.angle_rad), math.sin(pose.angle_rad)
-    u = (xs[:, None] * cosine + ys[None, :] * sine + thing.size_mm[0] / 2) / thing.cell_mm - 0.5
-    v = (ys[None, :] * cosine - xs[:, None] * sine + thing.size_mm[1] / 2) / thing.cell_mm - 0.5
-    # the map's rim is air, so that clamping to it adds nothing
-    u, v = np.clip(u, 0, thing.thickness_mm.shape[1] - 1.001), np.clip(v, 0, thing.thickness_mm.shape[2] - 1.001)
-    row, column = u.astype(np.intp), v.astype(np.intp)
-    share_u, share_v = (u - row).astype(np.float32), (v - column).astype(np.float32)
-    layers = []
-    for layer in thing.thickness_mm:
-        fine = (layer[row, column] * (1 - share_v) + layer[row, column + 1] * share_v) * (1 - share_u)
-        fine += (layer[row + 1, column] * (1 - share_v) + layer[row + 1, column + 1] * share_v) * share_u
-        layers.append(fine.reshape(window.lines, along, window.pixels, across).mean(axis=(1, 3)))
-    return np.stack(layers)
+    """Mean thickness (materials, lines, pixels) over each pixel of a window, seen from places `ahead_mm` further along the belt.
+
+    The mean is such that an edge of any direction is spread evenly over one pitch: places are weighed as a sphere's surface is when it is
+    laid flat (Archimedes: its shadow on any line is even). The map's cells blur by themselves, and so much narrower is the sphere taken, or
+    edges would come out softer than those of things that were really there.
+    """
+    xs = ((window.line + np.arange(window.lines) + 0.5) * line_mm + ahead_mm - pose.x_mm)[:, None]
+    ys = ((window.pixel + np.arange(window.pixels) + 0.5) * pixel_mm - pose.y_mm)[None, :]
+    cosine, sine = math.cos(pose.angle_rad) / thing.cell_mm, math.sin(pose.angle_rad) / thing.cell_mm
+    _, rows, columns = thing.thickness_mm.shape
+    middle_u = (xs * cosine + ys * sine + rows / 2).astype(np.float32)
+    middle_v = (ys * cosine - xs * sine + columns / 2).astype(np.float32)
+    reach_x, reach_y = (math.sqrt(max(pitch * pitch - _OWN_BLUR * thing.cell_mm**2, 0.0)) / 2 for pitch in (line_mm, pixel_mm))
+    flat = thing.thickness_mm.reshape(len(thing.materials), -1)
+    total = np.zeros((len(flat), window.lines, window.pixels), dtype=np.float32)
+    for shadow_x, shadow_y in _SHADOWS:
+        dx, dy = shadow_x * reach_x, shadow_y * reach_y
+        # the map's rim is air, so that clamping to it adds nothing
+        row = np.clip(middle_u + np.float32(dx * cosine + dy * sine), 0, rows - 1).astype(np.intp)
+        column = np.clip(middle_v + np.float32(dy * cosine - dx * sine), 0, columns - 1).astype(np.intp)
+        row *= columns
+        row += column
+        total += flat[:, row]
+    return total / np.float32(len(_SHADOWS))
 
 
 def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_kv: float, rng: np.random.Generator) -> Projection:
@@ -104,7 +125,10 @@ def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_k
     reach = (max(1, round(beam.scatter_mm[0] / line_mm)), max(1, round(beam.scatter_mm[1] / pixel_mm)))
     wide = _grown(window, reach, seen.le.shape)
     scattered = np.stack([_scatter(energy[wide.there], reach) for energy in image]) * np.float32(beam.scatter_share)
-    inner = (slice(window.line - wide.line, window.line - wide.line + window.lines), slice(window.pixel - wide.pixel, window.pixel - wide.pixel + window.pixels))
+    inner = (
+        slice(window.line - wide.line, window.line - wide.line + window.lines),
+        slice(window.pixel - wide.pixel, window.pixel - wide.pixel + window.pixels),
+    )
     direct = image[:, window.there[0], window.there[1]] - scattered[:, inner[0], inner[1]]
     ratio, covered = _weakened(thing, pose, window, beam, direct, line_mm=line_mm, pixel_mm=pixel_mm, between=float(rng.uniform()))
     lost = np.zeros(scattered.shape, dtype=np.float32)
@@ -207,7 +231,10 @@ def _box(values: FloatArray, reach: tuple[int, int]) -> FloatArray:
         padding[axis] = (reach[axis] + 1, reach[axis])
         summed = np.cumsum(np.pad(values, padding), axis=axis, dtype=np.float64)
         width = 2 * reach[axis] + 1
-        upper, lower = np.take(summed, np.arange(width, width + values.shape[axis]), axis=axis), np.take(summed, np.arange(values.shape[axis]), axis=axis)
+        upper, lower = (
+            np.take(summed, np.arange(width, width + values.shape[axis]), axis=axis),
+            np.take(summed, np.arange(values.shape[axis]), axis=axis),
+        )
         values = ((upper - lower) / width).astype(np.float32)
     return values
 
