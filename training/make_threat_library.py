@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firmware_sims.body import Part, ThingBody
+from firmware_sims.body import Part
 from firmware_sims.mail import GENERATOR_VERSION
 from firmware_sims.mail_layout import Place
 from firmware_sims.mail_threats import THREATS
-from firmware_sims.shapes import Ellipse, Heap, Outline, Rod, Slab, Wire
+from firmware_sims.shapes import Ellipse, Grid, Heap, Outline, Rod, Slab, Wire
 from firmware_sims.xray_physics import SCATTER_FRACTION, SCATTER_REACH_MM, beam_tables
 from station.screening.projection.library import FORMAT, MANIFEST, MAPS, MAX_MAPS_BYTES, SHIPPED
 
 CELL_MM = 0.15
 MARGIN_MM = 1.0
+_POINT_MM = 1e-3
 LEAST_QUANTUM_MM = 0.002
 LEVELS = 512
 EACH = {"deep": 5, "flat": 4}
@@ -85,6 +86,24 @@ def _height_mm(part: Part) -> float:
     raise TypeError(f"no height of {shape}")
 
 
+def maps_mm(parts: list[Part], length_mm: float, width_mm: float) -> dict[str, npt.NDArray[np.float32]]:
+    """Thickness (rows, columns) of each material at the middle of each cell.
+
+    Edges fall between two cells as sharp as they are drawn, since the station's averaging over a pixel is all the blur that there may be.
+    Only what is as thin as a cell is averaged over it, or it would weigh too much in one place and nothing in another.
+    """
+    xs, ys = (
+        ((np.arange(round(side / CELL_MM), dtype=np.float32) + np.float32(0.5)) * np.float32(CELL_MM)) for side in (length_mm, width_mm)
+    )
+    mean = Grid(x_mm=xs[:, None], y_mm=ys[None, :], line_mm=CELL_MM, pixel_mm=CELL_MM)
+    point = replace(mean, line_mm=_POINT_MM, pixel_mm=_POINT_MM)
+    maps: dict[str, npt.NDArray[np.float32]] = {}
+    for part in parts:
+        there = part.shape.thickness_mm(mean if isinstance(part.shape, Rod | Wire) else point)
+        maps[part.material] = maps.get(part.material, np.float32(0)) + np.float32(part.sign) * there
+    return {material: np.maximum(thickness, 0) for material, thickness in maps.items()}
+
+
 def packed(thickness_mm: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint16], float]:
     """Whole quanta as differences across and along (see `library.unpacked`), and the quantum."""
     quantum = max(LEAST_QUANTUM_MM, float(thickness_mm.max()) / LEVELS)
@@ -129,9 +148,8 @@ def make(out: Path, seed: int) -> dict[str, object]:
             for number in range(count if form == "deep" or threat.flat else 0):
                 thing_id = f"{name}-{form}-{number + 1}"
                 parts, length, width = centred(drawn_thing(seed, name, form, number))
-                maps = ThingBody(length_mm=length, width_mm=width, parts=tuple(parts)).thickness_maps_mm(line_mm=CELL_MM, pixel_mm=CELL_MM)
                 quanta = {}
-                for material, thickness in maps.items():
+                for material, thickness in maps_mm(parts, length, width).items():
                     arrays[f"{thing_id}/{material}"], quanta[material] = packed(thickness)
                 things.append(
                     {

@@ -70,7 +70,10 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
 
 
 def above_air(both: FloatArray, cell_mm2: float, limits: ScreeningLimits) -> npt.NDArray[np.bool_]:
-    """What is no air, from the sum of both attenuations: by a fine mean for sharp edges, and by a coarse one, of clipped values, for a cover of thin board."""
+    """What is no air, from the sum of both attenuations.
+
+    By a fine mean for sharp edges, and by a coarse one, of clipped values, for a cover of thin board.
+    """
     fine = box_mean(both, FINE_CELLS)
     coarse = box_mean(np.minimum(fine, np.float32(2 * limits.piece_attenuation)), COARSE_CELLS)
     above: npt.NDArray[np.bool_] = fine > max(limits.piece_attenuation, limits.piece_noise_factor * _air_noise(fine))

@@ -22,9 +22,9 @@ _FIRST_WATER_MM_PER_LE = 45.0
 class Beam:
     """Tube and detector at one voltage, in energy groups.
 
-    `weights` (2, groups): share of LE and HE signal through air, each row sums to 1. `attenuation_per_mm` (materials, groups), its rows named
-    by `materials`; `water` and `steel` are among them. `scatter_share` of the signal comes from the neighbourhood's mean transmission, a box
-    of ±`scatter_mm` (along, across the belt).
+    `weights` (2, groups): share of LE and HE signal through air, each row sums to 1. `attenuation_per_mm` (materials, groups), its rows
+    named by `materials`; `water` and `steel` are among them. `scatter_share` of the signal comes from the neighbourhood's mean
+    transmission, a box of ±`scatter_mm` (along, across the belt).
     """
 
     tube_kv: float

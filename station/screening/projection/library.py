@@ -30,8 +30,8 @@ MAX_MAPS_BYTES = 1_500_000
 class Thing:
     """One thing that can be projected.
 
-    `thickness_mm` (materials, rows, columns) on a grid of `cell_mm`, its layers named by `materials`; rows go along the belt where it is not
-    turned.
+    `thickness_mm` (materials, rows, columns) on a grid of `cell_mm`, its layers named by `materials`; rows go along the belt where the
+    thing is not turned.
     `height_mm` is how much room it needs under a cover.
     """
 
@@ -138,7 +138,7 @@ def load_library(directory: Path) -> Library:
     """Read a library.
 
     Raises:
-        ScreeningError: a file is missing, something is malformed, or the maps are not those of the manifest: nothing of them is decoded then.
+        ScreeningError: a file is missing, something is malformed, or the maps are not the manifest's; then nothing of them is decoded.
     """
     try:
         manifest_bytes, map_bytes = (directory / MANIFEST).read_bytes(), (directory / MAPS).read_bytes()

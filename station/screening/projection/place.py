@@ -94,7 +94,8 @@ def room_of(scan: CorrectedScan) -> tuple[BoolArray, BoolArray]:
     fold = round(CELL_MM / grid.cell_mm)
     rows, columns = outline.shape[0] // fold, outline.shape[1] // fold
     cells = outline[: rows * fold, : columns * fold].reshape(rows, fold, columns, fold)
-    inside = _filled(cells.all(axis=(1, 3)))
+    whole: BoolArray = np.logical_and.reduce(cells, axis=(1, 3))
+    inside = _filled(whole)
     padded = np.pad(inside, 1)
     # smoothing widened the outline by about two cells of the fine grid; two cells here are that and the wall
     for _ in range(math.ceil((WALL_MM + 2 * grid.cell_mm) / CELL_MM)):

@@ -19,8 +19,8 @@ from station.screening.projection.place import Pose
 FloatArray = npt.NDArray[np.float32]
 
 _PLACES = 48
-_OWN_BLUR = 2.0
-"""A cell is a mean over itself and is read as even: twice the square of its size, in units in which a pixel's is once."""
+_OWN_BLUR = 3.0
+"""What a cell blurs by itself, in squares of its size: it is read as even, and its edges fall where the next cell begins."""
 _SMOOTH_PIXELS = 3
 _COVERED_MM = 0.01
 _EMPTY_TRANSMISSION = 0.985
