@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from station.domain.errors import ScreeningError
 from station.domain.projection import ProjectedThreat
 from station.ports.screening import RawScan
 from station.ports.xray import Counts, raw_sha256
@@ -115,7 +116,7 @@ def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_k
         rng: for the noise and for where between two lines the thing lies.
 
     Raises:
-        ScreeningError: the scan cannot be corrected, or does not show its own noise.
+        ScreeningError: the scan cannot be corrected, does not show its own noise, or the thing lies beside it.
     """
     beam = library.beam(tube_kv)
     seen = correct_scan(scan)
@@ -131,6 +132,12 @@ def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_k
     )
     direct = image[:, window.there[0], window.there[1]] - scattered[:, inner[0], inner[1]]
     ratio, covered = _weakened(thing, pose, window, beam, direct, line_mm=line_mm, pixel_mm=pixel_mm, between=float(rng.uniform()))
+    if not covered.any():
+        raise ScreeningError(
+            f"threat projection: {thing.thing_id} at {pose.x_mm:.0f}, {pose.y_mm:.0f} mm lies beside the image",
+            consequence="no threat is projected",
+            remedy="choose a place inside the piece",
+        )
     lost = np.zeros(scattered.shape, dtype=np.float32)
     lost[:, inner[0], inner[1]] = direct * (ratio - 1) / np.float32(1 - beam.scatter_share)
     less_scatter = np.stack([_box(energy, reach) for energy in lost]) * np.float32(beam.scatter_share)

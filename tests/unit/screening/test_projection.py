@@ -223,6 +223,11 @@ def test_the_same_draw_gives_the_same_image_and_its_hash():
     assert one.threat.library_sha256 == LIBRARY.sha256
 
 
+def test_a_place_beside_the_image_is_refused():
+    with pytest.raises(ScreeningError, match="beside the image"):
+        projected(pose=replace(MIDDLE, x_mm=2000.0))
+
+
 def test_counts_stay_within_the_detector():
     short = scan_of(full_scale=45_000)
     found = projected(short, "shield-deep-1")
