@@ -59,9 +59,9 @@ class ProjectionAnswer(StrEnum):
 class ProjectionResult:
     """A projection that is over, as it is stored: who, when, which thing, what was answered.
 
-    `at` is when it was shown. `person` is None when nobody answered. `answered_after_s` is from showing to answer, or to the window's end.
-    `revealed_at` is when the screen said that it had shown the truth, None when it never did. `model_alarmed` is what the model said of the
-    same image, None when it was not asked.
+    `at` is when it was shown. `person` is who read the lane then, None when nobody is known. `answered_after_s` is from showing to answer,
+    or to the window's end. `revealed_at` is when the screen said that it had shown the truth, None when it never did. `model_alarmed` is
+    what the model said of the same image, None when it was not asked.
     """
 
     piece_id: str

@@ -162,4 +162,5 @@ fact-GateAction = passed the gate
 fact-DriftTrip = The model was stopped: it no longer fits what it sees
 fact-DriftReset = A supervisor let the model clear again
 fact-TestPieceRun = daily test piece run
+fact-ProjectionResult = exercise: a threat was projected into the image
 fact-Handover = handed over
