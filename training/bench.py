@@ -62,6 +62,8 @@ class Bench:
             he_lag_lines=round(int(said["he_offset_um"]) / int(said["line_pitch_um"])),
             full_scale=FULL_SCALE,
         )
+        self.leading_edge_mm = 0.0
+        """Where the last piece's leading edge lies in its scan, from the outer rim of the first line."""
         self._dark = self._lines(64).mean(axis=1).astype(np.float32)
         self._belt.beam_on = True
         self._air = self._lines(64).mean(axis=1).astype(np.float32)
@@ -87,6 +89,8 @@ class Bench:
         belt.piece = replace(piece, serial=self._number)
         belt.piece_at_units = belt.units + MARGIN_MM * 10 + float(self._rng.uniform(0, STEP_UNITS))
         line_mm = self._info.line_pitch_mm
+        # the first line is triggered one pitch further on, and its middle lies half a line from its rim
+        self.leading_edge_mm = (belt.piece_at_units - belt.units) * 0.1 - line_mm / 2
         length_mm = piece.length_mm + 2 * MARGIN_MM + self._info.he_lag_lines * line_mm + STEP_UNITS * 0.1
         counts = self._lines(int(length_mm / line_mm))
         belt.piece = None

@@ -1,5 +1,6 @@
-"""The page of the piece's lifecycle, made from the transition table, so that the picture cannot lag behind the code."""
+"""The lifecycles for the documentation, made from their transition tables, so that no picture can lag behind the code."""
 
+from station.domain import projection
 from station.domain.piece import FIRST_STATES, TRANSITIONS, PieceState
 
 _HEAD = """# The life of a piece
@@ -24,3 +25,12 @@ def page() -> str:
         arrows += [f"    {state.value} --> {target}" for target in targets] or [f"    {state.value} --> [*]"]
         rows.append(f"| {state.value} | {', '.join(targets) or '(terminal)'} |")
     return "\n".join([_HEAD + "\n".join(arrows), "```", "", "| from | to |", "|---|---|", *rows, ""])
+
+
+def projection_table() -> str:
+    """The table of a projected threat's life as Markdown, as it stands in docs/reference/threat-projection.md."""
+    rows = [
+        f"| {state.value} | {event.value} | {step.state.value} | {', '.join(step.effects) or '–'} |"
+        for (state, event), step in projection.TRANSITIONS.items()
+    ]
+    return "\n".join(["| from | what happens | to | what is done |", "|---|---|---|---|", *rows, ""])

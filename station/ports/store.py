@@ -13,6 +13,7 @@ from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
@@ -40,6 +41,7 @@ Evidence = (
     | DriftReset
     | TestPieceReferenceEnded
     | TestPieceRun
+    | ProjectionResult
 )
 
 

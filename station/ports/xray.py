@@ -1,5 +1,6 @@
 """The X-ray generator and the line detector."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +9,13 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.uint16]
 """Detector counts, shape (lines, pixels)."""
+
+
+def raw_sha256(le: Counts, he: Counts) -> str:
+    """SHA-256 over the raw bytes: all LE counts, then all HE counts, each u16 little-endian, line by line."""
+    digest = hashlib.sha256(np.ascontiguousarray(le, dtype="<u2").data)
+    digest.update(np.ascontiguousarray(he, dtype="<u2").data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
     """
     both = attenuation(grid.le, limits=limits) + attenuation(grid.he, limits=limits)
     cell_mm2 = grid.cell_mm * grid.cell_mm
-    mask = _above_air(both, cell_mm2, limits)
+    mask = above_air(both, cell_mm2, limits)
     reach = max(3, round(limits.piece_join_mm / grid.cell_mm)) | 1
     labels, boxes = components(dilated(mask, reach))
     parts: list[tuple[Box, float]] = []
@@ -69,8 +69,11 @@ def measure(grid: GridScan, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> Piec
     )
 
 
-def _above_air(both: FloatArray, cell_mm2: float, limits: ScreeningLimits) -> npt.NDArray[np.bool_]:
-    """What is no air: by a fine mean for sharp edges, and by a coarse one, of clipped values, for a cover of thin board."""
+def above_air(both: FloatArray, cell_mm2: float, limits: ScreeningLimits) -> npt.NDArray[np.bool_]:
+    """What is no air, from the sum of both attenuations.
+
+    By a fine mean for sharp edges, and by a coarse one, of clipped values, for a cover of thin board.
+    """
     fine = box_mean(both, FINE_CELLS)
     coarse = box_mean(np.minimum(fine, np.float32(2 * limits.piece_attenuation)), COARSE_CELLS)
     above: npt.NDArray[np.bool_] = fine > max(limits.piece_attenuation, limits.piece_noise_factor * _air_noise(fine))

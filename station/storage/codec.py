@@ -19,6 +19,7 @@ from station.domain.drift import DriftReset, DriftTrip
 from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
+from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
@@ -42,6 +43,7 @@ KINDS: dict[str, type[Any]] = {
     "model_reading.v1": ModelReading,
     "operator_reading.v1": OperatorReading,
     "permit.v1": Permit,
+    "projection_result.v1": ProjectionResult,
     "refusal.v1": Refusal,
     "review_decision.v1": ReviewDecision,
     "scan.v1": Scan,

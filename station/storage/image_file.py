@@ -16,7 +16,7 @@ import zstandard
 
 from station.domain.errors import StoreError
 from station.ports.screening import RawScan
-from station.ports.xray import Counts, DetectorInfo
+from station.ports.xray import Counts, DetectorInfo, raw_sha256
 from station.storage.codec import decode, to_json
 
 MAGIC = b"KT1SCAN1"
@@ -41,13 +41,6 @@ class ScanHeader:
     beam_error_share: float
     calibration_age_s: float
     kind: str
-
-
-def raw_sha256(le: Counts, he: Counts) -> str:
-    """SHA-256 over the raw bytes: all LE counts, then all HE counts, each u16 little-endian, line by line."""
-    digest = hashlib.sha256(np.ascontiguousarray(le, dtype="<u2").data)
-    digest.update(np.ascontiguousarray(he, dtype="<u2").data)
-    return digest.hexdigest()
 
 
 def encode(scan: RawScan, sha256: str) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from station.domain.errors import NotFoundError, StoreError
 from station.domain.scan import Finding
 from station.ports.screening import RawScan, ScreeningResult
-from station.ports.xray import Counts
+from station.ports.xray import Counts, raw_sha256
 from station.storage import image_file
 from station.storage.codec import decode, to_json
 
@@ -62,7 +62,7 @@ class FileImageStore:
 
     def put(self, scan: RawScan) -> str:
         """Store the raw counts durably and return their SHA-256. Raises `StoreError` when they could not be made durable."""
-        sha256 = image_file.raw_sha256(scan.le, scan.he)
+        sha256 = raw_sha256(scan.le, scan.he)
         path = self._path(sha256, ".scan")
         try:
             kept = path.read_bytes()
