@@ -65,7 +65,7 @@ async def _run(arguments: argparse.Namespace, requests: list[dict[str, Any]]) ->
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, control.stopped.set)
     async with AsyncExitStack() as stack:
-        endpoints = await lane.serve(stack)
+        endpoints = await lane.serve(stack, arguments.endpoints.with_suffix(".ttys"))
         server = await asyncio.start_server(control.serve, LOOPBACK, 0, limit=LINE_BYTES)
         stack.callback(server.close)
         host, port = server.sockets[0].getsockname()[:2]

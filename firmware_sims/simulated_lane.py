@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -292,14 +292,20 @@ class SimulatedLane:
         if not future.cancelled() and future.exception() is None:
             self.detector.diodes.keep(piece, kv, future.result())
 
-    async def serve(self, stack: AsyncExitStack) -> dict[str, object]:
-        """Put every endpoint on a pty or a loopback port until `stack` closes; returns where each can be reached."""
+    async def serve(self, stack: AsyncExitStack, ttys: Path) -> dict[str, object]:
+        """Put every endpoint on a pty or a loopback port until `stack` closes; returns where each can be reached.
+
+        The ptys go by links in the directory `ttys`, made here and removed in the end: the kernel gives a pty's own number to the next
+        that asks, and whoever comes late would talk to somebody else's device.
+        """
         paths: dict[str, str] = {}
         for name in ("xray_generator", "disinfection_unit", "barcode_reader", "gate_reader"):
             pty = Pty(self.endpoints[name])
             pty.start()
             stack.callback(pty.stop)
-            paths[name] = pty.path
+            link = _linked(ttys, name, pty.path)
+            stack.callback(_unlink, link)
+            paths[name] = str(link)
         for name in ("line_detector.command", "line_detector.lines", "lane_plc"):
             server, paths[name] = await listen(self.endpoints[name])
             stack.push_async_callback(_stop, server, self.endpoints[name])
@@ -315,6 +321,22 @@ class SimulatedLane:
             "barcode_reader": {"serial": paths["barcode_reader"]},
             "gate_reader": {"serial": paths["gate_reader"]},
         }
+
+
+def _linked(directory: Path, name: str, tty: str) -> Path:
+    """A link of that name to a terminal, whatever a run that was killed has left there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    link = directory.absolute() / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(tty)
+    return link
+
+
+def _unlink(link: Path) -> None:
+    """Remove a link, and the directory with the last one."""
+    link.unlink(missing_ok=True)
+    with suppress(OSError):
+        link.parent.rmdir()
 
 
 async def _stop(server: asyncio.Server, endpoint: Endpoint) -> None:

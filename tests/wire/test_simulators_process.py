@@ -84,6 +84,8 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
     running = launch(tmp_path_factory.mktemp("sims"), "--seed", "5")
     yield running
     assert end(running) == 0
+    # Nobody who comes late finds somebody else's line under the old name.
+    assert not Path(running.endpoints["xray_generator"]["serial"]).parent.exists()
 
 
 def test_endpoints_have_the_agreed_form(simulators: Simulators):
