@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from feeding import Feeding
 
+from station.domain.errors import StoreError
 from station.domain.gate import Permit
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
@@ -82,3 +83,17 @@ async def test_only_an_edge_that_comes_too_early_speaks_against_the_ring(feeding
     assert isinstance(trouble, LaneTrouble)
     await start_again(feeding, entry)
     assert feeding.known.state is becomes
+
+
+async def test_an_early_exit_that_could_not_be_stored_releases_nothing_either(feeding: Feeding, monkeypatch: pytest.MonkeyPatch):
+    piece, entry = await permitted(feeding)
+
+    def failing(work: object) -> object:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(feeding.store, "write", failing)
+        with pytest.raises(StoreError):
+            await feeding.journey.exit_too_early(piece, [entry])
+    await start_again(feeding, entry)
+    assert (feeding.known.state, feeding.known.reasons) == (PieceState.HELD, (Reason.TRACK_LOST.value,))
