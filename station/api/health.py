@@ -67,7 +67,11 @@ class _Probe:
         except StoreError as error:
             return str(error)
         # Asked last: a disk that hangs may not even say how much room it has.
-        return None if self._store.healthy() else "Free space is under its floor. Everything is held. Make room on the disk"
+        return (
+            None
+            if await asyncio.to_thread(self._store.healthy)
+            else "Free space is under its floor. Everything is held. Make room on the disk"
+        )
 
 
 def _touch(uow: UnitOfWork) -> None:

@@ -237,10 +237,13 @@ class Journey(LaneRecords):
         """The exit eye told of a piece that could not be there yet: what the gate's ring says of its permit is not believed."""
         permit = piece.permit
         piece.contradict(Reason.TRACK_LOST)
+        entry = next((e for e in ring if permit is not None and (e.tag, e.challenge) == (permit.tag, permit.challenge)), None)
+        if entry is not None:
+            # Before it is durable: a store that fails must not let the next start believe the ring.
+            self._disbelieved.add(entry)
 
         def work(uow: UnitOfWork) -> None:
             self._hold(uow, piece, (Reason.TRACK_LOST,))
-            entry = next((e for e in ring if permit is not None and (e.tag, e.challenge) == (permit.tag, permit.challenge)), None)
             if entry is not None:
                 # Judged now, so that the next start takes it neither for a release nor for an escape.
                 uow.set_value(self._ring_key, str(entry.seq))

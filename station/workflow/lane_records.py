@@ -46,6 +46,7 @@ class LaneRecords:
         self._clock = clock
         self._on_change = on_change
         self._ring_key = f"gate-ring:{lane_id}"
+        self._disbelieved: set[PassedPiece] = set()
 
     async def escaped(self, piece_id: str, detail: str) -> None:
         """A piece was seen past the gate without a permit: incident, alarm, recall event."""
@@ -120,13 +121,16 @@ class LaneRecords:
             for known in on_belts(uow, self._lane_id):
                 if not ring_was_read and known.state is PieceState.DISINFECTED and permits_of(uow, known):
                     continue
-                uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
-                uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
-                uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
+                self._hold_known(uow, known, reason, now)
                 held.append(known.piece_id)
             return held
 
         return await self._commit(work)
+
+    def _hold_known(self, uow: UnitOfWork, known: Piece, reason: Reason, now: datetime) -> None:
+        uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)
+        uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
+        uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
 
     async def settle_permits(self, passed: Sequence[PassedPiece]) -> list[int]:
         """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
@@ -138,7 +142,10 @@ class LaneRecords:
             seen = uow.value(self._ring_key)
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
+                if entry in self._disbelieved:
+                    if known is not None and known.state is PieceState.DISINFECTED:
+                        self._hold_known(uow, known, Reason.TRACK_LOST, self._clock.utc_now())
+                elif known is not None and permit is not None and known.state is PieceState.DISINFECTED:
                     self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
                 elif is_new:
                     escaped.append(entry.tag)

@@ -218,7 +218,7 @@ class LaneSession:
         if isinstance(happening, Lost):
             lost = next((p for p in self.pieces if p.track is happening.track), None)
             if happening.eye is Eye.EXIT and happening.seen:
-                await self._seen_at_exit(lost, happening.detail, ring)
+                await self._seen_at_exit(happening, lost, ring)
             raise LaneTrouble(happening.reason, happening.detail)
         piece = next((p for p in self.pieces if p.track is happening.track), None)
         if piece is None:
@@ -237,13 +237,14 @@ class LaneSession:
             await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
 
-    async def _seen_at_exit(self, lost: LanePiece | None, detail: str, ring: tuple[PassedPiece, ...]) -> None:
+    async def _seen_at_exit(self, happening: Lost, lost: LanePiece | None, ring: tuple[PassedPiece, ...]) -> None:
         """Something was seen at the exit that is no followed piece in its place."""
         if lost is not None and lost.permit is not None:
-            # One that came late is missed first: this one could not be there yet, and may still stand at the gate.
-            await self.journey.exit_too_early(lost, ring)
+            # One that came late left under its permit. One that could not be there yet may still stand at the gate.
+            if happening.early:
+                await self.journey.exit_too_early(lost, ring)
         elif not self._gate_stayed_shut:
-            await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", detail)
+            await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}

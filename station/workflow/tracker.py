@@ -92,7 +92,7 @@ class Passed:
 class Lost:
     """A track that can no longer be trusted; `track` is None when something was seen that nobody follows.
 
-    `seen` tells that something was seen at the eye; otherwise something was missed there.
+    `seen` tells that something was seen at the eye; otherwise something was missed there. `early`: the track cannot have come there yet.
     """
 
     track: Track | None
@@ -100,6 +100,7 @@ class Lost:
     reason: Reason
     detail: str
     seen: bool = False
+    early: bool = False
 
 
 Happening = Entered | Passed | Lost
@@ -192,6 +193,7 @@ class Tracker:
                     track=expected,
                     eye=eye,
                     seen=True,
+                    early=error_mm < 0.0,
                     reason=Reason.TRACK_LOST,
                     detail=say(Says.OFF_TRACK, eye=says.eye(eye), mm=f"{error_mm:+.0f}"),
                 )

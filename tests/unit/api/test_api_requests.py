@@ -286,6 +286,17 @@ def test_while_the_disk_hangs_the_station_is_not_ready_and_asks_it_nothing_more(
     assert desk.client.get("/readyz").json()["ready"] is True
 
 
+def test_a_disk_that_hangs_when_asked_for_its_room_keeps_nobody_else_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("station.api.health.PROBE_LIMIT_S", 0.1)
+    answers = threading.Event()
+    monkeypatch.setattr(desk.store, "healthy", lambda: answers.wait(20.0))
+    try:
+        assert desk.client.get("/readyz", timeout=5.0).status_code == 503
+        assert desk.client.get("/healthz", timeout=5.0).status_code == 200
+    finally:
+        answers.set()
+
+
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
     app = create_app(handlers=desk.handlers, store=desk.store, images=desk.images, feed=desk.feed, clock=desk.clock)
     with pytest.raises(ConfigurationError, match=str(desk.server.port)):
