@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from station.domain.errors import ConfigurationError, ScreeningError
 from station.screening.features import attenuation
-from station.screening.image import box_mean, components, read_picture, resample
+from station.screening.image import box_mean, read_picture, resample
 from station.screening.limits import DEFAULT_LIMITS
 from station.screening.palette import AUTO, ColourChannels, from_colours
 from station.screening.pipeline import HEAT_STRIDE, Reading
+from station.screening.spots import find_spots
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -132,14 +133,13 @@ def _origin(channels: ColourChannels) -> dict[str, Any]:
 def _spots(reading: Reading, threshold: float, size: tuple[int, ...], grid: tuple[int, ...]) -> list[dict[str, Any]]:
     if reading.score < threshold:
         return []
-    _, boxes = components(reading.heat >= 0.5 * reading.heat.max())
     scale_x, scale_y = HEAT_STRIDE * size[1] / grid[1], HEAT_STRIDE * size[0] / grid[0]
     found: list[dict[str, Any]] = []
-    for x, y, width, height, _ in boxes:
-        hottest = float(reading.heat[y : y + height, x : x + width].max())
+    for spot in find_spots(reading.heat, reading.classes, reading.names):
+        x, y, width, height = spot.box
         box = [round(x * scale_x), round(y * scale_y), round(width * scale_x), round(height * scale_y)]
-        found.append({"reason": "model-alarm", "box_xywh": box, "heat": round(hottest, 4)})
-    return sorted(found, key=lambda one: -float(one["heat"]))[:3]
+        found.append({"reason": spot.reason.value, "box_xywh": box, "heat": round(spot.heat, 4)})
+    return found
 
 
 def score_images(scorer: Scorer, images: Path, *, paths: Iterable[Path] | None = None, palette: str = AUTO) -> dict[str, Any]:
