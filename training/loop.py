@@ -22,6 +22,8 @@ from training.pieces import Stored
 PEAK, LEAST = 2.5e-3, 1e-5
 WARM_SHARE = 0.04
 DECAY = 2e-4
+SCALES_QUICKER = 4.0
+"""The scales of whole maps learn with so many times the rate."""
 MOST_GRADIENT = 5.0
 AVERAGED = 0.998
 """Of the averaged weights at each step; their memory is shorter while few steps have been made."""
@@ -89,9 +91,13 @@ def _share(state: _State, plan: Plan) -> float:
 def _begun(device: torch.device, plan: Plan) -> _State:
     torch.manual_seed(plan.seed)
     net = HeatNet().to(device, memory_format=torch.channels_last)
-    plain = [one for one in net.parameters() if one.ndim < 2]
-    weights = [one for one in net.parameters() if one.ndim >= 2]
-    groups = [{"params": weights, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
+    scales = net.scales()
+    rest = [one for one in net.parameters() if not any(one is other for other in scales)]
+    groups = [
+        {"params": [one for one in rest if one.ndim > 1], "weight_decay": DECAY, "quicker": 1.0},
+        {"params": [one for one in rest if one.ndim == 1], "weight_decay": 0.0, "quicker": 1.0},
+        {"params": scales, "weight_decay": 0.0, "quicker": SCALES_QUICKER},
+    ]
     average = copy.deepcopy(net).eval()
     for one in average.parameters():
         one.requires_grad_(requires_grad=False)
@@ -176,7 +182,7 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     now = time.perf_counter()
     while _share(state, plan) < 1:
         for group in state.optimiser.param_groups:
-            group["lr"] = _rate(_share(state, plan))
+            group["lr"] = group["quicker"] * _rate(_share(state, plan))
         channels, mask = next(batches)
         found = _stepped(state, channels, mask, device, half=half)
         parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])

@@ -23,8 +23,8 @@ LEARNED, PLAIN = 44, PLAIN_FEATURES
 FEATURES = LEARNED + PLAIN
 PLAIN_IN_HEAT = 5.0
 """Weight of the smoothed plain scores in the heat map, beside the logits; fixed, not learned."""
-PLAIN_IN_SCORE = 1.0
-"""The least weight of the darkest and of the densest places in the piece's logit."""
+PLAIN_IN_SCORE = (1.0, 0.25)
+"""The least weights of the darkest and of the densest places in the piece's logit: each gives up to about 1 for an ordinary dense thing."""
 TOP_CELLS = (4, 16, 64, 256)
 """Of the logits smoothed over 3 × 3 cells; the smallest picture has 256."""
 TOP_PLACES = 4
@@ -85,7 +85,7 @@ class HeatNet(nn.Module):
         self.head_plain = nn.Parameter(torch.full((PLAIN,), -1.0))
         self.classes = nn.Conv2d(LEARNED, CLASSES, 1)
         self.tops = nn.Parameter(torch.full((len(TOP_CELLS) + 1,), -1.5))
-        self.darkest = nn.Parameter(torch.full((2,), -2.0))
+        self.darkest = nn.Parameter(torch.full((2,), -4.0))
         self.bias = nn.Parameter(torch.zeros(1))
         nn.init.constant_(self.head.bias, -3.0)
 
@@ -95,7 +95,12 @@ class HeatNet(nn.Module):
 
     def piece_weights(self) -> tuple[Tensor, Tensor]:
         """Weights of the top means (cells, then places) and of the plain tops."""
-        return functional.softplus(self.tops), PLAIN_IN_SCORE + functional.softplus(self.darkest)
+        least = torch.tensor(PLAIN_IN_SCORE, device=self.darkest.device)
+        return functional.softplus(self.tops), least + functional.softplus(self.darkest)
+
+    def scales(self) -> list[nn.Parameter]:
+        """The few numbers that weigh whole maps against one another."""
+        return [self.head_plain, self.tops, self.darkest, self.bias]
 
     def forward(self, channels: Tensor) -> Read:
         """See `Read`."""
