@@ -78,7 +78,8 @@ campaign: $(READY)
 bake: $(READY)
 	@$(BIN)/python -m firmware_sims.bake_beam
 
-# A new model, in an environment of its own (about two hours on two cores).
+# A new model from nothing, in an environment of its own: about three hours on two quiet cores, two of them training (docs/reference/training.md).
+# Stopped, it goes on with ARGS=--resume.
 train: $(READY)
 	@test -x .venv-train/bin/python || $(PYTHON) -m venv .venv-train
 	@.venv-train/bin/python -m pip --quiet --disable-pip-version-check install -r training/requirements.txt

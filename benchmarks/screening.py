@@ -36,7 +36,7 @@ class _Recorder:
         self._model = model
         self.seen: list[npt.NDArray[np.float32]] = []
 
-    def __call__(self, channels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    def __call__(self, channels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.generic], ...]:
         self.seen.append(channels)
         return self._model(channels)
 

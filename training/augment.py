@@ -1,54 +1,67 @@
-"""Crops of pieces as training sees them: turned, stacked on one another as in crowded parcels and bags, thicker, as pictures, and scanned.
+"""Crops of pieces as training sees them: turned, stacked on one another as in crowded parcels and bags, scanned anew, or as pictures.
 
-Scanners vary far more than any one does (`training.conditions`), so that the model does not hang on one detector.
+Scanners vary far more than any one does (`training.conditions`), so that the model does not hang on one detector. A picture is a scan that
+a console has painted (`training.vendor_painter`), compressed, and the station brought back to two energies as it does with real ones.
 """
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from station.screening.image import resample
+from station.screening.palette import from_colours
 from training.conditions import detected, draw_conditions
+from training.pieces import Stored
+from training.vendor_painter import VENDORS, paint, through_jpeg, varied
 
 FloatArray = npt.NDArray[np.float32]
+ByteArray = npt.NDArray[np.uint8]
+Rng = np.random.Generator
+
+CELL = 4
+AIR = 3
+"""Cells of air round a piece that is smaller than the crop."""
+BELT = 24
+"""Grid steps of belt beside a crop that is painted, by which the palette's white is told."""
+STACKED, THICKER = 0.15, 0.25
+VENDOR_SHARES = (0.5, 0.2, 0.08, 0.08, 0.09, 0.05)
+"""How often each of `VENDORS` comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Clean transmission (2, rows, columns) and threat cells (rows/4, columns/4) 0…1 of one crop."""
+    """Transmission (2, rows, columns) and classes of its cells (rows/4, columns/4), 0 for none."""
 
     t: FloatArray
-    mask: FloatArray
+    mask: ByteArray
 
 
-def framed(t: FloatArray, mask: FloatArray, size: int) -> Sample:
-    """The piece with air around it, at least `size` cells both ways, a multiple of 4."""
-    rows, columns = mask.shape
-    t4 = np.ones((2, rows * 4, columns * 4), np.float32)
-    t4[:, : t.shape[1], : t.shape[2]] = t
-    pad_r = max(3, -(-(size // 4 - rows) // 2) + 1)
-    pad_c = max(3, -(-(size // 4 - columns) // 2) + 1)
-    framed_t = np.pad(t4, ((0, 0), (pad_r * 4, pad_r * 4), (pad_c * 4, pad_c * 4)), constant_values=1.0)
-    return Sample(framed_t, np.pad(mask, ((pad_r, pad_r), (pad_c, pad_c))))
-
-
-def cropped(sample: Sample, size: int, rng: np.random.Generator) -> Sample:
-    """A random square of `size` grid cells; four times in five around the forbidden thing if there is one."""
-    cells = size // 4
-    rows, columns = sample.mask.shape
-    top_max, left_max = rows - cells, columns - cells
-    top, left = int(rng.integers(top_max + 1)), int(rng.integers(left_max + 1))
-    hot = np.argwhere(sample.mask > 0)
+def cropped(piece: Stored, size: int, rng: Rng) -> Sample:
+    """A random square of `size` grid steps of a piece with air round it; four times in five around the forbidden thing if there is one."""
+    cells = size // CELL
+    mask = piece.mask()
+    frame = [max(AIR, -(-(cells - side) // 2) + 1) for side in mask.shape]
+    most = [side + 2 * air - cells for side, air in zip(mask.shape, frame, strict=True)]
+    start = [int(rng.integers(one + 1)) for one in most]
+    hot = np.argwhere(mask > 0)
     if len(hot) and rng.random() < 0.8:
-        y, x = hot[int(rng.integers(len(hot)))]
-        top = int(np.clip(y - rng.integers(cells), 0, top_max))
-        left = int(np.clip(x - rng.integers(cells), 0, left_max))
-    window = np.s_[top * 4 : (top + cells) * 4, left * 4 : (left + cells) * 4]
-    return Sample(sample.t[:, window[0], window[1]], sample.mask[top : top + cells, left : left + cells])
+        place = hot[int(rng.integers(len(hot)))]
+        start = [int(np.clip(at + air - rng.integers(cells), 0, one)) for at, air, one in zip(place, frame, most, strict=True)]
+    top, left = (CELL * (at - air) for at, air in zip(start, frame, strict=True))
+    t = np.ones((2, size, size), np.float32)
+    rows = slice(max(0, top), min(piece.shape[0], top + size))
+    columns = slice(max(0, left), min(piece.shape[1], left + size))
+    there = np.zeros((cells, cells), np.uint8)
+    if rows.start < rows.stop and columns.start < columns.stop:
+        t[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = piece.crop(rows, columns)
+        part = mask[rows.start // CELL : -(-rows.stop // CELL), columns.start // CELL : -(-columns.stop // CELL)]
+        at_row, at_column = (rows.start - top) // CELL, (columns.start - left) // CELL
+        there[at_row : at_row + part.shape[0], at_column : at_column + part.shape[1]] = part
+    return Sample(t, there)
 
 
-def turned(sample: Sample, rng: np.random.Generator) -> Sample:
+def turned(sample: Sample, rng: Rng) -> Sample:
     """Mirrored and turned by quarters at random: mail has no up."""
     t, mask = sample.t, sample.mask
     if rng.random() < 0.5:
@@ -65,26 +78,35 @@ def stacked(first: Sample, second: Sample) -> Sample:
     return Sample(first.t * second.t, np.maximum(first.mask, second.mask))
 
 
-def seen(t: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """One scanner's view of clean transmission (2, rows, columns): float32 within what a scan can say.
-
-    Beside the scanner (`training.conditions`), whose beam is that of the drawn piece, the thing may be thicker or thinner, or have come
-    as a picture.
-    """
-    if rng.random() < 0.25:
-        thickness = np.float32(rng.uniform(0.75, 1.3))
-        t = np.power(np.maximum(t, 1e-6), thickness)
-    if rng.random() < 0.1:
-        t = as_picture(t, rng)
+def scanned(t: FloatArray, rng: Rng) -> FloatArray:
+    """One scanner's view of transmission (2, rows, columns), of a thing that may be thicker or thinner than it was drawn."""
+    if rng.random() < THICKER:
+        t = np.power(np.maximum(t, 1e-6), np.float32(rng.uniform(0.75, 1.3)))
     return detected(t, draw_conditions(rng), rng)
 
 
-def as_picture(t: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """As if printed in colours and read back: eight bits, a floor, and a material that only smooth areas tell."""
-    floor = float(rng.uniform(0.01, 0.06))
-    le = np.round(np.clip(t[0], floor, 1) * 255) / 255
-    ratio = -np.log(np.clip(t[0], 1e-4, 0.999)) / -np.log(np.clip(t[1], 1e-4, 0.9995))
-    smooth = cv2.GaussianBlur(np.clip(ratio, 1.1, 4).astype(np.float32), (0, 0), float(rng.uniform(1.5, 4)))
-    he = np.exp(np.log(np.maximum(le, 1e-4)) / np.maximum(smooth, 1.05))
-    result: FloatArray = np.stack([le, np.minimum(he, 1.0)]).astype(np.float32)
-    return result
+def pictured(t: FloatArray, rng: Rng) -> FloatArray:
+    """What the station makes of a console's picture of a scan: painted, compressed, read back with the palette that it is."""
+    vendor = VENDORS[int(rng.choice(len(VENDORS), p=VENDOR_SHARES))]
+    framed = np.pad(t, ((0, 0), (BELT, 0), (BELT, 0)), constant_values=1.0)
+    painted = paint(
+        framed,
+        varied(vendor, rng),
+        belt=float(rng.uniform(0.8, 1.0)),
+        sharpened=float(rng.uniform(0, 1.2)) if rng.random() < 0.5 else 0.0,
+        noise=float(rng.uniform(0, 1.5)),
+        rng=rng,
+    )
+    if rng.random() < 0.8:
+        painted = through_jpeg(painted, int(rng.integers(60, 97)))
+    channels = from_colours(painted, palette=vendor.name)
+    return np.stack([channels.le, channels.he])[:, BELT:, BELT:]
+
+
+def resized(sample: Sample, size: int) -> Sample:
+    """The same thing in `size` grid steps, as pictures of unknown scale come."""
+    cells = size // CELL
+    old = sample.mask.shape[0]
+    places = (np.arange(cells) * old + old // 2) // cells
+    t = np.stack([resample(plane, height=size, width=size) for plane in sample.t])
+    return Sample(t, sample.mask[np.ix_(places, places)])

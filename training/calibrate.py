@@ -4,24 +4,33 @@ Pieces come from seeds that training never saw. The figures are self-graded: the
 named with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firmware_sims.mail import GENERATOR_VERSION, KIND_SHARES, THREAT_SHARES, Piece, draw_piece
+from firmware_sims.mail import GENERATIONS, NEWEST_GENERATION, Piece, draw_piece
+from firmware_sims.mail_catalogue import CLASSES
 from station.screening import conformal
 from station.screening.anomaly_model import OnnxModel
 from station.screening.features import attenuation
+from station.screening.image import one_thread
 from station.screening.manifest import Manifest
 from station.screening.pipeline import Reader
+from station.screening.spots import THREAT_CLASSES
 from training.bench import Bench
 
+GENERATION = NEWEST_GENERATION
+DRAWN = GENERATIONS[GENERATION]
 CALIBRATION_SEED, TEST_SEED, FREEZE_SEED = 20_001, 30_001, 40_001
 FREEZE_PIECES = 20_000
 DARK_SHARE = 0.02
+BENCH_PIECES = 200
 
 
 def bare_manifest(sha256: str) -> Manifest:
@@ -35,12 +44,13 @@ def bare_manifest(sha256: str) -> Manifest:
         calibration={"unknown": tuple(np.linspace(0, 1, 500).tolist())},
         freeze_score=None,
         freeze_n=0,
-        generator_version=GENERATOR_VERSION,
+        generator_version=GENERATION,
         training_data_sha256="",
         fitted_site=None,
         detection_lower_95=None,
         signed=False,
         metrics={},
+        classes=tuple(THREAT_CLASSES),
     )
 
 
@@ -61,39 +71,59 @@ class Scored:
         return np.asarray([score for one, what, score in pairs if bool(what) is threat and kind in {None, one}])
 
 
-def score_pieces(model: Path, pieces: Iterator[Piece], *, seed: int) -> Scored:
-    """Read every piece as the station would."""
-    reader = Reader(bare_manifest(""), OnnxModel(model.read_bytes()), alpha=0.05)
-    scored = Scored()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A piece to draw: its own stream of numbers, kind, and what is forbidden in it (None: nothing)."""
+
+    stream: tuple[int, ...]
+    kind: str
+    threat: str | None = None
+
+    def drawn(self) -> Piece:
+        """The piece."""
+        rng = np.random.default_rng(self.stream)
+        name = "-".join(str(one) for one in self.stream)
+        return draw_piece(rng, serial=1, piece_id=f"CAL-{name}", kind=self.kind, threat_kind=self.threat, generation=GENERATION)
+
+
+def scored(model: Path, orders: Sequence[Order], *, seed: int, jobs: int) -> Scored:
+    """Read every piece as the station would, each `BENCH_PIECES` on a detector of their own; the same for any number of `jobs`."""
+    parts = [(seed + at, orders[at : at + BENCH_PIECES]) for at in range(0, len(orders), BENCH_PIECES)]
+    work = partial(_scored_part, model)
+    result = Scored()
+    with ProcessPoolExecutor(max(1, jobs), mp_context=get_context("spawn")) as pool:
+        for one in pool.map(work, parts):
+            for name in Scored.__slots__:
+                getattr(result, name).extend(getattr(one, name))
+    return result
+
+
+def _scored_part(model: Path, part: tuple[int, Sequence[Order]]) -> Scored:
+    one_thread()
+    seed, orders = part
+    reader = Reader(bare_manifest(""), OnnxModel(model.read_bytes()), alpha=0.05, pictures=False)
     bench = Bench(seed)
-    for number, piece in enumerate(pieces):
-        if number % 200 == 199:
-            bench = Bench(seed + number)
+    result = Scored()
+    for order in orders:
+        piece = order.drawn()
         scan = bench.scan(piece)
-        result = reader.read(scan)
-        scored.kinds.append(piece.kind)
-        scored.threats.append(piece.threat_kind or "")
-        scored.scores.append(result.score)
-        dark = np.sort(attenuation((scan.he[::4, ::4] - scan.dark_he[::4]) / np.maximum(scan.air_he - scan.dark_he, 3000)[::4]).ravel())
-        scored.darkness.append(float(dark[-max(1, int(DARK_SHARE * dark.size)) :].mean()))
-        scored.findings.append(tuple(sorted({one.reason.value for one in result.findings})))
-        scored.size_errors_mm.append(max(abs(result.length_mm - piece.length_mm), abs(result.width_mm - piece.width_mm)))
-    return scored
+        read = reader.read(scan)
+        dark = attenuation((scan.he[::4, ::4] - scan.dark_he[::4]) / np.maximum(scan.air_he - scan.dark_he, 3000)[::4])
+        ordered = np.sort(dark.ravel())
+        result.kinds.append(piece.kind)
+        result.threats.append(piece.threat_kind or "")
+        result.scores.append(read.score)
+        result.darkness.append(float(ordered[-max(1, int(DARK_SHARE * ordered.size)) :].mean()))
+        result.findings.append(tuple(sorted({one.reason.value for one in read.findings})))
+        result.size_errors_mm.append(max(abs(read.length_mm - piece.length_mm), abs(read.width_mm - piece.width_mm)))
+    return result
 
 
-def benign_scores(model: Path, count: int, *, seed: int) -> list[float]:
-    """Scores of `count` ordinary benign pieces, kinds as mail brings them; for the freeze score, which needs very many."""
-    reader = Reader(bare_manifest(""), OnnxModel(model.read_bytes()), alpha=0.05)
-    kinds, shares = list(KIND_SHARES), np.asarray(list(KIND_SHARES.values()))
-    bench = Bench(seed)
-    scores = []
-    for number in range(count):
-        if number % 200 == 199:
-            bench = Bench(seed + number)
-        rng = np.random.default_rng((seed, number))
-        kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
-        scores.append(reader.score_scan(bench.scan(draw_piece(rng, serial=1, piece_id=f"FRZ-{number}", kind=kind))))
-    return scores
+def mail_orders(seed: int, count: int) -> list[Order]:
+    """Benign pieces, kinds as mail brings them; for the freeze score, which needs very many."""
+    kinds, shares = list(DRAWN.kind_shares), np.asarray(list(DRAWN.kind_shares.values()))
+    chosen = np.random.default_rng(seed).choice(len(kinds), count, p=shares / shares.sum())
+    return [Order(stream=(seed, at), kind=kinds[int(kind)]) for at, kind in enumerate(chosen)]
 
 
 def freeze_score(scores: list[float]) -> float | None:
@@ -107,21 +137,19 @@ def freeze_score(scores: list[float]) -> float | None:
     return float(np.nextafter(ordered[-1 - len(scores) // 10_000], 2.0))
 
 
-def benign_pieces(seed: int, per_kind: int) -> Iterator[Piece]:
+def benign_orders(seed: int, per_kind: int) -> list[Order]:
     """`per_kind` benign pieces of each kind, in turn."""
-    for number in range(per_kind):
-        for kind in KIND_SHARES:
-            rng = np.random.default_rng((seed, number, len(kind)))
-            yield draw_piece(rng, serial=number + 1, piece_id=f"CAL-{kind}-{number}", kind=kind)
+    return [Order(stream=(seed, at, number), kind=kind) for number in range(per_kind) for at, kind in enumerate(DRAWN.kind_shares)]
 
 
-def threat_pieces(seed: int, per_threat: int) -> Iterator[Piece]:
+def threat_orders(seed: int, per_threat: int) -> list[Order]:
     """`per_threat` pieces of each threat in each kind that carries it."""
-    for number in range(per_threat):
-        for kind, threats in THREAT_SHARES.items():
-            for threat in threats:
-                rng = np.random.default_rng((seed, number, len(kind), sum(threat.encode())))
-                yield draw_piece(rng, serial=number + 1, piece_id=f"THR-{number}", kind=kind, threat_kind=threat)
+    return [
+        Order(stream=(seed, at, CLASSES.index(threat) + 1, number), kind=kind, threat=threat)
+        for number in range(per_threat)
+        for at, kind in enumerate(DRAWN.kind_shares)
+        for threat in DRAWN.threat_shares[kind]
+    ]
 
 
 def auroc(benign: np.ndarray, threat: np.ndarray) -> float:
@@ -140,7 +168,7 @@ def auroc(benign: np.ndarray, threat: np.ndarray) -> float:
 def calibration_scores(scored: Scored) -> dict[str, list[float]]:
     """Benign scores per kind, sorted; `unknown` holds all of them."""
     result = {"unknown": sorted(round(float(score), 7) for score in scored.chosen(threat=False))}
-    for kind in KIND_SHARES:
+    for kind in DRAWN.kind_shares:
         result[kind] = sorted(round(float(score), 7) for score in scored.chosen(kind=kind, threat=False))
     return result
 

@@ -18,9 +18,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from station.screening import site_fit
+from station.screening.anomaly_model import INPUT, OUTPUTS
 from station.screening.features import CHANNELS
 from station.screening.limits import DEFAULT_LIMITS
-from training.network import PLAIN_IN_HEAT, TOP_CELLS, HeatNet, heat_logits
+from station.screening.spots import THREAT_CLASSES
+from training.network import (
+    CLASSES,
+    FEATURES,
+    LEARNED,
+    PLACE_CELLS,
+    PLACE_STRIDE,
+    PLAIN,
+    PLAIN_IN_HEAT,
+    TOP_CELLS,
+    TOP_PLACES,
+    TOP_PLAIN,
+    HeatNet,
+)
 
 OPSET = 17
 MODEL_FILE = "heat-net.onnx"
@@ -43,13 +58,15 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, names, name=name, **attributes))
         return names[0]
 
-    def convolution(self, source: str, name: str, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> str:
+    def convolution(self, source: str, name: str, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None, *, more: int = 0) -> str:
+        """`more` outputs than the layer has are 0."""
         weight = layer.weight.detach().double()
         bias = torch.zeros(len(weight)).double() if layer.bias is None else layer.bias.detach().double()
         if norm is not None:
             scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
             weight = weight * scale.view(-1, 1, 1, 1)
             bias = (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
+        weight, bias = nn.functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, more)), nn.functional.pad(bias, (0, more))
         inputs = [
             source,
             self.constant(f"{name}.w", weight.float().numpy()),
@@ -80,70 +97,59 @@ class _Graph:
             nearest_mode="floor",
         )
 
+    def mean(self, source: str, name: str, size: int, stride: int = 1) -> str:
+        """Mean over size × size, what lies outside being 0."""
+        pads = [size // 2] * 4
+        how = {"kernel_shape": [size, size], "strides": [stride, stride], "pads": pads, "count_include_pad": 1}
+        return self.node("AveragePool", [source], name, **how)
+
+    def part(self, source: str, name: str, *, axis: int, start: int, end: int) -> str:
+        bounds = (("from", start), ("to", end), ("axis", axis))
+        return self.node("Slice", [source, *(self.constant(f"{name}.{what}", np.asarray([at], np.int64)) for what, at in bounds)], name)
+
+    def top(self, source: str, name: str, count: int) -> str:
+        """The highest of (1, n), in falling order."""
+        return self.node("TopK", [source, self.constant(f"{name}.k", np.asarray([count], np.int64))], name, outputs=2, axis=1)
+
+    def weighted_mean(self, source: str, name: str, weight: float) -> str:
+        mean = self.node("ReduceMean", [source], f"{name}.mean", axes=[1], keepdims=0)
+        return self.node("Mul", [mean, self.constant(f"{name}.w", np.asarray([weight], np.float32))], name)
+
 
 def build(net: HeatNet) -> onnx.ModelProto:
-    """The network as ONNX: `channels` (1, 4, rows, columns) in, `heat` (1, 1, rows/4, columns/4) and `score` (1,) in 0…1 out."""
+    """The network as ONNX, its linear head by the names that `station.screening.site_fit` knows.
+
+    `channels` (1, 4, rows, columns) in; out come, h and w being rows/4 and columns/4, `heat` (1, 1, h, w) and `score` (1,) in 0…1,
+    `classes` (1, 12, h, w) and `features` (1, 48, h, w).
+    """
     graph = _Graph()
-    level1 = graph.block(graph.block(graph.block("channels", "stem", net.stem), "down1", net.down1), "same1", net.same1)
-    level2 = graph.block(graph.block(level1, "down2", net.down2), "same2", net.same2)
-    level3 = graph.block(graph.block(level2, "down3", net.down3), "same3", net.same3)
-    level3 = graph.block(graph.block(level3, "wide3", net.wide3), "far3", net.far3)
-    lifted = graph.doubled(graph.convolution(level3, "lift3", net.lift3), "up3")
-    level2 = graph.block(graph.node("Add", [level2, lifted], "add2"), "merge2", net.merge2)
-    lifted = graph.doubled(graph.convolution(level2, "lift2", net.lift2), "up2")
-    level1 = graph.block(graph.node("Add", [level1, lifted], "add1"), "merge1", net.merge1)
-    learned = graph.convolution(level1, "head", net.head)
-
-    starts, ends, axes = (graph.constant(f"plain.{name}", np.asarray([at], np.int64)) for name, at in (("from", 2), ("to", 4), ("axis", 1)))
-    plain = graph.node("Slice", ["channels", starts, ends, axes], "plain.slice")
-    plain = graph.node("AveragePool", [plain], "plain.pool", kernel_shape=[4, 4], strides=[4, 4])
-    weights = nn.functional.softplus(net.plain.detach()).view(1, 2, 1, 1).numpy()
-    weighted = graph.node("Conv", [plain, graph.constant("plain.w", weights)], "plain.sum", kernel_shape=[1, 1])
-    logits = graph.node("Add", [learned, weighted], "logits")
-    smooth = graph.node(
-        "AveragePool",
-        [logits],
-        "smooth",
-        kernel_shape=[3, 3],
-        strides=[1, 1],
-        pads=[1, 1, 1, 1],
-        count_include_pad=1,
-    )
-    for index in range(2):
-        plain = graph.node(
-            "AveragePool",
-            [plain],
-            f"plain.smooth{index}",
-            kernel_shape=[5, 5],
-            strides=[1, 1],
-            pads=[2, 2, 2, 2],
-            count_include_pad=1,
-        )
+    plain, smooth = _plain_scores(graph)
+    features = graph.node("Add", [_learned(graph, net), _placed(graph, plain, smooth)], "features")
+    classes = nn.Conv2d(FEATURES, CLASSES, 1)
+    classes.weight.data = nn.functional.pad(net.classes.weight.detach(), (0, 0, 0, 0, 0, PLAIN))
+    classes.bias.data = net.classes.bias.detach()
+    graph.convolution(features, "classes", classes)
+    head = [
+        graph.constant(site_fit.HEAD_WEIGHTS, net.head_weights().detach().view(1, FEATURES, 1, 1).numpy()),
+        graph.constant(site_fit.HEAD_BIAS, net.head.bias.detach().numpy()),
+    ]
+    logits = graph.mean(graph.node("Conv", [features, *head], "cells", kernel_shape=[1, 1]), "logits", 3)
     fused = graph.constant("fused.w", np.full((1, 2, 1, 1), PLAIN_IN_HEAT, np.float32))
-    fused = graph.node("Conv", [plain, fused], "fused", kernel_shape=[1, 1])
-    graph.node("Sigmoid", [graph.node("Add", [smooth, fused], "heat.logits")], "heat")
-
-    flat = graph.node("Flatten", [smooth], "flat", axis=1)
-    terms = []
-    for index, cells in enumerate(TOP_CELLS):
-        count = graph.constant(f"top{index}.k", np.asarray([cells], np.int64))
-        top = graph.node("TopK", [flat, count], f"top{index}", outputs=2, axis=1)
-        mean = graph.node("ReduceMean", [top], f"mean{index}", axes=[1], keepdims=0)
-        weight = graph.constant(f"piece.{index}", net.piece.detach()[index : index + 1].numpy())
-        terms.append(graph.node("Mul", [mean, weight], f"term{index}"))
-    total = graph.node("Add", terms, "terms")
-    total = graph.node("Add", [total, graph.constant("piece.bias", net.piece.detach()[2:3].numpy())], "piece")
-    graph.node("Sigmoid", [total], "score")
-
+    fused = graph.node("Conv", [smooth, fused], "fused", kernel_shape=[1, 1])
+    graph.node("Sigmoid", [graph.node("Add", [logits, fused], "heat.logits")], "heat")
+    graph.node("Sigmoid", [_piece(graph, net, logits, smooth)], "score")
+    outputs = {
+        "heat": [1, 1, "heat_rows", "heat_columns"],
+        "score": [1],
+        "classes": [1, CLASSES, "heat_rows", "heat_columns"],
+        "features": [1, FEATURES, "heat_rows", "heat_columns"],
+    }
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "heat-net",
             [helper.make_tensor_value_info("channels", TensorProto.FLOAT, [1, len(CHANNELS), "rows", "columns"])],
-            [
-                helper.make_tensor_value_info("heat", TensorProto.FLOAT, [1, 1, "heat_rows", "heat_columns"]),
-                helper.make_tensor_value_info("score", TensorProto.FLOAT, [1]),
-            ],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
             graph.weights,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -154,18 +160,69 @@ def build(net: HeatNet) -> onnx.ModelProto:
     return model
 
 
+def _learned(graph: _Graph, net: HeatNet) -> str:
+    """The learned features, with places for the plain ones, which hold 0."""
+    level1 = graph.block(graph.block(graph.block("channels", "stem", net.stem), "down1", net.down1), "same1", net.same1)
+    level2 = graph.block(graph.block(level1, "down2", net.down2), "same2", net.same2)
+    level3 = graph.block(level2, "down3", net.down3)
+    for index, far in enumerate(net.far3):
+        level3 = graph.node("Add", [level3, graph.block(level3, f"far3.{index}", far)], f"far3.{index}.add")
+    lifted = graph.doubled(graph.convolution(level3, "lift3", net.lift3), "up3")
+    level2 = graph.block(graph.node("Add", [level2, lifted], "add2"), "merge2", net.merge2)
+    lifted = graph.doubled(graph.convolution(level2, "lift2", net.lift2), "up2")
+    level1 = graph.node("Add", [level1, lifted], "add1")
+    return graph.node("Relu", [graph.convolution(level1, "merge1", net.merge1[0], net.merge1[1], more=PLAIN)], "merge1.relu")
+
+
+def _plain_scores(graph: _Graph) -> tuple[str, str]:
+    """Darkness and dense material of each cell, and smoothed."""
+    plain = graph.part("channels", "plain", axis=1, start=2, end=4)
+    plain = graph.node("AveragePool", [plain], "plain.pool", kernel_shape=[4, 4], strides=[4, 4])
+    return plain, graph.mean(graph.mean(plain, "plain.smooth0", 5), "plain.smooth1", 5)
+
+
+def _placed(graph: _Graph, plain: str, smooth: str) -> str:
+    """The plain features at their places among all, the learned ones' places holding 0."""
+    terms = []
+    for index, source in enumerate((plain, smooth)):
+        place = np.zeros((FEATURES, 2, 1, 1), np.float32)
+        for at in range(2):
+            place[LEARNED + 2 * index + at, at] = 1.0
+        terms.append(graph.node("Conv", [source, graph.constant(f"place{index}.w", place)], f"place{index}", kernel_shape=[1, 1]))
+    return graph.node("Add", terms, "placed")
+
+
+def _piece(graph: _Graph, net: HeatNet, logits: str, smooth: str) -> str:
+    """The piece's logit."""
+    tops, darkest = (one.detach().numpy() for one in net.piece_weights())
+    most = max(TOP_CELLS)
+    ordered = graph.top(graph.node("Flatten", [logits], "flat", axis=1), "top", most)
+    terms = []
+    for index, cells in enumerate(TOP_CELLS):
+        part = ordered if cells == most else graph.part(ordered, f"top.{cells}", axis=1, start=0, end=cells)
+        terms.append(graph.weighted_mean(part, f"piece.top{cells}", tops[index]))
+    places = graph.mean(logits, "places", PLACE_CELLS, PLACE_STRIDE)
+    places = graph.top(graph.node("Flatten", [places], "places.flat", axis=1), "places.top", TOP_PLACES)
+    terms.append(graph.weighted_mean(places, "piece.places", tops[-1]))
+    for at in range(2):
+        one = graph.part(smooth, f"dark{at}", axis=1, start=at, end=at + 1)
+        one = graph.top(graph.node("Flatten", [one], f"dark{at}.flat", axis=1), f"dark{at}.top", TOP_PLAIN)
+        terms.append(graph.weighted_mean(one, f"piece.dark{at}", darkest[at]))
+    total = graph.constant("piece.bias", net.bias.detach().numpy())
+    for index, term in enumerate(terms):
+        total = graph.node("Add", [total, term], f"piece.sum{index}")
+    return total
+
+
 def check(net: HeatNet, model: bytes) -> float:
     """Greatest difference between the network and the file on random input."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     channels = np.random.default_rng(0).random((1, len(CHANNELS), 160, 208), np.float32)
-    heat, score = session.run(["heat", "score"], {"channels": channels})
+    found = session.run(list(OUTPUTS), {INPUT: channels})
     with torch.no_grad():
-        logits, piece = net(torch.from_numpy(channels))
-    differences = (
-        np.abs(heat - torch.sigmoid(heat_logits(logits, torch.from_numpy(channels))).numpy()).max(),
-        np.abs(score - torch.sigmoid(piece).numpy()).max(),
-    )
-    return float(max(differences))
+        read = net(torch.from_numpy(channels))
+    wanted = (torch.sigmoid(read.heat), torch.sigmoid(read.piece), read.classes, read.features)
+    return float(max(np.abs(one - other.numpy()).max() for one, other in zip(found, wanted, strict=True)))
 
 
 def load_weights(path: Path) -> HeatNet:
@@ -183,6 +240,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
         "model_file": MODEL_FILE,
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "input": {"grid_mm": DEFAULT_LIMITS.grid_mm, "side_multiple": SIDE_MULTIPLE, "channels": list(CHANNELS)},
+        "classes": list(THREAT_CLASSES),
         **content,
     }
     data = json.dumps(manifest, sort_keys=True, indent=1).encode()

@@ -1,41 +1,67 @@
-"""The network: a small encoder and decoder over the physical channels, with the plain scores led around it.
+"""The network: an encoder and decoder over the physical channels whose last step is a plain linear head over features of each cell.
 
-Input (1, 4, rows, columns) on the 0.8 mm grid, sides multiples of 16 (`station.screening.features.model_input`). Output: logits per 3.2 mm
-cell and one logit for the piece. Darkness and dense material are added to the map with learned weights that cannot fall below 0,
-because learned heads alone fail on images of a kind that they never saw. The piece's logit comes from the hottest cells of the
-smoothed map, a localisation-free number of its own.
+Input (n, 4, rows, columns) on the 0.8 mm grid, sides multiples of 16 (`station.screening.features.model_input`). For each 3.2 mm cell it
+gives `FEATURES` numbers; a linear head makes the threat logit of them and nothing else does, so that a site can fit that head anew
+without this program. The last four features are the plain scores (darkness and dense material, of the cell and smoothed over about
+20 mm); their weights cannot fall below 0, because learned heads alone fail on images of a kind that they never saw. The piece's logit
+comes from the hottest cells at several scales and from the darkest and densest places, also with weights that cannot fall below a floor.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-TOP_CELLS = (8, 40)
+from station.screening.features import CHANNELS
+from station.screening.site_fit import PLAIN_FEATURES
+from station.screening.spots import THREAT_CLASSES
+
+WIDTHS = (16, 48, 96, 128)
+CLASSES = len(THREAT_CLASSES)
+LEARNED, PLAIN = 44, PLAIN_FEATURES
+FEATURES = LEARNED + PLAIN
 PLAIN_IN_HEAT = 5.0
-"""Weight of smoothed darkness and dense material in the heat map, beside the learned logits; fixed, not learned."""
-WIDTHS = (16, 32, 64, 96)
+"""Weight of the smoothed plain scores in the heat map, beside the logits; fixed, not learned."""
+PLAIN_IN_SCORE = (1.0, 0.25)
+"""The least weights of the darkest and of the densest places in the piece's logit: each gives up to about 1 for an ordinary dense thing."""
+TOP_CELLS = (4, 16, 64, 256)
+"""Of the logits smoothed over 3 × 3 cells; the smallest picture has 256."""
+TOP_PLACES = 4
+PLACE_CELLS, PLACE_STRIDE = 9, 3
+"""The coarse scale: means over 29 mm, every 10 mm."""
+TOP_PLAIN = 64
 
 
-def _block(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+class Read(NamedTuple):
+    """What the network makes of n pictures.
+
+    `logits` (n, 1, h, w) of the cells, smoothed; `heat` likewise with the plain scores; `piece` (n,); `classes` (n, 12, h, w);
+    `features` (n, `FEATURES`, h, w).
+    """
+
+    logits: Tensor
+    heat: Tensor
+    piece: Tensor
+    classes: Tensor
+    features: Tensor
+
+
+def block(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Convolution, normalisation, rectifier."""
     padding = dilation * (size // 2)
     convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def plain_scores(channels: Tensor) -> Tensor:
-    """Darkness and dense material per 3.2 mm cell, (n, 2, rows/4, columns/4)."""
-    return functional.avg_pool2d(channels[:, 2:4], 4)
+def pooled(values: Tensor, size: int, stride: int = 1) -> Tensor:
+    """Mean over size × size cells; what lies outside counts as 0."""
+    return functional.avg_pool2d(values, size, stride=stride, padding=size // 2, count_include_pad=True)
 
 
-def heat_logits(logits: Tensor, channels: Tensor) -> Tensor:
-    """The heat map's logits: what was learned, and the plain scores smoothed over about 20 mm.
-
-    The piece's score stays apart: where to look and whether to hold are two questions.
-    """
-    smooth = plain_scores(channels)
-    for _ in range(2):
-        smooth = functional.avg_pool2d(smooth, 5, stride=1, padding=2, count_include_pad=True)
-    return logits + PLAIN_IN_HEAT * smooth.sum(dim=1, keepdim=True)
+def top_mean(values: Tensor, cells: int) -> Tensor:
+    """Mean of the highest `cells` of each picture, (n,)."""
+    return values.flatten(1).topk(cells, dim=1).values.mean(dim=1)
 
 
 class HeatNet(nn.Module):
@@ -44,34 +70,60 @@ class HeatNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d = WIDTHS
-        self.stem = _block(4, a, size=5, stride=2)
-        self.down1 = _block(a, b, stride=2)
-        self.same1 = _block(b, b)
-        self.down2 = _block(b, c, stride=2)
-        self.same2 = _block(c, c)
-        self.down3 = _block(c, d, stride=2)
-        self.same3 = _block(d, d)
-        self.wide3 = _block(d, d, dilation=2)
-        self.far3 = _block(d, d, dilation=4)
+        self.stem = block(len(CHANNELS), a, size=5, stride=2)
+        self.down1 = block(a, b, stride=2)
+        self.same1 = block(b, b)
+        self.down2 = block(b, c, stride=2)
+        self.same2 = block(c, c)
+        self.down3 = block(c, d, stride=2)
+        self.far3 = nn.ModuleList(block(d, d, dilation=dilation) for dilation in (1, 2, 4, 1))
         self.lift3 = nn.Conv2d(d, c, 1)
-        self.merge2 = _block(c, c)
+        self.merge2 = block(c, c)
         self.lift2 = nn.Conv2d(c, b, 1)
-        self.merge1 = _block(b, b)
-        self.head = nn.Conv2d(b, 1, 1)
-        self.plain = nn.Parameter(torch.tensor([-1.0, -1.0]))
-        self.piece = nn.Parameter(torch.tensor([0.5, 0.5, 0.0]))
+        self.merge1 = block(b, LEARNED)
+        self.head = nn.Conv2d(LEARNED, 1, 1)
+        self.head_plain = nn.Parameter(torch.full((PLAIN,), -1.0))
+        self.classes = nn.Conv2d(LEARNED, CLASSES, 1)
+        self.tops = nn.Parameter(torch.full((len(TOP_CELLS) + 1,), -1.5))
+        self.darkest = nn.Parameter(torch.full((2,), -4.0))
+        self.bias = nn.Parameter(torch.zeros(1))
+        nn.init.constant_(self.head.bias, -3.0)
 
-    def forward(self, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """Smoothed logits (n, 1, rows/4, columns/4) and piece logits (n,)."""
+    def head_weights(self) -> Tensor:
+        """Weights of the linear head over all features, (`FEATURES`,)."""
+        return torch.cat([self.head.weight.flatten(), functional.softplus(self.head_plain)])
+
+    def piece_weights(self) -> tuple[Tensor, Tensor]:
+        """Weights of the top means (cells, then places) and of the plain tops."""
+        least = torch.tensor(PLAIN_IN_SCORE, device=self.darkest.device)
+        return functional.softplus(self.tops), least + functional.softplus(self.darkest)
+
+    def scales(self) -> list[nn.Parameter]:
+        """The few numbers that weigh whole maps against one another."""
+        return [self.head_plain, self.tops, self.darkest, self.bias]
+
+    def forward(self, channels: Tensor) -> Read:
+        """See `Read`."""
         level1 = self.same1(self.down1(self.stem(channels)))
         level2 = self.same2(self.down2(level1))
-        level3 = self.far3(self.wide3(self.same3(self.down3(level2))))
+        level3 = self.down3(level2)
+        for far in self.far3:
+            level3 = level3 + far(level3)
         level2 = self.merge2(level2 + functional.interpolate(self.lift3(level3), scale_factor=2.0, mode="nearest"))
         level1 = self.merge1(level1 + functional.interpolate(self.lift2(level2), scale_factor=2.0, mode="nearest"))
-        plain = plain_scores(channels)
-        weights = functional.softplus(self.plain).view(1, 2, 1, 1)
-        logits = self.head(level1) + (plain * weights).sum(dim=1, keepdim=True)
-        smooth = functional.avg_pool2d(logits, 3, stride=1, padding=1, count_include_pad=True)
-        flat = smooth.flatten(1)
-        few, many = (flat.topk(cells, dim=1).values.mean(dim=1) for cells in TOP_CELLS)
-        return smooth, self.piece[0] * few + self.piece[1] * many + self.piece[2]
+        # whatever is multiplied before in fewer bits: what is added up over cells needs all of them
+        with torch.autocast(channels.device.type, enabled=False):
+            return self._read(level1.float(), channels)
+
+    def _read(self, learned: Tensor, channels: Tensor) -> Read:
+        plain = functional.avg_pool2d(channels[:, 2:4], 4)
+        smooth = pooled(pooled(plain, 5), 5)
+        features = torch.cat([learned, plain, smooth], dim=1)
+        logits = pooled(functional.conv2d(features, self.head_weights().view(1, -1, 1, 1), self.head.bias), 3)
+        heat = logits + PLAIN_IN_HEAT * smooth.sum(dim=1, keepdim=True)
+        tops, darkest = self.piece_weights()
+        means = [top_mean(logits, cells) for cells in TOP_CELLS]
+        means.append(top_mean(pooled(logits, PLACE_CELLS, PLACE_STRIDE), TOP_PLACES))
+        darks = [top_mean(smooth[:, at], TOP_PLAIN) for at in range(2)]
+        piece = torch.stack(means, 1) @ tops + torch.stack(darks, 1) @ darkest + self.bias
+        return Read(logits, heat, piece, self.classes(learned), features)

@@ -4,9 +4,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from station.domain.piece import Secrecy
-from station.domain.reasons import Reason
+from station.domain.reasons import NAMED_BY_MODEL, Reason
 
-JUDGED_BY_PEOPLE = frozenset({Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE})
+JUDGED_BY_PEOPLE = NAMED_BY_MODEL | {Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE}
 """Findings that people who reviewed the cleared scan have judged; they do not hold the re-fed piece again if its image matches."""
 
 NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
@@ -20,7 +20,7 @@ NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
 }
 """Holds that stay over later visits until a review lifts them: feeding a piece in again and again must not clear it."""
 
-ONE_PERSON_REASONS = frozenset(
+ONE_PERSON_REASONS = NAMED_BY_MODEL | frozenset(
     {
         Reason.NO_MODEL_READING,
         Reason.MODEL_FAILED,

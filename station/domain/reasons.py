@@ -41,6 +41,18 @@ class Reason(StrEnum):
     MODEL_STALE = "model-stale"
     MODEL_NOT_PROVED = "model-not-proved"
     MODEL_ALARM = "model-alarm"
+    MODEL_BLADE = "model-blade"
+    MODEL_HANDGUN = "model-handgun"
+    MODEL_BOMB = "model-bomb"
+    MODEL_POWDER = "model-powder"
+    MODEL_DENSE_LIQUID = "model-dense-liquid"
+    MODEL_SHIELD = "model-shield"
+    MODEL_AMMUNITION = "model-ammunition"
+    MODEL_INITIATOR = "model-initiator"
+    MODEL_SHEET_EXPLOSIVE = "model-sheet-explosive"
+    MODEL_BULK_EXPLOSIVE = "model-bulk-explosive"
+    MODEL_AEROSOL = "model-aerosol"
+    MODEL_LITHIUM_PACK = "model-lithium-pack"
     ATTENTION_SCORE = "attention-score"
     PROJECTED_IMAGE = "projected-image"
     # people
@@ -92,4 +104,28 @@ class Reason(StrEnum):
         return self in _ABOUT_CONTENT
 
 
-_ABOUT_CONTENT = frozenset({Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE, Reason.NEW_FINDING})
+NAMED_BY_MODEL = frozenset(
+    {
+        Reason.MODEL_BLADE,
+        Reason.MODEL_HANDGUN,
+        Reason.MODEL_BOMB,
+        Reason.MODEL_POWDER,
+        Reason.MODEL_DENSE_LIQUID,
+        Reason.MODEL_SHIELD,
+        Reason.MODEL_AMMUNITION,
+        Reason.MODEL_INITIATOR,
+        Reason.MODEL_SHEET_EXPLOSIVE,
+        Reason.MODEL_BULK_EXPLOSIVE,
+        Reason.MODEL_AEROSOL,
+        Reason.MODEL_LITHIUM_PACK,
+    }
+)
+"""What the model takes a hot place for. Only findings carry them; the piece's own reason is `MODEL_ALARM`."""
+
+_ABOUT_CONTENT = NAMED_BY_MODEL | {
+    Reason.OPAQUE_AREA,
+    Reason.RADIATION,
+    Reason.MODEL_ALARM,
+    Reason.ATTENTION_SCORE,
+    Reason.NEW_FINDING,
+}

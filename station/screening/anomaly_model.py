@@ -30,7 +30,9 @@ from station.screening.refeed import new_findings
 
 FloatArray = npt.NDArray[np.float32]
 
-INPUT, HEAT, SCORE = "channels", "heat", "score"
+INPUT = "channels"
+OUTPUTS = ("heat", "score", "classes", "features")
+"""Heat (1, 1, h, w) and piece score (1,); since the second model also class logits (1, classes, h, w) and features (1, n, h, w)."""
 
 
 class OnnxModel:
@@ -57,24 +59,44 @@ class OnnxModel:
                 remedy="install the released model again",
             ) from error
         names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
-        if names != ([INPUT], [HEAT, SCORE]):
+        if names not in (([INPUT], [*OUTPUTS[:2]]), ([INPUT], [*OUTPUTS])):
             raise ScreeningError(
                 f"model: its inputs and outputs are {names}",
                 consequence="it is not loaded; every piece is held",
                 remedy="install the released model again",
             )
 
-    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+        self._asked = [name for name in names[1] if name != OUTPUTS[3]]
+        self._has_features = OUTPUTS[3] in names[1]
+
+    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
         """See `pipeline.Inference`."""
+        return self._run(self._asked, channels)
+
+    def features(self, channels: FloatArray) -> FloatArray:
+        """What the linear head sees of each cell, (n, rows/4, columns/4); see `site_fit`.
+
+        Raises:
+            ScreeningError: the model gives no features, or the runtime fails.
+        """
+        if not self._has_features:
+            raise ScreeningError(
+                "model: it gives no features of its cells",
+                consequence="it cannot be fitted on this site",
+                remedy="install a model that has them",
+            )
+        return np.asarray(self._run([OUTPUTS[3]], channels)[0][0], np.float32)
+
+    def _run(self, names: list[str], channels: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
         try:
-            heat, score = self._session.run([HEAT, SCORE], {INPUT: channels})
+            found = self._session.run(names, {INPUT: channels})
         except Exception as error:
             raise ScreeningError(
                 f"model: inference failed ({str(error)[:120]})",
                 consequence="the piece is held",
                 remedy="check the model with `station doctor`",
             ) from error
-        return np.asarray(heat), np.asarray(score)
+        return tuple(np.asarray(one) for one in found)
 
 
 def load_reader(

@@ -15,7 +15,6 @@ import numpy as np
 from station.domain.errors import ConfigurationError, ScreeningError
 from station.screening.baselines import DARK_AREA, DARKEST_CHANNEL, DARKNESS, PIXEL_DARKNESS, RANDOM, P
 from station.screening.colour_histogram import WARNING, left_out_scores
-from station.screening.image import components
 from station.screening.labels import read_labels
 from station.screening.palette import AUTO, ColourChannels
 from station.screening.picture_scores import (
@@ -30,6 +29,7 @@ from station.screening.picture_scores import (
 )
 from station.screening.pipeline import HEAT_STRIDE, Reading
 from station.screening.resampling import NOTHING, auroc, interval, means, rates, scene_weights
+from station.screening.spots import find_spots
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 PATCH_BASELINES = (DARKNESS, P, RANDOM)
@@ -50,15 +50,14 @@ def _origin(channels: ColourChannels) -> dict[str, Any]:
 def _spots(reading: Reading, threshold: float, seen: OnGrid) -> list[dict[str, Any]]:
     if reading.score < threshold:
         return []
-    _, boxes = components(reading.heat >= 0.5 * reading.heat.max())
     size, grid = seen.bgr.shape, seen.le.shape
     scale_x, scale_y = HEAT_STRIDE * size[1] / grid[1], HEAT_STRIDE * size[0] / grid[0]
     found: list[dict[str, Any]] = []
-    for x, y, width, height, _ in boxes:
-        hottest = float(reading.heat[y : y + height, x : x + width].max())
+    for spot in find_spots(reading.heat, reading.classes, reading.names):
+        x, y, width, height = spot.box
         box = [round(x * scale_x), round(y * scale_y), round(width * scale_x), round(height * scale_y)]
-        found.append({"reason": "model-alarm", "box_xywh": box, "heat": round(hottest, 4)})
-    return sorted(found, key=lambda one: -float(one["heat"]))[:3]
+        found.append({"reason": spot.reason.value, "box_xywh": box, "heat": round(spot.heat, 4)})
+    return found
 
 
 def score_images(scorer: Scorer, images: Path, *, palette: str = AUTO, jobs: int = 1, progress: Progress | None = None) -> dict[str, Any]:

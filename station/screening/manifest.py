@@ -21,6 +21,7 @@ from station.domain.clearance import MIN_CALIBRATION
 from station.domain.errors import ScreeningError
 from station.screening.features import CHANNELS
 from station.screening.onnx_file import MAX_MODEL_BYTES, check_onnx
+from station.screening.spots import THREAT_CLASSES
 
 FORMAT = 1
 UNKNOWN_KIND = "unknown"
@@ -43,7 +44,8 @@ class Manifest:
     """What the manifest says. `calibration` holds the benign scores per kind, each sorted; `unknown` is there always.
 
     `fitted_site` is where the calibration pieces came from (None: synthetic). `detection_lower_95` is the lower 95 % bound of measured
-    detection of projected threats there, None while unmeasured.
+    detection of projected threats there, None while unmeasured. `classes` names what the model's class output tells apart, in its order;
+    empty where it has none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Manifest:
     detection_lower_95: float | None
     signed: bool
     metrics: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
 
     def own_scores(self, kind: str) -> tuple[float, ...]:
         """Calibration scores of pieces of that kind, however few; those of all kinds together for a piece of unknown kind."""
@@ -176,6 +179,7 @@ def parse_manifest(data: bytes, *, signed: bool) -> Manifest:
             detection_lower_95=None if bound is None else float(bound),
             signed=signed,
             metrics=dict(raw["metrics"]),
+            classes=tuple(str(name) for name in raw.get("classes", ())),
         )
         channels = tuple(raw["input"]["channels"])
         form = raw["format"]
@@ -189,6 +193,8 @@ def parse_manifest(data: bytes, *, signed: bool) -> Manifest:
         raise _refuse("the manifest has no calibration scores")
     if not (0 < manifest.grid_mm < 10 and 1 <= manifest.side_multiple <= 64):  # noqa: PLR2004 - anything sensible
         raise _refuse("the manifest's input grid is not possible")
+    if strange := [name for name in manifest.classes if name not in THREAT_CLASSES]:
+        raise _refuse(f"this program has no words for its class {strange[0]!r}")
     if manifest.freeze_score is not None and not math.isfinite(manifest.freeze_score):
         raise _refuse("the freeze score is no number")
     return manifest

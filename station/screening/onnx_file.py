@@ -5,7 +5,7 @@ allow-list, no weight may lie in another file, and there may be no functions, lo
 never see less than the runtime's: a field whose number is not known here, or is written in an unusual way, refuses the file. Field
 numbers are those of `onnx.proto` (ONNX 1.23): ModelProto 7 graph, 8 opset_import, 25 functions; GraphProto 1 node, 5 initializer,
 15 sparse_initializer; NodeProto 4 op_type, 5 attribute, 7 domain; AttributeProto 5 t, 6 g, 10 tensors, 11 graphs, 22/23 sparse tensors;
-TensorProto 13 external_data, 14 data_location.
+TensorProto 1 dims, 2 data_type, 8 name, 9 raw_data, 13 external_data, 14 data_location.
 """
 
 from collections.abc import Iterator
@@ -157,6 +157,31 @@ def _check_operator_set(operator_set: memoryview) -> None:
     for number, value in _fields(operator_set):
         if number == 1 and _text(value) not in {"", "ai.onnx"}:
             raise _refuse(f"it uses the operator domain {_text(value)!r}")
+
+
+def float_weights(model: memoryview, name: str) -> memoryview:
+    """Bytes of the one float32 weight of that name, a part of `model`: what is written there changes the model.
+
+    Raises:
+        ScreeningError: there is no such weight, there are several, or it is stored in another way than as raw float32.
+    """
+    found: list[memoryview] = []
+    graphs = (_message(value) for number, value in _fields(model) if number == 7)  # noqa: PLR2004 - see the module's field numbers
+    for graph in graphs:
+        for number, value in _fields(graph):
+            if number != 5:  # noqa: PLR2004
+                continue
+            fields = list(_fields(_message(value)))
+            if [_text(one) for at, one in fields if at == 8] != [name]:  # noqa: PLR2004
+                continue
+            raw = [_message(one) for at, one in fields if at == 9]  # noqa: PLR2004
+            others = {at for at, _ in fields} - {1, 2, 8, 9}
+            if len(raw) != 1 or others or [one for at, one in fields if at == 2] != [1]:  # noqa: PLR2004
+                raise _refuse(f"its weight {name!r} is not stored as raw float32")
+            found += raw
+    if len(found) != 1:
+        raise _refuse(f"it has {len(found)} weights {name!r}")
+    return found[0]
 
 
 def check_onnx(data: bytes) -> OnnxContents:

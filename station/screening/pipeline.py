@@ -17,11 +17,12 @@ from station.screening.correction import correct_scan
 from station.screening.features import GridScan, model_input, to_grid
 from station.screening.findings import find
 from station.screening.fingerprint import distance, fingerprint
-from station.screening.image import components, resample, resample_bytes
+from station.screening.image import resample, resample_bytes
 from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
 from station.screening.manifest import UNKNOWN_KIND, Manifest
 from station.screening.measure import PieceMeasure, measure
 from station.screening.policy import ModelFacts, may_be_authority
+from station.screening.spots import THREAT_CLASSES, find_spots
 from station.screening.views import heat_png, pseudo_colour_png
 
 FloatArray = npt.NDArray[np.float32]
@@ -30,25 +31,29 @@ ByteArray = npt.NDArray[np.uint8]
 HEAT_STRIDE = 4
 CROP_MARGIN_CELLS = 16
 MIN_SIDE_CELLS = 64
-MAX_NAMED_SPOTS = 3
 ROUNDING = 1e-5
 """The runtime's own sigmoid may end a few bits outside of 0…1."""
 
 
 class Inference(Protocol):
-    """A loaded model: channels (1, 4, rows, columns) float32 in; heat and piece score out, as the runtime gave them."""
+    """A loaded model: channels (1, 4, rows, columns) float32 in; out heat, piece score and, if it names things, classes, as they are."""
 
-    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    def __call__(self, channels: FloatArray) -> tuple[npt.NDArray[np.generic], ...]:
         """Run the model; raises `ScreeningError` when the runtime fails."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the model made of one picture: `heat` (rows/4, columns/4) float32 in 0…1 and the piece's `score` in 0…1."""
+    """What the model made of one picture: `heat` (rows/4, columns/4) float32 in 0…1 and the piece's `score` in 0…1.
+
+    `classes` (len(`names`), rows/4, columns/4) are logits of what lies there if something does; None where the model names nothing.
+    """
 
     heat: FloatArray
     score: float
+    classes: FloatArray | None = None
+    names: tuple[Reason, ...] = ()
 
 
 def _nonsense(what: str) -> ScreeningError:
@@ -78,6 +83,7 @@ class Reader:
         self._scores = {kind: manifest.scores_for(kind) for kind in manifest.kinds}
         self._own_n = {kind: len(manifest.own_scores(kind)) for kind in manifest.kinds}
         self._site = site
+        self._names = tuple(THREAT_CLASSES[name] for name in manifest.classes)
 
     def info(self) -> ModelInfo:
         """What the model is and what it lacks to be an authority."""
@@ -117,27 +123,29 @@ class Reader:
             raise _nonsense(f"a picture of {rows} × {columns} cells is larger than it may read")
         padding = ((0, height - rows), (0, width - columns))
         channels = model_input(np.pad(le, padding, constant_values=1.0), np.pad(he, padding, constant_values=1.0), limits=self._limits)
-        heat, score = self._infer(channels[None])
-        return self._checked(heat, score, height, width, rows, columns)
+        answer = self._infer(channels[None])
+        if len(answer) != 2 + bool(self._names):
+            raise _nonsense(f"it gave {len(answer)} outputs, and the manifest names {len(self._names)} classes")
+        return self._checked(
+            answer, height // HEAT_STRIDE, width // HEAT_STRIDE, np.s_[: -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)]
+        )
 
-    @staticmethod
-    def _checked(
-        heat: npt.NDArray[np.generic],
-        score: npt.NDArray[np.generic],
-        height: int,
-        width: int,
-        rows: int,
-        columns: int,
-    ) -> Reading:
-        wanted = (1, 1, height // HEAT_STRIDE, width // HEAT_STRIDE)
-        if heat.shape != wanted or heat.dtype != np.float32 or score.shape != (1,) or score.dtype != np.float32:
-            raise _nonsense(f"it answered shapes {heat.shape} {heat.dtype} and {score.shape} {score.dtype}, not {wanted} and (1,) float32")
-        if not (np.isfinite(heat).all() and np.isfinite(score).all()):
-            raise _nonsense("it answered something that is no number")
-        if min(heat.min(), score[0]) < -ROUNDING or max(heat.max(), score[0]) > 1 + ROUNDING:
+    def _checked(self, answer: tuple[npt.NDArray[np.generic], ...], height: int, width: int, kept: tuple[slice, slice]) -> Reading:
+        wanted = ((1, 1, height, width), (1,), (1, len(self._names), height, width))
+        for found, shape in zip(answer, wanted, strict=False):
+            if found.shape != shape or found.dtype != np.float32:
+                raise _nonsense(f"it answered shapes {', '.join(f'{one.shape} {one.dtype}' for one in answer)}, not {shape} float32")
+            if not np.isfinite(found).all():
+                raise _nonsense("it answered something that is no number")
+        heat, score = answer[0].astype(np.float32), float(answer[1][0])
+        if min(heat.min(), score) < -ROUNDING or max(heat.max(), score) > 1 + ROUNDING:
             raise _nonsense("it answered outside of 0…1")
-        kept: FloatArray = heat[0, 0, : -(-rows // HEAT_STRIDE), : -(-columns // HEAT_STRIDE)].astype(np.float32)
-        return Reading(heat=np.clip(kept, 0, 1), score=min(max(float(score[0]), 0.0), 1.0))
+        return Reading(
+            heat=np.clip(heat[0, 0][kept], 0, 1),
+            score=min(max(score, 0.0), 1.0),
+            classes=answer[2].astype(np.float32)[0, :, kept[0], kept[1]] if self._names else None,
+            names=self._names,
+        )
 
     def score_scan(self, scan: RawScan) -> float:
         """The piece score of a scan and nothing else: what `read` gives, for scoring thousands of pieces.
@@ -220,17 +228,15 @@ def _overlay(heat: ByteArray, grid: GridScan) -> bytes:
 
 def _spots(reading: Reading, window: tuple[slice, slice], grid: GridScan, threshold: float) -> tuple[Finding, ...]:
     """The hottest places of a piece that alarms, as boxes in the corrected image."""
-    peak = float(reading.heat.max())
-    _, boxes = components(reading.heat >= max(0.5 * peak, 1e-6))
     top, left = window[0].start, window[1].start
     found = []
-    for x, y, width, height, _ in boxes:
-        hottest = float(reading.heat[y : y + height, x : x + width].max())
+    for spot in find_spots(reading.heat, reading.classes, reading.names):
+        x, y, width, height = spot.box
         box = (
             round((left + x * HEAT_STRIDE) * grid.scale_x),
             round((top + y * HEAT_STRIDE) * grid.scale_y),
             max(1, round(width * HEAT_STRIDE * grid.scale_x)),
             max(1, round(height * HEAT_STRIDE * grid.scale_y)),
         )
-        found.append(Finding(reason=Reason.MODEL_ALARM, box_px=box, measured=hottest, limit=threshold))
-    return tuple(sorted(found, key=lambda one: -(one.measured or 0.0))[:MAX_NAMED_SPOTS])
+        found.append(Finding(reason=spot.reason, box_px=box, measured=spot.heat, limit=threshold))
+    return tuple(found)

@@ -56,6 +56,40 @@ def sound_model() -> onnx.ModelProto:
     return model(*heat_nodes(-1.0))
 
 
+FEATURES = 8
+"""Of the small model with a head: channels' means, their squares' stand-ins, and four plain scores."""
+
+
+def naming_model(head: np.ndarray | None = None, bias: float = -4.0) -> onnx.ModelProto:
+    """All four outputs: features are mixtures of the channels' means, a linear head makes heat of them, dense material is a handgun."""
+    weights = np.zeros(FEATURES, np.float32) if head is None else np.asarray(head, np.float32)
+    if head is None:
+        weights[-1] = 20.0
+    mixed = np.zeros((FEATURES, 4, 1, 1), np.float32)
+    for at in range(FEATURES):
+        mixed[at, at % 4] = 1.0 if at >= 4 else -0.5
+    named = np.zeros((12, FEATURES, 1, 1), np.float32)
+    named[1, -1] = 9.0
+    nodes = [
+        helper.make_node("AveragePool", ["channels"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Conv", ["pooled", "mixed.w"], ["features"], kernel_shape=[1, 1]),
+        helper.make_node("Conv", ["features", "head.w", "head.b"], ["logits"], kernel_shape=[1, 1]),
+        helper.make_node("Conv", ["features", "named.w"], ["classes"], kernel_shape=[1, 1]),
+        helper.make_node("Sigmoid", ["logits"], ["heat"]),
+        helper.make_node("ReduceMean", ["heat"], ["score"], axes=[1, 2, 3], keepdims=0),
+    ]
+    constants = [
+        constant("mixed.w", mixed),
+        constant("head.w", weights.reshape(1, -1, 1, 1)),
+        constant("head.b", [bias]),
+        constant("named.w", named),
+    ]
+    made = model(nodes, constants)
+    shapes = {"classes": [1, 12, "hr", "hc"], "features": [1, FEATURES, "hr", "hc"]}
+    made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
+    return made
+
+
 def nan_model() -> onnx.ModelProto:
     return model(*heat_nodes(float("nan")))
 

@@ -10,12 +10,12 @@ from station.domain.errors import ConfigurationError, StationError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, level_of
 from station.domain.policy import Authority, Policy
-from station.domain.reasons import Reason
+from station.domain.reasons import NAMED_BY_MODEL, Reason
 
 
 def test_reasons_about_content_are_those_that_describe_the_picture():
     about = {reason for reason in Reason if reason.describes_content}
-    assert about == {Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE, Reason.NEW_FINDING}
+    assert about == NAMED_BY_MODEL | {Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE, Reason.NEW_FINDING}
 
 
 def test_reasons_are_stable_codes():

@@ -1,0 +1,135 @@
+"""Sets are mapped and batches made without torch; what is checked here is what training relies on."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware_sims.mail import NEWEST_GENERATION
+from firmware_sims.mail_catalogue import CLASSES
+from station.screening.spots import THREAT_CLASSES
+from training.augment import cropped, pictured, resized, turned
+from training.batches import BAGS, SHAPES, Batches
+from training.make_dataset import Recipe, written
+from training.pieces import HELD_EVERY, INDEX_FILE, Stored, read_set, split
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("set")
+    list(written(out, Recipe(seed=21, threat_share=0.6, kind="envelope", generation=NEWEST_GENERATION), range(12), jobs=1))
+    return out
+
+
+def test_a_mapped_piece_is_the_piece_in_its_file(folder: Path):
+    pieces = read_set(folder)
+    assert len(pieces) == 12
+    for piece in pieces:
+        with np.load(piece.file) as stored:
+            np.testing.assert_allclose(piece.crop(slice(3, 40), slice(5, 50)), stored["t"][:, 3:40, 5:50] / 65535, atol=1e-6)
+            np.testing.assert_array_equal(piece.mask(), stored["mask"])
+            assert (piece.kind, piece.threat, piece.generation) == (str(stored["kind"]), str(stored["threat_kind"]), NEWEST_GENERATION)
+            held = {CLASSES[int(one) - 1] for one in np.unique(stored["mask"]) if one}
+        assert {name for at, name in enumerate(CLASSES) if piece.classes >> at & 1} == held
+        assert piece.taken().tube_kv >= 100
+
+
+def test_the_index_is_made_anew_when_the_set_has_changed(folder: Path, tmp_path: Path):
+    before = read_set(folder)
+    assert read_set(folder) == before
+    for piece in before[:3]:
+        (tmp_path / piece.file.name).write_bytes(piece.file.read_bytes())
+    assert len(read_set(tmp_path)) == 3
+    (tmp_path / before[0].file.name).unlink()
+    assert [one.file.name for one in read_set(tmp_path)] == [one.file.name for one in before[1:3]]
+    np.savez_compressed(tmp_path / before[0].file.name, t=np.ones((2, 4, 4), np.uint16), mask=np.zeros((1, 1), np.uint8))
+    with pytest.raises(ValueError, match="compressed"):
+        read_set(tmp_path)
+    for file in tmp_path.glob("*.npz"):
+        if file.name != INDEX_FILE:
+            file.unlink()
+    with pytest.raises(FileNotFoundError, match="no pieces"):
+        read_set(tmp_path)
+
+
+def test_batches_depend_on_seed_and_number_alone(folder: Path):
+    pieces = read_set(folder)
+    one, other = Batches(pieces, seed=3), Batches(pieces, seed=3)
+    last, first = one[7], one[0]
+    np.testing.assert_array_equal(other[7].channels, last.channels)
+    np.testing.assert_array_equal(other[0].mask, first.mask)
+    assert not np.array_equal(Batches(pieces, seed=4)[7].mask, last.mask)
+    for batch in (first, last):
+        count, side = batch.channels.shape[0], batch.channels.shape[2]
+        assert (count, side) in SHAPES
+        assert batch.channels.shape == (count, 4, side, side)
+        assert batch.mask.shape == (count, side // 4, side // 4)
+        assert batch.channels.dtype == np.float32
+        assert np.isfinite(batch.channels).all()
+        assert batch.mask.max() <= len(CLASSES)
+
+
+def test_a_crop_shows_the_forbidden_thing_where_its_mask_says(folder: Path):
+    piece = next(one for one in read_set(folder) if one.threat)
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        sample = turned(cropped(piece, 160, rng), rng)
+        assert sample.t.shape == (2, 160, 160)
+        assert sample.mask.shape == (40, 40)
+    small = cropped(piece, 1024, rng)
+    # the piece lies whole in its air, mask and picture moved alike
+    assert (small.mask > 0).sum() == (piece.mask() > 0).sum()
+    rows, columns = (np.flatnonzero((small.t[0] < 0.999).any(axis=axis)) for axis in (1, 0))
+    hot = np.argwhere(small.mask > 0)
+    assert rows[0] <= 4 * hot[:, 0].max() <= rows[-1] + 4
+    assert columns[0] <= 4 * hot[:, 1].max() <= columns[-1] + 4
+
+
+def test_a_picture_keeps_order_and_a_resized_one_keeps_the_thing(folder: Path):
+    piece = next(one for one in read_set(folder) if one.threat)
+    rng = np.random.default_rng(6)
+    sample = cropped(piece, 320, rng)
+    seen = pictured(sample.t, rng)
+    assert seen.shape == sample.t.shape
+    assert ((seen > 0) & (seen <= 1)).all()
+    dark, clear = sample.t[0] < 0.75, sample.t[0] > 0.98
+    assert seen[0][clear].mean() > seen[0][dark].mean()
+    small = resized(sample, 224)
+    assert small.t.shape == (2, 224, 224)
+    assert small.mask.shape == (56, 56)
+    assert (small.mask > 0).mean() == pytest.approx((sample.mask > 0).mean(), abs=0.01)
+
+
+def stored(kind: str, threat: str, classes: tuple[str, ...] = ()) -> Stored:
+    bits = sum(1 << CLASSES.index(name) for name in classes)
+    return Stored(
+        file=Path("none"),
+        offset=0,
+        shape=(64, 64),
+        mask_offset=0,
+        kind=kind,
+        threat=threat,
+        classes=bits,
+        conditions="{}",
+        generation=NEWEST_GENERATION,
+    )
+
+
+def test_what_is_held_apart_is_never_trained_on_and_a_class_can_be_left_out():
+    pieces = [stored("packet", "blade", ("blade",)), stored("packet", "bomb", ("bomb", "shield")), stored("packet", "")] * 40
+    trained, held = split(pieces)
+    assert len(trained) + len(held) == len(pieces)
+    assert len(held) == len(pieces) // HELD_EVERY
+    without, same = split(pieces, leave_out="shield")
+    assert same == held
+    assert Counter(one.threat for one in without) == {"blade": Counter(one.threat for one in trained)["blade"], "": 38}
+
+
+def test_classes_of_generator_masks_and_words_come_in_one_order():
+    assert tuple(THREAT_CLASSES) == CLASSES
+
+
+def test_a_set_without_ordinary_pieces_is_refused():
+    with pytest.raises(ValueError, match="ordinary pieces"):
+        Batches([stored(BAGS, "blade")], seed=1)

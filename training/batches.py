@@ -1,0 +1,75 @@
+"""Batches of training: each depends on the seed and its number alone, whoever makes it, so that a run can be taken up and repeated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_sims.mail_catalogue import CLASSES
+from station.screening.features import model_input
+from station.screening.image import one_thread
+from training.augment import STACKED, Sample, cropped, pictured, resized, scanned, stacked, turned
+from training.pieces import Stored
+
+SHAPES = ((16, 224), (5, 400))
+"""Crops in a batch and their sides in grid steps: places closely, and pieces nearly whole."""
+SHAPE_SHARES = (0.65, 0.35)
+BAGS = "baggage_like"
+BAG_SHARE = 0.27
+THREAT_SHARE = 0.5
+PICTURE_SHARE_BAGS, PICTURE_SHARE_MAIL = 0.6, 0.1
+SMALLEST_PICTURE, LARGEST_PICTURE = 0.6, 1.1
+"""How much smaller or larger things come in pictures, whose scale is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Channels (n, 4, side, side) float32 and classes of the cells (n, side/4, side/4), 0 for none."""
+
+    channels: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint8]
+
+
+class Batches:
+    """A sequence without end; `Batches(…)[step]` is the batch of that step."""
+
+    def __init__(self, pieces: Sequence[Stored], *, seed: int) -> None:
+        self._seed = seed
+        self._pieces = pieces
+        self._groups: dict[tuple[bool, str], list[int]] = {}
+        for at, one in enumerate(pieces):
+            self._groups.setdefault((one.kind == BAGS, one.threat), []).append(at)
+        for bags in {bags for bags, _ in self._groups}:
+            if (bags, "") not in self._groups or not self._threats(bags):
+                msg = "a set needs ordinary pieces and such with something forbidden"
+                raise ValueError(msg)
+
+    def _threats(self, bags: bool) -> list[str]:  # noqa: FBT001 - the name of a group
+        return [name for name in CLASSES if (bags, name) in self._groups]
+
+    def _drawn(self, rng: np.random.Generator, *, bags: bool, threat: bool) -> Stored:
+        """A piece; classes come equally often, however rare they are in the sets."""
+        names = self._threats(bags) if threat else [""]
+        group = self._groups[bags, names[int(rng.integers(len(names)))]]
+        return self._pieces[group[int(rng.integers(len(group)))]]
+
+    def _sample(self, rng: np.random.Generator, size: int) -> Sample:
+        has_bags, has_mail = ((bags, "") in self._groups for bags in (True, False))
+        bags = has_bags and (not has_mail or rng.random() < BAG_SHARE)
+        piece = self._drawn(rng, bags=bags, threat=rng.random() < THREAT_SHARE)
+        as_picture = rng.random() < (PICTURE_SHARE_BAGS if bags else PICTURE_SHARE_MAIL)
+        taken = round(size / rng.uniform(SMALLEST_PICTURE, LARGEST_PICTURE) / 16) * 16 if as_picture else size
+        sample = turned(cropped(piece, taken, rng), rng)
+        if rng.random() < STACKED:
+            for _ in range(int(rng.integers(1, 4))):
+                sample = stacked(sample, turned(cropped(self._drawn(rng, bags=bags, threat=False), taken, rng), rng))
+        t = scanned(sample.t, rng)
+        return resized(Sample(pictured(t, rng), sample.mask), size) if as_picture else Sample(t, sample.mask)
+
+    def __getitem__(self, step: int) -> Batch:
+        one_thread()
+        rng = np.random.default_rng((self._seed, step))
+        count, size = SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
+        samples = [self._sample(rng, size) for _ in range(count)]
+        return Batch(np.stack([model_input(one.t[0], one.t[1]) for one in samples]), np.stack([one.mask for one in samples]))

@@ -1,0 +1,234 @@
+"""The training itself: batches from worker processes, a rate by elapsed time or by steps, averaged weights, checkpoints, checks."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from training.batches import Batches
+from training.check import checked, report
+from training.losses import Losses, losses
+from training.network import HeatNet
+from training.pieces import Stored
+
+PEAK, LEAST = 2.5e-3, 1e-5
+WARM_SHARE = 0.04
+DECAY = 2e-4
+SCALES_QUICKER = 4.0
+"""The scales of whole maps learn with so many times the rate."""
+MOST_GRADIENT = 5.0
+AVERAGED = 0.998
+"""Of the averaged weights at each step; their memory is shorter while few steps have been made."""
+SAVE_EVERY_S, CHECK_EVERY_S, TELL_EVERY_S = 300.0, 600.0, 30.0
+CHECKED_PIECES = 240
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and with what: until `minutes` have been trained, or exactly `steps` where that is not None."""
+
+    seed: int
+    minutes: float
+    steps: int | None
+    workers: int
+    threads: int
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything that a checkpoint holds."""
+
+    net: HeatNet
+    average: HeatNet
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    samples: int = 0
+    trained_s: float = 0.0
+
+
+class _Numbered(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Batches by number, as the loader wants them."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.set_num_threads(1)
+        batch = self._batches[step]
+        return torch.from_numpy(batch.channels), torch.from_numpy(batch.mask)
+
+
+class _Onwards:
+    """Numbers from `first` on, without end."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        step = self._first
+        while True:
+            yield step
+            step += 1
+
+
+def _rate(share: float) -> float:
+    """One cycle: up, then down as a cosine."""
+    return LEAST + PEAK * min(1.0, share / WARM_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def _share(state: _State, plan: Plan) -> float:
+    return state.step / plan.steps if plan.steps is not None else state.trained_s / (60 * plan.minutes)
+
+
+def _begun(device: torch.device, plan: Plan) -> _State:
+    torch.manual_seed(plan.seed)
+    net = HeatNet().to(device, memory_format=torch.channels_last)
+    scales = net.scales()
+    rest = [one for one in net.parameters() if not any(one is other for other in scales)]
+    groups = [
+        {"params": [one for one in rest if one.ndim > 1], "weight_decay": DECAY, "quicker": 1.0},
+        {"params": [one for one in rest if one.ndim == 1], "weight_decay": 0.0, "quicker": 1.0},
+        {"params": scales, "weight_decay": 0.0, "quicker": SCALES_QUICKER},
+    ]
+    average = copy.deepcopy(net).eval()
+    for one in average.parameters():
+        one.requires_grad_(requires_grad=False)
+    return _State(net.train(), average, torch.optim.AdamW(groups, lr=LEAST))
+
+
+def _save(state: _State, file: Path) -> None:
+    part = file.with_suffix(".part")
+    content = {name: getattr(state, name).state_dict() for name in ("net", "average", "optimiser")}
+    torch.save({**content, "step": state.step, "samples": state.samples, "trained_s": state.trained_s}, part)
+    part.replace(file)
+
+
+def _resume(state: _State, file: Path, device: torch.device) -> None:
+    content = torch.load(file, weights_only=True, map_location=device)
+    for name in ("net", "average", "optimiser"):
+        getattr(state, name).load_state_dict(content[name])
+    state.step, state.samples, state.trained_s = content["step"], content["samples"], content["trained_s"]
+
+
+@torch.no_grad()
+def _averaged(state: _State) -> None:
+    """Move the averaged weights a little towards the present ones."""
+    keep = min(AVERAGED, (1 + state.step) / (10 + state.step))
+    present = state.net.state_dict()
+    for name, one in state.average.state_dict().items():
+        if one.dtype.is_floating_point:
+            one.lerp_(present[name], 1 - keep)
+        else:
+            one.copy_(present[name])
+
+
+def _stepped(state: _State, channels: torch.Tensor, mask: torch.Tensor, device: torch.device, *, half: bool) -> Losses:
+    channels = channels.to(device, memory_format=torch.channels_last, non_blocking=True)
+    mask = mask.to(device, non_blocking=True)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        read = state.net(channels)
+    found = losses(read, mask)
+    state.optimiser.zero_grad(set_to_none=True)
+    found.total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), MOST_GRADIENT)
+    if bool(torch.isfinite(norm)):
+        state.optimiser.step()
+    state.step += 1
+    state.samples += len(mask)
+    _averaged(state)
+    return found
+
+
+def _half_precision(device: torch.device) -> bool:
+    """Whether bfloat16 is quicker here: on GPUs, and on processors with instructions for it."""
+    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
+
+
+def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool) -> HeatNet:
+    """Train from nothing, or on from `checkpoint.pt` in `work`; the averaged network, ready to be exported.
+
+    `log.jsonl` there gets a line now and then: losses, rate, pace; and every ten minutes what `training.check` says of held pieces.
+    Weights after a number of steps repeat from the seed on one machine; how many steps a machine makes in its minutes does not.
+    """
+    torch.set_num_threads(plan.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    half = _half_precision(device)
+    state = _begun(device, plan)
+    checkpoint = work / "checkpoint.pt"
+    if resume:
+        _resume(state, checkpoint, device)
+    log = _Log(work / "log.jsonl", fresh=not resume)
+    log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
+    chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
+    loader = DataLoader(
+        _Numbered(Batches(pieces, seed=plan.seed)),
+        batch_size=None,
+        sampler=_Onwards(state.step),
+        num_workers=plan.workers,
+        prefetch_factor=3,
+        multiprocessing_context="spawn",
+    )
+    batches = iter(loader)
+    saved_s = checked_s = told_s = state.trained_s
+    means = np.zeros(3)
+    now = time.perf_counter()
+    while _share(state, plan) < 1:
+        for group in state.optimiser.param_groups:
+            group["lr"] = group["quicker"] * _rate(_share(state, plan))
+        channels, mask = next(batches)
+        found = _stepped(state, channels, mask, device, half=half)
+        parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])
+        means = parts if state.step == 1 else means + 0.02 * (parts - means)
+        then, now = now, time.perf_counter()
+        state.trained_s += now - then
+        if state.trained_s - told_s > TELL_EVERY_S or state.step == 1:
+            told_s = state.trained_s
+            log.tell(_progress(state, means, plan))
+        if state.trained_s - saved_s > SAVE_EVERY_S:
+            saved_s = state.trained_s
+            _save(state, checkpoint)
+        if state.trained_s - checked_s > CHECK_EVERY_S:
+            checked_s = state.trained_s
+            log.tell({"step": state.step, "check": report(checked(state.average, chosen, device))})
+            now = time.perf_counter()
+    del batches
+    _save(state, checkpoint)
+    net = state.average.cpu().eval()
+    log.tell({"step": state.step, "samples": state.samples, "final": report(checked(net, held, torch.device("cpu")))})
+    return net
+
+
+def _progress(state: _State, means: np.ndarray, plan: Plan) -> dict[str, Any]:
+    return {
+        "minutes": round(state.trained_s / 60, 2),
+        "step": state.step,
+        "samples": state.samples,
+        "cells": round(float(means[0]), 4),
+        "piece": round(float(means[1]), 4),
+        "classes": round(float(means[2]), 4),
+        "rate": round(_rate(_share(state, plan)), 6),
+        "samples_per_s": round(state.samples / max(state.trained_s, 1e-3), 1),
+    }
+
+
+class _Log:
+    """JSON lines, in a file and on the terminal."""
+
+    def __init__(self, file: Path, *, fresh: bool) -> None:
+        self._file = file
+        if fresh:
+            file.unlink(missing_ok=True)
+
+    def tell(self, what: dict[str, Any]) -> None:
+        line = json.dumps(what)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
