@@ -19,11 +19,14 @@ import httpx
 
 from station.settings import edit
 from station.tracking.signatures import load_or_create_key, public_text
+from station.tracking.verdict import LONGEST_DELAY_S
 from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
 from tests.support.dangers import DANGERS
 
 LANE = "lane-1"
 STEP_S = 0.1
+DELIVERED_S = 60.0 + LONGEST_DELAY_S / 4.0
+"""An event that failed often waits for its next try up to the longest back-off of station time, which runs four times as fast here."""
 GATE_STEP_S = 0.02
 LEAST_QUEUE = 3
 MOST_REFEEDS = 3
@@ -330,7 +333,7 @@ class KilledStation:
         def empty() -> bool:
             return self._outbox()[0] == len(self.effects)
 
-        self.until(empty, limit_s=60, what="the tracking system to have everything")
+        self.until(empty, limit_s=DELIVERED_S, what="the tracking system to have everything")
         counts = self.tracking.get("/status")
         assert (counts["out_of_order"], counts["gaps"], counts["double_effects"]) == (0, 0, 0)
         sequences: dict[str, list[int]] = {}
