@@ -29,6 +29,7 @@ from station.screening.correction import correct_scan
 from station.screening.projection import Library, Pose, Thing, choose, project, shipped_library
 from station.screening.projection.project import thickness_in, window_of
 from training.bench import Bench
+from training.calibrate import auroc
 from training.make_threat_library import SEED as LIBRARY_SEED
 from training.make_threat_library import centred, drawn_thing, laid
 
@@ -191,13 +192,6 @@ def scores_of(real: FloatArray, fake: FloatArray, seed: int, classifier: Classif
             np.vstack([bounded[kept], -bounded[kept]]), np.repeat([1.0, 0.0], n), np.vstack([bounded[held], -bounded[held]])
         )[:m]
     return out[0], out[1], out[2]
-
-
-def auroc(negative: FloatArray, positive: FloatArray) -> float:
-    """Probability that a positive scores higher; ties count half."""
-    order = np.sort(negative)
-    wins = np.searchsorted(order, positive, side="left") + np.searchsorted(order, positive, side="right")
-    return float(wins.mean()) / (2 * len(order))
 
 
 def _interval(figure: Callable[[npt.NDArray[np.intp]], float], count: int, seed: int) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from firmware_sims.mail import GENERATIONS, NEWEST_GENERATION, Piece, draw_piece
 from firmware_sims.mail_catalogue import CLASSES
-from station.screening import conformal
+from station.screening import conformal, resampling
 from station.screening.anomaly_model import OnnxModel
 from station.screening.features import attenuation
 from station.screening.image import one_thread
@@ -154,15 +154,7 @@ def threat_orders(seed: int, per_threat: int) -> list[Order]:
 
 def auroc(benign: np.ndarray, threat: np.ndarray) -> float:
     """Share of pairs in which the threat scores higher; ties count half."""
-    values = np.concatenate([benign, threat])
-    order = values.argsort()
-    ranks = np.empty(len(values))
-    ranks[order] = np.arange(1, len(values) + 1)
-    for value in np.unique(values[np.concatenate([np.diff(values[order]) == 0, [False]])[order.argsort()]]):
-        same = values == value
-        ranks[same] = ranks[same].mean()
-    total = ranks[len(benign) :].sum() - len(threat) * (len(threat) + 1) / 2
-    return float(total / (len(benign) * len(threat)))
+    return resampling.auroc(np.concatenate([benign, threat]), np.arange(len(benign) + len(threat)) >= len(benign))
 
 
 def calibration_scores(scored: Scored) -> dict[str, list[float]]:

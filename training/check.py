@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from station.screening.evaluation import auroc
 from station.screening.features import model_input
+from station.screening.resampling import auroc
 from training.augment import pictured
 from training.batches import BAGS
 from training.conditions import detected
