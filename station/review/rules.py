@@ -28,9 +28,8 @@ def newest_scan(evidence: Iterable[Evidence]) -> Scan | None:
 
 
 def radiation_beyond_review(evidence: Iterable[Evidence], policy: Policy) -> bool:
-    """True when the newest measurement among the facts of one visit shows radiation that no review may excuse."""
-    newest = next((fact for fact in reversed(list(evidence)) if isinstance(fact, InfeedMeasurement)), None)
-    return newest is not None and any(is_beyond_review(finding, policy) for finding in newest.findings)
+    """True when a measurement of any visit shows radiation that no review may excuse: a source that is turned round is not weaker."""
+    return any(is_beyond_review(finding, policy) for fact in evidence if isinstance(fact, InfeedMeasurement) for finding in fact.findings)
 
 
 def standing_reasons(held_for: Iterable[str], evidence: Iterable[Evidence]) -> frozenset[str]:

@@ -120,7 +120,7 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
     shown = None if scan is None or piece.is_marked else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
         _refuse_clearance(piece, shown)
-        if rules.radiation_beyond_review(facts, policy):
+        if rules.radiation_beyond_review((row.evidence for row in uow.evidence(piece.piece_id)), policy):
             raise RadiationRefusedError(
                 f"The radiation of piece {piece.piece_id} reached {policy.radiation_attention_nsv_per_h:g} nSv/h: no review clears it",
                 consequence="The piece stays held",

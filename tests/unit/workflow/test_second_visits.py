@@ -67,6 +67,15 @@ async def test_radiation_at_the_attention_level_is_cleared_by_no_review(feeding:
     assert not any(isinstance(fact, ReviewDecision) for fact in feeding.store.read(lambda view: facts_of_visit(view, feeding.known)))
 
 
+@pytest.mark.parametrize("next_time", [100.0, 520.0])
+async def test_less_radiation_on_a_later_visit_makes_no_review_possible(feeding: Feeding, next_time: float):
+    feeding.announce()
+    await feeding.feed(radiation=1500.0)
+    assert (await feeding.feed(radiation=next_time)).reasons == (Reason.RADIATION,)
+    with pytest.raises(RadiationRefusedError):
+        feeding.review("An")
+
+
 async def test_radiation_holds_until_a_review_whatever_is_measured_next(feeding: Feeding):
     feeding.announce()
     await feeding.feed(radiation=520.0)
