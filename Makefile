@@ -13,7 +13,9 @@ JOBS ?= 2
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
 
-test: programs lint unit
+# The checks of the text and the tests beside each other.
+test: $(READY)
+	@$(MAKE) --no-print-directory --jobs 2 lint unit
 
 setup: $(READY)
 
@@ -40,9 +42,10 @@ lint: $(READY)
 # What runs against real time, and so mostly waits, gets the machine for itself: a device's watchdog does not wait for a busy processor.
 REAL_TIME := tests/e2e tests/browser/test_station_live.py
 
-unit: $(READY)
+# In the order of the files: xdist's own order would give one worker the three longest of them.
+unit: programs
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(REAL_TIME))
-	@$(BIN)/pytest -n 2 --dist loadfile -q $(REAL_TIME)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(REAL_TIME)
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .
