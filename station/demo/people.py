@@ -1,9 +1,9 @@
 """The demo's scripted people: hands at the lane (through the simulators) and decisions (through the public interface).
 
 They know the truth and decide by it, so that both ends of review are walked: benign pieces are cleared and fed in again, pieces with
-a threat are rejected. Marked pieces stay held, attention stops are answered with hold, and a stopped lane is started again. With
-somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what was cleared, and lift out
-what waits at the gate.
+a threat are rejected. Marked pieces stay held, attention stops are answered with hold, other questions by the truth, and a stopped
+lane is started again. With somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what
+was cleared, and lift out what waits at the gate.
 """
 
 import asyncio
@@ -102,12 +102,8 @@ class LanePeople:
             why = next((f": {device['detail']}" for device in lane["devices"] if not device["ok"]), "")
             hint = " -> Chạy / START" if self.lane_state in AT_REST and not self.decide else ""
             self.note(f"{self.lane_id}: {self.lane_state}{why}{hint}")
-        request = lane["request"]
-        if request is not None and request["attention"] and (self.decide or request["seconds_left"] < LAST_MOMENT_S):
-            body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
-            await self._try(f"/api/v1/lanes/{self.lane_id}/decision", {**body, "decision": "hold"}, OPERATOR)
-            if not self.decide:
-                self.note(f"{self.lane_id}: nobody answered the attention stop about {request['piece_id']}; the demo's operator holds it")
+        if lane["request"] is not None:
+            await self._answer(lane["request"])
         alarms = await self.client.get("/api/v1/alarms")
         at_gate = any(
             alarm["code"] == "piece-at-gate" and alarm["subject"] == self.lane_id and alarm["cleared_at"] is None
@@ -121,6 +117,18 @@ class LanePeople:
             # Hands that reached in themselves know that the zone is clear again.
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)
+
+    async def _answer(self, request: dict[str, Any]) -> None:
+        """Hold what stopped the lane; read what else is asked about by the truth."""
+        attention, piece_id = request["attention"], request["piece_id"]
+        last_moment = attention and request["seconds_left"] < LAST_MOMENT_S
+        if not (self.decide or last_moment):
+            return
+        decision = "clear" if not attention and self.truth.get(piece_id) == "benign" else "hold"
+        body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
+        await self._try(f"/api/v1/lanes/{self.lane_id}/decision", {**body, "decision": decision}, OPERATOR)
+        if not self.decide:
+            self.note(f"{self.lane_id}: nobody answered the attention stop about {piece_id}; the demo's operator holds it")
 
     async def _mind_a_piece(self, piece_id: str, state: str) -> None:
         if state == "held":

@@ -78,6 +78,12 @@ class _Case:
         return self.policy.authority_for(self.secrecy)
 
     @property
+    def sampled(self) -> bool:
+        """True when an operator must read this scan blind although it carries no level. What people cleared in the bin was read by them."""
+        scan = self.evidence.scan
+        return scan is not None and not self.refed and self.policy.is_sampled(self.secrecy, scan.sha256)
+
+    @property
     def model_reading(self) -> ModelReading | None:
         """The model's reading, unless the policy keeps the model away from marked pieces."""
         return None if self.secrecy is not None and not self.policy.model_on_marked else self.evidence.model_reading
@@ -199,10 +205,10 @@ def _model_reading(case: _Case) -> Iterator[Reason]:
 
 
 def _model_alarm(case: _Case) -> Iterator[Reason]:
-    """On the belt one operator may clear the model's alarm of an unmarked piece; a marked piece takes two people."""
+    """On the belt one operator who was shown the model's alarm may clear an unmarked piece; a marked piece takes two people."""
     if not case.model_alarms or case.refed:
         return
-    if case.authority is Authority.MODEL or (case.secrecy is not None and case.authority is not Authority.TWO_PEOPLE):
+    if case.authority is Authority.MODEL or case.sampled or (case.secrecy is not None and case.authority is not Authority.TWO_PEOPLE):
         yield Reason.MODEL_ALARM
 
 
@@ -234,7 +240,7 @@ def _operator(case: _Case) -> Iterator[Reason]:
             yield Reason.OPERATOR_HOLDS
         elif reading.decision is OperatorDecision.FREEZE:
             yield Reason.FROZEN
-        elif case.secrecy in case.policy.blind_first_read and not reading.blind:
+        elif not reading.blind and case.policy.reads_blind(case.secrecy, reading.scan_sha256):
             yield Reason.READ_NOT_BLIND
 
 
@@ -325,8 +331,8 @@ def _alarms_of_model(case: _Case) -> tuple[Reason, ...]:
 
 
 def _missing_decision(case: _Case) -> tuple[Reason, ...]:
-    """The person whose decision is missing, if the policy demands people and no review has cleared the piece."""
-    if case.authority is Authority.MODEL or case.refed:
+    """The person whose decision is missing, if the policy or the sample demands people and no review has cleared the piece."""
+    if case.refed or (case.authority is Authority.MODEL and not case.sampled):
         return ()
     people = case.clearing_people
     if not people:
@@ -344,6 +350,9 @@ def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
         # Before any hold: a hold would carry a suspected device to the bin, an attention stop leaves it where it is.
         return Outcome.ATTENTION, tuple(dict.fromkeys((*alarms, *against)))
     missing = _missing_decision(case)
+    if case.sampled and missing and not expired and against == (Reason.MODEL_ALARM,):
+        # It will be held, but who reads blind must not learn from being asked that the model found nothing.
+        return Outcome.AWAITING, missing
     if against or (missing and expired):
         # Named, so that the review asks for as many people as the window did.
         second = (Reason.AWAITING_SECOND_PERSON,) if case.authority is Authority.TWO_PEOPLE else ()
@@ -356,7 +365,7 @@ def _cleared_by(case: _Case) -> tuple[str, ...]:
     if case.evidence.earlier_clearance is not None:
         second = case.evidence.second_clearance
         return distinct_people([case.evidence.earlier_clearance.person, *([second.person] if second else [])])
-    return ("model",) if case.authority is Authority.MODEL else case.clearing_people
+    return (*(("model",) if case.authority is Authority.MODEL else ()), *case.clearing_people)
 
 
 def clear(evidence: VisitEvidence, policy: Policy, health: StationHealth, now: datetime) -> Clearance:

@@ -14,10 +14,14 @@ class Authority(StrEnum):
     TWO_PEOPLE = "two_people"
 
 
+_DRAWN_DIGITS = 12
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Rules of the site (design: safety and decisions). `sha256` is over the canonical form of all other members.
 
+    `blind_sample`: share of unmarked scans that an operator reads before the model's finding is shown, whoever else clears them.
     `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
@@ -56,3 +60,21 @@ class Policy:
             Secrecy.B: self.authority_b,
             Secrecy.C: self.authority_c,
         }[secrecy]
+
+    def is_sampled(self, secrecy: Secrecy | None, scan_sha256: str) -> bool:
+        """True for the share `blind_sample` of unmarked scans.
+
+        Drawn by the scan's own hash (hex): nobody can foresee it, anybody can check it afterwards, and it does not ask what the model
+        found (decision 0080). What is no hash is in the sample.
+        """
+        if secrecy is not None or self.blind_sample == 0:
+            return False
+        try:
+            drawn = int(scan_sha256[:_DRAWN_DIGITS], 16) / 16**_DRAWN_DIGITS
+        except ValueError:
+            return True
+        return not drawn >= self.blind_sample
+
+    def reads_blind(self, secrecy: Secrecy | None, scan_sha256: str) -> bool:
+        """True when an operator must decide about this scan before the model's finding is shown."""
+        return secrecy in self.blind_first_read or self.is_sampled(secrecy, scan_sha256)

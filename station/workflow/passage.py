@@ -246,7 +246,7 @@ class Passage:
             scan_sha256=piece.scan.sha256,
             opened_s=self._clock.monotonic_s(),
             attention=clearance.outcome is Outcome.ATTENTION,
-            blind=piece.level in policy.blind_first_read,
+            blind=policy.reads_blind(piece.level, piece.scan.sha256),
         )
         session.decisions.pending.append(pending)
         try:

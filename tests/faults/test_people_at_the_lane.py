@@ -72,6 +72,32 @@ def test_the_operator_holds_a_piece():
     play(scene, policy=model_policy(authority_unmarked=Authority.OPERATOR))
 
 
+def test_an_operator_reads_the_sample_blind_whatever_the_model_found():
+    model = MoodyModel()
+    asked: list[DecisionRequest] = []
+
+    def read_blind(request: DecisionRequest) -> OperatorDecision:
+        asked.append(request)
+        return OperatorDecision.CLEAR
+
+    async def scene(scene: Scene) -> None:
+        scene.people.operator = read_blind
+        calm = await scene.feed()
+        await scene.until_state(calm, PieceState.RELEASED)
+        scene.people.reviews = False
+        model.alarmed = True
+        alarmed = await scene.feed()
+        await scene.until_state(alarmed, PieceState.HELD)
+        model.alarmed = False
+        assert scene.reasons(alarmed) == {Reason.MODEL_ALARM}
+        assert [request.piece_id for request in asked] == [calm, alarmed]
+        assert all(request.blind and (request.score, request.findings) == (None, ()) for request in asked)
+        scene.people.reviews = True
+        await scene.until_state(alarmed, PieceState.RELEASED, timeout_s=300.0)
+
+    play(scene, screening=model, policy=model_policy(blind_sample=1.0))
+
+
 def standing_alarms(station: VirtualStation) -> set[AlarmCode]:
     """Codes of the alarms whose cause has not gone."""
     return {alarm.code for alarm in station.store.read(lambda view: view.alarms()) if alarm.cleared_at is None}

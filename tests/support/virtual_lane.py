@@ -219,8 +219,8 @@ async def inline(work: Callable[[], T]) -> T:
 
 
 def model_policy(**changes: Any) -> Policy:
-    """The demo's policy: the model clears unmarked pieces, with the proof that it would need waived."""
-    return Policy(**{"sha256": "d" * 64, "authority_unmarked": Authority.MODEL, "unproved_model": True, **changes})
+    """The demo's policy: the model clears unmarked pieces, with the proof that it would need waived. Nothing is sampled unless asked."""
+    return Policy(**{"sha256": "d" * 64, "authority_unmarked": Authority.MODEL, "unproved_model": True, "blind_sample": 0.0, **changes})
 
 
 async def start(

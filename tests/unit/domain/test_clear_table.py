@@ -32,28 +32,38 @@ RULES = tuple(Authority)
 
 
 def expected(
-    authority: Authority, score: float, people: int, *, holds: bool, expired: bool, level: Secrecy | None, opaque: bool, reviewed: bool
+    authority: Authority,
+    score: float,
+    people: int,
+    *,
+    holds: bool,
+    expired: bool,
+    level: Secrecy | None,
+    opaque: bool,
+    reviewed: bool,
+    sampled: bool,
 ) -> Outcome:
     """The design's table, written a second time as one decision per line."""
     decided = people > 0 or holds
+    needed = {Authority.MODEL: 1 if sampled else 0, Authority.OPERATOR: 1, Authority.TWO_PEOPLE: 2}[authority]
     if score == 9.0 and not decided and not expired and not (reviewed and level is None and not opaque):
         return Outcome.ATTENTION
     if math.isnan(score) or holds or level is not None:
         return Outcome.HELD
     if reviewed:
         return Outcome.HELD if opaque or authority is Authority.TWO_PEOPLE else Outcome.CLEARED
-    if opaque or (authority is Authority.MODEL and score >= 5.0):
+    if opaque or (authority is Authority.MODEL and score >= 5.0 and not sampled):
         return Outcome.HELD
-    needed = {Authority.MODEL: 0, Authority.OPERATOR: 1, Authority.TWO_PEOPLE: 2}[authority]
     if people >= needed:
-        return Outcome.CLEARED
+        # Nobody who read blind has judged the alarm.
+        return Outcome.HELD if sampled and score >= 5.0 else Outcome.CLEARED
     return Outcome.HELD if expired else Outcome.AWAITING
 
 
 def test_the_whole_product_agrees_with_the_table():
     counts = dict.fromkeys(Outcome, 0)
-    table = product(RULES, SCORES, READINGS, (False, True), (None, *Secrecy), (False, True), (False, True))
-    for authority, score, readings, expired, level, opaque, reviewed in table:
+    table = product(RULES, SCORES, READINGS, (False, True), (None, *Secrecy), (False, True), (False, True), (False, True))
+    for authority, score, readings, expired, level, opaque, reviewed, sampled in table:
         facts = VisitEvidence(
             identification=replace(IDENTIFICATION, secrecy=level),
             measurement=MEASUREMENT,
@@ -67,10 +77,13 @@ def test_the_whole_product_agrees_with_the_table():
         )
         holds = any(reading.decision is OperatorDecision.HOLD for reading in readings)
         people = sum(reading.decision is OperatorDecision.CLEAR for reading in readings)
-        wanted = expected(authority, score, people, holds=holds, expired=expired, level=level, opaque=opaque, reviewed=reviewed)
+        wanted = expected(
+            authority, score, people, holds=holds, expired=expired, level=level, opaque=opaque, reviewed=reviewed, sampled=sampled
+        )
         if authority is Authority.TWO_PEOPLE and reviewed and score == 9.0 and not readings and not expired:
             wanted = Outcome.ATTENTION
-        answer = clear(facts, replace(OPERATOR_POLICY, authority_unmarked=authority), HEALTH, NOW)
-        assert answer.outcome is wanted, (authority, score, readings, expired, level, opaque, reviewed, answer.reasons)
+        rules = replace(OPERATOR_POLICY, authority_unmarked=authority, blind_sample=1.0 if sampled else 0.0)
+        answer = clear(facts, rules, HEALTH, NOW)
+        assert answer.outcome is wanted, (authority, score, readings, expired, level, opaque, reviewed, sampled, answer.reasons)
         counts[answer.outcome] += 1
     assert all(counts.values())

@@ -13,6 +13,7 @@ from domain_facts import (
     NOW,
     OPERATOR,
     OPERATOR_POLICY,
+    READING,
     SECOND,
     TWO_POLICY,
 )
@@ -29,7 +30,7 @@ from domain_worlds import (
 
 from station.domain.clearance import Outcome, VisitEvidence, clear
 from station.domain.piece import Secrecy
-from station.domain.policy import Policy
+from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 
@@ -63,6 +64,34 @@ def test_only_a_missing_decision_waits_and_expiry_holds(name: str, facts: VisitE
     late = clear(replace(facts, window_expired=True), rules, HEALTH, NOW)
     second = (R.AWAITING_SECOND_PERSON,) if rules is TWO_POLICY else ()
     assert (late.outcome, late.reasons) == (Outcome.HELD, (R.DECISION_TIMEOUT, *second))
+
+
+SAMPLED = replace(MODEL_POLICY, blind_sample=1.0)
+ALARM = replace(BY_MODEL, model_reading=replace(READING, score=5.0))
+
+
+def test_who_reads_blind_is_asked_whatever_the_model_found():
+    calm, alarmed = clear(BY_MODEL, SAMPLED, HEALTH, NOW), clear(ALARM, SAMPLED, HEALTH, NOW)
+    assert (calm.outcome, calm.reasons) == (alarmed.outcome, alarmed.reasons) == (Outcome.AWAITING, (R.AWAITING_OPERATOR,))
+
+
+def test_the_sample_is_cleared_by_the_model_and_the_operator_together():
+    answer = clear(BY_OPERATOR, SAMPLED, HEALTH, NOW)
+    assert (answer.outcome, answer.authority, answer.by) == (Outcome.CLEARED, Authority.MODEL, ("model", "lan"))
+
+
+@pytest.mark.parametrize("rules", [MODEL_POLICY, OPERATOR_POLICY, TWO_POLICY])
+def test_an_alarm_that_nobody_was_shown_holds(rules: Policy):
+    facts = replace(BY_TWO, model_reading=replace(READING, score=5.0))
+    answer = clear(facts, replace(rules, blind_sample=1.0), HEALTH, NOW)
+    assert (answer.outcome, answer.reasons) == (Outcome.HELD, (R.MODEL_ALARM,))
+
+
+@pytest.mark.parametrize("rules", [MODEL_POLICY, OPERATOR_POLICY])
+def test_a_sampled_scan_that_was_not_read_blind_holds(rules: Policy):
+    facts = replace(BY_MODEL, operator_readings=(replace(OPERATOR, blind=False),))
+    answer = clear(facts, replace(rules, blind_sample=1.0), HEALTH, NOW)
+    assert (answer.outcome, answer.reasons) == (Outcome.HELD, (R.READ_NOT_BLIND,))
 
 
 def test_only_a_missing_decision_can_be_late():

@@ -1,6 +1,8 @@
 """Small promises of the values that everything else carries about."""
 
+import math
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from domain_facts import DISINFECTION, MATCH, NOW, READING
@@ -29,6 +31,21 @@ def test_reasons_are_stable_codes():
 def test_the_policy_names_an_authority_for_each_level(level: Secrecy | None, authority: str):
     policy = Policy(sha256="", authority_unmarked=Authority.MODEL)
     assert policy.authority_for(level) == authority
+
+
+def test_the_blind_sample_is_the_share_that_the_policy_names():
+    hashes = [sha256(str(number).encode()).hexdigest() for number in range(20_000)]
+    policy = Policy(sha256="", blind_sample=0.02)
+    sampled = sum(policy.is_sampled(None, scan) for scan in hashes)
+    assert abs(sampled - 400) < 3 * (20_000 * 0.02 * 0.98) ** 0.5
+    assert not any(policy.is_sampled(level, scan) for level in Secrecy for scan in hashes[:100])
+    assert all(replace(policy, blind_sample=1.0).is_sampled(None, scan) for scan in hashes[:100])
+    assert not any(replace(policy, blind_sample=0.0).is_sampled(None, scan) for scan in (*hashes[:100], "0" * 64, "no hash"))
+
+
+@pytest.mark.parametrize(("scan", "share"), [("no hash", 0.02), ("", 0.02), ("f" * 64, math.nan)])
+def test_what_cannot_be_drawn_is_read_blind(scan: str, share: float):
+    assert Policy(sha256="", blind_sample=share).is_sampled(None, scan)
 
 
 def test_a_marked_piece_knows_it():
