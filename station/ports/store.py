@@ -291,6 +291,10 @@ class UnitOfWork(ReadView, Protocol):
         """(fingerprint, answer) of an earlier request with this idempotency key."""
         ...
 
+    def forget_request(self, key: str) -> None:
+        """Take an answer back: the request was refused after all, and its key may be used again."""
+        ...
+
 
 class Store(Protocol):
     """The system of record. One writer with group commit; `write` returns only when the change is durable."""
