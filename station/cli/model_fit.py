@@ -57,9 +57,7 @@ def fit(
     typer.echo("\n".join(report_lines(fitted.report)))
     typer.echo(f"{fitted.folder}")
     if not fitted.report["objections"]:
-        typer.echo(
-            f"Chưa dùng; người giám sát quyết định / not in use; a supervisor decides: station model adopt {fitted.folder.name} --supervisor …"
-        )
+        typer.echo(f"Chưa dùng, chờ giám sát / not in use; a supervisor decides: station model adopt {fitted.folder.name} --supervisor …")
 
 
 def models(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:

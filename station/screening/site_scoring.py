@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from station.domain.errors import ScreeningError
+from station.screening.features import CHANNELS
 from station.screening.image import dilated
 from station.screening.manifest import Manifest
 from station.screening.picture_scores import Scorer, in_threads
@@ -24,11 +25,12 @@ Phase = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 
 SEED = 1
-MOST_FITTED = 400
-"""More pieces would not change a few dozen numbers."""
-THREATS_TO_FIT, THREATS_TO_MEASURE = 2, 4
+MOST_FITTED = 250
+"""More pieces would not change a few dozen numbers, and would take memory that a station beside needs."""
+THREATS_TO_FIT, THREATS_TO_MEASURE = 3, 4
 """Projections into each piece."""
-CELLS_OF_SCAN = 300
+CELLS_OF_SCAN = 150
+"""As many cells of a scan are taken at most of the threat, and of the rest."""
 HOTTEST = 64
 LEAST_COVERED = 0.25
 """Share of a cell from which it counts as threat; those with less, and their neighbours, count as neither."""
@@ -92,17 +94,23 @@ def require_head(delivered: Delivered) -> Head:
     """The head that can be fitted here.
 
     Raises:
-        ScreeningError: the model has none; what to do then.
+        ScreeningError: the model has none, or does not show what it sees; what to do then.
     """
+    side = 4 * HEAT_STRIDE * delivered.manifest.side_multiple
     try:
-        return head_of(delivered.data)
+        head = head_of(delivered.data)
+        seen = len(delivered.load(delivered.data).features(np.zeros((1, len(CHANNELS), side, side), np.float32)))
+        if seen == len(head.weights):
+            return head
+        why = f"its head has {len(head.weights)} weights for {seen} features"
     except ScreeningError as error:
-        raise ScreeningError(
-            f"Model {delivered.manifest.name} has no head that a site could fit ({error.what})",
-            consequence="nothing was fitted; the model in use stays as it is",
-            remedy="Install a model that gives features and has a linear head (docs/reference/training.md), name it in screening.model, "
-            "and run this again; until then people clear",
-        ) from error
+        why = error.what
+    raise ScreeningError(
+        f"Model {delivered.manifest.name} has no head that a site could fit ({why})",
+        consequence="nothing was fitted; the model in use stays as it is",
+        remedy="Install a model that gives features and has a linear head (docs/reference/training.md), name it in screening.model, "
+        "and run this again; until then people clear",
+    )
 
 
 def run(
@@ -172,19 +180,15 @@ def run(
 
 
 def settled(new: Head, shipped: Head, benign: Sequence[Cells]) -> Head:
-    """The new head with its bias such that the hottest cells of benign pieces are, in the mean, as hot as under the shipped head.
+    """The new head with its bias such that the hottest cells of a middling benign piece are as hot as under the shipped head.
 
     The fit weighs threat and other cells alike, so that its own bias would heat every picture; what the network makes of the head's
     answers afterwards (heat map, score) was trained with the shipped head's level.
     """
-    levels = [_hottest(one.features @ head.weights).mean() for head in (shipped, new) for one in benign]
-    half = len(benign)
-    change = float(np.mean(levels[:half])) + float(shipped.bias) - float(np.mean(levels[half:]))
-    return replace(new, bias=np.float32(change))
-
-
-def _hottest(logits: FloatArray) -> FloatArray:
-    return np.sort(logits)[-HOTTEST:]
+    old_level, new_level = (
+        float(np.median([np.sort(one.features @ head.weights)[-HOTTEST:].mean() for one in benign])) for head in (shipped, new)
+    )
+    return replace(new, bias=np.float32(old_level + float(shipped.bias) - new_level))
 
 
 def _cells(seen: Seen, network: Network, head: Head, *, multiple: int, rng: Rng) -> Cells:
@@ -194,7 +198,12 @@ def _cells(seen: Seen, network: Network, head: Head, *, multiple: int, rng: Rng)
     features = network.features(channels[None])[:, :rows, :columns]
     covered = np.zeros((rows, columns), np.float32) if seen.covered is None else seen.covered
     threat = covered >= LEAST_COVERED
-    sure = threat | ~dilated(covered > 0, 3)
+    beside = dilated(covered > 0, 3)
+    places = np.argwhere(threat)
+    if len(places) > CELLS_OF_SCAN:
+        threat = np.zeros_like(threat)
+        threat[tuple(rng.choice(places, CELLS_OF_SCAN, replace=False).T)] = True
+    sure = threat | ~beside
     chosen = picked(features[:, sure], threat[sure], head, most=CELLS_OF_SCAN, rng=rng)
     weights = np.zeros(len(chosen.threat), np.float32)
     for part in (chosen.threat, ~chosen.threat):
