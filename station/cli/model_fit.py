@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,8 @@ from station.screening.site_report import report_lines
 from station.screening.site_scoring import Phase
 from station.settings import Configuration, load
 
+MATRIX_THREADS = "OPENBLAS_NUM_THREADS"
+
 SupervisorOption = Annotated[str, typer.Option(metavar="NAME", help="Who takes the responsibility.")]
 NoteOption = Annotated[str, typer.Option(metavar="TEXT", help="Why.")]
 
@@ -49,6 +53,7 @@ def fit(
         sources = folder_pieces(benign, palette, configuration.station.site)
     else:
         raise ConfigurationError("Benign pieces are wanted from one place", remedy="Give --benign DIR or --since DATE, not both")
+    _keep_matrices_to_one_thread()
     with _bar() as progress:
         fitted = fit_site(configuration, sources, at=_now(), jobs=jobs, progress=progress)
     if as_json:
@@ -58,6 +63,17 @@ def fit(
     typer.echo(f"{fitted.folder}")
     if not fitted.report["objections"]:
         typer.echo(f"Chưa dùng, chờ giám sát / not in use; a supervisor decides: station model adopt {fitted.folder.name} --supervisor …")
+
+
+def _keep_matrices_to_one_thread() -> None:
+    """Begin the same command anew, if need be, with a matrix library that stays on the calling thread.
+
+    Its own threads fight with those of the pieces and with a station's lanes: the same work takes five times as long. It reads this at
+    its first import, which is over.
+    """
+    if MATRIX_THREADS not in os.environ:
+        sys.stdout.flush()
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, MATRIX_THREADS: "1"})  # noqa: S606 - this very program
 
 
 def models(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:

@@ -3,7 +3,10 @@
 import errno
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,11 @@ from station.bootstrap.site_models import adopt, listed, roll_back
 from station.bootstrap.site_sources import Sources, folder_pieces, stored_pieces
 from station.bootstrap.station import _say_whether_proved
 from station.bootstrap.stores import drift_state, drift_watch
+from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ConflictError, NotFoundError, RefusedError, ScreeningError, StationError, StoreError
 from station.ports.screening import ModelInfo
-from station.screening import site_candidate, site_scoring
+from station.screening import site_candidate
 from station.screening.manifest import load_model
 from station.screening.site_candidate import manifest_content, write_candidate
 from station.screening.site_report import report_lines
@@ -41,30 +45,41 @@ def quiet(phase: str, done: int, total: int) -> None:
     del phase, done, total
 
 
+SMALL_SITE = """
+import sys
+from station import cli
+from station.bootstrap import site_fitting
+from station.screening import site_scoring
+
+site_fitting.LEAST_FITTING, site_fitting.LEAST_MEASURING = 5, 3
+site_scoring.THREATS_TO_FIT, site_scoring.THREATS_TO_MEASURE = 1, 2
+sys.argv[0] = "station"
+cli.main()
+"""
+"""The command as it is, for a site with as many pieces as a test has seconds."""
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
-    """One fit over the store's own scans; tests work on copies of its directory."""
+    """One fit over the store's own scans, by the command line; tests work on copies of its directory."""
     directory = tmp_path_factory.mktemp("site")
-    file = site(directory)
-    ids = names()
+    file, ids = site(directory), names()
     fill(
         directory / "data",
         {name: benign_scan(number, threatening=number == THREATENING) for number, name in enumerate(ids)},
         model_decides=ids[BY_MODEL],
     )
-    configuration = load(file)
-    sources = stored_pieces(configuration, at(0))
-    damaged = next(one for one in sources.pieces if one.name == ids[DAMAGED]).sha256
+    damaged = next(one for one in stored_pieces(load(file), at(0)).pieces if one.name == ids[DAMAGED]).sha256
     path = directory / "data" / "images" / damaged[:2] / f"{damaged}.scan"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.MonkeyPatch.context() as patched:
-        # a small site: as many pieces as the test has seconds
-        patched.setattr(site_fitting, "LEAST_FITTING", 5)
-        patched.setattr(site_fitting, "LEAST_MEASURING", 3)
-        patched.setattr(site_scoring, "THREATS_TO_FIT", 1)
-        patched.setattr(site_scoring, "THREATS_TO_MEASURE", 2)
-        edit(file.parent / "policy.toml", {"alpha": 0.1})
-        return file, fit(load(file), sources, at=at(60), jobs=2, progress=quiet)
+    edit(directory / "policy.toml", {"alpha": 0.1})
+    arguments = ["model", "fit", "--since", "2026-11-19", "--config", str(file), "--json"]
+    # given here, so that the command need not begin anew
+    environment = {**os.environ, MATRIX_THREADS: "1"}
+    done = subprocess.run([sys.executable, "-c", SMALL_SITE, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    return file, Fitted(folder=directory / "data" / "models" / report.pop("candidate"), report=report)
 
 
 @pytest.fixture
