@@ -4,6 +4,7 @@ Whole pieces are drawn again, with all that was projected into them; both models
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
@@ -22,7 +23,7 @@ BoolArray = npt.NDArray[np.bool_]
 WORSE_AUROC, WORSE_FOUND, WORSE_CLASS = 0.02, 0.05, 0.10
 """A candidate must be shown not to be worse by more than these: the lower ends of the paired 95 % intervals of AUROC and of the share found
 at 5 % false alarms; for a class of threats the difference itself, where its interval excludes 0."""
-LEAST_OF_CLASS = 20
+LEAST_OF_CLASS = 10
 
 
 def side_by_side(
@@ -31,8 +32,8 @@ def side_by_side(
     """Figures of `old` and `new` and their `difference`, each `{"mean", "lo", "hi", "n"}`, and the same of each class of threat.
 
     `auroc` and `found` (at 5 % false alarms on these very pieces) are within kinds; `paired_win` is how often a piece scores higher with a
-    threat than without; `alarms_on_threats` and `alarms_on_benign` are at each model's own threshold. `detection_lower_95` is Wilson's
-    bound of the new model's `alarms_on_threats` as if the projections into one piece were one.
+    threat than without; `alarms_on_threats` and `alarms_on_benign` are at each model's own threshold. `detection_lower_95` is the bound of
+    the new model's detection at its threshold, see `_detection_bound`.
     """
     rows = [(piece, threat) for piece in measured for threat in (None, *piece.threats)]
     weights = resampling.scene_weights([piece.name for piece, _ in rows])
@@ -75,10 +76,23 @@ def side_by_side(
             for name, figures in by_class.items()
         },
     }
-    carrying = sum(bool(piece.threats) for piece in measured)
-    alarmed = result["new"]["alarms_on_threats"]["mean"]
-    result["detection_lower_95"] = None if alarmed is None else wilson_low(alarmed, carrying)
+    result["detection_lower_95"] = _detection_bound(measured, thresholds["new"])
     return result
+
+
+def _detection_bound(measured: Sequence[MeasuredPiece], threshold: Callable[[str], float]) -> float | None:
+    """Wilson's lower bound of the share that alarms, each class of threats counting the same; None without a projection.
+
+    Cautious: all projections into one piece count as one, and fewer where the weights of the classes differ (Kish's effective number).
+    """
+    rows = [(threat.threat_class, threat.new >= threshold(piece.kind)) for piece in measured for threat in piece.threats]
+    if not rows:
+        return None
+    count = Counter(name for name, _ in rows)
+    weights = np.asarray([1 / count[name] for name, _ in rows])
+    share = float(weights @ np.asarray([alarms for _, alarms in rows], np.float64) / weights.sum())
+    evenness = float(weights.sum() ** 2 / (weights @ weights) / len(rows))
+    return wilson_low(share, evenness * sum(bool(piece.threats) for piece in measured))
 
 
 def threshold_of(calibration: Mapping[str, Sequence[float]], alpha: float) -> Callable[[str], float]:
@@ -107,10 +121,8 @@ def _found(scores: Floats, positive: BoolArray, kinds: Sequence[str]) -> BoolArr
     return found
 
 
-def wilson_low(share: float, trials: int) -> float:
-    """Lower end of Wilson's 95 % interval of a rate; 0 without trials."""
-    if trials < 1:
-        return 0.0
+def wilson_low(share: float, trials: float) -> float:
+    """Lower end of Wilson's 95 % interval of a rate; `trials` above 0."""
     z = NormalDist().inv_cdf(0.975)
     spread = z * z / trials
     return max(0.0, (share + spread / 2 - z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))) / (1 + spread))

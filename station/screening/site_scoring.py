@@ -1,6 +1,7 @@
 """The work of a site's fit: the head from one part of the pieces, scores of the others. What they mean is judged elsewhere."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -133,12 +134,17 @@ def run(
     head, network = require_head(delivered), delivered.load(delivered.data)
     multiple = delivered.manifest.side_multiple
     fitted: list[BenignPiece] = []
-    cells: list[list[Cells]] = []
+    benign: list[Cells] = []
+    threats: list[tuple[str, Cells]] = []
     left_out: dict[str, str] = {}
 
-    def fit_piece(source: Source, rng: Rng) -> list[Cells]:
-        threats = (source.with_threat(libraries[0], rng) for _ in range(THREATS_TO_FIT))
-        return [_cells(one, network, head, multiple=multiple, rng=rng) for one in (source.seen(), *threats) if one is not None]
+    def fit_piece(source: Source, rng: Rng) -> list[tuple[str, Cells]]:
+        projected = (source.with_threat(libraries[0], rng) for _ in range(THREATS_TO_FIT))
+        return [
+            (one.threat_class, _cells(one, network, head, multiple=multiple, rng=rng))
+            for one in (source.seen(), *projected)
+            if one is not None
+        ]
 
     def each(work: Callable[[Source, Rng], Result], part: Sequence[BenignPiece], phase: str) -> Iterator[tuple[BenignPiece, Result]]:
         for piece, found in _each(work, part, phase, seed=seed, jobs=jobs, progress=progress):
@@ -147,10 +153,11 @@ def run(
             else:
                 yield piece, found
 
-    for piece, found in each(fit_piece, parts.fitting[:MOST_FITTED], FITTING):
+    for piece, ((_, plain), *found) in each(fit_piece, parts.fitting[:MOST_FITTED], FITTING):
         fitted.append(piece)
-        cells.append(found)
-    new_head = settled(fit_head([one for of_piece in cells for one in of_piece], head), head, [of_piece[0] for of_piece in cells])
+        benign.append(plain)
+        threats += found
+    new_head = settled(fit_head([*benign, *_evenly(threats)], head), head, benign)
     data = with_head(delivered.data, new_head)
     manifest = replace(delivered.manifest, model_sha256=hashlib.sha256(data).hexdigest())
     # its score alone is asked for; the thresholds are those of the delivered model and mean nothing here
@@ -162,20 +169,20 @@ def run(
 
     def measure(source: Source, rng: Rng) -> tuple[float, float, tuple[Threat, ...]]:
         seen = source.seen()
-        threats = (source.with_threat(libraries[1], rng) for _ in range(THREATS_TO_MEASURE))
+        projected = (source.with_threat(libraries[1], rng) for _ in range(THREATS_TO_MEASURE))
         return (
             _score(in_use, seen),
             _score(candidate, seen),
             tuple(
                 Threat(threat_class=one.threat_class, old=_score(in_use, one), new=_score(candidate, one))
-                for one in threats
+                for one in projected
                 if one is not None
             ),
         )
 
     result.calibration += each(score, parts.calibrating, CALIBRATING)
-    for piece, (old, new, threats) in each(measure, parts.measuring, MEASURING):
-        result.measured.append(MeasuredPiece(name=piece.name, kind=piece.kind, old=old, new=new, threats=threats))
+    for piece, (old, new, found_by) in each(measure, parts.measuring, MEASURING):
+        result.measured.append(MeasuredPiece(name=piece.name, kind=piece.kind, old=old, new=new, threats=found_by))
     return result
 
 
@@ -212,6 +219,14 @@ def _cells(seen: Seen, network: Network, head: Head, *, multiple: int, rng: Rng)
     hottest = others[np.argsort(chosen.features[others] @ head.weights)[-HOTTEST:]]
     weights[hottest] += np.float32(1 / max(len(hottest), 1))
     return replace(chosen, weights=weights)
+
+
+def _evenly(threats: Sequence[tuple[str, Cells]]) -> list[Cells]:
+    """The same cells, the threats of each class counting the same in all: small things fit more often, and are not more dangerous."""
+    count = Counter(name for name, _ in threats)
+    return [
+        replace(cells, weights=np.where(cells.threat, cells.weights / np.float32(count[name]), cells.weights)) for name, cells in threats
+    ]
 
 
 def _score(scorer: Scorer, seen: Seen) -> float:
