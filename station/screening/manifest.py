@@ -216,7 +216,11 @@ def load_model(
     """
     data = _read(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
     if manifest_sha256 and hashlib.sha256(data).hexdigest() != manifest_sha256:
-        raise _refuse("its manifest is not the one that was signed off")
+        raise ScreeningError(
+            f"model: the manifest in {folder} is not the one that was signed off",
+            consequence="it is not loaded; every piece is held",
+            remedy="restore the folder, or go back with `station model rollback`",
+        )
     signed = _is_signed(data, folder, trusted_keys)
     if need_signature and not signed:
         there = (folder / SIGNATURE_FILE).exists()
