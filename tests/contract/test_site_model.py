@@ -22,11 +22,13 @@ from station.bootstrap.site_models import adopt, listed, roll_back
 from station.bootstrap.site_sources import Sources, folder_pieces, stored_pieces
 from station.bootstrap.station import _say_whether_proved
 from station.bootstrap.stores import drift_state, drift_watch
+from station.cli import main
 from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ConflictError, NotFoundError, RefusedError, ScreeningError, StationError, StoreError
 from station.ports.screening import ModelInfo
 from station.screening import site_candidate
+from station.screening.drift import TRIP_KEY
 from station.screening.manifest import load_model
 from station.screening.site_candidate import manifest_content, write_candidate
 from station.screening.site_report import report_lines
@@ -260,6 +262,36 @@ def test_a_sign_off_is_refused_and_changes_nothing(tmp_path: Path, change: str |
         adopt(configuration, name, person=person, note="", at=at(1))
     assert model_place(configuration).folder == tmp_path / "model"
     assert not (folder / "manifest.sig").exists()
+
+
+def test_a_person_at_a_terminal_signs_off_looks_and_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    configuration = load(site(tmp_path))
+    name = candidate(configuration)
+    with opened(tmp_path / "data") as store:
+        store.write(lambda uow: uow.set_value(TRIP_KEY, '{"at": "noon", "causes": []}')).result()
+
+    def said(*arguments: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["station", "model", *arguments, "--config", str(configuration.path)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out.splitlines()
+
+    assert said("list") == [f"{name}  chưa ký / not signed"]
+    taken, freeze, drift = said("adopt", name, "--supervisor", "Lan", "--note", "first")
+    assert f"Lan: dùng / in use {name}" in taken
+    assert taken.endswith("first")
+    # the delivered model had a freeze score, which is not the new one's
+    assert "set policy.freeze_score" in freeze
+    assert "station model resume" in drift
+    assert said("list")[0] == f"{name}  đang dùng / in use"
+    assert "the delivered model" in said("rollback", "--supervisor", "Minh")[0]
+    listing = said("list")
+    assert listing[0] == f"{name}  đã ký / signed"
+    assert len(listing) == 3
+    assert [row["rolled_back"] for row in json.loads(said("list", "--json")[0])["history"]] == [False, True]
 
 
 def test_a_damaged_model_is_not_gone_back_to(tmp_path: Path):

@@ -20,7 +20,7 @@ from station.storage.image_store import FileImageStore
 from tests.support import screening_models as models
 from tests.support.store_facts import announcement, at, opened
 
-FITTING, CALIBRATING, MEASURING = 8, 20, 5
+FITTING, CALIBRATING, MEASURING = 7, 20, 4
 WAY = (
     PieceState.ARRIVED,
     PieceState.SCANNING,
