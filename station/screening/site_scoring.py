@@ -26,8 +26,8 @@ Phase = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 
 SEED = 1
-MOST_FITTED = 250
-"""More pieces would not change a few dozen numbers, and would take memory that a station beside needs."""
+MOST_PROJECTED = 250
+"""More pieces would not change a few dozen numbers, and would take hours, and memory that a station beside needs."""
 THREATS_TO_FIT, THREATS_TO_MEASURE = 3, 4
 """Projections into each piece."""
 CELLS_OF_SCAN = 150
@@ -153,10 +153,16 @@ def run(
             else:
                 yield piece, found
 
-    for piece, ((_, plain), *found) in each(fit_piece, parts.fitting[:MOST_FITTED], FITTING):
+    for piece, ((_, plain), *found) in each(fit_piece, parts.fitting[:MOST_PROJECTED], FITTING):
         fitted.append(piece)
         benign.append(plain)
         threats += found
+    if not fitted:
+        raise ScreeningError(
+            f"model fit: none of the pieces to fit could be used; of the first it is said: {next(iter(left_out.values()), '')}",
+            consequence="nothing was fitted; the model in use stays as it is",
+            remedy="check that their scans are still there and whole",
+        )
     new_head = settled(fit_head([*benign, *_evenly(threats)], head), head, benign)
     data = with_head(delivered.data, new_head)
     manifest = replace(delivered.manifest, model_sha256=hashlib.sha256(data).hexdigest())
@@ -181,7 +187,7 @@ def run(
         )
 
     result.calibration += each(score, parts.calibrating, CALIBRATING)
-    for piece, (old, new, found_by) in each(measure, parts.measuring, MEASURING):
+    for piece, (old, new, found_by) in each(measure, parts.measuring[:MOST_PROJECTED], MEASURING):
         result.measured.append(MeasuredPiece(name=piece.name, kind=piece.kind, old=old, new=new, threats=found_by))
     return result
 
