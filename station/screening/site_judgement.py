@@ -135,7 +135,7 @@ def objections(measured: Mapping[str, Any]) -> list[str]:
         low = measured["difference"][key]["lo"]
         if low is None:
             found.append(f"{what} could not be measured")
-        elif low < -bound:
+        elif not low >= -bound:
             found.append(f"{what}: new minus old may be as low as {low:+.3f}, and {-bound:+.2f} is the bound")
     for name, figures in measured["by_class"].items():
         change = figures["difference"]
