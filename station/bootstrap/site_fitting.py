@@ -14,7 +14,7 @@ from station.bootstrap.site_sources import Sources
 from station.domain.errors import ConflictError, ScreeningError, StoreError
 from station.screening.anomaly_model import OnnxModel
 from station.screening.image import one_thread
-from station.screening.manifest import UNKNOWN_KIND, load_model
+from station.screening.manifest import load_model
 from station.screening.projection import shipped_library
 from station.screening.site_candidate import manifest_content, sweep, write_candidate
 from station.screening.site_judgement import side_by_side
@@ -73,7 +73,7 @@ def _fit(configuration: Configuration, sources: Sources, root: Path, *, at: date
     require_pieces(len(parts.fitting), len(parts.calibrating), len(parts.measuring), alpha=alpha)
     scores = run(delivered, in_use, parts, libraries, seed=SEED, jobs=jobs, progress=progress)
     require_pieces(len(scores.fitted), len(scores.calibration), len(scores.measured), alpha=alpha)
-    calibration = scores_by_kind(scores.calibration, UNKNOWN_KIND)
+    calibration = scores_by_kind(scores.calibration)
     measured = side_by_side(scores.measured, calibration, alpha=alpha, old_threshold=in_use.threshold_for)
     told = {**sources.told, "pieces": len(sources.pieces), "fitted_on": sources.fitted_on}
     models = {"delivered": manifest.model_sha256, "in_use": in_use.info().sha256}

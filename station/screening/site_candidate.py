@@ -22,7 +22,7 @@ from station.screening.manifest import FORMAT, KEY_FILE, MANIFEST_FILE, SIGNATUR
 
 MODEL_FILE, REPORT_FILE = "model.onnx", "report.json"
 UNFINISHED = ".unfinished-"
-NAMED_BY = 12
+NAMED_BY = 16
 """Hexadecimal digits of the manifest's SHA-256 in the folder's name."""
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from station.domain.errors import ScreeningError
 from station.screening.features import CHANNELS
 from station.screening.image import dilated
-from station.screening.manifest import Manifest
+from station.screening.manifest import UNKNOWN_KIND, Manifest
 from station.screening.picture_scores import Scorer, in_threads
 from station.screening.pipeline import HEAT_STRIDE, Reader, padded_channels
 from station.screening.projection import Library
@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 
 SEED = 1
 MOST_PROJECTED = 250
-"""More pieces would not change a few dozen numbers, and would take hours, and memory that a station beside needs."""
+"""Pieces to fit, and pieces of each kind to measure on. More would not change a few dozen numbers, and would take hours, and memory that a
+station beside needs."""
 THREATS_TO_FIT, THREATS_TO_MEASURE = 3, 4
 """Projections into each piece."""
 CELLS_OF_SCAN = 150
@@ -187,9 +188,19 @@ def run(
         )
 
     result.calibration += each(score, parts.calibrating, CALIBRATING)
-    for piece, (old, new, found_by) in each(measure, parts.measuring[:MOST_PROJECTED], MEASURING):
+    for piece, (old, new, found_by) in each(measure, _most_of_each_kind(parts.measuring), MEASURING):
         result.measured.append(MeasuredPiece(name=piece.name, kind=piece.kind, old=old, new=new, threats=found_by))
     return result
+
+
+def _most_of_each_kind(pieces: Sequence[BenignPiece]) -> list[BenignPiece]:
+    seen: Counter[str] = Counter()
+    kept = []
+    for piece in pieces:
+        seen[piece.kind] += 1
+        if seen[piece.kind] <= MOST_PROJECTED:
+            kept.append(piece)
+    return kept
 
 
 def settled(new: Head, shipped: Head, benign: Sequence[Cells]) -> Head:
@@ -255,9 +266,9 @@ def _each(
     return zip(part, results, strict=True)
 
 
-def scores_by_kind(calibration: Sequence[tuple[BenignPiece, float]], unknown: str) -> Mapping[str, list[float]]:
+def scores_by_kind(calibration: Sequence[tuple[BenignPiece, float]]) -> Mapping[str, list[float]]:
     """Sorted scores of each kind; `unknown` holds those of all pieces."""
-    result: dict[str, list[float]] = {unknown: sorted(score for _, score in calibration)}
-    for kind in sorted({piece.kind for piece, _ in calibration} - {unknown}):
+    result: dict[str, list[float]] = {UNKNOWN_KIND: sorted(score for _, score in calibration)}
+    for kind in sorted({piece.kind for piece, _ in calibration} - {UNKNOWN_KIND}):
         result[kind] = sorted(score for piece, score in calibration if piece.kind == kind)
     return result

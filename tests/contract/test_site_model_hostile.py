@@ -147,6 +147,13 @@ async def test_a_process_that_dies_between_signing_and_recording_changes_nothing
     assert (await started(configuration)).proved
 
 
+def test_a_key_that_cannot_be_made_is_told_in_words(configuration: Configuration):
+    (configuration.path.parent / "file").write_text("")
+    edit(configuration.path, {"screening.signing_key_file": "file/key"})
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        taken(load(configuration.path), candidate(configuration), 1)
+
+
 async def test_neither_a_folder_under_another_name_nor_another_key_takes_the_place_of_what_was_signed(configuration: Configuration):
     first, second = candidate(configuration), candidate(configuration, benign=700, name="other")
     taken(configuration, first, 1)
