@@ -16,7 +16,7 @@ from station.ports.store import ReadView
 from station.screening.evaluation import PICTURE_SUFFIXES
 from station.screening.manifest import UNKNOWN_KIND
 from station.screening.picture_scores import on_grid
-from station.screening.site_pieces import BenignPiece, PictureSource, ScanSource
+from station.screening.site_pieces import BenignPiece, PictureSource, ScanSource, printable
 from station.screening.site_split import FITTED_OF_100, place_of
 from station.settings import Configuration
 from station.storage.image_store import FileImageStore
@@ -114,10 +114,18 @@ def folder_pieces(folder: Path, palette: str, site: str) -> Sources:
             f"{folder} holds no picture", consequence="Nothing was fitted", remedy="Give a folder with .jpg or .png files of benign pieces"
         )
     pieces = tuple(
-        BenignPiece(name=name, kind=UNKNOWN_KIND, sha256=_file_sha256(path), load=_picture(path, palette)) for name, path in chosen.items()
+        BenignPiece(
+            name=printable(name),
+            kind=UNKNOWN_KIND,
+            sha256=_file_sha256(path),
+            load=_picture(path, palette),
+        )
+        for name, path in chosen.items()
     )
     return Sources(
-        pieces=pieces, told={"folder": str(folder.absolute()), "palette": palette, "not_taken": {}}, fitted_on=f"pictures at {site}"
+        pieces=pieces,
+        told={"folder": printable(str(folder.absolute())), "palette": palette, "not_taken": {}},
+        fitted_on=f"pictures at {site}",
     )
 
 

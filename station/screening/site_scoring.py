@@ -17,7 +17,7 @@ from station.screening.picture_scores import Scorer, in_threads
 from station.screening.pipeline import HEAT_STRIDE, Reader, padded_channels
 from station.screening.projection import Library
 from station.screening.site_fit import Cells, Head, fit_head, head_of, picked, with_head
-from station.screening.site_pieces import BenignPiece, Rng, Seen, Source
+from station.screening.site_pieces import BenignPiece, Rng, Seen, Source, printable
 from station.screening.site_split import Parts, digest_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -150,7 +150,7 @@ def run(
     def each(work: Callable[[Source, Rng], Result], part: Sequence[BenignPiece], phase: str) -> Iterator[tuple[BenignPiece, Result]]:
         for piece, found in _each(work, part, phase, seed=seed, jobs=jobs, progress=progress):
             if isinstance(found, ScreeningError):
-                left_out[piece.name] = found.what
+                left_out[piece.name] = printable(found.what)
             else:
                 yield piece, found
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -211,6 +212,25 @@ def test_a_fit_whose_scans_are_all_gone_says_so(configuration: Configuration):
     pieces = tuple(BenignPiece(name=f"P{number}", kind="envelope", sha256=str(number), load=gone) for number in range(120))
     with pytest.raises(ScreeningError, match="the scan was deleted"):
         fit(configuration, Sources(pieces=pieces, told={}, fitted_on="site-1"), at=at(), jobs=1, progress=quiet)
+
+
+@pytest.mark.parametrize("name", [b"\xc0nh.png", b"\x1b[2J.png"])
+def test_a_picture_whose_name_is_no_text_has_one_all_the_same(tmp_path: Path, name: bytes):
+    assert cv2.imwrite(str(tmp_path / "made.png"), np.full((60, 60, 3), 255, np.uint8))
+    (tmp_path / "made.png").rename(tmp_path / os.fsdecode(name))
+    (piece,) = folder_pieces(tmp_path, "dense-black", "site-1").pieces
+    assert piece.name.isprintable()
+    assert piece.load().seen().le.size
+
+
+def test_a_fit_on_broken_pictures_with_strange_names_says_so(configuration: Configuration, tmp_path: Path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(150):
+        (folder / os.fsdecode(b"\xc0%d.png" % number)).write_bytes(b"%d" % number)
+    sources = folder_pieces(folder, "dense-black", "site-1")
+    with pytest.raises(ScreeningError, match=r"of the first it is said: picture \\udcc0"):
+        fit(configuration, sources, at=at(), jobs=1, progress=quiet)
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (9000, 20)])
