@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -221,6 +223,16 @@ def test_a_picture_whose_name_is_no_text_has_one_all_the_same(tmp_path: Path, na
     (piece,) = folder_pieces(tmp_path, "dense-black", "site-1").pieces
     assert piece.name.isprintable()
     assert piece.load().seen().le.size
+
+
+def test_a_picture_that_says_it_is_larger_than_any_memory_is_left_out(tmp_path: Path):
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    data = b"".join(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    (piece,) = folder_pieces(tmp_path, "dense-black", "site-1").pieces
+    with pytest.raises(ScreeningError, match="cannot be decoded"):
+        piece.load()
 
 
 def test_a_fit_on_broken_pictures_with_strange_names_says_so(configuration: Configuration, tmp_path: Path):
