@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from station.bootstrap.lanes import lane_devices
-from station.bootstrap.model_in_use import model_place
+from station.bootstrap.model_in_use import model_place, reader_at
 from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import StationError, StoreError
-from station.screening.anomaly_model import load_reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
 from station.workflow.test_pieces import drifts, failures
@@ -83,14 +82,7 @@ def _examine_disk(configuration: Configuration) -> Check:
 
 def _examine_model(configuration: Configuration) -> list[Check]:
     try:
-        place = model_place(configuration)
-        info = load_reader(
-            place.folder,
-            alpha=configuration.policy.alpha,
-            site=configuration.station.site,
-            trusted_keys=place.trusted_keys,
-            manifest_sha256=place.manifest_sha256,
-        ).info()
+        info = reader_at(configuration, model_place(configuration)).info()
     except StationError as error:
         return [Check(name="model", ok=False, found=error.what, remedy=error.remedy)]
     proved = "proved on this site" if info.proved else f"not proved on this site ({info.why_not_proved}): people clear"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from station.domain.model_use import DELIVERED, MODEL_SUBJECT, ModelInUse, in_use
 from station.ports.store import ReadView
+from station.screening.anomaly_model import load_reader
+from station.screening.pipeline import Reader
 from station.settings import Configuration
 from station.storage.store import DATABASE_NAME, SqliteReader
 
@@ -60,3 +62,15 @@ def place_of(configuration: Configuration, fact: ModelInUse | None) -> ModelPlac
 def model_place(configuration: Configuration) -> ModelPlace:
     """The model in use. Raises `StoreError` when the record of sign-offs cannot be read."""
     return place_of(configuration, in_use(model_facts(configuration)))
+
+
+def reader_at(configuration: Configuration, place: ModelPlace) -> Reader:
+    """A place's model as the station's workers load it. Raises `ScreeningError` where they would."""
+    return load_reader(
+        place.folder,
+        alpha=configuration.policy.alpha,
+        site=configuration.station.site,
+        trusted_keys=place.trusted_keys,
+        manifest_sha256=place.manifest_sha256,
+        pictures=False,
+    )

@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from station.bootstrap.model_in_use import delivered_place, model_place, models_directory
+from station.bootstrap.model_in_use import delivered_place, model_place, models_directory, reader_at
 from station.bootstrap.site_sources import Sources
 from station.domain.errors import ConflictError, ScreeningError, StoreError
-from station.screening.anomaly_model import OnnxModel, load_reader
+from station.screening.anomaly_model import OnnxModel
 from station.screening.image import one_thread
-from station.screening.manifest import UNKNOWN_KIND, load_model
+from station.screening.manifest import load_model
 from station.screening.projection import shipped_library
 from station.screening.site_candidate import manifest_content, sweep, write_candidate
 from station.screening.site_judgement import side_by_side
@@ -63,22 +63,20 @@ def fit(configuration: Configuration, sources: Sources, *, at: datetime, jobs: i
 def _fit(configuration: Configuration, sources: Sources, root: Path, *, at: datetime, jobs: int, progress: Phase) -> Fitted:
     one_thread()
     alpha, site = configuration.policy.alpha, configuration.station.site
-    place, used = delivered_place(configuration), model_place(configuration)
+    place = delivered_place(configuration)
     manifest, data = load_model(place.folder, trusted_keys=place.trusted_keys)
     delivered = Delivered(manifest=manifest, data=data, load=OnnxModel)
     require_head(delivered)
     libraries = halves(shipped_library())
-    in_use = load_reader(
-        used.folder, alpha=alpha, site=site, trusted_keys=used.trusted_keys, manifest_sha256=used.manifest_sha256, pictures=False
-    )
+    in_use = reader_at(configuration, model_place(configuration))
     parts = parted(sources.pieces)
     require_pieces(len(parts.fitting), len(parts.calibrating), len(parts.measuring), alpha=alpha)
     scores = run(delivered, in_use, parts, libraries, seed=SEED, jobs=jobs, progress=progress)
     require_pieces(len(scores.fitted), len(scores.calibration), len(scores.measured), alpha=alpha)
-    calibration = scores_by_kind(scores.calibration, UNKNOWN_KIND)
+    calibration = scores_by_kind(scores.calibration)
     measured = side_by_side(scores.measured, calibration, alpha=alpha, old_threshold=in_use.threshold_for)
     told = {**sources.told, "pieces": len(sources.pieces), "fitted_on": sources.fitted_on}
-    models = {"delivered": manifest.model_sha256, "in_use": in_use.info().sha256, "freeze_score_before": in_use.info().freeze_score}
+    models = {"delivered": manifest.model_sha256, "in_use": in_use.info().sha256}
     report = {
         "made_at": at.isoformat(),
         "site": site,
@@ -111,7 +109,8 @@ def require_pieces(fitting: int, calibrating: int, measuring: int, *, alpha: flo
             f"model fit: {fitting} pieces to fit, {calibrating} to calibrate, {measuring} to measure are too few; "
             f"{LEAST_FITTING}, {least} and {LEAST_MEASURING} are the least",
             consequence="nothing was fitted; the model in use stays as it is",
-            remedy="Collect more benign pieces (some 100 for a first try, some 1100 of each kind that the model is to clear)",
+            remedy="Collect more benign pieces (some 100 for a first try, some 1100 of each kind that the model is to clear); of the "
+            "station's own scans only those read blind calibrate and measure (policy.blind_sample)",
         )
 
 

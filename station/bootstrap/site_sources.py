@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from station.domain.benign import first_scan
+from station.domain.benign import BenignScan, Unfit, first_scan
 from station.domain.errors import ConfigurationError, NotFoundError, ScreeningError, StoreError
 from station.domain.piece import PieceState
 from station.domain.scan import Scan
@@ -16,12 +16,15 @@ from station.ports.store import ReadView
 from station.screening.evaluation import PICTURE_SUFFIXES
 from station.screening.manifest import UNKNOWN_KIND
 from station.screening.picture_scores import on_grid
-from station.screening.site_pieces import BenignPiece, PictureSource, ScanSource
+from station.screening.site_pieces import BenignPiece, PictureSource, ScanSource, printable
+from station.screening.site_split import FITTED_OF_100, place_of
 from station.settings import Configuration
 from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteReader
 
 PAGE = 500
+NOT_BLIND = "not-read-blind"
+"""Why a piece is not taken that serves, but would have to calibrate or be measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,9 @@ class Sources:
 
 
 def stored_pieces(configuration: Configuration, since: datetime) -> Sources:
-    """Released pieces since then whose first scan may stand for harmless mail (see `first_scan`), read beside a running station.
+    """Released pieces whose first scan, made since then, may stand for harmless mail (see `first_scan`); read beside a running station.
+
+    One that was not read blind is taken only if its name's part is the fit: it neither calibrates nor is measured on.
 
     Raises:
         StoreError: there is no database yet, or it cannot be read.
@@ -45,18 +50,22 @@ def stored_pieces(configuration: Configuration, since: datetime) -> Sources:
     images = FileImageStore(configuration.data_dir / "images")
     not_taken: Counter[str] = Counter()
 
-    def query(view: ReadView) -> list[tuple[Scan, str]]:
-        found, after = [], None
+    def query(view: ReadView) -> list[BenignScan]:
+        found: list[BenignScan] = []
+        after = None
         while page := view.pieces(states=(PieceState.RELEASED,), after=after, limit=PAGE):
             after = page[-1].piece_id
             for piece in page:
                 if piece.state_since < since:
                     continue
-                scan = first_scan(piece, [row.evidence for row in view.evidence(piece.piece_id)])
-                if isinstance(scan, Scan):
-                    found.append((scan, piece.announcement.kind))
-                else:
-                    not_taken[scan.value] += 1
+                one = first_scan(piece, [row.evidence for row in view.evidence(piece.piece_id)])
+                if isinstance(one, Unfit):
+                    not_taken[one.value] += 1
+                elif one.scan.at >= since:
+                    if one.blind or place_of(piece.piece_id) < FITTED_OF_100:
+                        found.append(one)
+                    else:
+                        not_taken[NOT_BLIND] += 1
         return found
 
     reader = SqliteReader(configuration.data_dir)
@@ -64,10 +73,16 @@ def stored_pieces(configuration: Configuration, since: datetime) -> Sources:
         found = reader.read(query)
     finally:
         reader.close()
-    pieces = tuple(BenignPiece(name=scan.piece_id, kind=kind, sha256=scan.sha256, load=_stored(images, scan)) for scan, kind in found)
     return Sources(
-        pieces=pieces,
-        told={"store": str(configuration.data_dir), "since": since.isoformat(), "not_taken": dict(sorted(not_taken.items()))},
+        pieces=tuple(
+            BenignPiece(name=one.scan.piece_id, kind=one.kind, sha256=one.scan.sha256, load=_stored(images, one.scan)) for one in found
+        ),
+        told={
+            "store": str(configuration.data_dir),
+            "since": since.isoformat(),
+            "read_blind": sum(one.blind for one in found),
+            "not_taken": dict(sorted(not_taken.items())),
+        },
         fitted_on=configuration.station.site,
     )
 
@@ -99,10 +114,18 @@ def folder_pieces(folder: Path, palette: str, site: str) -> Sources:
             f"{folder} holds no picture", consequence="Nothing was fitted", remedy="Give a folder with .jpg or .png files of benign pieces"
         )
     pieces = tuple(
-        BenignPiece(name=name, kind=UNKNOWN_KIND, sha256=_file_sha256(path), load=_picture(path, palette)) for name, path in chosen.items()
+        BenignPiece(
+            name=printable(name),
+            kind=UNKNOWN_KIND,
+            sha256=_file_sha256(path),
+            load=_picture(path, palette),
+        )
+        for name, path in chosen.items()
     )
     return Sources(
-        pieces=pieces, told={"folder": str(folder.absolute()), "palette": palette, "not_taken": {}}, fitted_on=f"pictures at {site}"
+        pieces=pieces,
+        told={"folder": printable(str(folder.absolute())), "palette": palette, "not_taken": {}},
+        fitted_on=f"pictures at {site}",
     )
 
 

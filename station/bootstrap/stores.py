@@ -64,13 +64,15 @@ def read_test_piece(configuration: Configuration, lane_id: str) -> TestPieceRun 
 def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
     """The model in this process, for offline tools. Without a configuration, the shipped one."""
     place = model_place(configuration) if configuration else delivered_place(None)
-    return load_reader(place.folder, alpha=alpha, need_signature=False, trusted_keys=place.trusted_keys)
+    return load_reader(
+        place.folder, alpha=alpha, need_signature=False, trusted_keys=place.trusted_keys, manifest_sha256=place.manifest_sha256
+    )
 
 
 def read_manifest(configuration: Configuration | None) -> Manifest:
     """The manifest of the model in use, signed or not; raises `ScreeningError` for a model that is not as it must be."""
     place = model_place(configuration) if configuration else delivered_place(None)
-    return load_model(place.folder, need_signature=False, trusted_keys=place.trusted_keys)[0]
+    return load_model(place.folder, need_signature=False, trusted_keys=place.trusted_keys, manifest_sha256=place.manifest_sha256)[0]
 
 
 def model_card(configuration: Configuration | None) -> list[str]:
@@ -108,9 +110,9 @@ def drift_state(configuration: Configuration) -> dict[str, object]:
 
 def resume_model(configuration: Configuration, *, person: str, note: str, at: datetime) -> DriftReset:
     """A supervisor takes the stop of the model back, while the station does not run (see `DriftWatch.resume`)."""
-    watch = drift_watch(configuration)
     store = open_store(configuration)
     try:
+        watch = drift_watch(configuration)
         return store.write(lambda uow: watch.resume(uow, person=person, note=note, at=at)).result()
     finally:
         store.close()

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from station.bootstrap.model_in_use import models_directory
 from station.bootstrap.site_fitting import fit as fit_site
 from station.bootstrap.site_models import adopt as adopt_model
 from station.bootstrap.site_models import listed, roll_back
@@ -48,14 +48,15 @@ def fit(
     """Fit the model's head on this site's benign pieces and measure it beside the model in use, which stays in use."""
     configuration = _configuration(config)
     if since is not None and benign is None:
-        sources = stored_pieces(configuration, since.astimezone())
+        sources = partial(stored_pieces, configuration, since.astimezone())
     elif benign is not None and since is None:
-        sources = folder_pieces(benign, palette, configuration.station.site)
+        sources = partial(folder_pieces, benign, palette, configuration.station.site)
     else:
         raise ConfigurationError("Benign pieces are wanted from one place", remedy="Give --benign DIR or --since DATE, not both")
+    # before any work, which would be done twice
     _keep_matrices_to_one_thread()
     with _bar() as progress:
-        fitted = fit_site(configuration, sources, at=_now(), jobs=jobs, progress=progress)
+        fitted = fit_site(configuration, sources(), at=_now(), jobs=jobs, progress=progress)
     if as_json:
         typer.echo(json.dumps({"candidate": fitted.folder.name, **fitted.report}, ensure_ascii=False))
         return
@@ -99,17 +100,18 @@ def adopt(
     """Sign a candidate and take it into use from the next start on; the station must not run meanwhile."""
     configuration = _configuration(config)
     typer.echo(_line(adopt_model(configuration, candidate, person=supervisor, note=note, at=_now())))
-    folder = models_directory(configuration) / candidate
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    if report["models"]["freeze_score_before"] is not None and configuration.policy.freeze_score is None:
-        typer.echo("Không còn dừng tự động theo điểm / no attention stop any more: set policy.freeze_score")
+    if configuration.policy.freeze_score is None:
+        typer.echo("Không dừng tự động theo điểm / this model stops no belt by its score: set policy.freeze_score")
     _say_if_stopped(configuration)
 
 
 def rollback(supervisor: SupervisorOption, note: NoteOption = "", config: ConfigOption = None) -> None:
     """Return to the model that was in use before, from the next start on; the station must not run meanwhile."""
     configuration = _configuration(config)
-    typer.echo(_line(roll_back(configuration, person=supervisor, note=note, at=_now())))
+    fact, passed_over = roll_back(configuration, person=supervisor, note=note, at=_now())
+    for one in passed_over:
+        typer.echo(f"Bỏ qua, không nạp được / passed over, cannot be loaded: {one}")
+    typer.echo(_line(fact))
     _say_if_stopped(configuration)
 
 

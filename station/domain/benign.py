@@ -1,6 +1,7 @@
 """Which pieces a site's model may be fitted on: those that people let pass, whatever the model had said of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from station.domain.clearance import Clearance
@@ -9,7 +10,7 @@ from station.domain.identifiers import is_local_id, is_test_id
 from station.domain.piece import Piece, PieceState
 from station.domain.policy import Authority
 from station.domain.review import OperatorDecision, OperatorReading, ReviewDecision, ReviewOutcome
-from station.domain.scan import Scan
+from station.domain.scan import ModelReading, Scan
 
 
 class Unfit(StrEnum):
@@ -23,12 +24,25 @@ class Unfit(StrEnum):
     NOBODY_CLEARED = "no-person-cleared-it"
 
 
-def first_scan(piece: Piece, facts: Sequence[object]) -> Scan | Unfit:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenignScan:
+    """A piece's first scan, that may stand for harmless mail.
+
+    `kind` is what the piece was announced as when the model read it; `blind` tells that an operator decided before anybody was shown what
+    the model had found. Thresholds may stand on blind readings alone: an operator who is shown the finding may be led by it.
+    """
+
+    scan: Scan
+    kind: str
+    blind: bool
+
+
+def first_scan(piece: Piece, facts: Sequence[object]) -> BenignScan | Unfit:
     """The piece's first scan, if it may stand for harmless mail; else why not.
 
     Marked pieces never serve, nor any whose level was unknown on any visit. Where the model decides who is asked, pieces that people read
-    are those that it found odd: only a first scan that people had to read in any case counts, because the policy then demanded people, or
-    because it was read blind.
+    are those that it found odd: only a first scan that people had to read in any case counts, because it was in the blind sample, or
+    because the policy then demanded people.
 
     Args:
         piece: as it is now.
@@ -38,6 +52,7 @@ def first_scan(piece: Piece, facts: Sequence[object]) -> Scan | Unfit:
     scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.visit == 1), None)
     sha256 = scan.sha256 if scan else ""
     read = [one for one in facts if isinstance(one, OperatorReading) and one.scan_sha256 == sha256 and one.projected_sha256 is None]
+    blind = any(fact.blind for fact in read)
     judged = [fact for fact in facts if isinstance(fact, Clearance) and fact.visit == 1]
     people_were_asked = bool(judged) and all(fact.authority is not Authority.MODEL for fact in judged)
     reviewed = any(isinstance(fact, ReviewDecision) and fact.outcome is ReviewOutcome.CLEAR for fact in facts)
@@ -46,8 +61,12 @@ def first_scan(piece: Piece, facts: Sequence[object]) -> Scan | Unfit:
         (piece.is_marked or not identified or any(fact.secrecy is not None for fact in identified), Unfit.MARKED),
         (is_test_id(piece.piece_id) or is_local_id(piece.piece_id), Unfit.NO_NAME),
         (scan is None, Unfit.NO_SCAN),
-        (not (people_were_asked or any(fact.blind for fact in read)), Unfit.MODEL_CHOSE),
+        (not (people_were_asked or blind), Unfit.MODEL_CHOSE),
         (not (reviewed or any(fact.decision is OperatorDecision.CLEAR for fact in read)), Unfit.NOBODY_CLEARED),
     )
     unfit = next((why for holds, why in objections if holds), None)
-    return unfit or scan or Unfit.NO_SCAN
+    if unfit or scan is None:
+        return unfit or Unfit.NO_SCAN
+    model = (fact for fact in facts if isinstance(fact, ModelReading) and fact.scan_sha256 == sha256 and fact.projected_sha256 is None)
+    kind = next((fact.kind for fact in model), piece.announcement.kind)
+    return BenignScan(scan=scan, kind=kind, blind=blind)

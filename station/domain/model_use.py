@@ -37,18 +37,18 @@ def in_use(facts: Iterable[ModelInUse]) -> ModelInUse | None:
     return newest
 
 
-def before(facts: Iterable[ModelInUse]) -> ModelInUse | None:
-    """What a roll-back returns to: the sign-off before the one in use; None: the delivered model.
+def earlier(facts: Iterable[ModelInUse]) -> tuple[ModelInUse | None, ...]:
+    """What a roll-back may return to, the newest first: the sign-offs before the one in use, at last the delivered model (None).
 
-    Raises:
-        ValueError: the delivered model is in use, so there is nothing before it.
+    Empty while the delivered model is in use. A roll-back may have passed over models that were no longer whole: those are gone from the
+    row, as is what it left.
     """
     signed: list[ModelInUse] = []
     for fact in facts:
-        if fact.rolled_back:
-            del signed[-1:]
-        else:
+        if not fact.rolled_back:
             signed.append(fact)
-    if not signed:
-        raise ValueError("the delivered model is in use")
-    return signed[-2] if len(signed) > 1 else None
+            continue
+        del signed[-1:]
+        while signed and signed[-1].manifest_sha256 != fact.manifest_sha256:
+            del signed[-1]
+    return (*reversed(signed[:-1]), None) if signed else ()

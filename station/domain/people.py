@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 
+from station.domain.errors import RefusedError
 from station.domain.piece import Secrecy
 from station.domain.reasons import NAMED_BY_MODEL, Reason
 
@@ -56,3 +57,25 @@ def distinct_people(names: Iterable[str]) -> tuple[str, ...]:
         if key:
             seen.setdefault(key, name)
     return tuple(seen.values())
+
+
+MOST_OF_NAME, MOST_OF_NOTE = 80, 1000
+
+
+def responsible(person: str, note: str) -> tuple[str, str]:
+    """Who takes a responsibility, and why, as they are recorded and shown: one line each, white space folded.
+
+    Raises:
+        RefusedError: no name, one that is too long, or signs that a terminal would obey instead of showing them.
+    """
+    name, why = (" ".join(text.split()) for text in (person, note))
+    for what, text, most in (("name", name, MOST_OF_NAME), ("note", why, MOST_OF_NOTE)):
+        if len(text) > most or not text.isprintable():
+            raise RefusedError(
+                f"The {what} is longer than {most} characters or holds some that cannot be shown",
+                consequence="Nothing was changed",
+                remedy=f"Give the {what} as plain text",
+            )
+    if not name:
+        raise RefusedError("Nobody took the responsibility", consequence="Nothing was changed", remedy="Name the supervisor")
+    return name, why

@@ -18,6 +18,7 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import MIN_CALIBRATION
 from station.domain.drift import STATE_UNREADABLE, DriftCause, DriftReset, DriftTrip
 from station.domain.errors import ConflictError, RefusedError, ScreeningError
+from station.domain.people import responsible
 from station.domain.reasons import Reason
 from station.domain.scan import ModelReading, Scan
 from station.ports.store import ReadView, UnitOfWork
@@ -52,6 +53,11 @@ def _scores_key(name: str) -> str:
     return f"drift:scores:{name}"
 
 
+def _left_key(calibration_sha256: str) -> str:
+    """Under it stands the trip by which the scores left a calibration, for good."""
+    return f"drift:left:{calibration_sha256}"
+
+
 def _image_key(lane_id: str) -> str:
     return f"drift:image:{lane_id}"
 
@@ -84,7 +90,7 @@ class DriftWatch:
 
     def start(self, uow: UnitOfWork, at: datetime) -> None:
         """Take up what earlier runs of the station knew."""
-        text = uow.value(TRIP_KEY)
+        text = self._trip_that_stands(uow)
         self._tripped = bool(text)
         if text:
             uow.raise_alarm(AlarmCode.MODEL_DRIFT, AlarmPriority.HIGH, self._site, "", at)
@@ -147,6 +153,8 @@ class DriftWatch:
         self._tripped = True
         uow.append(trip)
         uow.set_value(TRIP_KEY, _trip_text(trip))
+        if any(one.about_scores for one in causes):
+            uow.set_value(_left_key(self._calibration_sha256), _trip_text(trip))
         detail = ", ".join(f"{one.what} {one.measured:.4g} ({one.limit:.4g})" for one in causes)
         uow.raise_alarm(AlarmCode.MODEL_DRIFT, AlarmPriority.HIGH, self._site, detail, scan.at)
 
@@ -155,13 +163,12 @@ class DriftWatch:
 
         Raises:
             ConflictError: nothing has tripped.
-            RefusedError: no name; or the scores tripped and the calibration is still the one that tripped.
+            RefusedError: no name, or one that cannot be shown; or the scores tripped and the calibration is still the one that tripped.
         """
-        text = uow.value(TRIP_KEY)
+        text = self._trip_that_stands(uow)
         if not text:
             raise ConflictError("The model has not been stopped", consequence="Nothing was changed")
-        if not person.strip():
-            raise RefusedError("Nobody took the responsibility", consequence="The model stays stopped", remedy="Name the supervisor")
+        person, note = responsible(person, note)
         known = _trip_facts(text)
         if known["scores"] and known["calibration"] == self._calibration_sha256:
             raise RefusedError(
@@ -173,7 +180,7 @@ class DriftWatch:
             piece_id=known["piece_id"],
             visit=known["visit"],
             at=at,
-            person=person.strip(),
+            person=person,
             note=note,
             model_sha256=self._model,
             calibration_sha256=self._calibration_sha256,
@@ -207,8 +214,12 @@ class DriftWatch:
         for lane_id in lanes:
             trend = _trend(self._stored(view, _image_key(lane_id)))
             images[lane_id] = {"scans": trend.scans, **(trend.figures() if trend.scans else {})}
-        text = view.value(TRIP_KEY)
+        text = self._trip_that_stands(view)
         return {"tripped": json.loads(text) if text else None, "scores": games, "images": images}
+
+    def _trip_that_stands(self, view: ReadView) -> str | None:
+        """The trip that nobody took back; or that of this very calibration, which no detour over another model gives its trust back."""
+        return view.value(TRIP_KEY) or view.value(_left_key(self._calibration_sha256))
 
     def _stored(self, view: ReadView, key: str) -> dict[str, object]:
         """The state under a key; empty when there is none, or one of another calibration."""

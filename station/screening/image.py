@@ -130,7 +130,11 @@ def read_picture(path: Path) -> ByteArray:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise ScreeningError(f"picture {path.name}: {error.strerror}", consequence="it is not scored", remedy="check the path") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        # it claims more pixels than the library lets anybody have
+        image = None
     if image is None:
         raise ScreeningError(f"picture {path.name}: cannot be decoded", consequence="it is not scored", remedy="remove it")
     return cast("ByteArray", image)

@@ -44,8 +44,8 @@ class Manifest:
     """What the manifest says. `calibration` holds the benign scores per kind, each sorted; `unknown` is there always.
 
     `fitted_site` is where the calibration pieces came from (None: synthetic). `detection_lower_95` is the lower 95 % bound of measured
-    detection of projected threats there, None while unmeasured. `classes` names what the model's class output tells apart, in its order;
-    empty where it has none.
+    detection of projected threats there, None while unmeasured; it counts only beside the `alpha` in `metrics` that it was measured at.
+    `classes` names what the model's class output tells apart, in its order; empty where it has none.
     """
 
     name: str

@@ -62,8 +62,8 @@ def _nonsense(what: str) -> ScreeningError:
 
 
 def _detection_at(manifest: Manifest, alpha: float) -> float | None:
-    """The measured bound of detection; None where it was measured with more false alarms allowed, since fewer find less."""
-    measured_at = manifest.metrics.get("alpha", alpha)
+    """The measured bound of detection; None unless it was measured with as few false alarms allowed, since fewer find less."""
+    measured_at = manifest.metrics.get("alpha")
     return manifest.detection_lower_95 if isinstance(measured_at, float) and measured_at <= alpha else None
 
 

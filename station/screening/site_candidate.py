@@ -22,19 +22,24 @@ from station.screening.manifest import FORMAT, KEY_FILE, MANIFEST_FILE, SIGNATUR
 
 MODEL_FILE, REPORT_FILE = "model.onnx", "report.json"
 UNFINISHED = ".unfinished-"
-NAMED_BY = 12
+NAMED_BY = 16
 """Hexadecimal digits of the manifest's SHA-256 in the folder's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A candidate whose files are what the report was about."""
+    """A candidate whose files are what the report was about. `data` is its manifest as it was checked."""
 
     name: str
     folder: Path
     manifest: Manifest
-    manifest_sha256: str
+    data: bytes
     report: Mapping[str, Any]
+
+    @property
+    def manifest_sha256(self) -> str:
+        """What pins the manifest, and with it the model and the report."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def manifest_content(
@@ -125,15 +130,18 @@ def read_candidate(root: Path, name: str) -> Candidate:
         data, model, report = ((folder / file).read_bytes() for file in (MANIFEST_FILE, MODEL_FILE, REPORT_FILE))
     except OSError as error:
         raise _changed(name, f"{error.filename} cannot be read ({error.strerror})") from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    if not name.endswith(f"-{sha256[:NAMED_BY]}"):
+    if not name.endswith(f"-{hashlib.sha256(data).hexdigest()[:NAMED_BY]}"):
         raise _changed(name, f"{MANIFEST_FILE} is another one")
     manifest = parse_manifest(data, signed=False)
     if hashlib.sha256(model).hexdigest() != manifest.model_sha256:
         raise _changed(name, f"{MODEL_FILE} is another one")
     if hashlib.sha256(report).hexdigest() != manifest.metrics.get("report_sha256"):
         raise _changed(name, f"{REPORT_FILE} is another one")
-    return Candidate(name=name, folder=folder, manifest=manifest, manifest_sha256=sha256, report=json.loads(report))
+    try:
+        told = dict(json.loads(report))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _changed(name, f"{REPORT_FILE} is malformed") from error
+    return Candidate(name=name, folder=folder, manifest=manifest, data=data, report=told)
 
 
 def sign(candidate: Candidate, key: Ed25519PrivateKey) -> str:
@@ -142,12 +150,9 @@ def sign(candidate: Candidate, key: Ed25519PrivateKey) -> str:
     Raises:
         StoreError: it cannot be written.
     """
-    data = (candidate.folder / MANIFEST_FILE).read_bytes()
-    if hashlib.sha256(data).hexdigest() != candidate.manifest_sha256:
-        raise _changed(candidate.name, f"{MANIFEST_FILE} is another one")
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     try:
-        for file, content in ((KEY_FILE, public.encode()), (SIGNATURE_FILE, base64.b64encode(key.sign(data)))):
+        for file, content in ((KEY_FILE, public.encode()), (SIGNATURE_FILE, base64.b64encode(key.sign(candidate.data)))):
             part = candidate.folder / f"{UNFINISHED}{file}"
             part.unlink(missing_ok=True)
             _write(part, content)

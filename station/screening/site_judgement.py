@@ -33,7 +33,7 @@ def side_by_side(
 
     `auroc` and `found` (at 5 % false alarms on these very pieces) are within kinds; `paired_win` is how often a piece scores higher with a
     threat than without; `alarms_on_threats` and `alarms_on_benign` are at each model's own threshold. `detection_lower_95` is the bound of
-    the new model's detection at its threshold, see `_detection_bound`.
+    the new model's detection at its threshold, in the kind where it is lowest of those that it would be allowed to clear.
     """
     rows = [(piece, threat) for piece in measured for threat in (None, *piece.threats)]
     weights = resampling.scene_weights([piece.name for piece, _ in rows])
@@ -76,8 +76,19 @@ def side_by_side(
             for name, figures in by_class.items()
         },
     }
-    result["detection_lower_95"] = _detection_bound(measured, thresholds["new"])
+    result["detection_lower_95"] = _least_detection(measured, calibration, thresholds["new"])
     return result
+
+
+def _least_detection(
+    measured: Sequence[MeasuredPiece], calibration: Mapping[str, Sequence[float]], threshold: Callable[[str], float]
+) -> float | None:
+    """The lowest bound of the kinds that have scores enough to be cleared, those of all kinds together being `unknown`'s."""
+    clearing = {kind for kind, scores in calibration.items() if len(scores) >= MIN_CALIBRATION} - {UNKNOWN_KIND}
+    parts = [measured, *([piece for piece in measured if piece.kind == kind] for kind in clearing)]
+    bounds = [_detection_bound(part, threshold) for part in parts]
+    known = [bound for bound in bounds if bound is not None]
+    return min(known) if len(known) == len(bounds) else None
 
 
 def _detection_bound(measured: Sequence[MeasuredPiece], threshold: Callable[[str], float]) -> float | None:
@@ -135,7 +146,7 @@ def objections(measured: Mapping[str, Any]) -> list[str]:
         low = measured["difference"][key]["lo"]
         if low is None:
             found.append(f"{what} could not be measured")
-        elif low < -bound:
+        elif not low >= -bound:
             found.append(f"{what}: new minus old may be as low as {low:+.3f}, and {-bound:+.2f} is the bound")
     for name, figures in measured["by_class"].items():
         change = figures["difference"]

@@ -127,6 +127,11 @@ class BenignPiece:
     load: Callable[[], Source]
 
 
+def printable(text: str) -> str:
+    """`text` as a report and a terminal can show it: escaped where some of it is no text, or what a terminal would obey."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def _left_out(why: str) -> ScreeningError:
     return ScreeningError(
         f"model fit: the scan is none to fit on ({why})", consequence="the piece is left out", remedy="nothing needs to be done"

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from station.domain.errors import ScreeningError
 from station.screening.features import CHANNELS
 from station.screening.image import dilated
-from station.screening.manifest import Manifest
+from station.screening.manifest import UNKNOWN_KIND, Manifest
 from station.screening.picture_scores import Scorer, in_threads
 from station.screening.pipeline import HEAT_STRIDE, Reader, padded_channels
 from station.screening.projection import Library
 from station.screening.site_fit import Cells, Head, fit_head, head_of, picked, with_head
-from station.screening.site_pieces import BenignPiece, Rng, Seen, Source
+from station.screening.site_pieces import BenignPiece, Rng, Seen, Source, printable
 from station.screening.site_split import Parts, digest_of
 
 FloatArray = npt.NDArray[np.float32]
@@ -26,8 +26,9 @@ Phase = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 
 SEED = 1
-MOST_FITTED = 250
-"""More pieces would not change a few dozen numbers, and would take memory that a station beside needs."""
+MOST_PROJECTED = 250
+"""Pieces to fit, and pieces of each kind to measure on. More would not change a few dozen numbers, and would take hours, and memory that a
+station beside needs."""
 THREATS_TO_FIT, THREATS_TO_MEASURE = 3, 4
 """Projections into each piece."""
 CELLS_OF_SCAN = 150
@@ -149,14 +150,20 @@ def run(
     def each(work: Callable[[Source, Rng], Result], part: Sequence[BenignPiece], phase: str) -> Iterator[tuple[BenignPiece, Result]]:
         for piece, found in _each(work, part, phase, seed=seed, jobs=jobs, progress=progress):
             if isinstance(found, ScreeningError):
-                left_out[piece.name] = found.what
+                left_out[piece.name] = printable(found.what)
             else:
                 yield piece, found
 
-    for piece, ((_, plain), *found) in each(fit_piece, parts.fitting[:MOST_FITTED], FITTING):
+    for piece, ((_, plain), *found) in each(fit_piece, parts.fitting[:MOST_PROJECTED], FITTING):
         fitted.append(piece)
         benign.append(plain)
         threats += found
+    if not fitted:
+        raise ScreeningError(
+            f"model fit: none of the pieces to fit could be used; of the first it is said: {next(iter(left_out.values()), '')}",
+            consequence="nothing was fitted; the model in use stays as it is",
+            remedy="check that their scans are still there and whole",
+        )
     new_head = settled(fit_head([*benign, *_evenly(threats)], head), head, benign)
     data = with_head(delivered.data, new_head)
     manifest = replace(delivered.manifest, model_sha256=hashlib.sha256(data).hexdigest())
@@ -181,9 +188,19 @@ def run(
         )
 
     result.calibration += each(score, parts.calibrating, CALIBRATING)
-    for piece, (old, new, found_by) in each(measure, parts.measuring, MEASURING):
+    for piece, (old, new, found_by) in each(measure, _most_of_each_kind(parts.measuring), MEASURING):
         result.measured.append(MeasuredPiece(name=piece.name, kind=piece.kind, old=old, new=new, threats=found_by))
     return result
+
+
+def _most_of_each_kind(pieces: Sequence[BenignPiece]) -> list[BenignPiece]:
+    seen: Counter[str] = Counter()
+    kept = []
+    for piece in pieces:
+        seen[piece.kind] += 1
+        if seen[piece.kind] <= MOST_PROJECTED:
+            kept.append(piece)
+    return kept
 
 
 def settled(new: Head, shipped: Head, benign: Sequence[Cells]) -> Head:
@@ -249,9 +266,9 @@ def _each(
     return zip(part, results, strict=True)
 
 
-def scores_by_kind(calibration: Sequence[tuple[BenignPiece, float]], unknown: str) -> Mapping[str, list[float]]:
+def scores_by_kind(calibration: Sequence[tuple[BenignPiece, float]]) -> Mapping[str, list[float]]:
     """Sorted scores of each kind; `unknown` holds those of all pieces."""
-    result: dict[str, list[float]] = {unknown: sorted(score for _, score in calibration)}
-    for kind in sorted({piece.kind for piece, _ in calibration} - {unknown}):
+    result: dict[str, list[float]] = {UNKNOWN_KIND: sorted(score for _, score in calibration)}
+    for kind in sorted({piece.kind for piece, _ in calibration} - {UNKNOWN_KIND}):
         result[kind] = sorted(score for piece, score in calibration if piece.kind == kind)
     return result

@@ -254,7 +254,7 @@ async def test_a_spoilt_folder_is_not_loaded(spoil: Spoil, tmp_path: Path):
 
 
 async def test_only_a_signature_of_a_trusted_key_proves_a_model(tmp_path: Path):
-    folder = write_model(tmp_path / "s", models.sound_model(), fitted_site="here", detection_lower_95=0.95)
+    folder = write_model(tmp_path / "s", models.sound_model(), fitted_site="here", detection_lower_95=0.95, metrics={"alpha": 0.05})
     with pytest.raises(ScreeningError, match="not trusted here"):
         await InlineScreening(folder, alpha=0.05, site="here").start()
     assert (await InlineScreening(folder, alpha=0.05, site="here", trusted_keys=KEYS).start()).proved

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,14 @@ from station.cli import main
 from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ConflictError, NotFoundError, RefusedError, ScreeningError, StationError, StoreError
-from station.ports.screening import ModelInfo
 from station.screening import site_candidate
 from station.screening.drift import TRIP_KEY
 from station.screening.manifest import load_model
-from station.screening.site_candidate import manifest_content, write_candidate
 from station.screening.site_report import report_lines
-from station.screening.worker import WorkerScreening
 from station.settings import Configuration, edit, load
 from station.storage.sqlite import DirectoryLock
 from tests.support import screening_models as models
-from tests.support.site_store import CALIBRATING, FITTING, MEASURING, benign_scan, fill, names, site
+from tests.support.site_store import CALIBRATING, FITTING, MEASURING, benign_scan, candidate, fill, names, site, started
 from tests.support.store_facts import at, check_audit, opened
 
 THREATENING, DAMAGED, BY_MODEL = FITTING, FITTING + 1, 0
@@ -89,55 +85,6 @@ def copied(fitted: tuple[Path, Fitted], tmp_path: Path) -> tuple[Configuration, 
     file, found = fitted
     shutil.copytree(file.parent, tmp_path / "site")
     return load(tmp_path / "site" / "station.toml"), found
-
-
-def candidate(configuration: Configuration, *, benign: int = 600, gain: float = 0.1, detection: float = 0.95) -> str:
-    """The folder of a candidate as a large site's fit would write it, without the fit."""
-    manifest, data = load_model(configuration.path.parent / "model", trusted_keys=models.KEYS)
-    figure = {"mean": 0.9, "lo": 0.85, "hi": 0.95, "n": 200}
-    change = {"mean": gain, "lo": gain - 0.01, "hi": gain + 0.01, "n": 200}
-    keys = ("auroc", "found", "paired_win", "alarms_on_threats", "alarms_on_benign")
-    measured: dict[str, Any] = {
-        "pieces": 50,
-        "projections": 200,
-        "old": dict.fromkeys(keys, figure),
-        "new": dict.fromkeys(keys, figure),
-        "difference": dict.fromkeys(keys, change),
-        "by_class": {},
-        "detection_lower_95": detection,
-    }
-    report = json.dumps({"models": {"in_use": manifest.model_sha256, "freeze_score_before": 0.9}, "measured": measured}).encode()
-    scores = np.linspace(0.1, 0.5, benign).tolist()
-    made = manifest_content(
-        manifest,
-        name="large",
-        model=data,
-        report=report,
-        calibration={"unknown": scores, "envelope": scores},
-        fitted_on=configuration.station.site,
-        alpha=0.05,
-        measured=measured,
-    )
-    root = configuration.data_dir / "models"
-    root.mkdir(parents=True, exist_ok=True)
-    return write_candidate(root, "site-large", model=data, manifest=made, report=report).name
-
-
-async def started(configuration: Configuration) -> ModelInfo:
-    """What the real worker says of the model in use."""
-    place = model_place(configuration)
-    worker = WorkerScreening(
-        place.folder,
-        alpha=configuration.policy.alpha,
-        site=configuration.station.site,
-        start_limit_s=60,
-        trusted_keys=place.trusted_keys,
-        manifest_sha256=place.manifest_sha256,
-    )
-    try:
-        return await worker.start()
-    finally:
-        await worker.close()
 
 
 def test_the_report_names_all_that_the_candidate_stands_on(fitted: tuple[Path, Fitted]):
@@ -209,7 +156,8 @@ async def test_roll_back_goes_to_the_model_before_and_the_drift_watch_begins_ane
     watch = drift_watch(configuration)
     assert watch._calibration_sha256 != delivered._calibration_sha256
     assert drift_state(configuration)["scores"] == {}
-    fact = roll_back(configuration, person="Minh", note="odd", at=at(200))
+    fact, passed_over = roll_back(configuration, person="Minh", note="odd", at=at(200))
+    assert passed_over == []
     assert (fact.folder, fact.model_sha256, fact.rolled_back) == ("", found.report["models"]["delivered"], True)
     assert (await started(configuration)).sha256 == found.report["models"]["delivered"]
     with pytest.raises(ConflictError, match="none before it"):
@@ -283,7 +231,6 @@ def test_a_person_at_a_terminal_signs_off_looks_and_goes_back(
     taken, freeze, drift = said("adopt", name, "--supervisor", "Lan", "--note", "first")
     assert f"Lan: dùng / in use {name}" in taken
     assert taken.endswith("first")
-    # the delivered model had a freeze score, which is not the new one's
     assert "set policy.freeze_score" in freeze
     assert "station model resume" in drift
     assert said("list")[0] == f"{name}  đang dùng / in use"
@@ -399,6 +346,5 @@ def test_pictures_of_a_folder_are_pieces(tmp_path: Path):
 
 def test_only_pieces_since_the_day_are_taken(fitted: tuple[Path, Fitted]):
     configuration = load(fitted[0])
-    later: datetime = at(5) + timedelta(seconds=1)
-    assert stored_pieces(configuration, later).pieces == ()
-    assert len(stored_pieces(configuration, at(5)).pieces) == FITTING + CALIBRATING + MEASURING - 1
+    assert stored_pieces(configuration, at(2.5)).pieces == ()
+    assert len(stored_pieces(configuration, at(2)).pieces) == FITTING + CALIBRATING + MEASURING - 1

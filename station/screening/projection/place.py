@@ -93,6 +93,8 @@ def room_of(scan: CorrectedScan) -> tuple[BoolArray, BoolArray]:
     outline = above_air(attenuation(grid.le) + attenuation(grid.he), grid.cell_mm**2, DEFAULT_LIMITS)
     fold = round(CELL_MM / grid.cell_mm)
     rows, columns = outline.shape[0] // fold, outline.shape[1] // fold
+    if not rows or not columns:
+        return np.zeros((rows, columns), np.bool_), np.zeros((rows, columns), np.bool_)
     cells = outline[: rows * fold, : columns * fold].reshape(rows, fold, columns, fold)
     whole: BoolArray = np.logical_and.reduce(cells, axis=(1, 3))
     inside = _filled(whole)

@@ -11,6 +11,7 @@ import pytest
 from station.bootstrap.stores import open_store
 from station.cli import main
 from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.settings import edit, load
@@ -118,7 +119,11 @@ def test_the_card_of_the_model_in_use_is_shown(terminal: Terminal, site: Path):
     assert "manifest.json cannot be read" in err
 
 
-def test_a_fit_takes_its_pieces_from_one_place_and_a_new_site_has_no_model_of_its_own(terminal: Terminal, site: Path):
+def test_a_fit_takes_its_pieces_from_one_place_and_a_new_site_has_no_model_of_its_own(
+    terminal: Terminal, site: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # given here, so that the command does not begin anew in the place of this test
+    monkeypatch.setenv(MATRIX_THREADS, "1")
     for arguments in ((), ("--benign", ".", "--since", "2026-01-01")):
         code, out, err = terminal.run("model", "fit", *arguments, "--config", site)
         assert (code, out) == (2, "")

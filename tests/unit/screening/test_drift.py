@@ -197,6 +197,20 @@ def test_only_a_named_person_and_another_calibration_give_it_back(tmp_path: Path
         assert not started(store, watch(SECOND)).tripped
 
 
+def test_no_detour_over_another_model_gives_a_calibration_its_trust_back(tmp_path: Path):
+    with opened(tmp_path) as store:
+        assert feed(store, started(store, watch()), scores(random.Random(5), 3000, shift=1.0)) < 3000
+        other = started(store, watch("second"))
+        resume(store, other)
+        assert not started(store, watch("second")).tripped
+        back = started(store, watch())
+        assert back.tripped
+        assert len(alarms(store)) == 1
+        assert store.read(lambda view: back.state(view, ["lane-1"]))["tripped"]["calibration"] == FIRST
+        with pytest.raises(RefusedError, match="still has that calibration"):
+            resume(store, back)
+
+
 def test_a_new_calibration_begins_anew(tmp_path: Path):
     with opened(tmp_path) as store:
         watcher = started(store, watch())

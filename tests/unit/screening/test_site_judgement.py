@@ -67,6 +67,20 @@ def test_many_threats_of_an_easy_class_prove_nothing_of_the_others():
     assert bounds[1] == pytest.approx(wilson_low(0.5, 100 * 8 / 9))
 
 
+def test_a_kind_that_hides_threats_is_not_proved_by_another_that_shows_them():
+    def bound(**calibration: int) -> float | None:
+        scores = {kind: np.linspace(0, 0.4, count).tolist() for kind, count in {"unknown": 1500, **calibration}.items()}
+        return side_by_side(given, scores, alpha=0.05, old_threshold=lambda _: 0.5)["detection_lower_95"]
+
+    shown, hidden = ((Threat(threat_class="blade", old=0.0, new=score),) for score in (1.0, 0.0))
+    given = [MeasuredPiece(name=f"E{n}", kind="envelope", old=0, new=0, threats=shown) for n in range(400)]
+    given += [MeasuredPiece(name=f"P{n}", kind="parcel", old=0, new=0, threats=hidden) for n in range(10)]
+    assert bound(envelope=600, parcel=600) == pytest.approx(wilson_low(0.0, 10))
+    # people clear parcels: they are too few; packets would be cleared, and nothing was measured in them
+    assert bound(envelope=600, parcel=499) == pytest.approx(wilson_low(400 / 410, 410))
+    assert bound(envelope=600, packet=600) is None
+
+
 def test_a_class_that_is_unlearned_is_named():
     found = measured(gain=0.2)
     found["by_class"]["blade"]["difference"] = {"mean": -0.2, "lo": -0.3, "hi": -0.1, "n": 60}

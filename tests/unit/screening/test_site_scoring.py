@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from station.domain.errors import ScreeningError
+from station.screening import site_scoring
 from station.screening.anomaly_model import OnnxModel
 from station.screening.manifest import load_model
 from station.screening.site_fit import Cells, Head
@@ -60,9 +61,15 @@ def test_threats_of_each_class_count_the_same():
     assert all(one.weights[1] == 0.5 for one in even)
 
 
+def test_a_large_site_measures_on_so_many_of_each_kind(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(site_scoring, "MOST_PROJECTED", 2)
+    pieces = [replace(piece(str(number)), kind="parcel" if number == 4 else "envelope") for number in range(5)]
+    assert [one.name for one in site_scoring._most_of_each_kind(pieces)] == ["0", "1", "4"]
+
+
 def test_scores_are_kept_for_each_kind_and_for_all():
     scored = [(replace(piece("a"), kind="packet"), 0.3), (piece("b"), 0.2), (replace(piece("c"), kind="unknown"), 0.1)]
-    assert scores_by_kind(scored, "unknown") == {"unknown": [0.1, 0.2, 0.3], "envelope": [0.2], "packet": [0.3]}
+    assert scores_by_kind(scored) == {"unknown": [0.1, 0.2, 0.3], "envelope": [0.2], "packet": [0.3]}
 
 
 def test_only_a_model_that_shows_what_its_head_sees_can_be_fitted(tmp_path: Path):
