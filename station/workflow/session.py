@@ -242,7 +242,7 @@ class LaneSession:
         if lost is not None and lost.permit is not None:
             # One that came late left under its permit. One that could not be there yet may still stand at the gate.
             if happening.early:
-                await self.journey.exit_too_early(lost, ring)
+                await self.journey.exit_disbelieved(lost, ring)
         elif not self._gate_stayed_shut:
             await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
 
