@@ -271,8 +271,7 @@ class LaneSession:
             diverter_2=status.diverter_2,
             gate=status.gate,
         )
-        attention = any(pending.attention for pending in self.decisions.pending)
-        self.drive = await self._steering.steer(self.pieces, condition, stand_still=attention)
+        self.drive = await self._steering.steer(self.pieces, condition, stand_still=self.decisions.stops)
 
     def _uv_ready(self) -> bool:
         return self.unit is not None and self.unit.phase in (READY, EXPOSING) and self.unit.faults == 0
