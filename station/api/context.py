@@ -1,10 +1,13 @@
 """What every router works with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from station.api.texts import Texts
+from station.domain.piece import Piece, PieceState
+from station.domain.scan import ModelReading
 from station.ports.clock import Clock
-from station.ports.store import ImageStore, Store
+from station.ports.store import EvidenceRow, ImageStore, Store
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 
@@ -20,7 +23,13 @@ class Context:
     clock: Clock
     texts: Texts
 
-    def blind_scans(self) -> frozenset[str]:
-        """Scans that an operator is reading blind now: until that decision nobody is told what the model found."""
-        views = [lane.view() for lane in self.handlers.lanes.values()]
-        return frozenset(view.request.scan_sha256 for view in views if view.request is not None and view.request.blind)
+    def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
+        """A piece's evidence as it may be told now."""
+        return [row for row in rows if not (isinstance(row.evidence, ModelReading) and self.is_blind(piece, row.evidence.scan_sha256))]
+
+    def is_blind(self, piece: Piece, scan_sha256: str) -> bool:
+        """True while nobody may be told what the model found in this scan: it must be read blind, and the piece is not decided.
+
+        It goes by what is stored, not by what a lane asks now: a scan may wait behind another question, or be about to be asked about.
+        """
+        return piece.state is PieceState.SCANNED and self.handlers.policy.reads_blind(piece.level, scan_sha256)

@@ -9,7 +9,6 @@ from station.api import schemas, shown
 from station.api.callers import OnceKey, Person
 from station.api.context import Context
 from station.domain.piece import Announcement, PieceState, Secrecy
-from station.domain.scan import ModelReading
 from station.ports.store import ReadView
 from station.workflow.once import Answer
 from station.workflow.reviewing import known_piece
@@ -56,13 +55,12 @@ def router(context: Context) -> APIRouter:
     @routes.get("/{piece_id}")
     def one_piece(piece_id: PieceIdPath) -> schemas.PieceDetailOut:
         """One piece with its newest scan, its claim and its evidence. Of a restricted piece nothing that describes its content."""
-        blind = context.blind_scans()
 
         def query(view: ReadView) -> schemas.PieceDetailOut:
             piece = known_piece(view, piece_id)
-            rows = view.evidence(piece_id)
-            visible = [row for row in rows if not (isinstance(row.evidence, ModelReading) and row.evidence.scan_sha256 in blind)]
-            return shown.piece_detail_out(piece, visible, view.claim(piece_id), context.clock.utc_now())
+            return shown.piece_detail_out(
+                piece, context.told(piece, view.evidence(piece_id)), view.claim(piece_id), context.clock.utc_now()
+            )
 
         return context.store.read(query)
 

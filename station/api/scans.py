@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from station.api import schemas, shown
 from station.api.context import Context
 from station.domain.errors import NotFoundError
-from station.domain.scan import ModelReading, Scan
+from station.domain.scan import Scan
 from station.ports.store import ReadView
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
@@ -22,17 +22,15 @@ def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(prefix="/scans", tags=["scans"])
 
-    def visible(sha256: str, piece_id: str) -> schemas.ScanOut:
-        blind = context.blind_scans()
-
+    def visible(sha256: str, piece_id: str, *, with_model: bool = False) -> schemas.ScanOut:
         def query(view: ReadView) -> schemas.ScanOut:
             piece = view.piece(piece_id)
-            facts = [row.evidence for row in view.evidence(piece_id)] if piece is not None else []
+            facts = [row.evidence for row in context.told(piece, view.evidence(piece_id))] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
-            # One answer for unknown, of another piece, and restricted: nobody learns which of them it is.
-            if piece is None or piece.is_marked or scan is None:
+            # One answer for unknown, of another piece, restricted, and still read blind: nobody learns which of them it is.
+            if piece is None or piece.is_marked or scan is None or (with_model and context.is_blind(piece, sha256)):
                 raise NotFoundError("No such scan", remedy="Check the number")
-            return shown.scan_out(scan, [fact for fact in facts if not (isinstance(fact, ModelReading) and fact.scan_sha256 in blind)])
+            return shown.scan_out(scan, facts)
 
         return context.store.read(query)
 
@@ -50,9 +48,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/{sha256}/heat.png", responses=_PNG, response_class=Response)
     def heat_png(sha256: ScanPath, piece: PieceQuery) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
-        visible(sha256, piece)
-        if sha256 in context.blind_scans():
-            raise NotFoundError("No such scan", remedy="Check the number")
+        visible(sha256, piece, with_model=True)
         return Response(context.images.views(sha256).heat_png, media_type="image/png", headers=_HEADERS)
 
     return routes

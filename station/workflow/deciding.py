@@ -50,6 +50,16 @@ class Decisions:
         self._taking: set[asyncio.Task[Exception | None]] = set()
         self._failure: Exception | None = None
 
+    @property
+    def stops(self) -> bool:
+        """True while an attention stop waits: the belts stand still."""
+        return any(pending.attention for pending in self.pending)
+
+    def question(self) -> Pending | None:
+        """What to ask the operator now, the one for which the belts stand before all others; None while nobody needs to be asked."""
+        waiting = [pending for pending in self.pending if not pending.answered]
+        return next((pending for pending in waiting if pending.attention), waiting[0] if waiting else None)
+
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
         """An operator's decision about a scan that waits; durable when it returns.
 

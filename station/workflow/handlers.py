@@ -1,12 +1,13 @@
 """What people and the tracking system may ask of the station: one method for each use case, one transaction for each change."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
-from station.domain.errors import NotFoundError
+from station.domain.errors import ConflictError, NotFoundError, StoreError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.identifiers import DEFAULT_SCHEMES, Scheme, parse_piece_id
 from station.domain.piece import Announcement, Piece, PieceState
@@ -53,11 +54,12 @@ class Handlers:
     ) -> None:
         self._store = store
         self._lanes = lanes
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
         self._feed = feed
         self._schemes = tuple(schemes)
         self._lease = timedelta(seconds=lease_s)
+        self._commanding: set[str] = set()
 
     # Pieces
 
@@ -127,7 +129,7 @@ class Handlers:
         """Decide about a claimed piece; `awaiting_second_person` tells that another person must decide before it has an effect."""
 
         def work(uow: UnitOfWork) -> Answer:
-            piece = reviewing.decide(uow, request, self._policy)
+            piece = reviewing.decide(uow, request, self.policy)
             return _about(piece) | {"awaiting_second_person": piece.state is PieceState.HELD and request.outcome == "clear"}
 
         return await self._change(once, work)
@@ -224,17 +226,34 @@ class Handlers:
         Stopping twice is stopping once, so for a stop the store is not asked first: it works with a full disk too. Everything else is
         remembered before it is done, and so done at most once: that nobody stands in the lane was true when it was said, not when a
         client asks again after the station died.
+
+        Raises:
+            ConflictError: the same request is being done just now.
+            RefusedError, DeviceError: the lane's own refusal; the key may be used again.
         """
         lane = self.lane(lane_id)
         if command is LaneCommand.STOP:
             await lane.command(command, person=person)
             return {"lane_id": lane_id, "command": command.value}
-        answer, is_new = await self._write(lambda uow: do_once(uow, once, lambda _: {"lane_id": lane_id, "command": command.value}))
+        if once.key in self._commanding:
+            # Nobody knows yet what to answer: the lane may refuse.
+            raise ConflictError("This command is being done", consequence="Nothing else was done", remedy="Look at the lane page")
+        self._commanding.add(once.key)
+        try:
+            return await self._command_once(lane, command, person=person, once=once)
+        finally:
+            self._commanding.discard(once.key)
+
+    async def _command_once(self, lane: LaneControl, command: LaneCommand, *, person: str, once: Once) -> Answer:
+        done: Answer = {"lane_id": lane.lane_id, "command": command.value}
+        answer, is_new = await self._write(lambda uow: do_once(uow, once, lambda _: done))
         if is_new:
             try:
                 await lane.command(command, person=person)
             except Exception:
-                await self._write(lambda uow: uow.forget_request(once.key))
+                # Why the lane refused matters more than that its key may be used again.
+                with contextlib.suppress(StoreError):
+                    await self._write(lambda uow: uow.forget_request(once.key))
                 raise
         return answer
 

@@ -233,14 +233,14 @@ class Journey(LaneRecords):
         await self._commit(work, piece)
         piece.state = PieceState.HELD
 
-    async def exit_too_early(self, piece: LanePiece, ring: Sequence[PassedPiece]) -> None:
-        """The exit eye told of a piece that could not be there yet: what the gate's ring says of its permit is not believed."""
+    async def exit_disbelieved(self, piece: LanePiece, ring: Sequence[PassedPiece]) -> None:
+        """The exit eye told of a piece that was not there yet, or did not leave: what the ring says of its permit is not believed."""
         permit = piece.permit
         piece.contradict(Reason.TRACK_LOST)
         entry = next((e for e in ring if permit is not None and (e.tag, e.challenge) == (permit.tag, permit.challenge)), None)
         if entry is not None:
             # Before it is durable: a store that fails must not let the next start believe the ring.
-            self._disbelieved.add(entry)
+            self.disbelieve([entry])
 
         def work(uow: UnitOfWork) -> None:
             self._hold(uow, piece, (Reason.TRACK_LOST,))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import Permit
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import ON_LANE_STATES, Piece, PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import PassedPiece
@@ -27,6 +28,12 @@ def permits_of(view: ReadView, known: Piece) -> list[Permit]:
     """Every permit of the piece's present visit."""
     facts = (row.evidence for row in view.evidence(known.piece_id, known.visit))
     return [fact for fact in facts if isinstance(fact, Permit)]
+
+
+def length_of(view: ReadView, known: Piece) -> float | None:
+    """The length that was measured at the infeed on the piece's present visit, mm; None where none was."""
+    facts = (row.evidence for row in view.evidence(known.piece_id, known.visit))
+    return next((fact.length_mm for fact in facts if isinstance(fact, InfeedMeasurement)), None)
 
 
 def undecided_attention(view: ReadView, lane_id: str) -> list[str]:

@@ -3,7 +3,7 @@
 Every step is one transaction, and the lane acts only after it. A step that cannot be made durable raises, and the lane holds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -20,7 +20,16 @@ from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
-from station.workflow.lane_facts import must_stay_frozen, on_belts, passages, permits_of, undecided_attention, was_held_by_freeze
+from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, was_taken_out
+from station.workflow.lane_facts import (
+    length_of,
+    must_stay_frozen,
+    on_belts,
+    passages,
+    permits_of,
+    undecided_attention,
+    was_held_by_freeze,
+)
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
 from station.workflow.says import Says, say
@@ -132,24 +141,28 @@ class LaneRecords:
         uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
         uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
 
-    async def settle_permits(self, passed: Sequence[PassedPiece], *, stands_in_exit: bool = False) -> list[int]:
+    def disbelieve(self, entries: Iterable[PassedPiece]) -> None:
+        """Let no settling take these entries of the gate's ring for a release, whether or not that can be made durable now."""
+        self._disbelieved.update(entries)
+
+    async def settle_permits(self, passed: Sequence[PassedPiece], at_exit: ExitEye = EXIT_IS_FREE) -> list[int]:
         """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
 
-        The ring is written when a head reaches the exit eye. `stands_in_exit` tells that the newest one's tail never left it: that
-        piece is held. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        The ring is written when a head reaches the exit eye. The newest piece is left as it is while that eye is covered, and held when it
+        was taken out of it. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
         """
 
         def work(uow: UnitOfWork) -> list[int]:
             seen = uow.value(self._ring_key)
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                disbelieved = entry in self._disbelieved
+                eye = at_exit if entry is passed[-1] else EXIT_IS_FREE
                 if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    if disbelieved or (stands_in_exit and entry is passed[-1]):
+                    if entry in self._disbelieved or was_taken_out(eye.way_mm, length_of(uow, known)):
                         self._hold_known(uow, known, Reason.TRACK_LOST, self._clock.utc_now())
-                    else:
+                    elif not eye.covered:
                         self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
-                elif is_new and not disbelieved:
+                elif is_new:
                     escaped.append(entry.tag)
                     self._escape(uow, known, say(Says.TAG_PASSED, tag=entry.tag))
             if passed:

@@ -49,9 +49,9 @@ def view_of(
 ) -> LaneView:
     """Build the snapshot; `detail` is shown with the first device that is out of order."""
     status = session.status if session else None
-    pending = session.decisions.pending[0] if session and session.decisions.pending else None
+    question = session.decisions.question() if session else None
     if session is not None and state is LaneState.RUNNING:
-        if pending is not None and pending.attention:
+        if session.decisions.stops:
             state = LaneState.ATTENTION
         elif session.drive is not None and session.drive.waits_for_decision:
             state = LaneState.WAITING
@@ -68,7 +68,7 @@ def view_of(
         frozen=state is LaneState.FROZEN,
         radiation_nsv_per_h=status.radiation_nsv_per_h if status else 0,
         pieces=tuple(_on_lane(piece) for piece in session.pieces if piece.piece_id is not None) if session else (),
-        request=_request(equipment, journey, pending) if pending is not None and not pending.answered else None,
+        request=_request(equipment, journey, question) if question is not None else None,
         latest_piece_id=newest.piece_id if newest else None,
         latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
         devices=_devices(session, state, detail, lost),

@@ -15,6 +15,7 @@ from station.ports.xray import DetectorInfo, LineBlock, LineDetector
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
+from station.workflow.exit_eye import exit_eye
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
 from station.workflow.says import Says, say
@@ -133,6 +134,9 @@ async def _prepare(
     await journey.hold_everything(hold_reason, ring_was_read=False)
     _demand_safe(status)
     await _demand_clear_gate(equipment, journey)
+    # The exit is free and the gate is shut: what stood under it with a permit of before has left, or never will on that permit.
+    ring = await _settle_what_left(equipment, journey)
+    await journey.hold_everything(hold_reason, ring_was_read=True)
     await devices.plc.set_belts((0, 0, 0, 0, 0))
     await devices.plc.set_diverter_1(through=False)
     await devices.plc.set_diverter_2(through=False)
@@ -140,9 +144,6 @@ async def _prepare(
     await _bring_to_execute(equipment, journey)
     note("purge")
     await _purge(equipment, journey)
-    # What stood under the gate with a permit of before has left by now, or never will on that permit.
-    ring = await _settle_what_left(equipment, journey)
-    await journey.hold_everything(hold_reason, ring_was_read=True)
     await _bring_unit_to_execute(equipment)
     await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
     await devices.unit.set_lamps(on=True)
@@ -164,10 +165,12 @@ async def _prepare(
 
 async def _settle_what_left(equipment: Equipment, journey: Journey) -> tuple[PassedPiece, ...]:
     """Settle what the gate's ring says, and return it; a piece whose tail is still in the exit eye has not left yet."""
-    passed = (await equipment.devices.plc.read_events()).passed
+    plc = equipment.devices.plc
+    passed = (await plc.read_events()).passed
     # After the ring, or a head that comes between the two would look like a tail that has gone.
-    status = await equipment.devices.plc.read_status()
-    await journey.settle_permits(passed[:-1] if status.eye(Eye.EXIT) else passed)
+    status = await plc.read_status()
+    at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=(await plc.read_events()).edges)
+    await journey.settle_permits(passed, at_exit)
     return passed
 
 
@@ -224,7 +227,9 @@ async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
 async def _lift_out(equipment: Equipment, journey: Journey, status: LaneStatus, alarm: str, trouble: str) -> LaneTrouble:
     """Ask for somebody to lift out what stands in the gate; what its ring says of that piece is not believed. The trouble to raise."""
     if status.eye(Eye.EXIT):
-        await journey.settle_permits((await equipment.devices.plc.read_events()).passed, stands_in_exit=True)
+        passed = (await equipment.devices.plc.read_events()).passed
+        journey.disbelieve(passed[-1:])
+        await journey.settle_permits(passed)
     await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, alarm)
     return LaneTrouble(Reason.PURGED, trouble)
 

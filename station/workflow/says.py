@@ -22,6 +22,7 @@ class Says(StrEnum):
     STORE_FAILS = "store-fails"
     UNDECIDED = "undecided"
     STAYS_IN_EXIT = "stays-in-exit"
+    TAKEN_OUT = "taken-out-of-exit"
     NOT_TO_BE_LIT = "not-to-be-lit"
     STRANGER_IN_LIGHT = "stranger-in-light"
     TOO_EARLY = "too-early"

@@ -242,7 +242,7 @@ class LaneSession:
         if lost is not None and lost.permit is not None:
             # One that came late left under its permit. One that could not be there yet may still stand at the gate.
             if happening.early:
-                await self.journey.exit_too_early(lost, ring)
+                await self.journey.exit_disbelieved(lost, ring)
         elif not self._gate_stayed_shut:
             await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
 
@@ -271,8 +271,7 @@ class LaneSession:
             diverter_2=status.diverter_2,
             gate=status.gate,
         )
-        attention = any(pending.attention for pending in self.decisions.pending)
-        self.drive = await self._steering.steer(self.pieces, condition, stand_still=attention)
+        self.drive = await self._steering.steer(self.pieces, condition, stand_still=self.decisions.stops)
 
     def _uv_ready(self) -> bool:
         return self.unit is not None and self.unit.phase in (READY, EXPOSING) and self.unit.faults == 0

@@ -19,6 +19,7 @@ class Books:
     def __init__(self) -> None:
         self._ring: set[tuple[int, int]] = set()
         self._touched: set[str] = set()
+        self._exit_eye_failed = False
 
     def note_ring(self, scene: Scene) -> None:
         """Look at the gate's ring; often enough, for it holds only the newest passages."""
@@ -27,6 +28,10 @@ class Books:
     def note_hand(self, *piece_ids: str | None) -> None:
         """A hand laid these pieces in or took them out."""
         self._touched |= {piece_id for piece_id in piece_ids if piece_id}
+
+    def note_exit_eye(self) -> None:
+        """The exit eye failed: a piece may have left without the station's being able to know."""
+        self._exit_eye_failed = True
 
     def wrongs(self, scene: Scene) -> list[str]:
         """Everything that is not as it must be."""
@@ -60,7 +65,8 @@ class Books:
         passed = [permit for permit in permits(scene, piece_id) if (permit.tag, permit.challenge) in self._ring]
         if passed and piece.state is not PieceState.RELEASED:
             outside = scene.where(piece_id)["place"] == OUTSIDE
-            if outside or not all(_was_disbelieved(changes, permit) for permit in passed):
+            unknowable = self._exit_eye_failed and piece.state is PieceState.HELD
+            if (outside and not unknowable) or not all(_was_disbelieved(changes, permit) for permit in passed):
                 wrong.append("the gate's ring has it under a permit")
         by_people = piece.state is PieceState.CLEARED and changes[-1].before is PieceState.IN_REVIEW
         if piece.state in ON_LANE_STATES and not by_people:
@@ -84,7 +90,7 @@ class Books:
 
 
 def _was_disbelieved(changes: list[StateChange], permit: Permit) -> bool:
-    """On that visit it was held because the exit eye had told of it before it could be there."""
+    """On that visit it was held because the exit eye did not tell of it as of one that leaves."""
     return any(
         change.visit == permit.visit and change.after is PieceState.HELD and Reason.TRACK_LOST.value in change.reasons for change in changes
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from station.domain.errors import StationError
 from station.domain.policy import Authority, Policy
+from station.ports.lane_plc import Eye
 from tests.campaign import mishaps
 from tests.campaign.accounting import Books
 from tests.campaign.hands import by_hand
@@ -163,6 +164,8 @@ class Run:
         if mishap.device == "hands":
             self._books.note_hand(*by_hand(scene, mishap.name, **mishap.args))
             return
+        if mishap.name == "eye_stuck" and mishap.args["eye"] == Eye.EXIT:
+            self._books.note_exit_eye()
         scene.station.fault(mishap.device, mishap.name, **mishap.args)
         if mishap.lasts_s:
             self._to_clear.append((scene.station.clock.monotonic_s() + mishap.lasts_s, mishap))

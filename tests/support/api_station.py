@@ -120,11 +120,15 @@ class Desk:
         self.feed = EventFeed(epoch="run1", capacity=64)
         self.lane = DeskLane()
         self.lanes = {LANE: self.lane}
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
+        self.handlers = self._handlers()
         self.server = self._serve(0)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
         self._keys = itertools.count()
         self._serials = itertools.count(10000000)
+
+    def _handlers(self) -> Handlers:
+        policy = Policy(sha256=POLICY, blind_sample=0.0)
+        return Handlers(store=self.store, lanes=self.lanes, policy=policy, clock=self.clock, feed=self.feed)
 
     def _serve(self, port: int) -> ApiServer:
         app = create_app(handlers=self.handlers, store=self.store, images=self.images, feed=self.feed, clock=self.clock, texts=_texts())
@@ -149,7 +153,7 @@ class Desk:
     def serve_again(self) -> None:
         """The interface comes back on the same port, as another run."""
         self.feed = EventFeed(epoch="run2", capacity=64)
-        self.handlers = Handlers(store=self.store, lanes=self.lanes, policy=Policy(sha256=POLICY), clock=self.clock, feed=self.feed)
+        self.handlers = self._handlers()
         self.server = self._serve(self.server.port)
         self.client = httpx.Client(base_url=self.server.url, timeout=20)
 

@@ -1,8 +1,11 @@
 """The interface's own rules: announcing, keys, sizes, hosts, headers, problems, lanes, alarms, health."""
 
+import asyncio
 import json
 import socket
 import threading
+from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,14 @@ import pytest
 from station.api.app import create_app
 from station.api.server import ApiServer
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.errors import ConfigurationError
+from station.domain.errors import ConfigurationError, ConflictError, StoreError
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun, TestPieceTrend, TestValue, TrendWarning
+from station.storage.unit_of_work import SqlUnitOfWork
 from station.workflow.lane_alarms import alarm_of_stop
+from station.workflow.once import Answer, Once
 from station.workflow.test_pieces import keep_run
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.api_station import LANE, START, Desk
@@ -140,15 +145,26 @@ def test_pictures_come_with_the_piece_they_are_of(desk: Desk) -> None:
     assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7
 
 
-def test_while_a_scan_is_read_blind_nobody_is_told_what_the_model_found(desk: Desk) -> None:
+@pytest.mark.parametrize("asked_about", ["itself", "another", "nothing"])
+def test_while_a_scan_is_read_blind_nobody_is_told_what_the_model_found(desk: Desk, asked_about: str) -> None:
+    """Nor before it is asked about, or while another question comes first."""
+    desk.handlers.policy = replace(desk.handlers.policy, blind_sample=1.0)
     piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED)
     assert sha256 is not None
-    desk.ask_operator(piece_id, sha256, blind=True)
-    assert desk.get(f"/lanes/{LANE}")["request"]["score"] is None
+    if asked_about == "itself":
+        desk.ask_operator(piece_id, sha256, blind=True)
+        assert desk.get(f"/lanes/{LANE}")["request"]["score"] is None
+    elif asked_about == "another":
+        other_id, other = desk.put_piece(state=PieceState.SCANNED)
+        assert other is not None
+        desk.ask_operator(other_id, other, blind=True)
     assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] is None
     assert desk.get(f"/pieces/{piece_id}")["scan"]["score"] is None
     assert desk.client.get(f"/api/v1/scans/{sha256}/heat.png?piece={piece_id}").status_code == 404
     assert desk.client.get(f"/api/v1/scans/{sha256}/view.png?piece={piece_id}").status_code == 200
+    desk.write(lambda uow: uow.change_state(piece_id, PieceState.HELD, desk.clock.utc_now()))
+    assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7
+    assert desk.client.get(f"/api/v1/scans/{sha256}/heat.png?piece={piece_id}").status_code == 200
 
 
 def test_the_operator_decides_once_on_the_scan_that_waits(desk: Desk) -> None:
@@ -214,6 +230,38 @@ def test_a_refused_lane_command_may_be_asked_again(desk: Desk) -> None:
     desk.lane.refuses = False
     assert desk.post(f"/lanes/{LANE}/commands", {"command": "start"}, key="s").status_code == 200
     assert desk.lane.asked == [(LaneCommand.START, "an")] * 2
+
+
+def test_a_lane_command_that_is_being_done_is_not_told_as_done(desk: Desk) -> None:
+    """The lane may refuse it; and a disk that has no room then does not hide why."""
+
+    async def ask_twice() -> list[object]:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def refuse(command: LaneCommand, *, person: str) -> None:
+            asked.set()
+            await answer.wait()
+            raise ConflictError(f"The lane refuses {command} of {person}")
+
+        def forget(uow: SqlUnitOfWork, key: str) -> None:
+            raise StoreError("the disk is full")
+
+        def start() -> Coroutine[Any, Any, Answer]:
+            return desk.handlers.lane_command(LANE, LaneCommand.START, person="an", once=Once(key="k", fingerprint="f"))
+
+        with pytest.MonkeyPatch.context() as changed:
+            changed.setattr(desk.lane, "command", refuse)
+            changed.setattr(SqlUnitOfWork, "forget_request", forget)
+            first = asyncio.create_task(start())
+            await asked.wait()
+            second = await asyncio.gather(start(), return_exceptions=True)
+            answer.set()
+            return [*second, *await asyncio.gather(first, return_exceptions=True)]
+
+    assert [getattr(told, "what", told) for told in asyncio.run(ask_twice())] == [
+        "This command is being done",
+        "The lane refuses start of an",
+    ]
 
 
 def test_what_stopped_a_lane_is_told_before_it_can_be_stored_and_once(desk: Desk) -> None:

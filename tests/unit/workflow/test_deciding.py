@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -75,3 +76,15 @@ def test_what_becomes_of_a_decision(failure: Exception | None, goes_away: bool):
 
     asyncio.run(run())
     assert not nobodys
+
+
+def test_the_operator_is_asked_first_about_what_the_belts_stand_for():
+    decisions, early = waiting(None, lambda: None)
+    stop = replace(early, attention=True)
+    assert (decisions.question(), decisions.stops) == (early, False)
+    decisions.pending.append(stop)
+    assert (decisions.question(), decisions.stops) == (stop, True)
+    stop.answered = True
+    assert (decisions.question(), decisions.stops) == (early, True)
+    early.answered = True
+    assert decisions.question() is None

@@ -94,6 +94,6 @@ async def test_an_early_exit_that_could_not_be_stored_releases_nothing_either(fe
     with monkeypatch.context() as broken:
         broken.setattr(feeding.store, "write", failing)
         with pytest.raises(StoreError):
-            await feeding.journey.exit_too_early(piece, [entry])
+            await feeding.journey.exit_disbelieved(piece, [entry])
     await start_again(feeding, entry)
     assert (feeding.known.state, feeding.known.reasons) == (PieceState.HELD, (Reason.TRACK_LOST.value,))

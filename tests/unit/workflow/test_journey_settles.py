@@ -17,9 +17,10 @@ from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import ModelReading, Scan
-from station.ports.lane_plc import PassedPiece
+from station.ports.lane_plc import Eye, EyeEdge, PassedPiece
 from station.ports.store import RenderedEvent
 from station.storage.store import SqliteStore
+from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, exit_eye, was_taken_out
 from station.workflow.identification import InfeedFacts
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
@@ -141,13 +142,13 @@ def permitted(store: SqliteStore, *, state: PieceState = PieceState.DISINFECTED)
     store.write(lambda uow: uow.append(permit)).result()
 
 
-def settle(store: SqliteStore, *entries: tuple[int, int, int]) -> list[int]:
+def settle(store: SqliteStore, *entries: tuple[int, int, int], at_exit: ExitEye = EXIT_IS_FREE) -> list[int]:
     ring = [PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in entries]
-    return asyncio.run(_settled(store, ring))
+    return asyncio.run(_settled(store, ring, at_exit))
 
 
-async def _settled(store: SqliteStore, ring: list[PassedPiece]) -> list[int]:
-    return await a_journey(store).settle_permits(ring)
+async def _settled(store: SqliteStore, ring: list[PassedPiece], at_exit: ExitEye) -> list[int]:
+    return await a_journey(store).settle_permits(ring, at_exit)
 
 
 def test_what_the_ring_says_left_is_released(store: SqliteStore):
@@ -182,6 +183,48 @@ def test_a_passage_that_no_permit_explains_is_an_escape_once(store: SqliteStore)
     assert settle(store, (2, 5, 50)) == []
     assert settle(store, (2, 5, 50), (3, 6, 60)) == [6]
     assert settle(store, (2, 5, 50), (3, 6, 60)) == []
+
+
+@pytest.mark.parametrize("seq", [3, 65535])
+def test_while_the_exit_is_covered_the_newest_passage_is_left_open_and_nothing_older_is_new_again(store: SqliteStore, seq: int):
+    settle(store, (seq, 5, 50))
+    permitted(store)
+    newest = (seq % 0xFFFF + 1, 7, 99)
+    for _ in range(2):
+        assert settle(store, (seq, 5, 50), newest, at_exit=ExitEye(covered=True)) == []
+        assert state_of(store) is PieceState.DISINFECTED
+    assert settle(store, (seq, 5, 50), newest) == []
+    assert state_of(store) is PieceState.RELEASED
+    assert settle(store, (seq, 5, 50), newest, at_exit=ExitEye(covered=True)) == []
+    assert settle(store, (seq, 5, 50), newest) == []
+
+
+def test_the_first_ring_of_a_lane_is_taken_as_it_is_though_the_exit_is_covered(store: SqliteStore):
+    assert settle(store, (2, 5, 50), at_exit=ExitEye(covered=True)) == []
+    assert settle(store, (2, 5, 50)) == []
+
+
+def test_an_escape_is_one_whatever_stands_in_the_exit(store: SqliteStore):
+    settle(store, (2, 5, 50))
+    assert settle(store, (2, 5, 50), (3, 6, 60), at_exit=ExitEye(covered=True)) == [6]
+
+
+def edge(encoder: int, *, leading: bool, eye: Eye = Eye.EXIT) -> EyeEdge:
+    return EyeEdge(seq=1, eye=eye, leading=leading, encoder=encoder)
+
+
+def test_the_way_out_is_what_b5_ran_under_the_eye_over_the_wrap():
+    out = [edge(0xFFFF_FF00, leading=True), edge(7, leading=False, eye=Eye.GATE), edge(744, leading=False)]
+    assert exit_eye(covered=False, edges=out) == ExitEye(way_mm=100.0)
+    assert exit_eye(covered=True, edges=out) == ExitEye(covered=True)
+    assert exit_eye(covered=False, edges=out[1:]) == exit_eye(covered=False, edges=[]) == EXIT_IS_FREE
+
+
+@pytest.mark.parametrize(
+    ("way_mm", "length_mm", "taken"), [(89.9, 200.0, True), (90.0, 200.0, False), (None, 200.0, False), (9.0, None, False)]
+)
+def test_b5_holds_a_piece_until_its_middle_is_out(way_mm: float | None, length_mm: float | None, taken: bool):
+    assert was_taken_out(way_mm, length_mm) is taken
 
 
 def test_a_freeze_keeps_the_lane_frozen_until_the_suspect_is_handed_over(store: SqliteStore):

@@ -9,6 +9,7 @@ lane-says-recalibration-due = The lane calibrates itself anew
 lane-says-store-fails = Records cannot be stored, or the disk does not answer
 lane-says-undecided = Nobody decided about an attention stop
 lane-says-stays-in-exit = A piece that the gate let pass does not leave the exit eye
+lane-says-taken-out-of-exit = A piece was taken out of the exit before it had left by itself
 lane-says-not-to-be-lit = A piece that is not being disinfected came to the lamps
 lane-says-stranger-in-light = Something came under the lamps that was not announced to them
 lane-says-too-early = Something came onto the belts before the lane was ready; covered: { $eyes }

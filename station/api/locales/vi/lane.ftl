@@ -9,6 +9,7 @@ lane-says-recalibration-due = Làn tự hiệu chuẩn lại
 lane-says-store-fails = Không ghi được hồ sơ, hoặc ổ đĩa không trả lời
 lane-says-undecided = Không ai quyết định về lần dừng cảnh báo
 lane-says-stays-in-exit = Bưu gửi được phép qua cửa nhưng không rời khỏi mắt đầu ra
+lane-says-taken-out-of-exit = Bưu gửi bị lấy khỏi đầu ra trước khi tự đi ra hết
 lane-says-not-to-be-lit = Bưu gửi không ở bước khử khuẩn lại đi tới đèn
 lane-says-stranger-in-light = Có vật đi vào dưới đèn mà đèn không được báo trước
 lane-says-too-early = Có vật lên băng tải trước khi làn sẵn sàng; bị che: { $eyes }

@@ -1,0 +1,85 @@
+"""What stands in the exit eye, or was taken from it, when the gate's ring is read: nothing is released or escapes by mistake."""
+
+import asyncio
+
+import pytest
+
+from station.domain.alarm import AlarmCode
+from station.domain.piece import PieceState
+from station.domain.reasons import Reason
+from station.ports.lane_plc import Eye
+from station.workflow.views import LaneCommand
+from tests.support.scripted_people import OPERATOR, ZONE_GATE
+from tests.support.virtual_lane import LANE_ID
+from tests.support.virtual_scene import Scene, play
+
+HALF_OUT_MM = 5990.0
+
+
+def escapes(scene: Scene) -> list[str]:
+    alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
+    return [alarm.subject for alarm in alarms if alarm.code is AlarmCode.ESCAPED]
+
+
+def test_an_exit_eye_that_is_blocked_at_a_start_makes_no_escape_of_what_left_before():
+    async def scene(scene: Scene) -> None:
+        first, second = await scene.feed(), await scene.feed()
+        for piece_id in (first, second):
+            await scene.until_state(piece_id, PieceState.RELEASED)
+        scene.people.starts_lane = False
+        await scene.station.handlers.lane_command(LANE_ID, LaneCommand.STOP, person=OPERATOR, once=scene.station.once())
+        await scene.until_stopped()
+        scene.station.fault("world", "eye_stuck", eye=int(Eye.EXIT), blocked=True)
+        scene.people.starts_lane = True
+        await scene.settle(20.0)
+        assert not scene.running
+        scene.station.clear_fault("world", "eye_stuck", eye=int(Eye.EXIT))
+        await scene.until_running()
+        assert escapes(scene) == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("station_is_dead", [True, False])
+def test_what_a_hand_takes_out_of_the_exit_was_not_released(station_is_dead: bool):
+    """The ring says that its head came to the exit eye, which is free again; but B5 had not carried it far enough."""
+
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed(kind="packet")
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        if station_is_dead:
+            await scene.until_at(piece_id, 5840.0)
+            asyncio.get_running_loop().call_later(3.0, lambda: scene.station.do(do="lift_from_gate"))
+            await scene.restart_station(kill=True, dead_s=6.0)
+        else:
+            await scene.until_at(piece_id, HALF_OUT_MM)
+            scene.station.do(do="lift", zone=ZONE_GATE, stealth=True)
+            await scene.until_stopped(timeout_s=3.0)
+        await scene.until_running()
+        assert scene.where(piece_id)["place"] == "hold_bin"
+        assert scene.states(piece_id)[-1] is PieceState.HELD
+        assert Reason.TRACK_LOST in scene.reasons(piece_id)
+        assert PieceState.RELEASED not in scene.states(piece_id)
+        assert escapes(scene) == []
+
+    play(scene)
+
+
+def test_what_left_while_the_lane_started_is_released_though_the_exit_is_blocked_after_the_purge():
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed(kind="packet")
+        await scene.until_at(piece_id, 6040.0)
+        await scene.restart_station(kill=True)
+        purge = scene.station.simulated.plc.purge
+        await scene.station.until(lambda: purge.running, timeout_s=60.0, look_every_s=0.01)
+        await scene.station.until(lambda: not purge.running, timeout_s=60.0, look_every_s=0.005)
+        await scene.settle(0.15)
+        scene.station.fault("world", "eye_stuck", eye=int(Eye.EXIT), blocked=True)
+        await scene.settle(10.0)
+        scene.station.clear_fault("world", "eye_stuck", eye=int(Eye.EXIT))
+        await scene.until_running()
+        assert scene.where(piece_id)["place"] == "outside"
+        assert scene.states(piece_id)[-1] is PieceState.RELEASED
+        assert escapes(scene) == []
+
+    play(scene)
