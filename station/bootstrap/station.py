@@ -13,14 +13,15 @@ import structlog
 
 from station.api.app import create_app
 from station.api.server import ApiServer
+from station.bootstrap.audit import open_keeper
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
-from station.bootstrap.stores import broken_audit_leaf, drift_watch, model_directory, open_store
+from station.bootstrap.stores import drift_watch, model_directory, open_store
 from station.bootstrap.tracking import open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
-from station.domain.errors import ConfigurationError, ScreeningError, StationError
+from station.domain.errors import ConfigurationError, ScreeningError, StationError, StoreError
 from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
@@ -30,12 +31,14 @@ from station.settings import Configuration, refuse_unproved_model, with_freeze_s
 from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
+from station.workflow.audit_keeper import AuditKeeper
 from station.workflow.equipment import Equipment
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 
+LAST_SEAL_S = 5.0
 log = structlog.get_logger()
 
 
@@ -53,6 +56,7 @@ class Station:
     model: ModelInfo | None
     server: ApiServer
     relay: Relay | None
+    keeper: AuditKeeper
     threads: list[LoopThread]
 
     def stop(self) -> None:
@@ -61,6 +65,7 @@ class Station:
         for thread in self.threads:
             thread.stop()
         asyncio.run(_close_all(self.screening))
+        asyncio.run(_seal_last(self.keeper))
         self.store.close()
 
 
@@ -94,14 +99,16 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
-    audit_ok = _check_audit(configuration, store, clock)
+    keeper = open_keeper(configuration, store, clock)
+    # A log that does not hold, now or later, holds every piece.
+    asyncio.run(keeper.start())
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
     undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
-        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, audit_ok=audit_ok)
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, keeper)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
@@ -123,6 +130,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     # Nothing may move before everything else has proved that it can start.
     for running in lanes.values():
         lanes_thread.submit(running.run()).add_done_callback(_log_end)
+    tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if policy.unproved_model:
@@ -140,22 +148,9 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         model=model,
         server=server,
         relay=relay,
+        keeper=keeper,
         threads=[lanes_thread, tracking_thread],
     )
-
-
-def _check_audit(configuration: Configuration, store: SqliteStore, clock: Clock) -> bool:
-    """Check the audit log before anything is cleared on it; a broken one holds every piece."""
-    broken = broken_audit_leaf(store)
-    site = configuration.station.site
-    if broken is None:
-        store.write(lambda uow: uow.clear_alarm(AlarmCode.AUDIT_BROKEN, site, clock.utc_now())).result()
-        return True
-    log.error("the audit log does not hold: every piece will be held", leaf=broken)
-    store.write(
-        lambda uow: uow.raise_alarm(AlarmCode.AUDIT_BROKEN, AlarmPriority.CRITICAL, site, f"leaf {broken}", clock.utc_now())
-    ).result()
-    return False
 
 
 def _screening(configuration: Configuration) -> WorkerScreening:
@@ -173,6 +168,15 @@ def _screening(configuration: Configuration) -> WorkerScreening:
 
 async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
     await asyncio.gather(*(engine.close() for engine in screening.values()))
+
+
+async def _seal_last(keeper: AuditKeeper) -> None:
+    """Sign what the log gained since the last checkpoint; a disk that fails or hangs does not keep the station from ending."""
+    try:
+        async with asyncio.timeout(LAST_SEAL_S):
+            await keeper.seal()
+    except (StoreError, TimeoutError) as error:
+        log.warning("the end of the audit log is not signed; the next start does it", error=repr(error))
 
 
 def _start_model(screening: Mapping[str, WorkerScreening]) -> ModelInfo | None:
@@ -214,8 +218,7 @@ def _journey(
     model: ModelInfo | None,
     watch: DriftWatch | None,
     feed: EventFeed,
-    *,
-    audit_ok: bool,
+    keeper: AuditKeeper,
 ) -> Journey:
     journey: Journey
 
@@ -223,7 +226,7 @@ def _journey(
         return StationHealth(
             model_usable=model is not None and watch is not None and not watch.tripped,
             model_proved=model is not None and model.proved,
-            audit_ok=audit_ok,
+            audit_ok=keeper.intact,
             store_ok=store.healthy(),
             frozen=False,
             test_piece_passed_at=journey.test_piece_passed_at(),

@@ -6,6 +6,7 @@ https://sqlite.org/releaselog/3_51_3.html), so the station brings its own SQLite
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,7 +69,7 @@ def reading_engine(path: Path) -> Engine:
     refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
 
     def connect() -> Any:
-        connection = _open(path, "ro")
+        connection = _open(path, _reading_mode(path))
         connection.execute("PRAGMA query_only=ON")
         return connection
 
@@ -77,6 +78,26 @@ def reading_engine(path: Path) -> Engine:
     )
     event.listen(engine, "begin", _begin_deferred)
     return engine
+
+
+def damage(engine: Engine, names: Iterable[str]) -> list[str]:
+    """What SQLite's own check finds wrong with tables (those that are there) and their indexes; one line when it cannot even look."""
+    found: list[str] = []
+    try:
+        with engine.connect() as connection, connection.begin():
+            there = set(connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars())
+            for name in names:
+                if name in there:
+                    found += connection.exec_driver_sql(f"PRAGMA integrity_check('{name}')").scalars()
+    except DBAPIError as error:
+        found.append(str(error.orig))
+    return [line for line in found if line != "ok"]
+
+
+def _reading_mode(path: Path) -> str:
+    # A copy on a medium that takes no writing has no place for SQLite's shared memory. Without a log beside it nobody has it open.
+    copy = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    return "ro&immutable=1" if copy else "ro"
 
 
 def apply_pragmas(connection: Any, path: Path) -> None:
