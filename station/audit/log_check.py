@@ -15,6 +15,7 @@ from station.audit.note import MalformedNoteError, VerifierKey
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, StoredCheckpoint
 
 COMMITMENT_DOMAIN = b"kt1:evidence:v1\0"
+_NO_END = 2**63
 KEPT_FROM = 8
 """Height from which on a check keeps the tree's nodes."""
 
@@ -85,7 +86,7 @@ class LogCheck:
 
         Without a head (it cannot be read) only the rows and the checkpoints are held against each other.
         """
-        self._size = head.size if head is not None else self._next
+        self._size = head.size if head is not None else _NO_END
         signed = _Ahead(checkpoints)
         self._compare_saved()
         for place, leaf, fact in paired(leaves, facts):

@@ -148,8 +148,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Finish what was accepted and close."""
-        self._writer.close()
+        # The last connection to close should be one that may write: it brings everything from SQLite's log into the database's own file.
         self._reader.close()
+        self._writer.close()
         self._write_engine.dispose()
         self._lock.release()
 
