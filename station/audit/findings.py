@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """One way in which a log does not hold; each has a text in both languages under `audit-fault-<fault>`."""
+    """One way in which a log does not hold."""
 
     FACT_CHANGED = "fact-changed"
     FACT_MISSING = "fact-missing"
@@ -19,15 +19,20 @@ class Fault(StrEnum):
     CHECKPOINT_INVALID = "checkpoint-invalid"
     CHECKPOINT_DIFFERS = "checkpoint-differs"
     CUT_OFF = "cut-off"
+    SAVED_DIFFERS = "saved-differs"
     SAVED_INVALID = "saved-invalid"
     FILE_DAMAGED = "file-damaged"
+
+
+RANGES = frozenset({Fault.ROOT_DIFFERS, Fault.CHECKPOINT_DIFFERS, Fault.SAVED_DIFFERS, Fault.UNSIGNED})
+"""Faults of which only a range is known: one of its leaves or more is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A fault, the first leaf that it touches (None: no leaf in particular), how many it touches, and figures without language.
 
-    Where only a range is known (a signed root differs), `leaf` is the first of it and `count` its length: one of these leaves or more.
+    Of a fault in `RANGES`, `leaf` is the first of the range and `count` its length.
     """
 
     fault: Fault
@@ -57,5 +62,6 @@ class Report:
 
     @property
     def first_wrong_leaf(self) -> int | None:
-        """The first leaf that anything is wrong with; None when that is known of none."""
-        return min((one.leaf for one in self.findings if one.leaf is not None), default=None)
+        """The first leaf that is known to be wrong, else the first of which it may be; None when that is known of none."""
+        sure = [one.leaf for one in self.findings if one.leaf is not None and one.fault not in RANGES]
+        return min(sure or [one.leaf for one in self.findings if one.leaf is not None], default=None)

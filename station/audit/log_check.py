@@ -106,8 +106,8 @@ class LogCheck:
             self._found(Fault.ROOT_DIFFERS, self._proved, head.size - self._proved)
         while signed.first is not None:
             self._compare_stored(signed.pop())
-        if self._saved is not None:
-            self._compare(self._saved)
+        if self._saved is not None and self._saved.size > self._size:
+            self._found(Fault.CUT_OFF, self._size, self._saved.size - self._size)
 
     def saved_invalid(self, detail: str) -> None:
         """The checkpoint that somebody saved carries no signature that is believed, or is another log's."""
@@ -170,7 +170,9 @@ class LogCheck:
 
     def _compare_saved(self) -> None:
         if self._saved is not None and self._saved.size == self._next:
-            self._compare(self._saved)
+            # Whoever signed the log anew signed the stored checkpoints anew as well, so they narrow nothing down.
+            if self._whole and self._tree.root() != self._saved.root:
+                self._found(Fault.SAVED_DIFFERS, 0, self._next)
             self._saved = None
 
     def _compare(self, checkpoint: Checkpoint) -> bool:

@@ -35,6 +35,8 @@ FAULTS: MappingProxyType[Fault, str] = MappingProxyType(
         Fault.CHECKPOINT_DIFFERS: "khác với điểm đã ký; ít nhất một lá sai trong số này / "
         "not what was signed; at least one of these leaves is wrong",
         Fault.CUT_OFF: "nhật ký bị cắt cụt / the log was cut off",
+        Fault.SAVED_DIFFERS: "khác với điểm kiểm đã lưu; ít nhất một lá sai trong số này / "
+        "not what the saved checkpoint saw; at least one of these leaves is wrong",
         Fault.SAVED_INVALID: "điểm kiểm đã lưu không đáng tin / the saved checkpoint cannot be believed",
         Fault.FILE_DAMAGED: "tệp cơ sở dữ liệu bị hỏng / the database file is damaged",
     }

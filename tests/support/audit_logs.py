@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.audit.checkpoint import LogKey, origin_of
 from station.audit.log_check import COMMITMENT_DOMAIN
-from station.audit.merkle import MemoryTree, leaf_hash
 from station.audit.note import VerifierKey, cosign, split
 from station.bootstrap.audit import AuditFiles
 from station.ports.store import UnitOfWork
@@ -54,7 +53,3 @@ def write_log(directory: Path, size: int, *, every: int) -> AuditFiles:
             store.write(lambda unit, s=start, n=count: append_facts(unit, s, n)).result(60)
             seal(store, witnessed=(start // every) % 2 == 1)
     return AuditFiles(database=directory / DATABASE_NAME, keys=KEYS)
-
-
-def root_of(commitments: list[bytes]) -> bytes:
-    return MemoryTree(map(leaf_hash, commitments)).root()

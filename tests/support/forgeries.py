@@ -1,5 +1,6 @@
 """What somebody could do to an audit log's rows, carelessly or with every hash reckoned anew; and flips of single bits of its file."""
 
+import bisect
 import copy
 import random
 from collections.abc import Callable
@@ -121,7 +122,7 @@ def found_everywhere(
     Each forged log ends at the next checkpoint behind that place: what follows cannot take back what was found. The last place has no
     next one to change with.
     """
-    ends = [one.size for one in checkpoints]
+    ends = [0, *(one.size for one in checkpoints)]
     roots = {0: MemoryTree().root()}
     tree = MemoryTree(keep_from=64)
     for leaf in leaves:
@@ -129,20 +130,27 @@ def found_everywhere(
         roots[len(tree)] = tree.root()
     check, before, count = LogCheck(KEYS), MemoryTree(keep_from=64), 0
     for place in range(len(leaves)):
-        until = next(end for end in ends if end >= min(place + 2, len(leaves)))
-        ahead = [one for one in checkpoints if place < one.size <= until]
+        following = bisect.bisect_left(ends, min(place + 2, len(leaves)))
+        until, ahead = ends[following], checkpoints[bisect.bisect_right(ends, place) - 1 : following]
         head = AuditHead(size=until, root=roots[until], frontier=())
         rows = Rows(place, before, leaves[place:until], facts[place:until], head)
         for forge in kinds(place):
             if len(rows.facts) > 1 or forge not in {reorder, reorder_numbers, reorder_anew}:
-                _assert_found(copy.deepcopy(check), forge, rows, place, ahead)
+                _assert_found(_fork(check), forge, rows, place, ahead)
                 count += 1
-        own = [one for one in checkpoints if one.size == place + 1]
+        own = [ahead[0]] if ahead[0].size == place + 1 else []
         check.take(AuditHead(size=place + 1, root=roots[place + 1], frontier=()), [leaves[place]], [facts[place]], own)
         before.append(leaf_hash(leaves[place].commitment or b""))
-        ends = [end for end in ends if end > place]
     assert check.report().holds
     return count
+
+
+def _fork(check: LogCheck) -> LogCheck:
+    """A check that goes another way from here."""
+    fork = copy.copy(check)
+    fork._tree, fork._faults = copy.copy(check._tree), {}
+    fork._tree._frontier, fork._tree._kept = list(check._tree._frontier), [list(row) for row in check._tree._kept]
+    return fork
 
 
 def _assert_found(check: LogCheck, forge: Forgery, rows: Rows, place: int, checkpoints: list[StoredCheckpoint]) -> None:
