@@ -1,7 +1,12 @@
 """Batches of training: each depends on the seed and its number alone, whoever makes it, so that a run can be taken up and repeated."""
 
-from collections.abc import Sequence
+import signal
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import count
+from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +17,15 @@ from station.screening.image import one_thread
 from training.augment import STACKED, Sample, cropped, pictured, resized, scanned, stacked, turned
 from training.pieces import Stored
 
-SHAPES = ((16, 224), (5, 400))
-"""Crops in a batch and their sides in grid steps: places closely, and pieces nearly whole."""
+SHAPES = ((8, 224), (3, 400))
+"""Crops in a batch and their sides in grid steps: places closely, and pieces nearly whole. Few of them, for many steps."""
 SHAPE_SHARES = (0.65, 0.35)
 BAGS = "baggage_like"
 BAG_SHARE = 0.27
 THREAT_SHARE = 0.5
 PICTURE_SHARE_BAGS, PICTURE_SHARE_MAIL = 0.6, 0.1
+MADE_AHEAD = 4
+"""Batches that each worker has made or in hand."""
 SMALLEST_PICTURE, LARGEST_PICTURE = 0.6, 1.1
 """How much smaller or larger things come in pictures, whose scale is not known."""
 
@@ -70,6 +77,32 @@ class Batches:
     def __getitem__(self, step: int) -> Batch:
         one_thread()
         rng = np.random.default_rng((self._seed, step))
-        count, size = SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
-        samples = [self._sample(rng, size) for _ in range(count)]
+        crops, size = SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
+        samples = [self._sample(rng, size) for _ in range(crops)]
         return Batch(np.stack([model_input(one.t[0], one.t[1]) for one in samples]), np.stack([one.mask for one in samples]))
+
+
+_of_worker: list[Batches] = []
+
+
+def _ready(batches: Batches) -> None:
+    # a terminal's Ctrl-C reaches workers too: they end when the loop does
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _of_worker[:] = [batches]
+
+
+def _made(step: int) -> Batch:
+    return _of_worker[0][step]
+
+
+def made_ahead(batches: Batches, first: int, *, workers: int) -> Generator[Batch]:
+    """Batches from number `first` on, in order and without end, made by `workers` processes; close it to end them."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ready, initargs=(batches,)) as pool:
+        numbers = count(first)
+        waiting = deque(pool.submit(_made, next(numbers)) for _ in range(MADE_AHEAD * workers))
+        try:
+            while True:
+                yield waiting.popleft().result()
+                waiting.append(pool.submit(_made, next(numbers)))
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -26,11 +26,12 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One piece: group (its kind, or `pictures`), what is forbidden in it, its logit, darkness, and how well its cells are ranked."""
+    """One piece: group (its kind, or `pictures`), what is forbidden in it, its logit and its terms, darkness, how its cells are ranked."""
 
     group: str
     threat: str
     logit: float
+    terms: tuple[float, ...]
     darkness: float
     cells: float | None
     named: bool | None
@@ -64,7 +65,7 @@ def _one(net: HeatNet, t: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8], 
         cells = auroc(read.heat[0, 0].float().cpu().numpy().ravel(), there.ravel())
         classes = read.classes[0].float().cpu().numpy()[:, there].mean(axis=1)
         named = int(classes.argmax()) == int(np.bincount(mask[there]).argmax()) - 1
-    return Checked(group, threat, float(read.piece[0]), darkness(t[1]), cells, named)
+    return Checked(group, threat, float(net.piece(read.terms)), tuple(read.terms[0].tolist()), darkness(t[1]), cells, named)
 
 
 def report(found: Sequence[Checked]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from station.screening.spots import THREAT_CLASSES
 from training.network import (
     CLASSES,
     FEATURES,
+    HOT_TERMS,
     LEARNED,
     PLACE_CELLS,
     PLACE_STRIDE,
@@ -194,21 +195,21 @@ def _placed(graph: _Graph, plain: str, smooth: str) -> str:
 
 def _piece(graph: _Graph, net: HeatNet, logits: str, smooth: str) -> str:
     """The piece's logit."""
-    tops, darkest = (one.detach().numpy() for one in net.piece_weights())
+    weights = net.piece_weights.numpy()
     most = max(TOP_CELLS)
     ordered = graph.top(graph.node("Flatten", [logits], "flat", axis=1), "top", most)
     terms = []
     for index, cells in enumerate(TOP_CELLS):
         part = ordered if cells == most else graph.part(ordered, f"top.{cells}", axis=1, start=0, end=cells)
-        terms.append(graph.weighted_mean(part, f"piece.top{cells}", tops[index]))
+        terms.append(graph.weighted_mean(part, f"piece.top{cells}", weights[index]))
     places = graph.mean(logits, "places", PLACE_CELLS, PLACE_STRIDE)
     places = graph.top(graph.node("Flatten", [places], "places.flat", axis=1), "places.top", TOP_PLACES)
-    terms.append(graph.weighted_mean(places, "piece.places", tops[-1]))
+    terms.append(graph.weighted_mean(places, "piece.places", weights[HOT_TERMS - 1]))
     for at in range(2):
         one = graph.part(smooth, f"dark{at}", axis=1, start=at, end=at + 1)
         one = graph.top(graph.node("Flatten", [one], f"dark{at}.flat", axis=1), f"dark{at}.top", TOP_PLAIN)
-        terms.append(graph.weighted_mean(one, f"piece.dark{at}", darkest[at]))
-    total = graph.constant("piece.bias", net.bias.detach().numpy())
+        terms.append(graph.weighted_mean(one, f"piece.dark{at}", weights[HOT_TERMS + at]))
+    total = graph.constant("piece.bias", net.piece_bias.numpy())
     for index, term in enumerate(terms):
         total = graph.node("Add", [total, term], f"piece.sum{index}")
     return total
@@ -221,7 +222,7 @@ def check(net: HeatNet, model: bytes) -> float:
     found = session.run(list(OUTPUTS), {INPUT: channels})
     with torch.no_grad():
         read = net(torch.from_numpy(channels))
-    wanted = (torch.sigmoid(read.heat), torch.sigmoid(read.piece), read.classes, read.features)
+    wanted = (torch.sigmoid(read.heat), torch.sigmoid(net.piece(read.terms)), read.classes, read.features)
     return float(max(np.abs(one - other.numpy()).max() for one, other in zip(found, wanted, strict=True)))
 
 

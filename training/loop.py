@@ -1,34 +1,40 @@
-"""The training itself: batches from worker processes, a rate by elapsed time or by steps, averaged weights, checkpoints, checks."""
+"""The training itself: batches from worker processes, a rate by elapsed time or by steps, averaged weights, checkpoints, checks.
+
+`Ctrl-C` or SIGTERM ends it after the step in hand, with a checkpoint to go on from.
+"""
 
 import copy
 import json
 import math
+import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from training.batches import Batches
+from training.batches import Batch, Batches, made_ahead
 from training.check import checked, report
 from training.losses import Losses, losses
 from training.network import HeatNet
 from training.pieces import Stored
+from training.score import fit_score
 
-PEAK, LEAST = 2.5e-3, 1e-5
+PEAK, LEAST = 1e-3, 1e-5
 WARM_SHARE = 0.04
 DECAY = 2e-4
-SCALES_QUICKER = 4.0
+SCALES_QUICKER = 5.0
 """The scales of whole maps learn with so many times the rate."""
 MOST_GRADIENT = 5.0
-AVERAGED = 0.998
+AVERAGED = 0.999
 """Of the averaged weights at each step; their memory is shorter while few steps have been made."""
 SAVE_EVERY_S, CHECK_EVERY_S, TELL_EVERY_S = 300.0, 600.0, 30.0
 CHECKED_PIECES = 240
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,31 +58,6 @@ class _State:
     step: int = 0
     samples: int = 0
     trained_s: float = 0.0
-
-
-class _Numbered(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Batches by number, as the loader wants them."""
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
-
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        torch.set_num_threads(1)
-        batch = self._batches[step]
-        return torch.from_numpy(batch.channels), torch.from_numpy(batch.mask)
-
-
-class _Onwards:
-    """Numbers from `first` on, without end."""
-
-    def __init__(self, first: int) -> None:
-        self._first = first
-
-    def __iter__(self) -> Iterator[int]:
-        step = self._first
-        while True:
-            yield step
-            step += 1
 
 
 def _rate(share: float) -> float:
@@ -130,12 +111,12 @@ def _averaged(state: _State) -> None:
             one.copy_(present[name])
 
 
-def _stepped(state: _State, channels: torch.Tensor, mask: torch.Tensor, device: torch.device, *, half: bool) -> Losses:
-    channels = channels.to(device, memory_format=torch.channels_last, non_blocking=True)
-    mask = mask.to(device, non_blocking=True)
+def _stepped(state: _State, batch: Batch, device: torch.device, *, half: bool) -> Losses:
+    channels = torch.from_numpy(batch.channels).to(device, memory_format=torch.channels_last)
+    mask = torch.from_numpy(batch.mask).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
         read = state.net(channels)
-    found = losses(read, mask)
+    found = losses(read, state.net.rough_piece(read.terms), mask)
     state.optimiser.zero_grad(set_to_none=True)
     found.total.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), MOST_GRADIENT)
@@ -147,13 +128,32 @@ def _stepped(state: _State, channels: torch.Tensor, mask: torch.Tensor, device: 
     return found
 
 
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Signals to stop that have come; a second one stops at once."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _frame: object) -> None:
+        came.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _half_precision(device: torch.device) -> bool:
     """Whether bfloat16 is quicker here: on GPUs, and on processors with instructions for it."""
     return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
 
 
-def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool) -> HeatNet:
-    """Train from nothing, or on from `checkpoint.pt` in `work`; the averaged network, ready to be exported.
+def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool) -> HeatNet | None:
+    """Train from nothing, or on from `checkpoint.pt` in `work`: the averaged network, ready to be exported; None if a signal stopped it.
 
     `log.jsonl` there gets a line now and then: losses, rate, pace; and every ten minutes what `training.check` says of held pieces.
     Weights after a number of steps repeat from the seed on one machine; how many steps a machine makes in its minutes does not.
@@ -162,47 +162,41 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = _half_precision(device)
     state = _begun(device, plan)
-    checkpoint = work / "checkpoint.pt"
+    checkpoint = work / CHECKPOINT
     if resume:
         _resume(state, checkpoint, device)
     log = _Log(work / "log.jsonl", fresh=not resume)
     log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
-    loader = DataLoader(
-        _Numbered(Batches(pieces, seed=plan.seed)),
-        batch_size=None,
-        sampler=_Onwards(state.step),
-        num_workers=plan.workers,
-        prefetch_factor=3,
-        multiprocessing_context="spawn",
-    )
-    batches = iter(loader)
     saved_s = checked_s = told_s = state.trained_s
-    means = np.zeros(3)
+    means = None
     now = time.perf_counter()
-    while _share(state, plan) < 1:
-        for group in state.optimiser.param_groups:
-            group["lr"] = group["quicker"] * _rate(_share(state, plan))
-        channels, mask = next(batches)
-        found = _stepped(state, channels, mask, device, half=half)
-        parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])
-        means = parts if state.step == 1 else means + 0.02 * (parts - means)
-        then, now = now, time.perf_counter()
-        state.trained_s += now - then
-        if state.trained_s - told_s > TELL_EVERY_S or state.step == 1:
-            told_s = state.trained_s
-            log.tell(_progress(state, means, plan))
-        if state.trained_s - saved_s > SAVE_EVERY_S:
-            saved_s = state.trained_s
-            _save(state, checkpoint)
-        if state.trained_s - checked_s > CHECK_EVERY_S:
-            checked_s = state.trained_s
-            log.tell({"step": state.step, "check": report(checked(state.average, chosen, device))})
-            now = time.perf_counter()
-    del batches
+    with _signals() as stop, closing(made_ahead(Batches(pieces, seed=plan.seed), state.step, workers=plan.workers)) as batches:
+        while _share(state, plan) < 1 and not stop:
+            for group in state.optimiser.param_groups:
+                group["lr"] = group["quicker"] * _rate(_share(state, plan))
+            found = _stepped(state, next(batches), device, half=half)
+            parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])
+            first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
+            then, now = now, time.perf_counter()
+            state.trained_s += now - then
+            if state.trained_s - told_s > TELL_EVERY_S or first:
+                told_s = state.trained_s
+                log.tell(_progress(state, means, plan))
+            if state.trained_s - saved_s > SAVE_EVERY_S:
+                saved_s = state.trained_s
+                _save(state, checkpoint)
+            if state.trained_s - checked_s > CHECK_EVERY_S:
+                checked_s = state.trained_s
+                log.tell({"step": state.step, "check": report(checked(state.average, chosen, device))})
+                now = time.perf_counter()
     _save(state, checkpoint)
+    if stop:
+        log.tell({"step": state.step, "stopped_by": signal.Signals(stop[0]).name})
+        return None
     net = state.average.cpu().eval()
-    log.tell({"step": state.step, "samples": state.samples, "final": report(checked(net, held, torch.device("cpu")))})
+    whole = fit_score(net, checked(net, held, torch.device("cpu")))
+    log.tell({"step": state.step, "samples": state.samples, "final": report(whole)})
     return net
 
 

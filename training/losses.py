@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from training.network import Read
 
-HARD_SHARE = 0.01
-"""The hottest cells of each crop that should be cold count as much as all of them together."""
-FOCUS = 1.5
-"""Power of focal loss on the cells of the thing: those that are seen already count less."""
+HARD_SHARE = 0.1
+"""The hottest cells of each crop that should be cold count as much as all of them together. A hundredth would be those alone that look most
+like a threat, from which nothing can be learned at the start."""
 CLASS_SHARE = 0.3
 LEAST_CELLS = 3
 """Of a thing that is in the crop; fewer make it a doubtful one, on which the piece is not judged."""
@@ -31,8 +29,8 @@ class Losses:
         return self.cells + self.piece + CLASS_SHARE * self.classes
 
 
-def losses(read: Read, mask: Tensor) -> Losses:
-    """Loss of a batch; `mask` (n, h, w) holds the class plus one of each cell, 0 for none.
+def losses(read: Read, piece: Tensor, mask: Tensor) -> Losses:
+    """Loss of a batch; `piece` (n,) are the pieces' logits, `mask` (n, h, w) holds the class plus one of each cell, 0 for none.
 
     Each crop counts the same, however much of it is covered. Cells beside the thing are left out: their blur is neither.
     """
@@ -41,13 +39,12 @@ def losses(read: Read, mask: Tensor) -> Losses:
     each = functional.binary_cross_entropy_with_logits(read.logits, threat, reduction="none")
     covered = threat.flatten(1).sum(1)
     has = (covered > 0).float()
-    focus = torch.sigmoid(-read.logits.detach()).pow(FOCUS)
-    hot = ((each * threat * focus).flatten(1).sum(1) / covered.clamp(min=1) * has).sum() / has.sum().clamp(min=1)
+    hot = ((each * threat).flatten(1).sum(1) / covered.clamp(min=1) * has).sum() / has.sum().clamp(min=1)
     cold = (each * (1 - near)).flatten(1)
     hard = cold.topk(max(1, int(cold.shape[1] * HARD_SHARE)), dim=1).values.mean()
     cells = 2 * hot + cold.mean() + hard
     sure = ((covered == 0) | (covered >= LEAST_CELLS)).float()
-    whole = functional.binary_cross_entropy_with_logits(read.piece, has, reduction="none")
+    whole = functional.binary_cross_entropy_with_logits(piece, has, reduction="none")
     named = functional.cross_entropy(read.classes, (mask.long() - 1), ignore_index=-1, reduction="none")
     classes = ((named.flatten(1).sum(1) / covered.clamp(min=1)) * has).sum() / has.sum().clamp(min=1)
     return Losses(cells, (whole * sure).sum() / sure.sum().clamp(min=1), classes)

@@ -4,7 +4,9 @@ Input (n, 4, rows, columns) on the 0.8 mm grid, sides multiples of 16 (`station.
 gives `FEATURES` numbers; a linear head makes the threat logit of them and nothing else does, so that a site can fit that head anew
 without this program. The last four features are the plain scores (darkness and dense material, of the cell and smoothed over about
 20 mm); their weights cannot fall below 0, because learned heads alone fail on images of a kind that they never saw. The piece's logit
-comes from the hottest cells at several scales and from the darkest and densest places, also with weights that cannot fall below a floor.
+comes from the hottest cells at several scales and from the darkest and densest places (`Read.terms`). How these are weighed is not learned
+with the rest: meanwhile the means of hot cells count alike, so that the piece's loss keeps its pull on the cells; afterwards
+`training.score` fits the few weights (decision 0075).
 """
 
 from typing import NamedTuple
@@ -25,24 +27,28 @@ PLAIN_IN_HEAT = 5.0
 """Weight of the smoothed plain scores in the heat map, beside the logits; fixed, not learned."""
 PLAIN_IN_SCORE = (1.0, 0.25)
 """The least weights of the darkest and of the densest places in the piece's logit: each gives up to about 1 for an ordinary dense thing."""
+WHILE_TRAINING = 0.3
+"""Weight of each mean of hot cells while the network trains; the plain terms count nothing then."""
 TOP_CELLS = (4, 16, 64, 256)
 """Of the logits smoothed over 3 × 3 cells; the smallest picture has 256."""
 TOP_PLACES = 4
 PLACE_CELLS, PLACE_STRIDE = 9, 3
 """The coarse scale: means over 29 mm, every 10 mm."""
 TOP_PLAIN = 64
+HOT_TERMS, TERMS = len(TOP_CELLS) + 1, len(TOP_CELLS) + 3
 
 
 class Read(NamedTuple):
     """What the network makes of n pictures.
 
-    `logits` (n, 1, h, w) of the cells, smoothed; `heat` likewise with the plain scores; `piece` (n,); `classes` (n, 12, h, w);
+    `logits` (n, 1, h, w) of the cells, smoothed; `heat` likewise with the plain scores; `terms` (n, `TERMS`), of which the piece's logit is
+    made: means of the hottest cells (`TOP_CELLS`, then places), then of the darkest and of the densest cells; `classes` (n, 12, h, w);
     `features` (n, `FEATURES`, h, w).
     """
 
     logits: Tensor
     heat: Tensor
-    piece: Tensor
+    terms: Tensor
     classes: Tensor
     features: Tensor
 
@@ -84,23 +90,26 @@ class HeatNet(nn.Module):
         self.head = nn.Conv2d(LEARNED, 1, 1)
         self.head_plain = nn.Parameter(torch.full((PLAIN,), -1.0))
         self.classes = nn.Conv2d(LEARNED, CLASSES, 1)
-        self.tops = nn.Parameter(torch.full((len(TOP_CELLS) + 1,), -1.5))
-        self.darkest = nn.Parameter(torch.full((2,), -4.0))
-        self.bias = nn.Parameter(torch.zeros(1))
-        nn.init.constant_(self.head.bias, -3.0)
+        self.rough_bias = nn.Parameter(torch.full((1,), -0.5))
+        self.piece_weights = nn.Buffer(torch.tensor([WHILE_TRAINING] * HOT_TERMS + list(PLAIN_IN_SCORE)))
+        self.piece_bias = nn.Buffer(torch.full((1,), -2.0))
+        nn.init.constant_(self.head.bias, -0.5)
 
     def head_weights(self) -> Tensor:
         """Weights of the linear head over all features, (`FEATURES`,)."""
         return torch.cat([self.head.weight.flatten(), functional.softplus(self.head_plain)])
 
-    def piece_weights(self) -> tuple[Tensor, Tensor]:
-        """Weights of the top means (cells, then places) and of the plain tops."""
-        least = torch.tensor(PLAIN_IN_SCORE, device=self.darkest.device)
-        return functional.softplus(self.tops), least + functional.softplus(self.darkest)
+    def piece(self, terms: Tensor) -> Tensor:
+        """The piece's logit, (n,), as the exported file has it; rough before `training.score` has fitted its weights."""
+        return terms @ self.piece_weights + self.piece_bias
+
+    def rough_piece(self, terms: Tensor) -> Tensor:
+        """The piece's logit while the network trains, (n,)."""
+        return WHILE_TRAINING * terms[:, :HOT_TERMS].sum(dim=1) + self.rough_bias
 
     def scales(self) -> list[nn.Parameter]:
         """The few numbers that weigh whole maps against one another."""
-        return [self.head_plain, self.tops, self.darkest, self.bias]
+        return [self.head_plain, self.rough_bias]
 
     def forward(self, channels: Tensor) -> Read:
         """See `Read`."""
@@ -116,14 +125,13 @@ class HeatNet(nn.Module):
             return self._read(level1.float(), channels)
 
     def _read(self, learned: Tensor, channels: Tensor) -> Read:
-        plain = functional.avg_pool2d(channels[:, 2:4], 4)
+        # a few channels are pooled twice as quickly when they do not lie channels last
+        plain = functional.avg_pool2d(channels[:, 2:4].contiguous(), 4)
         smooth = pooled(pooled(plain, 5), 5)
         features = torch.cat([learned, plain, smooth], dim=1)
         logits = pooled(functional.conv2d(features, self.head_weights().view(1, -1, 1, 1), self.head.bias), 3)
         heat = logits + PLAIN_IN_HEAT * smooth.sum(dim=1, keepdim=True)
-        tops, darkest = self.piece_weights()
         means = [top_mean(logits, cells) for cells in TOP_CELLS]
         means.append(top_mean(pooled(logits, PLACE_CELLS, PLACE_STRIDE), TOP_PLACES))
-        darks = [top_mean(smooth[:, at], TOP_PLAIN) for at in range(2)]
-        piece = torch.stack(means, 1) @ tops + torch.stack(darks, 1) @ darkest + self.bias
-        return Read(logits, heat, piece, self.classes(learned), features)
+        means += [top_mean(smooth[:, at], TOP_PLAIN) for at in range(PLAIN // 2)]
+        return Read(logits, heat, torch.stack(means, 1), self.classes(learned), features)

@@ -11,6 +11,8 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -18,9 +20,10 @@ import torch
 
 from firmware_sims.mail import NEWEST_GENERATION
 from firmware_sims.mail_catalogue import CLASSES
+from station.domain.clearance import MIN_CALIBRATION
 from training import calibrate, export
 from training.batches import BAGS
-from training.loop import Plan, train
+from training.loop import CHECKPOINT, Plan, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
 from training.pieces import read_set, split
@@ -48,10 +51,9 @@ def digest(folders: list[Path]) -> str:
     return total.hexdigest()
 
 
-def finish(net: HeatNet, out: Path, *, data_sha256: str, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
-    """Export, calibrate, measure, sign."""
-    out.mkdir(parents=True, exist_ok=True)
-    model = out / export.MODEL_FILE
+def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
+    """Export, calibrate, measure, sign; `out` is touched when all is known, so that a failure leaves the model there as it was."""
+    model = work / export.MODEL_FILE
     content = export.build(net).SerializeToString()
     print(f"{len(content)} bytes, off from torch by at most {export.check(net, content):.1e}")
     model.write_bytes(content)
@@ -63,6 +65,8 @@ def finish(net: HeatNet, out: Path, *, data_sha256: str, per_kind: int, per_thre
     metrics = calibrate.detection(scores, test, alpha=ALPHA)
     print(json.dumps(metrics, indent=1))
     frozen = calibrate.scored(model, calibrate.mail_orders(calibrate.FREEZE_SEED, freeze), seed=calibrate.FREEZE_SEED, jobs=jobs).scores
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model, out / export.MODEL_FILE)
     export.write_manifest(
         out,
         {
@@ -97,7 +101,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-kind", type=int, default=600, help="calibration pieces of each kind; 0 stops after training")
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
     parser.add_argument("--freeze", type=int, default=calibrate.FREEZE_PIECES, help="pieces behind the freeze score; 0 for none")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if 0 < options.per_kind < MIN_CALIBRATION:
+        parser.error(f"--per-kind {options.per_kind}: no threshold stands on fewer than {MIN_CALIBRATION} pieces of a kind")
+    if options.resume and not (options.work / CHECKPOINT).exists():
+        parser.error(f"--resume: there is no {CHECKPOINT} in {options.work} to go on from")
+    return options
 
 
 def main() -> None:
@@ -113,6 +122,8 @@ def main() -> None:
         )
         plan = Plan(seed=options.seed, minutes=options.minutes, steps=options.steps, workers=options.workers, threads=options.threads)
         net = train(pieces, held, plan, work=options.work, resume=options.resume)
+        if net is None:
+            sys.exit("stopped; the same command with --resume goes on from here")
         torch.save(net.state_dict(), options.work / "weights.pt")
     else:
         net = export.load_weights(options.weights)
@@ -121,6 +132,7 @@ def main() -> None:
     finish(
         net,
         options.out,
+        options.work,
         data_sha256=digest(folders),
         per_kind=options.per_kind,
         per_threat=options.per_threat,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from station.bootstrap.lanes import lane_devices
-from station.bootstrap.stores import model_directory, read_outbox, read_test_piece, refuse_used_data
+from station.bootstrap.model_in_use import model_place
+from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import StationError, StoreError
 from station.screening.anomaly_model import load_reader
@@ -82,11 +83,13 @@ def _examine_disk(configuration: Configuration) -> Check:
 
 def _examine_model(configuration: Configuration) -> list[Check]:
     try:
+        place = model_place(configuration)
         info = load_reader(
-            model_directory(configuration),
+            place.folder,
             alpha=configuration.policy.alpha,
             site=configuration.station.site,
-            trusted_keys=configuration.station.screening.trusted_keys,
+            trusted_keys=place.trusted_keys,
+            manifest_sha256=place.manifest_sha256,
         ).info()
     except StationError as error:
         return [Check(name="model", ok=False, found=error.what, remedy=error.remedy)]

@@ -16,7 +16,8 @@ from station.api.server import ApiServer
 from station.bootstrap.audit import open_keeper
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
-from station.bootstrap.stores import drift_watch, model_directory, open_store
+from station.bootstrap.model_in_use import model_place
+from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tracking import open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -25,6 +26,7 @@ from station.domain.errors import ConfigurationError, ScreeningError, StationErr
 from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
+from station.ports.store import UnitOfWork
 from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, refuse_unproved_model, with_freeze_score
@@ -133,10 +135,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
-    if policy.unproved_model:
-        store.write(
-            lambda uow: uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, configuration.station.site, "", clock.utc_now())
-        ).result()
+    _say_whether_proved(configuration, model, store, clock)
     return Station(
         configuration=configuration,
         clock=clock,
@@ -153,16 +152,31 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     )
 
 
+def _say_whether_proved(configuration: Configuration, model: ModelInfo | None, store: SqliteStore, clock: Clock) -> None:
+    """An alarm as long as the demo's waiver stands in for a proof; a model that was fitted here and signed off needs none."""
+    site, waived = configuration.station.site, configuration.policy.unproved_model and not (model is not None and model.proved)
+
+    def work(uow: UnitOfWork) -> None:
+        if waived:
+            uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, site, "", clock.utc_now())
+        else:
+            uow.clear_alarm(AlarmCode.UNPROVED_MODEL, site, clock.utc_now())
+
+    store.write(work).result()
+
+
 def _screening(configuration: Configuration) -> WorkerScreening:
     """One lane's own worker: what a scan or the model does to it, no other lane feels."""
     given = configuration.station.screening
+    place = model_place(configuration)
     return WorkerScreening(
-        model_directory(configuration),
+        place.folder,
         alpha=configuration.policy.alpha,
         site=configuration.station.site,
         time_limit_s=given.timeout_s,
         memory_mb=given.memory_mb,
-        trusted_keys=given.trusted_keys,
+        trusted_keys=place.trusted_keys,
+        manifest_sha256=place.manifest_sha256,
     )
 
 

@@ -4,12 +4,13 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from station.bootstrap.model_in_use import delivered_place, model_place
 from station.domain.drift import DriftReset
 from station.domain.test_piece import TestPieceRun
 from station.screening.anomaly_model import load_reader
 from station.screening.card import card_lines
 from station.screening.drift import DriftWatch
-from station.screening.manifest import ANNOUNCED_KINDS, load_model
+from station.screening.manifest import ANNOUNCED_KINDS, Manifest, load_model
 from station.screening.pipeline import Reader
 from station.settings import Configuration
 from station.storage.space import MEBIBYTE
@@ -17,14 +18,6 @@ from station.storage.sqlite import DirectoryLock
 from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
 from station.workflow.test_pieces import newest_run
-
-SHIPPED_MODEL = Path(__file__).parents[1] / "screening" / "models"
-
-
-def model_directory(configuration: Configuration) -> Path:
-    """The folder of the model in use: the site's own, or the shipped one."""
-    named = configuration.station.screening.model
-    return configuration.path.parent / named if named else SHIPPED_MODEL
 
 
 def open_store(configuration: Configuration) -> SqliteStore:
@@ -66,24 +59,31 @@ def read_test_piece(configuration: Configuration, lane_id: str) -> TestPieceRun 
 
 def load_scorer(configuration: Configuration | None, alpha: float) -> Reader:
     """The model in this process, for offline tools. Without a configuration, the shipped one."""
-    return load_reader(model_directory(configuration) if configuration else SHIPPED_MODEL, alpha=alpha, need_signature=False)
+    place = model_place(configuration) if configuration else delivered_place(None)
+    return load_reader(place.folder, alpha=alpha, need_signature=False, trusted_keys=place.trusted_keys)
+
+
+def read_manifest(configuration: Configuration | None) -> Manifest:
+    """The manifest of the model in use, signed or not; raises `ScreeningError` for a model that is not as it must be."""
+    place = model_place(configuration) if configuration else delivered_place(None)
+    return load_model(place.folder, need_signature=False, trusted_keys=place.trusted_keys)[0]
 
 
 def model_card(configuration: Configuration | None) -> list[str]:
     """The card of the model in use, a line each; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL, need_signature=False)
-    return card_lines(manifest)
+    return card_lines(read_manifest(configuration))
 
 
 def calibration_scores(configuration: Configuration | None) -> dict[str, tuple[float, ...]]:
     """Calibration scores of the model in use, per announced kind; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration) if configuration else SHIPPED_MODEL, need_signature=False)
+    manifest = read_manifest(configuration)
     return {kind: manifest.own_scores(kind) for kind in ANNOUNCED_KINDS}
 
 
 def drift_watch(configuration: Configuration) -> DriftWatch:
     """The watch over the model in use; raises `ScreeningError` for a model that is not as it must be."""
-    manifest, _ = load_model(model_directory(configuration), trusted_keys=configuration.station.screening.trusted_keys)
+    place = model_place(configuration)
+    manifest, _ = load_model(place.folder, trusted_keys=place.trusted_keys, manifest_sha256=place.manifest_sha256)
     return DriftWatch(
         site=configuration.station.site,
         model_sha256=manifest.model_sha256,

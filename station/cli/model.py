@@ -1,4 +1,4 @@
-"""`station model card|score|evaluate|coverage|drift|resume`."""
+"""`station model card|score|evaluate|coverage|drift|resume`; the site's own models are in `model_fit`."""
 
 import json
 from datetime import UTC, datetime

@@ -110,7 +110,10 @@ def _greet(station: Station, options: DemoOptions, note: Note) -> None:
     for lane_id in station.lanes:
         note(f"Trang làn / lane page: {station.server.url}/lane/{lane_id}")
     note(f"Trang thẩm định / held pieces: {station.server.url}/review")
-    note("MÔ HÌNH CHƯA ĐƯỢC KIỂM CHỨNG TẠI TRẠM / MODEL NOT PROVED ON THIS SITE: the demo alone waives the proof (unproved_model = true)")
+    if station.model is None or not station.model.proved:
+        note(
+            "MÔ HÌNH CHƯA ĐƯỢC KIỂM CHỨNG TẠI TRẠM / MODEL NOT PROVED ON THIS SITE: the demo alone waives the proof (unproved_model = true)"
+        )
     if options.headless:
         note("Người thử tự quyết định / scripted people decide: demo-operator, demo-reviewer-1, demo-reviewer-2")
     else:

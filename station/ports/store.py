@@ -12,6 +12,7 @@ from station.domain.drift import DriftReset, DriftTrip
 from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
+from station.domain.model_use import ModelInUse
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
@@ -39,6 +40,7 @@ Evidence = (
     | Handover
     | DriftTrip
     | DriftReset
+    | ModelInUse
     | TestPieceReferenceEnded
     | TestPieceRun
     | ProjectionResult
@@ -330,6 +332,10 @@ class UnitOfWork(ReadView, Protocol):
 
     def answer_for(self, key: str) -> tuple[str, str] | None:
         """(fingerprint, answer) of an earlier request with this idempotency key."""
+        ...
+
+    def forget_request(self, key: str) -> None:
+        """Take an answer back: the request was refused after all, and its key may be used again."""
         ...
 
 

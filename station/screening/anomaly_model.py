@@ -109,13 +109,14 @@ def load_reader(
     pictures: bool = True,
     trusted_keys: Collection[str] = (),
     need_signature: bool = True,
+    manifest_sha256: str = "",
 ) -> Reader:
-    """Load the pinned model of a folder and make a reader of it (keys and signature: see `load_model`).
+    """Load the pinned model of a folder and make a reader of it (keys, signature, which manifest: see `load_model`).
 
     Raises:
         ScreeningError: the folder does not hold a proved model, or its calibration cannot support `alpha`.
     """
-    manifest, data = load_model(model_dir, trusted_keys=trusted_keys, need_signature=need_signature)
+    manifest, data = load_model(model_dir, trusted_keys=trusted_keys, need_signature=need_signature, manifest_sha256=manifest_sha256)
     return Reader(manifest, OnnxModel(data, threads=threads), alpha=alpha, site=site, limits=limits, pictures=pictures)
 
 
@@ -237,6 +238,7 @@ class _Worker:
                 threads=head["threads"],
                 limits=ScreeningLimits(**head["limits"]),
                 trusted_keys=head["trusted_keys"],
+                manifest_sha256=head["manifest_sha256"],
             )
             _warm_up(self._reader)
             return {"info": asdict(self._reader.info())}

@@ -31,29 +31,30 @@ def rank(n: int, alpha: float) -> int:
     return found
 
 
-def _checked(scores: Iterable[float]) -> list[float]:
+def _checked(scores: Iterable[float], least: int) -> list[float]:
     ordered = sorted(scores)
-    if len(ordered) < MIN_CALIBRATION:
+    if len(ordered) < least:
         raise ScreeningError(
             f"{len(ordered)} benign pieces are too few to calibrate on",
             consequence="The model may not clear anything",
-            remedy=f"Collect at least {MIN_CALIBRATION} pieces that people read blind",
+            remedy=f"Collect at least {least} pieces that people read blind",
         )
     if not all(math.isfinite(score) for score in ordered):
         raise ScreeningError("A calibration score is not a finite number", remedy="Run the calibration again")
     return ordered
 
 
-def threshold(scores: Iterable[float], alpha: float) -> float:
+def threshold(scores: Iterable[float], alpha: float, *, least: int = MIN_CALIBRATION) -> float:
     """The score at which the model alarms: an exchangeable benign piece reaches it with probability at most `alpha`.
 
     The ⌈(n+1)(1−α)⌉-th smallest calibration score may still pass, so the threshold is the next number above it: `score < threshold`
-    means exactly `score <= that calibration score`, and tied scores keep the guarantee.
+    means exactly `score <= that calibration score`, and tied scores keep the guarantee. Fewer than 500 scores are taken only where `least`
+    says so, for a threshold that shows people where to look and clears nothing.
 
     Raises:
-        ScreeningError: fewer than 500 scores, a score that is not finite, or a rank beyond n.
+        ScreeningError: fewer than `least` scores, a score that is not finite, or a rank beyond n.
     """
-    ordered = _checked(scores)
+    ordered = _checked(scores, least)
     return math.nextafter(ordered[rank(len(ordered), alpha) - 1], math.inf)
 
 

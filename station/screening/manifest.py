@@ -200,18 +200,27 @@ def parse_manifest(data: bytes, *, signed: bool) -> Manifest:
     return manifest
 
 
-def load_model(folder: Path, *, trusted_keys: Collection[str] = (), need_signature: bool = True) -> tuple[Manifest, bytes]:
+def load_model(
+    folder: Path, *, trusted_keys: Collection[str] = (), need_signature: bool = True, manifest_sha256: str = ""
+) -> tuple[Manifest, bytes]:
     """Read the manifest and the pinned model file, proved by its hash and its contents.
 
     Args:
         folder: of the model.
         trusted_keys: base64 of raw Ed25519 public keys whose signature counts, besides the project's own.
         need_signature: False only for looking at a model offline; `Manifest.signed` tells then.
+        manifest_sha256: which manifest it must be; empty: whichever is signed.
 
     Raises:
         ScreeningError: anything that is not as it must be; nothing of it is used then.
     """
     data = _read(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    if manifest_sha256 and hashlib.sha256(data).hexdigest() != manifest_sha256:
+        raise ScreeningError(
+            f"model: the manifest in {folder} is not the one that was signed off",
+            consequence="it is not loaded; every piece is held",
+            remedy="restore the folder, or go back with `station model rollback`",
+        )
     signed = _is_signed(data, folder, trusted_keys)
     if need_signature and not signed:
         there = (folder / SIGNATURE_FILE).exists()

@@ -4,6 +4,7 @@ Patches are squares of a thirty-second of the longer side that hold something at
 in a box.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ PATCHES_ALONG = 32
 SOMETHING = 0.06
 """Mean attenuation of a patch from which it holds something; below it is belt."""
 HEAT_BOX = 9
+NICE = 10
 MODEL = "model"
 
 Item = TypeVar("Item")
@@ -147,9 +149,10 @@ def score_picture(picture: LabelledPicture, scorers: Mapping[str, Scorer], palet
 def in_threads(
     work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int = 1, progress: Progress | None = None
 ) -> Iterator[Result]:
-    """Results in the order of `items`; decoding, filters and inference run without the interpreter's lock."""
+    """Results in the order of `items`; decoding, filters and inference run without the interpreter's lock, and behind a station's lanes."""
     one_thread()
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    # on Linux this is about the calling thread alone
+    with ThreadPoolExecutor(max_workers=jobs, initializer=os.nice, initargs=(NICE,)) as pool:
         for done, result in enumerate(pool.map(work, items), start=1):
             yield result
             if progress is not None:

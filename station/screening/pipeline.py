@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from station.domain.clearance import MIN_CALIBRATION
 from station.domain.errors import ScreeningError
 from station.domain.reasons import Reason
 from station.domain.scan import Finding
@@ -60,6 +61,12 @@ def _nonsense(what: str) -> ScreeningError:
     return ScreeningError(f"model: {what}", consequence="the piece is held", remedy="check the model with `station doctor`")
 
 
+def _detection_at(manifest: Manifest, alpha: float) -> float | None:
+    """The measured bound of detection; None where it was measured with more false alarms allowed, since fewer find less."""
+    measured_at = manifest.metrics.get("alpha", alpha)
+    return manifest.detection_lower_95 if isinstance(measured_at, float) and measured_at <= alpha else None
+
+
 class Reader:
     """Reads scans with one model. Not thread-safe; one per worker."""
 
@@ -79,7 +86,10 @@ class Reader:
         self._infer = infer
         self._limits = limits
         self._pictures = pictures
-        self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in manifest.kinds}
+        # a site's own model with few pieces shows people where to look; `own_scores` and `info` say that it clears nothing
+        least = MIN_CALIBRATION if manifest.fitted_site is None else 1
+        self._alpha = alpha
+        self._thresholds = {kind: conformal.threshold(manifest.scores_for(kind), alpha, least=least) for kind in manifest.kinds}
         self._scores = {kind: manifest.scores_for(kind) for kind in manifest.kinds}
         self._own_n = {kind: len(manifest.own_scores(kind)) for kind in manifest.kinds}
         self._site = site
@@ -92,7 +102,7 @@ class Reader:
             signed=known.signed,
             fitted_site=known.fitted_site,
             calibration_n=len(known.scores_for(UNKNOWN_KIND)),
-            detection_lower_95=known.detection_lower_95,
+            detection_lower_95=_detection_at(known, self._alpha),
         )
         judgement = may_be_authority(facts, site=self._site)
         return ModelInfo(
@@ -116,13 +126,8 @@ class Reader:
             ScreeningError: too large, or the model answered nonsense.
         """
         rows, columns = le.shape
-        multiple = self._manifest.side_multiple
-        height = max(MIN_SIDE_CELLS, -(-rows // multiple) * multiple)
-        width = max(MIN_SIDE_CELLS, -(-columns // multiple) * multiple)
-        if height * width > self._limits.max_grid_cells:
-            raise _nonsense(f"a picture of {rows} × {columns} cells is larger than it may read")
-        padding = ((0, height - rows), (0, width - columns))
-        channels = model_input(np.pad(le, padding, constant_values=1.0), np.pad(he, padding, constant_values=1.0), limits=self._limits)
+        channels = padded_channels(le, he, multiple=self._manifest.side_multiple, limits=self._limits)
+        height, width = channels.shape[1:]
         answer = self._infer(channels[None])
         if len(answer) != 2 + bool(self._names):
             raise _nonsense(f"it gave {len(answer)} outputs, and the manifest names {len(self._names)} classes")
@@ -201,6 +206,21 @@ class Reader:
             ScreeningError: the scan cannot be corrected.
         """
         return test_piece.score(scan, limits=self._limits)
+
+
+def padded_channels(le: FloatArray, he: FloatArray, *, multiple: int, limits: ScreeningLimits = DEFAULT_LIMITS) -> FloatArray:
+    """The model's input (4, height, width) for transmission (rows, columns): air is added until its sides are what the model takes.
+
+    Raises:
+        ScreeningError: it is too large.
+    """
+    rows, columns = le.shape
+    height = max(MIN_SIDE_CELLS, -(-rows // multiple) * multiple)
+    width = max(MIN_SIDE_CELLS, -(-columns // multiple) * multiple)
+    if height * width > limits.max_grid_cells:
+        raise _nonsense(f"a picture of {rows} × {columns} cells is larger than it may read")
+    padding = ((0, height - rows), (0, width - columns))
+    return model_input(np.pad(le, padding, constant_values=1.0), np.pad(he, padding, constant_values=1.0), limits=limits)
 
 
 def reading_window(grid: GridScan, piece: PieceMeasure) -> tuple[slice, slice]:

@@ -47,6 +47,7 @@ class WorkerScreening:
         memory_mb: what the worker may write to; address space is bounded to four times that.
         limits: of the model-free checks.
         trusted_keys: whose signature of a manifest counts besides the project's own (see `manifest.load_model`).
+        manifest_sha256: which manifest it must be; empty: whichever is signed.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class WorkerScreening:
         memory_mb: int = 1024,
         limits: ScreeningLimits = DEFAULT_LIMITS,
         trusted_keys: Sequence[str] = (),
+        manifest_sha256: str = "",
     ) -> None:
         self._model_dir = model_dir
         self._alpha = alpha
@@ -71,6 +73,7 @@ class WorkerScreening:
         self._memory_mb = memory_mb
         self._limits = limits
         self._trusted_keys = list(trusted_keys)
+        self._manifest_sha256 = manifest_sha256
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="screening")
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -185,6 +188,7 @@ class WorkerScreening:
             "threads": self._threads,
             "limits": asdict(self._limits),
             "trusted_keys": self._trusted_keys,
+            "manifest_sha256": self._manifest_sha256,
         }
         try:
             answer = self._talk(head, {}, self._start_limit_s)[0]

@@ -52,9 +52,10 @@ class Audit(BaseModel):
 
 
 class Screening(BaseModel):
-    """The screening process of each lane. An empty `model` is the one that the station ships with.
+    """The screening process of each lane. `model` is the folder of the model as delivered; empty: the one that the station ships with.
 
-    `trusted_keys` are base64 of raw Ed25519 public keys that may sign a site's own model, besides the project's.
+    `trusted_keys` are base64 of raw Ed25519 public keys that may sign a delivered model, besides the project's. With `signing_key_file`
+    supervisors sign what was fitted here; what they signed off goes before `model`.
     """
 
     model_config = _STRICT
@@ -62,6 +63,7 @@ class Screening(BaseModel):
     model: str = ""
     timeout_s: float = Field(default=5.0, gt=0, le=60)
     trusted_keys: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")], ...] = Field(default=(), max_length=8)
+    signing_key_file: Path = Path("keys/model-signing.key")
     memory_mb: int = Field(default=1500, ge=256, le=65536)
 
 

@@ -19,6 +19,7 @@ from station.domain.drift import DriftReset, DriftTrip
 from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
+from station.domain.model_use import ModelInUse
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
@@ -40,6 +41,7 @@ KINDS: dict[str, type[Any]] = {
     "identification.v1": Identification,
     "image_match.v1": ImageMatch,
     "infeed_measurement.v1": InfeedMeasurement,
+    "model_in_use.v1": ModelInUse,
     "model_reading.v1": ModelReading,
     "operator_reading.v1": OperatorReading,
     "permit.v1": Permit,

@@ -64,3 +64,8 @@ def remember_request(connection: Connection, key: str, fingerprint: str, answer:
             f"The idempotency key {key!r} was used for another request", consequence="Nothing was changed", remedy="Send a fresh key"
         )
     connection.execute(insert(tables.request), {"key": key, "fingerprint": fingerprint, "answer": answer})
+
+
+def forget_request(connection: Connection, key: str) -> None:
+    """Take an answer back; nothing happens where there is none."""
+    connection.execute(delete(tables.request).where(tables.request.c.key == key))

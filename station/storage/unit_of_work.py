@@ -239,6 +239,10 @@ class SqlUnitOfWork(SqlReadView):
         """(fingerprint, answer) of an earlier request with this idempotency key."""
         return small_things.answer_for(self._connection, key)
 
+    def forget_request(self, key: str) -> None:
+        """Take an answer back."""
+        small_things.forget_request(self._connection, key)
+
     def _record(self, piece: Piece, before: PieceState | None, at: datetime, reasons: Sequence[str] = ()) -> None:
         change = StateChange(
             piece_id=piece.piece_id,

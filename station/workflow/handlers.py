@@ -221,18 +221,21 @@ class Handlers:
     async def lane_command(self, lane_id: str, command: LaneCommand, *, person: str, once: Once) -> Answer:
         """Start, stop, purge a lane, or take a cleared access as seen.
 
-        Stopping twice is stopping once, so for a stop the store is not asked first: it works with a full disk too.
+        Stopping twice is stopping once, so for a stop the store is not asked first: it works with a full disk too. Everything else is
+        remembered before it is done, and so done at most once: that nobody stands in the lane was true when it was said, not when a
+        client asks again after the station died.
         """
         lane = self.lane(lane_id)
         if command is LaneCommand.STOP:
             await lane.command(command, person=person)
             return {"lane_id": lane_id, "command": command.value}
-        earlier = await self._write(lambda uow: earlier_answer(uow, once))
-        if earlier is not None:
-            return earlier
-        await lane.command(command, person=person)
-        answer: Answer = {"lane_id": lane_id, "command": command.value}
-        await self._write(lambda uow: remember(uow, once, answer))
+        answer, is_new = await self._write(lambda uow: do_once(uow, once, lambda _: {"lane_id": lane_id, "command": command.value}))
+        if is_new:
+            try:
+                await lane.command(command, person=person)
+            except Exception:
+                await self._write(lambda uow: uow.forget_request(once.key))
+                raise
         return answer
 
     async def end_test_piece_reference(self, lane_id: str, *, person: str, note: str, once: Once) -> Answer:

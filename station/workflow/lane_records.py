@@ -132,22 +132,24 @@ class LaneRecords:
         uow.publish(replace(self._event(known, PieceStatus.HELD, now), reasons=(reason,)))
         uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
 
-    async def settle_permits(self, passed: Sequence[PassedPiece]) -> list[int]:
+    async def settle_permits(self, passed: Sequence[PassedPiece], *, stands_in_exit: bool = False) -> list[int]:
         """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
 
-        Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        The ring is written when a head reaches the exit eye. `stands_in_exit` tells that the newest one's tail never left it: that
+        piece is held. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
         """
 
         def work(uow: UnitOfWork) -> list[int]:
             seen = uow.value(self._ring_key)
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                if entry in self._disbelieved:
-                    if known is not None and known.state is PieceState.DISINFECTED:
+                disbelieved = entry in self._disbelieved
+                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
+                    if disbelieved or (stands_in_exit and entry is passed[-1]):
                         self._hold_known(uow, known, Reason.TRACK_LOST, self._clock.utc_now())
-                elif known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
-                elif is_new:
+                    else:
+                        self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
+                elif is_new and not disbelieved:
                     escaped.append(entry.tag)
                     self._escape(uow, known, say(Says.TAG_PASSED, tag=entry.tag))
             if passed:

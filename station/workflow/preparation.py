@@ -118,8 +118,7 @@ async def _prepare(
     status = await devices.plc.connect()
     beats.append(devices.plc.heartbeat)
     await devices.plc.set_stack_light(RED)
-    events = await devices.plc.read_events()
-    await journey.settle_permits(events.passed)
+    await _settle_what_left(equipment, journey)
     if status.freeze_latch or journey.must_stay_frozen():
         raise FreezeLatched
     beam = await devices.generator.connect()
@@ -142,8 +141,7 @@ async def _prepare(
     note("purge")
     await _purge(equipment, journey)
     # What stood under the gate with a permit of before has left by now, or never will on that permit.
-    events = await devices.plc.read_events()
-    await journey.settle_permits(events.passed)
+    ring = await _settle_what_left(equipment, journey)
     await journey.hold_everything(hold_reason, ring_was_read=True)
     await _bring_unit_to_execute(equipment)
     await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
@@ -158,10 +156,19 @@ async def _prepare(
         info=info,
         calibration=calibration,
         lines=lines,
-        ring=events.passed,
+        ring=ring,
         boot_count=status.boot_count,
         unit_boot_count=unit.boot_count,
     )
+
+
+async def _settle_what_left(equipment: Equipment, journey: Journey) -> tuple[PassedPiece, ...]:
+    """Settle what the gate's ring says, and return it; a piece whose tail is still in the exit eye has not left yet."""
+    passed = (await equipment.devices.plc.read_events()).passed
+    # After the ring, or a head that comes between the two would look like a tail that has gone.
+    status = await equipment.devices.plc.read_status()
+    await journey.settle_permits(passed[:-1] if status.eye(Eye.EXIT) else passed)
+    return passed
 
 
 def safety_problem(status: LaneStatus) -> str | None:
@@ -211,8 +218,15 @@ async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
         if status.gate == GATE_CLOSED and not status.eye(Eye.GATE) and not status.eye(Eye.EXIT):
             return
         if equipment.clock.monotonic_s() > deadline_s:
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, say(Says.AT_START))
-            raise LaneTrouble(Reason.PURGED, say(Says.AT_GATE))
+            raise await _lift_out(equipment, journey, status, say(Says.AT_START), say(Says.AT_GATE))
+
+
+async def _lift_out(equipment: Equipment, journey: Journey, status: LaneStatus, alarm: str, trouble: str) -> LaneTrouble:
+    """Ask for somebody to lift out what stands in the gate; what its ring says of that piece is not believed. The trouble to raise."""
+    if status.eye(Eye.EXIT):
+        await journey.settle_permits((await equipment.devices.plc.read_events()).passed, stands_in_exit=True)
+    await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, alarm)
+    return LaneTrouble(Reason.PURGED, trouble)
 
 
 async def _pause(equipment: Equipment) -> LaneStatus:
@@ -243,8 +257,7 @@ async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
             await equipment.devices.plc.command(command)
         waited_s = equipment.clock.monotonic_s() - started_s
         if waited_s > IN_GATE_S and status.gate == GATE_JAMMED and (status.eye(Eye.GATE) or status.eye(Eye.EXIT)):
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, say(Says.IN_GATE))
-            raise LaneTrouble(Reason.PURGED, say(Says.IN_GATE))
+            raise await _lift_out(equipment, journey, status, say(Says.IN_GATE), say(Says.IN_GATE))
         if waited_s > equipment.settings.start_timeout_s:
             raise LaneTrouble(Reason.DEVICE_LOST, _state(status))
 
@@ -284,8 +297,7 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
         travel_mm = [encoder_delta_mm(now, before) for now, before in zip(status.encoders, from_encoders, strict=True)]
         at_gate_since_s = (at_gate_since_s or now_s) if status.eye(Eye.GATE) and not status.belt_speeds_mm_s[4] else None
         if at_gate_since_s is not None and now_s - at_gate_since_s > AT_GATE_S:
-            await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, lane_id, say(Says.AT_GATE))
-            raise LaneTrouble(Reason.PURGED, say(Says.AT_GATE))
+            raise await _lift_out(equipment, journey, status, say(Says.AT_GATE), say(Says.AT_GATE))
         stand = not any(status.belt_speeds_mm_s)
         if stand and min(travel_mm) >= EMPTY_TRAVEL_MM:
             await journey.clear_alarm(AlarmCode.PIECE_AT_GATE, lane_id)

@@ -77,9 +77,7 @@ class Books:
         if known is None:
             return None
         if known.state is PieceState.RELEASED:
-            stays = scene.station.simulated.world.ledger.stays_of(piece_id)
-            lifted_out = bool(stays) and stays[-1].exit == "lifted" and stays[-1].opening is not None
-            return None if lifted_out else f"it is said to be released and is at {place}"
+            return f"it is said to be released and is at {place}"
         if known.state is PieceState.ESCAPED and piece_id not in self._touched:
             return f"it is said to have escaped and is at {place}"
         return None

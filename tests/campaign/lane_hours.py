@@ -33,6 +33,8 @@ FREEZE_SCORE = 0.99
 """Most threats of the campaign's mail reach it, and hardly anything else."""
 COMMITS_TO_DEATH = 25
 DEATH_LIMIT_S = 60.0
+LONGEST_DEAD_S = 20.0
+"""Until a computer that died, or was shut down, runs a station again."""
 
 
 @dataclass(kw_only=True)
@@ -192,7 +194,7 @@ class Run:
         await self._requests.give_up()
         # What a disk that hangs has not taken yet is lost with the computer.
         self._hanging = None
-        await scene.restart_station(kill=kill)
+        await scene.restart_station(kill=kill, dead_s=self._rng.uniform(0.0, LONGEST_DEAD_S))
 
     def _clear_what_is_over(self, scene: Scene, *, all_of_it: bool = False) -> None:
         now_s = scene.station.clock.monotonic_s()

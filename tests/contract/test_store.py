@@ -247,6 +247,9 @@ def test_values_and_answered_requests(store: SqliteStore):
     assert written(store, lambda unit: unit.answer_for("k")) == ("f", "answer")
     with pytest.raises(ConflictError):
         written(store, lambda unit: unit.remember_request("k", "other", "answer"))
+    for _ in range(2):
+        written(store, lambda unit: unit.forget_request("k"))
+        assert written(store, lambda unit: unit.answer_for("k")) is None
 
 
 def test_the_outbox_is_strict_per_piece(store: SqliteStore):

@@ -314,12 +314,14 @@ class KilledStation:
         ), f"lost: {fact}"
 
     def check_world(self) -> None:
-        """The simulated world saw nothing unsafe, and the station knows of every piece that is outside that it left."""
+        """The simulated world saw nothing unsafe, and the station believes of exactly the pieces that are outside that they left."""
         self.observe()
         world = self.hands.do("world")["world"]
         assert {name: world[name] for name in DANGERS if world[name]} == {}
         for piece_id in self.hands.do("bins")["outside"]:
             assert self.station.get(f"/api/v1/pieces/{piece_id}")["state"] == "released", piece_id
+        for piece in self.station.get("/api/v1/pieces", state="released", limit=500)["items"]:
+            assert self.hands.do("where", piece_id=piece["piece_id"])["place"] == "outside", piece["piece_id"]
 
     def found_by_ring(self) -> list[str]:
         """Pieces whose release the station learnt from the PLC alone: nobody saw them at the exit eye."""

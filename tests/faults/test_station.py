@@ -133,16 +133,39 @@ def test_a_decision_that_the_disk_does_not_take_stops_the_lane_though_who_asked_
     play(scene, policy=model_policy(authority_unmarked=Authority.OPERATOR))
 
 
-@pytest.mark.parametrize("kill", [True, False])
+@pytest.mark.parametrize(("kill", "dead_s"), [(True, 5.0), (False, 0.0)])
 @pytest.mark.parametrize("head_mm", [300.0, 1500.0, 2400.0, 3500.0, 4300.0, 5000.0, 5500.0, 5830.0, 5950.0])
-def test_the_station_restarts_with_pieces_on_the_belts(head_mm: float, kill: bool):
+def test_the_station_restarts_with_pieces_on_the_belts(head_mm: float, kill: bool, dead_s: float):
     async def scene(scene: Scene) -> None:
         first, second = await scene.feed(), await scene.feed()
         await scene.until_at(first, head_mm)
-        await scene.restart_station(kill=kill)
+        await scene.restart_station(kill=kill, dead_s=dead_s)
         await scene.until_running()
         for piece_id in (first, second):
             await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
+        check_audit(scene.station.store)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("dead_s", [1.0, 8.0])
+@pytest.mark.parametrize("head_mm", [5805.0, 5865.0])
+def test_a_piece_that_the_station_finds_half_out_has_not_left(head_mm: float, dead_s: float):
+    """The gate's ring is written when its head comes to the exit eye. Without a station the belts stop; somebody lifts it out."""
+
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed(kind="packet")
+        await scene.until_at(piece_id, head_mm)
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        await scene.restart_station(kill=True, dead_s=dead_s)
+        await scene.until_running()
+        assert scene.where(piece_id)["place"] == "hold_bin"
+        assert scene.states(piece_id)[-1] is PieceState.HELD
+        assert scene.reasons(piece_id) == {Reason.TRACK_LOST}
+        assert PieceState.RELEASED not in scene.states(piece_id)
+        scene.people.refeeds_pieces = scene.people.reviews = True
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
+        assert scene.where(piece_id)["place"] == "outside"
         check_audit(scene.station.store)
 
     play(scene)

@@ -53,6 +53,7 @@ class DeskLane:
         self._lane_id = lane_id
         self.asked: list[tuple[Any, ...]] = []
         self.stale = False
+        self.refuses = self.dies = False
         self._ticks = itertools.count()
         self._view = LaneView(
             lane_id=lane_id,
@@ -100,6 +101,10 @@ class DeskLane:
 
     async def command(self, command: LaneCommand, *, person: str) -> None:
         self.asked.append((command, person))
+        if self.refuses:
+            raise ConflictError("The lane is busy", consequence="Nothing was changed", remedy="Ask again")
+        if self.dies:
+            raise SystemExit
         states = {LaneCommand.STOP: LaneState.STOPPED, LaneCommand.START: LaneState.RUNNING}
         self.show(state=states.get(command, self._view.state))
 

@@ -90,6 +90,24 @@ def naming_model(head: np.ndarray | None = None, bias: float = -4.0) -> onnx.Mod
     return made
 
 
+def site_model(*, dense: float = 2.0, bias: float = -2.0) -> onnx.ModelProto:
+    """As `naming_model`, but the score is that of the 32 hottest cells, and its head sees `dense` material alone."""
+    head = np.zeros(FEATURES, np.float32)
+    head[-1] = dense
+    made = naming_model(head, bias)
+    made.graph.initializer.append(constant("hottest", [32], np.int64))
+    del made.graph.node[-1]
+    made.graph.node.extend(
+        [
+            helper.make_node("Flatten", ["logits"], ["flat"], axis=1),
+            helper.make_node("TopK", ["flat", "hottest"], ["top", "places"], axis=1),
+            helper.make_node("ReduceMean", ["top"], ["level"], axes=[1], keepdims=0),
+            helper.make_node("Sigmoid", ["level"], ["score"]),
+        ]
+    )
+    return made
+
+
 def nan_model() -> onnx.ModelProto:
     return model(*heat_nodes(float("nan")))
 

@@ -127,7 +127,10 @@ class MainsSwitch:
 
 @dataclass(kw_only=True)
 class VirtualStation:
-    """One lane with everything around it. `control` is the simulators' control, without its socket."""
+    """One lane with everything around it. `control` is the simulators' control, without its socket.
+
+    `lane_task` ends with the station, `world_task` with the world, which goes on without a station.
+    """
 
     loop: VirtualLoop
     clock: VirtualClock
@@ -140,7 +143,8 @@ class VirtualStation:
     mains: MainsSwitch
     screening: ScreeningEngine
     views: list[LaneView]
-    tasks: list[asyncio.Task[Any]]
+    lane_task: asyncio.Task[Any]
+    world_task: asyncio.Task[Any]
     _requests: int = field(default=0)
 
     def do(self, **request: Any) -> dict[str, Any]:
@@ -175,7 +179,7 @@ class VirtualStation:
         """Wait in virtual time; fails when it takes too long."""
         deadline_s = self.clock.monotonic_s() + timeout_s
         while not condition():
-            for task in self.tasks:
+            for task in (self.world_task, self.lane_task):
                 if task.done():
                     task.result()
             assert self.clock.monotonic_s() < deadline_s, f"waited {timeout_s} s: {self.lane.view()}"
@@ -184,16 +188,16 @@ class VirtualStation:
     async def close(self) -> None:
         """End every task, wire and file."""
         await self.stop()
+        self.world_task.cancel()
+        await asyncio.gather(self.world_task, return_exceptions=True)
         await self.simulated.close()
 
     async def stop(self, *, kill: bool = False) -> None:
-        """End the station alone; the simulated lane stays as it is. Killed, it says no last word to any device."""
+        """End the station alone; the simulated lane goes on. Killed, it says no last word to any device."""
         if kill:
             self.mains.cut()
-        for task in reversed(self.tasks):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        self.tasks.clear()
+        self.lane_task.cancel()
+        await asyncio.gather(self.lane_task, return_exceptions=True)
         self.store.close()
 
 
@@ -230,13 +234,13 @@ async def start(
     seed: int = 1,
     pixels: int = 128,
     policy: Policy | None = None,
-    simulated: SimulatedLane | None = None,
+    after: VirtualStation | None = None,
 ) -> VirtualStation:
-    """Build and start everything on the running virtual loop."""
+    """Build and start everything on the running virtual loop; `after` another station, at the same lane in the same world."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     clock = VirtualClock(loop)
-    sim = simulated or SimulatedLane(seed=seed, pixels=pixels)
+    sim = after.simulated if after else SimulatedLane(seed=seed, pixels=pixels)
 
     mains = MainsSwitch(sim)
     connector = mains.connect
@@ -287,7 +291,7 @@ async def start(
     journey = Journey(lane_id=LANE_ID, store=store, policy=policy, clock=clock, health=health, schemes=DEFAULT_SCHEMES)
     views: list[LaneView] = []
     lane = Lane(equipment, journey, on_view=lambda view: views.append(view) if not views or views[-1].state != view.state else None)
-    station = VirtualStation(
+    return VirtualStation(
         loop=loop,
         clock=clock,
         simulated=sim,
@@ -299,11 +303,9 @@ async def start(
         mains=mains,
         screening=screening,
         views=views,
-        tasks=[],
+        world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
+        lane_task=loop.create_task(lane.run()),
     )
-    station.tasks.append(loop.create_task(_step_forever(sim)))
-    station.tasks.append(loop.create_task(lane.run()))
-    return station
 
 
 async def _step_forever(sim: SimulatedLane) -> None:

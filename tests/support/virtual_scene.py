@@ -148,12 +148,13 @@ class Scene:
         fed = [await self.feed() for _ in range(pieces)]
         await self.until_known(lambda: all(self.where(piece_id)["place"] == "outside" for piece_id in fed), timeout_s=RECOVERY_S)
 
-    async def restart_station(self, *, kill: bool) -> None:
-        """End the station (as by `kill -9`, or in order) and start another over the same data and the same lane."""
+    async def restart_station(self, *, kill: bool, dead_s: float = 0.0) -> None:
+        """End the station (as by `kill -9`, or in order) and start another over the same data and the same lane, that much later."""
         old = self.station
         await self.end_people()
         await old.stop(kill=kill)
-        self.station = await start(self.directory, old.screening, policy=self.policy, simulated=old.simulated)
+        await asyncio.sleep(dead_s)
+        self.station = await start(self.directory, old.screening, policy=self.policy, after=old)
         self.people.station = self.station
         self.begin_people()
 

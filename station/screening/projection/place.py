@@ -107,15 +107,21 @@ def room_of(scan: CorrectedScan) -> tuple[BoolArray, BoolArray]:
 
 
 def choose(scan: RawScan, library: Library, rng: np.random.Generator) -> Choice | None:
-    """Draw a thing, a turn and a place, each evenly among what fits; first a class, so that each class comes equally often.
-
-    Returns None when `TRIES` draws found nothing that fits into this piece.
+    """See `choose_in`.
 
     Raises:
         ScreeningError: the scan cannot be corrected.
     """
-    inside, dark = room_of(correct_scan(scan))
-    height_mm = ROOM_MM.get(scan.kind, ROOM_MM["unknown"])
+    return choose_in(correct_scan(scan), scan.kind, library, rng)
+
+
+def choose_in(seen: CorrectedScan, kind: str, library: Library, rng: np.random.Generator) -> Choice | None:
+    """Draw a thing, a turn and a place, each evenly among what fits; first a class, so that each class comes equally often.
+
+    Returns None when `TRIES` draws found nothing that fits into this piece.
+    """
+    inside, dark = room_of(seen)
+    height_mm = ROOM_MM.get(kind, ROOM_MM["unknown"])
     longest_mm = (
         math.hypot(*(CELL_MM * float(np.ptp(cells) + 1) for cells in np.nonzero(inside & ~dark))) if (inside & ~dark).any() else 0.0
     )

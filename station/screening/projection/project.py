@@ -23,7 +23,7 @@ _PLACES = 48
 _OWN_BLUR = 3.0
 """What a cell blurs by itself, in squares of its size: it is read as even, and its edges fall where the next cell begins."""
 _SMOOTH_PIXELS = 3
-_COVERED_MM = 0.01
+COVERED_MM = 0.01
 _EMPTY_TRANSMISSION = 0.985
 
 
@@ -131,7 +131,7 @@ def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_k
         slice(window.pixel - wide.pixel, window.pixel - wide.pixel + window.pixels),
     )
     direct = image[:, window.there[0], window.there[1]] - scattered[:, inner[0], inner[1]]
-    ratio, covered = _weakened(thing, pose, window, beam, direct, line_mm=line_mm, pixel_mm=pixel_mm, between=float(rng.uniform()))
+    ratio, covered = weakened(thing, pose, window, beam, direct, line_mm=line_mm, pixel_mm=pixel_mm, between=float(rng.uniform()))
     if not covered.any():
         raise ScreeningError(
             f"threat projection: {thing.thing_id} at {pose.x_mm:.0f}, {pose.y_mm:.0f} mm lies beside the image",
@@ -177,7 +177,7 @@ def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_k
     return Projection(scan=projected, threat=threat)
 
 
-def _weakened(
+def weakened(
     thing: Thing, pose: Pose, window: Window, beam: Beam, direct: FloatArray, *, line_mm: float, pixel_mm: float, between: float
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Transmission (2, lines, pixels) of the thing behind what lies there already, and where it lies.
@@ -190,7 +190,7 @@ def _weakened(
     covered = np.zeros((window.lines, window.pixels), dtype=bool)
     for ahead_mm, share in ((-between * line_mm, 1 - between), ((1 - between) * line_mm, between)):
         thickness = thickness_in(thing, pose, window, line_mm=line_mm, pixel_mm=pixel_mm, ahead_mm=ahead_mm)
-        covered |= thickness.sum(axis=0) > _COVERED_MM
+        covered |= thickness.sum(axis=0) > COVERED_MM
         ratio += np.float32(share) * beam.behind(overlay, thickness.reshape(len(thing.materials), -1), thing.materials)
     return ratio.reshape(2, window.lines, window.pixels), covered
 

@@ -198,6 +198,24 @@ def test_lane_commands_reach_the_lane_once(desk: Desk) -> None:
     assert desk.post(f"/lanes/{LANE}/commands", {"command": "open-gate"}).json()["code"] == "request-invalid"
 
 
+def test_a_lane_command_is_not_done_again_after_the_station_died_over_it(desk: Desk) -> None:
+    desk.lane.dies = True
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "clear-access"}, key="c").status_code == 500
+    desk.lane.dies = False
+    desk.stop_serving()
+    desk.serve_again()
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "clear-access"}, key="c").status_code == 200
+    assert desk.lane.asked == [(LaneCommand.CLEAR_ACCESS, "an")]
+
+
+def test_a_refused_lane_command_may_be_asked_again(desk: Desk) -> None:
+    desk.lane.refuses = True
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "start"}, key="s").status_code == 409
+    desk.lane.refuses = False
+    assert desk.post(f"/lanes/{LANE}/commands", {"command": "start"}, key="s").status_code == 200
+    assert desk.lane.asked == [(LaneCommand.START, "an")] * 2
+
+
 def test_what_stopped_a_lane_is_told_before_it_can_be_stored_and_once(desk: Desk) -> None:
     stopped = alarm_of_stop(Reason.STORE_FAILING, lane_id=LANE, detail="store-fails", at=START)
     desk.lane.show(state=LaneState.STOPPED, alarm=stopped)

@@ -50,6 +50,8 @@ def site(terminal: Terminal, tmp_path: Path) -> Path:
         (("model", "evaluate", "--pairs", "nowhere.csv", "--json", "out.json"), "nowhere.csv: cannot be read", "benign_file"),
         (("model", "evaluate", "--pairs", "a.csv", "--json", "no/out.json"), "--json no/out.json cannot be written", "exists"),
         (("model", "score", "--images", ".", "--json", "out.json"), "holds no picture", ".jpg or .png"),
+        (("model", "fit", "--since", "2026-01-01"), "cannot be read", "station config init"),
+        (("model", "adopt", "site-1"), "Missing option '--supervisor'", "adopt --help"),
         (("model", "score", "--images", ".", "--json", "out.json", "--palette", "sepia"), "palette 'sepia' is not known", "dense-black"),
     ],
 )
@@ -98,6 +100,22 @@ def test_the_card_of_the_model_in_use_is_shown(terminal: Terminal, site: Path):
     code, out, err = terminal.run("model", "card", "--config", site)
     assert (code, out) == (1, "")
     assert "manifest.json cannot be read" in err
+
+
+def test_a_fit_takes_its_pieces_from_one_place_and_a_new_site_has_no_model_of_its_own(terminal: Terminal, site: Path):
+    for arguments in ((), ("--benign", ".", "--since", "2026-01-01")):
+        code, out, err = terminal.run("model", "fit", *arguments, "--config", site)
+        assert (code, out) == (2, "")
+        assert "Give --benign DIR or --since DATE, not both" in err
+    (site.parent / "empty").mkdir()
+    code, _, err = terminal.run("model", "fit", "--benign", site.parent / "empty", "--config", site)
+    assert code == 2
+    assert "holds no picture" in err
+    code, out, err = terminal.run("model", "list", "--json", "--config", site)
+    assert (code, json.loads(out), err) == (0, {"models": [], "history": []}, "")
+    code, out, err = terminal.run("model", "rollback", "--supervisor", "Lan", "--config", site)
+    assert (code, out) == (1, "")
+    assert "there is none before it" in err
 
 
 @pytest.mark.parametrize("command", ["validate", "show"])

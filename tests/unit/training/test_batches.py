@@ -1,6 +1,7 @@
 """Sets are mapped and batches made without torch; what is checked here is what training relies on."""
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from firmware_sims.mail import NEWEST_GENERATION
 from firmware_sims.mail_catalogue import CLASSES
 from station.screening.spots import THREAT_CLASSES
 from training.augment import cropped, pictured, resized, turned
-from training.batches import BAGS, SHAPES, Batches
+from training.batches import BAGS, SHAPES, Batches, made_ahead
 from training.make_dataset import Recipe, written
 from training.pieces import HELD_EVERY, INDEX_FILE, Stored, read_set, split
 
@@ -68,6 +69,15 @@ def test_batches_depend_on_seed_and_number_alone(folder: Path):
         assert batch.channels.dtype == np.float32
         assert np.isfinite(batch.channels).all()
         assert batch.mask.max() <= len(CLASSES)
+
+
+def test_batches_made_ahead_by_workers_are_those_in_order(folder: Path):
+    batches = Batches(read_set(folder), seed=3)
+    with closing(made_ahead(batches, 5, workers=2)) as ahead:
+        for step in (5, 6, 7):
+            made = next(ahead)
+            np.testing.assert_array_equal(made.channels, batches[step].channels)
+            np.testing.assert_array_equal(made.mask, batches[step].mask)
 
 
 def test_a_crop_shows_the_forbidden_thing_where_its_mask_says(folder: Path):

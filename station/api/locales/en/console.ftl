@@ -161,6 +161,7 @@ fact-Refusal = gate refused
 fact-GateAction = passed the gate
 fact-DriftTrip = The model was stopped: it no longer fits what it sees
 fact-DriftReset = A supervisor let the model clear again
+fact-ModelInUse = another model taken into use, or gone back to
 fact-TestPieceReferenceEnded = reference of the daily test piece ended after work on the scanner
 fact-TestPieceRun = daily test piece run
 fact-ProjectionResult = exercise: a threat was projected into the image

@@ -161,6 +161,7 @@ fact-Refusal = cửa ra từ chối
 fact-GateAction = đã qua cửa ra
 fact-DriftTrip = Mô hình bị dừng vì không còn khớp với ảnh soi
 fact-DriftReset = Người giám sát cho mô hình hoạt động lại
+fact-ModelInUse = Mô hình được đưa vào dùng, hoặc trở lại mô hình trước
 fact-TestPieceReferenceEnded = kết thúc mốc so sánh của mẫu thử sau khi sửa máy soi
 fact-TestPieceRun = chạy mẫu thử hằng ngày
 fact-ProjectionResult = luyện tập: đã chèn hình vật cấm vào ảnh soi
