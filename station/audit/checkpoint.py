@@ -104,3 +104,11 @@ def open_checkpoint(signed: str, keys: Iterable[VerifierKey]) -> SignedCheckpoin
     """
     parts = note.split(signed)
     return SignedCheckpoint(checkpoint=read_checkpoint(parts.text), signatures=note.verify(parts, keys))
+
+
+def read_remembered(signed: str, keys: Iterable[VerifierKey]) -> Checkpoint:
+    """A checkpoint that the log itself signed and that was kept outside. Raises `MalformedNoteError` when it is none."""
+    opened = open_checkpoint(signed, keys)
+    if not opened.by_log:
+        raise MalformedNoteError(f"no signature of the log {opened.checkpoint.origin[:60]!r} by a known key")
+    return opened.checkpoint

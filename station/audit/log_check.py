@@ -162,7 +162,7 @@ class LogCheck:
             self._found(Fault.CHECKPOINT_INVALID, None, detail=f"{stored.size}: {error}")
             return
         if not opened.by_log or opened.checkpoint.size != stored.size:
-            self._found(Fault.CHECKPOINT_INVALID, None, detail=f"{stored.size}: {opened.checkpoint.origin} {opened.checkpoint.size}")
+            self._found(Fault.CHECKPOINT_INVALID, None, detail=f"{stored.size}: {opened.checkpoint.origin[:60]!r} {opened.checkpoint.size}")
         elif self._compare(opened.checkpoint):
             self._signed = stored.size
             if opened.witnessed_at is not None:

@@ -153,17 +153,30 @@ def verify(note: Note, keys: Iterable[VerifierKey]) -> tuple[Verified, ...]:
     )
 
 
+def signed_lines(text: str, lines: str, keys: Iterable[VerifierKey]) -> list[str]:
+    """Those of some lines that are signatures of known keys on a text; whatever else stands there is passed over."""
+    believed = tuple(keys)
+
+    def holds(line: str) -> bool:
+        try:
+            return bool(verify(split(join(text, [line])), believed))
+        except MalformedNoteError:
+            return False
+
+    return [line for line in lines.splitlines(keepends=True) if holds(line)]
+
+
 def _verified(text: str, signature: Signature, key: VerifierKey) -> Verified:
     time, signed, message = None, signature.raw, text.encode()
     if key.kind == WITNESS:
         time, signed = int.from_bytes(signed[:_TIME_BYTES], "big"), signed[_TIME_BYTES:]
         message = _witnessed(text, time)
         if time > _LARGEST_TIME:
-            raise MalformedNoteError(f"the time of {signature.name} is not possible")
+            raise MalformedNoteError(f"the time of {signature.name[:40]!r} is not possible")
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(signed, message)
     except (InvalidSignature, ValueError) as error:
-        raise MalformedNoteError(f"the signature of {signature.name} does not hold") from error
+        raise MalformedNoteError(f"the signature of {signature.name[:40]!r} does not hold") from error
     return Verified(key=key, name=signature.name, time=time)
 
 

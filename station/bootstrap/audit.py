@@ -1,7 +1,9 @@
 """The audit log's keys, its keeper, and its check from outside."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from station.audit.checkpoint import Checkpoint, LogKey, SignedCheckpoint, open_checkpoint, origin_of
@@ -18,6 +20,9 @@ from station.storage.store import DATABASE_NAME, SqliteReader
 from station.tracking.http import HttpWitness
 from station.tracking.signatures import PUBLIC_PREFIX, load_or_create_key, public_from_text
 from station.workflow.audit_keeper import AuditKeeper
+
+_MOST_BYTES = 64 << 10
+"""A checkpoint has a few hundred bytes, a file of keys a hundred for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +43,40 @@ def log_key(key_file: Path, site: str) -> LogKey:
     key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = LogKey(origin_of(site), load_or_create_key(key_file))
     public, line = key_file.with_suffix(".pub"), f"{key.verifier()}\n"
-    known = public.read_text(encoding="utf-8") if public.exists() else ""
-    if line not in known:
-        public.write_text(known + line, encoding="utf-8")
+    try:
+        # Added to, never written anew: without an earlier key its checkpoints would count as forged.
+        with public.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            known = file.read()
+            if line not in known:
+                file.write(line if known.endswith("\n") or not known else f"\n{line}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The key file {public} cannot be read or written: {error}", remedy="Let the station's user write it"
+        ) from error
     return key
+
+
+def remembered_file(key_file: Path) -> Path:
+    """Where the newest checkpoint is kept outside of the database: whoever cannot read the key cannot write there either."""
+    return key_file.with_suffix(".checkpoint")
+
+
+def remember(path: Path, note: str) -> None:
+    """Keep a checkpoint in place of the one before; a power cut leaves one of both. Raises `StoreError`."""
+    part = path.with_suffix(".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(note)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"The newest checkpoint of the audit log cannot be kept in {path}: {error.strerror}",
+            consequence="A log that was rolled back would not be noticed at the next start",
+            remedy="Let the station's user write beside the key, and make room on the disk",
+        ) from error
 
 
 def read_keys(path: Path) -> tuple[VerifierKey, ...]:
@@ -51,8 +86,8 @@ def read_keys(path: Path) -> tuple[VerifierKey, ...]:
         ConfigurationError: the file or a line cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = _small_text(path).split()
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"The key file {path} cannot be read: {error}", remedy="Name the public key file of the log") from error
     return tuple(map(_read_key, lines))
 
@@ -64,7 +99,7 @@ def believed_keys(configuration: Configuration) -> tuple[VerifierKey, ...]:
 
 
 def open_keeper(configuration: Configuration, store: Store, clock: Clock) -> AuditKeeper:
-    """The audit log's keeper, before its first look. Raises `ConfigurationError`."""
+    """The audit log's keeper, before its first look. Raises `ConfigurationError`, also for what is no remembered checkpoint."""
     key = log_key(configuration.audit_key_file, configuration.station.site)
     keys = believed_keys(configuration)
     tracking = configuration.station.tracking
@@ -72,12 +107,31 @@ def open_keeper(configuration: Configuration, store: Store, clock: Clock) -> Aud
     # A witness whose signature could not be checked would prove nothing.
     if tracking.receiver and any(one.kind == WITNESS for one in keys):
         witness = HttpWitness(tracking.receiver, timeout_s=tracking.timeout_s)
-    return AuditKeeper(store=store, clock=clock, key=key, keys=keys, site=configuration.station.site, witness=witness)
+    kept = remembered_file(configuration.audit_key_file)
+    try:
+        return AuditKeeper(
+            store=store,
+            clock=clock,
+            key=key,
+            keys=keys,
+            site=configuration.station.site,
+            witness=witness,
+            remembered=_small_text(kept) if kept.exists() else None,
+            remember=partial(remember, kept),
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{kept} is no checkpoint of this station's log: {error}",
+            consequence="Whether the log was cut off or written anew cannot be told, so the station does not start",
+            remedy="Verify the log against a checkpoint that was kept elsewhere; if it holds, remove the file",
+        ) from error
 
 
 def audit_files(configuration: Configuration) -> AuditFiles:
-    """The configured database and keys."""
-    return AuditFiles(database=configuration.data_dir / DATABASE_NAME, keys=believed_keys(configuration))
+    """The configured database and keys, and the checkpoint that the station remembers."""
+    kept = remembered_file(configuration.audit_key_file)
+    database = configuration.data_dir / DATABASE_NAME
+    return AuditFiles(database=database, keys=believed_keys(configuration), saved=kept if kept.exists() else None)
 
 
 def verify_log(files: AuditFiles, progress: Progress = lambda _done, _all: None) -> Report:
@@ -141,7 +195,7 @@ def _saved(files: AuditFiles) -> tuple[Checkpoint | None, str | None]:
     if files.saved is None:
         return None, None
     try:
-        text = files.saved.read_text(encoding="utf-8")
+        text = _small_text(files.saved)
         opened = open_checkpoint(text, ())
     except (OSError, ValueError) as error:
         raise ConfigurationError(
@@ -156,10 +210,19 @@ def _saved(files: AuditFiles) -> tuple[Checkpoint | None, str | None]:
 
 def _believed(opened: SignedCheckpoint, keys: Iterable[VerifierKey]) -> tuple[Checkpoint | None, str | None]:
     if opened.checkpoint.origin not in {key.name for key in keys if key.kind == LOG}:
-        return None, f"another log: {opened.checkpoint.origin}"
+        return None, f"another log: {opened.checkpoint.origin[:60]!r}"
     if not opened.signatures:
         return None, "no signature of a known key"
     return opened.checkpoint, None
+
+
+def _small_text(path: Path) -> str:
+    """A file of at most `_MOST_BYTES` as text. Raises `OSError`, and `ValueError` when it is larger or no text."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"more than {_MOST_BYTES >> 10} KiB")
+    return content.decode().replace("\r\n", "\n")
 
 
 def _read_key(text: str) -> VerifierKey:

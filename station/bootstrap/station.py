@@ -13,6 +13,7 @@ import structlog
 
 from station.api.app import create_app
 from station.api.server import ApiServer
+from station.audit.reading import Progress
 from station.bootstrap.audit import open_keeper
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
@@ -41,6 +42,7 @@ from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 
 LAST_SEAL_S = 5.0
+PROGRESS_S = 5.0
 log = structlog.get_logger()
 
 
@@ -103,7 +105,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         policy = with_freeze_score(policy, model.freeze_score)
     keeper = open_keeper(configuration, store, clock)
     # A log that does not hold, now or later, holds every piece.
-    asyncio.run(keeper.start())
+    asyncio.run(keeper.start(_say_how_far(clock)))
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
@@ -184,8 +186,21 @@ async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
     await asyncio.gather(*(engine.close() for engine in screening.values()))
 
 
+def _say_how_far(clock: Clock) -> Progress:
+    """Tells every few seconds how far the check of the audit log is: of a long one somebody may wait for an hour."""
+    said_s = clock.monotonic_s()
+
+    def say(done: int, leaves: int) -> None:
+        nonlocal said_s
+        if clock.monotonic_s() - said_s >= PROGRESS_S:
+            said_s = clock.monotonic_s()
+            log.info("the audit log is being checked; the lanes start when it holds", leaves_checked=done, leaves=leaves)
+
+    return say
+
+
 async def _seal_last(keeper: AuditKeeper) -> None:
-    """Sign what the log gained since the last checkpoint; a disk that fails or hangs does not keep the station from ending."""
+    """Sign what the log gained since the last checkpoint; a disk that fails does not keep the station from ending."""
     try:
         async with asyncio.timeout(LAST_SEAL_S):
             await keeper.seal()

@@ -89,7 +89,9 @@ def _files(config: Path | None, database: Path | None, key: Path | None, saved: 
     if database is not None and key is not None:
         return AuditFiles(database=database, keys=read_keys(key), saved=saved)
     own = audit_files(load(configuration_path(config), demo=True))
-    return AuditFiles(database=database or own.database, keys=own.keys if key is None else read_keys(key), saved=saved)
+    # What the station remembers is of its own database: a copy may be older.
+    kept = own.saved if database is None else None
+    return AuditFiles(database=database or own.database, keys=own.keys if key is None else read_keys(key), saved=saved or kept)
 
 
 def _lines(report: Report) -> list[str]:

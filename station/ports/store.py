@@ -319,7 +319,7 @@ class UnitOfWork(ReadView, Protocol):
         ...
 
     def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed checkpoint of the first `size` leaves. Raises `StoreError` when there is one of that size."""
+        """Keep a signed checkpoint of the first `size` leaves; a repetition changes nothing. Raises `StoreError` when there is another."""
         ...
 
     def add_cosignature(self, size: int, line: str) -> None:
@@ -348,6 +348,10 @@ class Store(Protocol):
 
     def read(self, query: Callable[[ReadView], T]) -> T:
         """Run a read-only query at once, in the calling thread."""
+        ...
+
+    def audit_damage(self) -> list[str]:
+        """What is wrong with the tables of the audit log, their indexes and what is tied to them, in the database's own words."""
         ...
 
     def healthy(self) -> bool:

@@ -13,8 +13,9 @@ _S = audit_cosignature.c
 
 
 def add(connection: Connection, size: int, note: str) -> None:
-    """Keep a checkpoint."""
-    connection.execute(insert(audit_checkpoint), {"size": size, "note": note})
+    """Keep a checkpoint, once. A commit that was taken for lost may have gone through: the same note again changes nothing."""
+    if connection.execute(select(_C.note).where(_C.size == size)).scalar_one_or_none() != note:
+        connection.execute(insert(audit_checkpoint), {"size": size, "note": note})
 
 
 def add_cosignature(connection: Connection, size: int, line: str) -> None:

@@ -133,6 +133,10 @@ class SqliteStore:
         """Run a read-only query on one snapshot, at once, in the calling thread."""
         return self._reader.read(query)
 
+    def audit_damage(self) -> list[str]:
+        """See `SqliteReader.audit_damage`."""
+        return self._reader.audit_damage()
+
     def healthy(self) -> bool:
         """False when the last write failed for a reason of the medium, until one succeeds again, or while free space is under the floor."""
         return self._writer.ok and self._space.enough()

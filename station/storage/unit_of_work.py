@@ -224,7 +224,7 @@ class SqlUnitOfWork(SqlReadView):
         small_things.set_value(self._connection, key, value)
 
     def add_checkpoint(self, size: int, note: str) -> None:
-        """Keep a signed checkpoint of the first `size` leaves. Raises `StoreError` when there is one of that size."""
+        """Keep a signed checkpoint of the first `size` leaves; a repetition changes nothing. Raises `StoreError` when there is another."""
         checkpoints.add(self._connection, size, note)
 
     def add_cosignature(self, size: int, line: str) -> None:

@@ -1,21 +1,24 @@
 """Watches over the audit log while the station runs: checks what it gains, signs it, and has the signature witnessed.
 
-Nothing of it is on the way of a piece: it works beside the lanes, and no lane waits for it. What it finds broken holds every piece.
+Nothing of it is on the way of a piece: it works beside the lanes, and no lane waits for it. What it finds broken holds every piece until
+a start at which the whole log holds; what it cannot look at or sign holds every piece until it can.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from station.audit.checkpoint import LogKey
+from station.audit.checkpoint import LogKey, read_remembered
 from station.audit.findings import Report
 from station.audit.log_check import KEPT_FROM, LogCheck
 from station.audit.merkle import MemoryTree, consistency_proof, leaf_hash
-from station.audit.note import WITNESS, MalformedNoteError, VerifierKey, join, split, verify
-from station.audit.reading import check_log
+from station.audit.note import WITNESS, VerifierKey, signed_lines, split
+from station.audit.reading import Progress, check_log
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.errors import StationError, StoreError
+from station.domain.errors import StoreError
 from station.ports.clock import Clock
 from station.ports.store import Store, StoredCheckpoint, UnitOfWork
 from station.ports.tracking import Witness, WitnessAnswer
@@ -27,11 +30,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperSettings:
-    """Seconds between checkpoints of a log that grows, between those that the witness is shown, and after one that it did not sign."""
+    """Seconds between checkpoints of a log that grows, between those that the witness is shown, and after one that it did not sign.
+
+    A log that was not looked at and signed for more than `stale_s` is one of which nothing is known.
+    """
 
     seal_s: float = 1.0
     witness_s: float = 10.0
     retry_s: float = 30.0
+    stale_s: float = 30.0
 
 
 class AuditKeeper:
@@ -44,6 +51,8 @@ class AuditKeeper:
         keys: every key that is believed: the log's own, earlier ones, the witness's.
         site: what its alarms are about.
         witness: who signs besides the station; None: nobody does.
+        remembered: the last checkpoint that `remember` was given, kept where nobody writes who has not the key; None: there is none yet.
+        remember: keeps a checkpoint outside of the store. Raises `StoreError`.
     """
 
     def __init__(
@@ -55,6 +64,8 @@ class AuditKeeper:
         keys: tuple[VerifierKey, ...],
         site: str,
         witness: Witness | None = None,
+        remembered: str | None = None,
+        remember: Callable[[str], None] = lambda _note: None,
         settings: KeeperSettings | None = None,
     ) -> None:
         self._store = store
@@ -64,20 +75,28 @@ class AuditKeeper:
         self._witness_keys = tuple(one for one in keys if one.kind == WITNESS)
         self._site = site
         self._settings = settings or KeeperSettings()
-        self._check = LogCheck((*keys, key.verifier()))
+        believed = (*keys, key.verifier())
+        self._check = LogCheck(believed, None if remembered is None else read_remembered(remembered, believed))
+        self._remember = remember
         self._signed = 0
         self._witnessed = 0
         self._refused = False
         self._intact = False
+        self._sealed_s = 0.0
+        self._stalled = False
+        self._unsaid = ""
 
     @property
     def intact(self) -> bool:
-        """True while the log holds, as far as it has been looked at. False before the first look."""
-        return self._intact
+        """True while the log holds, as far as it was looked at, and that was not long ago. False before the first look."""
+        return self._intact and not self._stale()
 
-    async def start(self) -> Report:
+    async def start(self, progress: Progress = lambda _done, _all: None) -> Report:
         """Check the whole log and its checkpoints, alarm about what does not hold, and sign what does. Raises `StoreError`."""
-        self._store.read(lambda view: check_log(view, self._check))
+        damage = self._store.audit_damage()
+        if damage:
+            self._check.file_damaged(damage[0], len(damage))
+        self._store.read(lambda view: check_log(view, self._check, progress=progress))
         alarms = self._store.read(lambda view: view.alarms())
         self._refused = any(alarm.code is AlarmCode.WITNESS_REFUSED and alarm.cleared_at is None for alarm in alarms)
         report = self._check.report()
@@ -85,13 +104,15 @@ class AuditKeeper:
         if not report.holds:
             await self._broken(report)
             return report
-        self._intact = True
-        await self._store.write(lambda unit: unit.clear_alarm(AlarmCode.AUDIT_BROKEN, self._site, self._clock.utc_now()))
+        await self._clear(AlarmCode.AUDIT_BROKEN, AlarmCode.AUDIT_STALLED)
         await self._sign()
+        self._intact, self._sealed_s = True, self._clock.monotonic_s()
         return report
 
     async def seal(self) -> None:
         """Check what the log gained and sign it. Raises `StoreError`; what was not signed is signed next time."""
+        if self._unsaid:
+            await self._say_broken()
         if not self._intact:
             return
         self._store.read(lambda view: check_log(view, self._check, signed=False))
@@ -100,6 +121,10 @@ class AuditKeeper:
             await self._broken(report)
             return
         await self._sign()
+        if self._stalled:
+            await self._clear(AlarmCode.AUDIT_STALLED)
+            self._stalled = False
+        self._sealed_s = self._clock.monotonic_s()
 
     async def run(self) -> None:
         """Seal, and have sealed what the witness has not seen, until cancelled."""
@@ -114,6 +139,8 @@ class AuditKeeper:
 
     async def show(self, witness: Witness) -> bool:
         """Show the newest checkpoint to the witness, if it has not seen it. False when that did not lead to a signature."""
+        if not self._intact:
+            return False
         newest = self._store.read(lambda view: view.newest_checkpoint())
         if newest is None or newest.size <= self._witnessed:
             return True
@@ -122,9 +149,10 @@ class AuditKeeper:
             # It knows an earlier one than this station remembers, or a later one: go on from there.
             self._witnessed = answer.known_size
             answer = await self._ask(witness, newest)
-        lines = self._signatures(newest, answer)
-        if lines:
-            await self._keep(newest.size, lines)
+        # One is enough, and nobody can fill the store with more than a note may carry.
+        line = next(iter(signed_lines(split(newest.note).text, answer.body, self._witness_keys)), None) if answer.status == _OK else None
+        if line is not None:
+            await self._keep(newest.size, line)
             return True
         if answer.status in _REFUSALS or answer.status == _OK:
             await self._refuse(newest.size, answer)
@@ -137,15 +165,16 @@ class AuditKeeper:
             await self._clock.sleep(self._settings.seal_s)
             try:
                 await self.seal()
-            except StoreError as error:
-                _log.warning("the audit log could not be signed; it will be", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a defect, too, must not look like a log that holds
+                _log.warning("the audit log could not be looked at or signed; it will be", error=repr(error))
+                await self._say_stalled(str(error))
 
     async def _show_forever(self, witness: Witness) -> None:
         while True:
             try:
                 shown = await self.show(witness)
-            except StationError as error:
-                _log.info("the audit log's witness could not be asked", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a witness answers, the log goes on being signed
+                _log.info("the audit log's witness could not be asked", error=repr(error))
                 shown = False
             await self._clock.sleep(self._settings.witness_s if shown else self._settings.retry_s)
 
@@ -157,14 +186,40 @@ class AuditKeeper:
         note = self._key.checkpoint(size, self._check.tree.root())
         await self._store.write(lambda unit: unit.add_checkpoint(size, note))
         self._signed = size
+        # Only now: what is remembered must be in the store, or the next start would take it for cut off.
+        self._remember(note)
 
     async def _broken(self, report: Report) -> None:
         self._intact = False
         first = report.findings[0]
-        detail = f"{first.fault.value} {'' if first.leaf is None else first.leaf} {first.detail}".strip()
+        self._unsaid = f"{first.fault.value} {'' if first.leaf is None else first.leaf} {first.detail}".strip()
         _log.error("the audit log does not hold: every piece will be held", fault=first.fault.value, leaf=first.leaf, detail=first.detail)
-        now = self._clock.utc_now()
+        await self._say_broken()
+
+    async def _say_broken(self) -> None:
+        detail, now = self._unsaid, self._clock.utc_now()
         await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_BROKEN, AlarmPriority.CRITICAL, self._site, detail, now))
+        self._unsaid = ""
+
+    async def _say_stalled(self, detail: str) -> None:
+        if self._stalled or not self._intact or not self._stale():
+            return
+        now = self._clock.utc_now()
+        with contextlib.suppress(StoreError):
+            await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_STALLED, AlarmPriority.HIGH, self._site, detail, now))
+            self._stalled = True
+
+    def _stale(self) -> bool:
+        return self._clock.monotonic_s() - self._sealed_s > self._settings.stale_s
+
+    async def _clear(self, *codes: AlarmCode) -> None:
+        now = self._clock.utc_now()
+
+        def work(unit: UnitOfWork) -> None:
+            for code in codes:
+                unit.clear_alarm(code, self._site, now)
+
+        await self._store.write(work)
 
     async def _ask(self, witness: Witness, checkpoint: StoredCheckpoint) -> WitnessAnswer:
         old = self._witnessed
@@ -177,26 +232,11 @@ class AuditKeeper:
         leaves = self._store.read(lambda view: view.audit_leaves(start=index << level, limit=1 << level))
         return MemoryTree(leaf_hash(leaf.commitment or b"") for leaf in leaves).root()
 
-    def _signatures(self, checkpoint: StoredCheckpoint, answer: WitnessAnswer) -> list[str]:
-        """The lines of the answer that are the witness's signature on this checkpoint."""
-        if answer.status != _OK:
-            return []
-        text = split(checkpoint.note).text
-        lines = []
-        for line in answer.body.splitlines(keepends=True):
-            try:
-                if verify(split(join(text, [line])), self._witness_keys):
-                    lines.append(line)
-            except MalformedNoteError as error:
-                _log.warning("a witness signed wrongly", line=line[:200], error=str(error))
-        return lines
-
-    async def _keep(self, size: int, lines: list[str]) -> None:
+    async def _keep(self, size: int, line: str) -> None:
         over, now = self._refused, self._clock.utc_now()
 
         def work(unit: UnitOfWork) -> None:
-            for line in lines:
-                unit.add_cosignature(size, line)
+            unit.add_cosignature(size, line)
             if over:
                 unit.clear_alarm(AlarmCode.WITNESS_REFUSED, self._site, now)
 

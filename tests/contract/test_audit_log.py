@@ -160,9 +160,29 @@ def test_a_saved_checkpoint_must_be_believable(files: AuditFiles, tmp_path: Path
     ):
         saved.write_text(text, encoding="utf-8")
         assert set(faults(verify_log(checked))) == {Fault.SAVED_INVALID}
-    saved.write_text("no checkpoint", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="is no checkpoint"):
-        verify_log(checked)
+    hostile = (
+        b"no checkpoint",
+        b"",
+        good.encode() + b"\0",
+        b"\xff" + good.encode(),
+        good.encode() + good.splitlines()[-1].encode() * 40_000 + b"\n",
+        good.encode() + "".join(f"\u2014 n{number} AAAAAAA=\n" for number in range(70)).encode(),
+        good.replace(" ", "\u202e", 2).encode(),
+    )
+    for content in hostile:
+        saved.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="is no checkpoint") as told:
+            verify_log(checked)
+        assert len(str(told.value)) < 500 + len(str(saved))
+        assert str(told.value).isprintable() or "\n" in str(told.value)
+    # As it comes back by mail.
+    saved.write_bytes(good.replace("\n", "\r\n").encode())
+    assert verify_log(checked).holds
+    # Nothing of it is shown as it stands: it could turn a terminal's text around.
+    saved.write_text(LogKey("urn:\u202e\x9b" + "x" * 5000, LOG_KEY.key).checkpoint(SIZE, root), encoding="utf-8")
+    (finding,) = verify_log(checked).findings
+    assert finding.detail.isprintable()
+    assert len(finding.detail) < 200
     # The log's own signature is enough, and so is a witness's.
     own, witness = good.splitlines(keepends=True)[-2:]
     for line in (own, witness):
@@ -202,8 +222,11 @@ def test_checkpoints_are_append_only(tmp_path: Path):
         (kept,) = store.read(lambda view: view.checkpoints(above=0, limit=9))
         store.write(lambda unit: unit.add_cosignature(3, kept.cosignatures[0])).result(10)
         assert store.read(lambda view: view.newest_checkpoint(witnessed=True)) == kept
+        # The same again, after a commit that was taken for lost; another one of that size is refused.
+        seal(store)
+        assert store.read(lambda view: view.checkpoints(above=0, limit=9)) == [kept]
         with pytest.raises(StoreError):
-            seal(store)
+            store.write(lambda unit: unit.add_checkpoint(3, LOG_KEY.checkpoint(3, bytes(32)))).result(10)
         for table in ("audit_checkpoint", "audit_cosignature"):
             for change in (f"UPDATE {table} SET size = 4", f"DELETE FROM {table}"):  # noqa: S608 - names of this test
                 with pytest.raises(StoreError, match="append-only"):
@@ -247,8 +270,11 @@ def test_the_public_half_keeps_earlier_keys(tmp_path: Path):
     first = log_key(key_file, "here")
     assert log_key(key_file, "here").verifier() == first.verifier()
     key_file.unlink()
+    public = key_file.with_suffix(".pub")
+    # A person put an old key back with an editor that ends no line.
+    public.write_text(public.read_text(encoding="utf-8").rstrip(), encoding="utf-8")
     second = log_key(key_file, "here")
-    assert read_keys(key_file.with_suffix(".pub")) == (first.verifier(), second.verifier())
+    assert read_keys(public) == (first.verifier(), second.verifier())
     assert key_file.stat().st_mode & 0o777 == 0o600
     (tmp_path / "bad").write_text("nonsense", encoding="utf-8")
     for path in (tmp_path / "bad", tmp_path / "nowhere"):

@@ -14,6 +14,7 @@ from station.bootstrap.audit import open_keeper
 from station.bootstrap.stores import open_store
 from station.cli.audit import FAULTS
 from station.clock import SystemClock
+from station.domain.errors import ConfigurationError
 from station.settings import load, write_shipped
 from tests.support.audit_logs import append_facts
 from tests.support.terminal import Terminal
@@ -91,3 +92,30 @@ def test_a_mistake_of_usage_is_told_in_two_lines(audit: Terminal, tmp_path: Path
 def test_every_fault_has_its_words_in_both_languages():
     assert set(FAULTS) == set(Fault)
     assert all(" / " in text for text in FAULTS.values())
+
+
+def test_a_database_that_was_put_back_is_noticed_without_a_saved_checkpoint(audit: Terminal, tmp_path: Path):
+    database, kept = tmp_path / "data" / "station.db", tmp_path / "keys" / "audit-signing.checkpoint"
+    sign_some(tmp_path, 0)
+    older = shutil.copy(database, tmp_path / "older.db")
+    sign_some(tmp_path, 100)
+    assert kept.read_text(encoding="utf-8") == audit.run("checkpoint")[1]
+    assert audit.run("verify")[0] == 0
+    shutil.copy(older, database)
+    code, out, _ = audit.run("verify")
+    assert code == 1
+    assert f"✗ {FAULTS[Fault.CUT_OFF]}: 12, lá / leaf 12" in out
+    configuration = load(tmp_path / "station.toml")
+    store = open_store(configuration)
+    keeper = open_keeper(configuration, store, SystemClock())
+    assert not asyncio.run(keeper.start()).holds
+    assert not keeper.intact
+    # Damaged itself, it is told as that, and nothing starts as if there had been none.
+    kept.write_text("", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"audit-signing\.checkpoint is no checkpoint of this station's log"):
+        open_keeper(configuration, store, SystemClock())
+    store.close()
+    # Who answers for it takes the file away: the copy is what there is now.
+    kept.unlink()
+    sign_some(tmp_path, 200)
+    assert audit.run("verify")[0] == 0
