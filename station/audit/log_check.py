@@ -5,7 +5,7 @@ signs must give the checkpoint's.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from station.audit.checkpoint import Checkpoint, open_checkpoint
@@ -113,9 +113,10 @@ class LogCheck:
         """The checkpoint that somebody saved carries no signature that is believed, or is another log's."""
         self._found(Fault.SAVED_INVALID, None, detail=detail)
 
-    def file_damaged(self, detail: str, count: int = 1) -> None:
-        """The database itself cannot be read, or says of itself that it is damaged."""
-        self._found(Fault.FILE_DAMAGED, None, count, detail)
+    def file_damaged(self, lines: Sequence[str]) -> None:
+        """The database itself cannot be read, or says of itself that it is damaged; nothing when there are no lines."""
+        if lines:
+            self._found(Fault.FILE_DAMAGED, None, len(lines), lines[0].partition("\n")[0])
 
     def must_be_signed(self) -> None:
         """A log that has facts, and nothing signed at all, does not hold."""

@@ -178,16 +178,15 @@ def _reader(files: AuditFiles) -> SqliteReader:
 
 
 def _look(reader: SqliteReader, check: LogCheck, progress: Progress) -> None:
+    damage = reader.audit_damage()
     try:
-        lines = reader.audit_damage()
-        if lines:
-            check.file_damaged(lines[0].splitlines()[0], len(lines))
         signed = reader.keeps_checkpoints()
         reader.read(lambda view: check_log(view, check, signed=signed, progress=progress))
         if signed:
             check.must_be_signed()
     except StoreError as error:
-        check.file_damaged(error.what)
+        damage.append(error.what)
+    check.file_damaged(damage)
 
 
 def _saved(files: AuditFiles) -> tuple[Checkpoint | None, str | None]:

@@ -78,7 +78,7 @@ def read_leaves(connection: Connection, *, start: int, limit: int) -> list[Audit
         .limit(limit)
     )
     return [
-        AuditLeaf(leaf_index=index, commitment=commitment if commitment and len(commitment) == _HASH_SIZE else None)
+        AuditLeaf(leaf_index=_key(index), commitment=commitment if commitment and len(commitment) == _HASH_SIZE else None)
         for index, commitment in connection.execute(query)
     ]
 
@@ -118,9 +118,20 @@ def _read_fact(row: Sequence[Any]) -> AuditFact:
             piece_id, at_text, kind, payload = (text.decode() for text in texts)
             if (scan_type, scan_sha256) == _scan_column(kind, payload):
                 content = fact_content(piece_id=piece_id, visit=visit, at_text=at_text, kind=kind, payload=payload)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             content = None
-    return AuditFact(row_id=row_id, leaf_index=leaf_index, salt=salt, content=content)
+    return AuditFact(row_id=_key(row_id), leaf_index=leaf_index, salt=salt, content=content)
+
+
+def _key(value: Any) -> int:
+    # In a table of the station's own making a row's number can be nothing else.
+    if type(value) is not int:
+        raise StoreError(
+            f"A row of the audit log is numbered {str(value)[:40]!r}",
+            consequence="The table is not the station's, and every piece is held",
+            remedy="Run `station audit verify` and restore the database from its last good backup",
+        )
+    return value
 
 
 def _scan_column(kind: str, payload: str) -> tuple[str, bytes | None]:

@@ -80,18 +80,35 @@ def reading_engine(path: Path) -> Engine:
     return engine
 
 
-def damage(engine: Engine, names: Iterable[str]) -> list[str]:
-    """What SQLite's own check finds wrong with tables (those that are there) and their indexes; one line when it cannot even look."""
+def damage(engine: Engine, names: Iterable[str], append_only: Iterable[str]) -> list[str]:
+    """What SQLite's own check finds wrong with tables (those that are there) and their indexes; one line when it cannot even look.
+
+    Before that, what acts behind the program's back: views, and triggers besides those that keep the rows of `append_only` as they are.
+    """
     found: list[str] = []
     try:
         with engine.connect() as connection, connection.begin():
-            there = set(connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars())
+            schema = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_schema").all()
+            there = {row.name for row in schema if row.type == "table"}
+            own = {name: sql for table in append_only if table in there for name, sql in append_only_triggers(table)}
+            active = {row.name: row.sql for row in schema if row.type in {"trigger", "view"}}
+            strange = sorted(name for name in own.keys() | active.keys() if own.get(name) != active.get(name))
+            found += [f"trigger or view {name[:60]!r} is not as it must be" for name in strange]
             for name in names:
                 if name in there:
                     found += connection.exec_driver_sql(f"PRAGMA integrity_check('{name}')").scalars()
     except DBAPIError as error:
         found.append(str(error.orig))
     return [line for line in found if line != "ok"]
+
+
+def append_only_triggers(table: str) -> list[tuple[str, str]]:
+    """Name and text of the triggers that let nothing change or delete a table's rows."""
+    found = []
+    for change in ("UPDATE", "DELETE"):
+        name = f"{table}_no_{change.lower()}"
+        found.append((name, f"CREATE TRIGGER {name} BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"))
+    return found
 
 
 def _reading_mode(path: Path) -> str:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 DATABASE_NAME = "station.db"
 LOCK_NAME = "station.lock"
 AUDIT_TABLES = ("evidence", "audit_leaf", "audit_head", "audit_checkpoint", "audit_cosignature")
+APPEND_ONLY = ("evidence", "audit_leaf", "audit_checkpoint", "audit_cosignature")
 WITHOUT_CHECKPOINTS = frozenset({"0001"})
 """Schemas of databases in which nothing was signed yet."""
 _PROBE_KEY = "store.probe"
@@ -52,8 +53,8 @@ class SqliteReader:
             raise store_error(error) from error
 
     def audit_damage(self) -> list[str]:
-        """What SQLite itself finds wrong with the tables of the audit log and with their indexes, in its own words."""
-        return damage(self._engine, AUDIT_TABLES)
+        """What is wrong with the tables of the audit log and with their indexes, and what acts on any table behind the station's back."""
+        return damage(self._engine, AUDIT_TABLES, APPEND_ONLY)
 
     def keeps_checkpoints(self) -> bool:
         """False for a database from before there were any. Raises `StoreError` when it cannot be read."""

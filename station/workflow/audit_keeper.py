@@ -93,10 +93,8 @@ class AuditKeeper:
 
     async def start(self, progress: Progress = lambda _done, _all: None) -> Report:
         """Check the whole log and its checkpoints, alarm about what does not hold, and sign what does. Raises `StoreError`."""
-        damage = self._store.audit_damage()
-        if damage:
-            self._check.file_damaged(damage[0], len(damage))
         self._store.read(lambda view: check_log(view, self._check, progress=progress))
+        self._check.file_damaged(self._store.audit_damage())
         alarms = self._store.read(lambda view: view.alarms())
         self._refused = any(alarm.code is AlarmCode.WITNESS_REFUSED and alarm.cleared_at is None for alarm in alarms)
         report = self._check.report()

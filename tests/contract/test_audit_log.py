@@ -41,7 +41,7 @@ def tamper(files: AuditFiles, *statements: str) -> None:
         for name, _, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         for statement in statements:
-            connection.execute(statement)
+            connection.executescript(statement)
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         for _, table, sql in triggers:
             if table in tables:
@@ -50,6 +50,14 @@ def tamper(files: AuditFiles, *statements: str) -> None:
 
 def faults(report: Report) -> dict[Fault, tuple[int | None, int]]:
     return {one.fault: (one.leaf, one.count) for one in report.findings}
+
+
+def test_the_triggers_that_say_append_only_must_be_there(files: AuditFiles):
+    with closing(pysqlite3.dbapi2.connect(str(files.database), isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER evidence_no_update")
+        assert faults(verify_log(files)) == {Fault.FILE_DAMAGED: (None, 1)}
+        connection.execute("CREATE TRIGGER evidence_no_update BEFORE UPDATE ON evidence WHEN 0 BEGIN SELECT RAISE(ABORT, ''); END")
+    assert set(faults(verify_log(files))) == {Fault.FILE_DAMAGED}
 
 
 def test_a_log_holds_from_outside_and_tells_what_is_signed(files: AuditFiles):
@@ -61,6 +69,8 @@ def test_a_log_holds_from_outside_and_tells_what_is_signed(files: AuditFiles):
 
 
 INSERTED = "INSERT INTO evidence SELECT {}, piece_id, visit, at, kind, scan_sha256, payload, salt, {} FROM evidence WHERE row_id = 43"
+ANOTHER_TABLE = """ALTER TABLE evidence RENAME TO facts;
+CREATE TABLE evidence AS SELECT row_id || 'x' AS row_id, piece_id, visit, at, kind, scan_sha256, payload, salt, leaf_index FROM facts"""
 FACT = "UPDATE evidence SET {} WHERE row_id = 43"
 
 
@@ -110,6 +120,17 @@ FACT = "UPDATE evidence SET {} WHERE row_id = 43"
         ("UPDATE audit_cosignature SET line = replace(line, 'witness', 'another') WHERE size = 60", None),
         ("DELETE FROM audit_checkpoint", Fault.UNSIGNED),
         ("DROP TABLE audit_checkpoint", Fault.FILE_DAMAGED),
+        # JSON so deep that no reader follows it.
+        ("UPDATE evidence SET payload = replace(printf('%.200000c', '['), ' ', '[') WHERE row_id = 42", Fault.FACT_CHANGED),
+        # What would change or hide rows behind the station's back.
+        ("CREATE TRIGGER helpful AFTER INSERT ON evidence BEGIN DELETE FROM piece; END", Fault.FILE_DAMAGED),
+        ("CREATE TRIGGER helpful AFTER INSERT ON piece BEGIN UPDATE piece SET secrecy = NULL; END", Fault.FILE_DAMAGED),
+        ("CREATE VIEW helpful AS SELECT * FROM evidence", Fault.FILE_DAMAGED),
+        (
+            "ALTER TABLE audit_leaf RENAME TO leaves; CREATE VIEW audit_leaf AS SELECT leaf_index, commitment FROM leaves",
+            Fault.FILE_DAMAGED,
+        ),
+        (ANOTHER_TABLE, Fault.FILE_DAMAGED),
     ],
 )
 def test_what_somebody_does_with_sql_is_found(files: AuditFiles, statement: str, fault: Fault | None):

@@ -17,6 +17,7 @@ from station.bootstrap.audit import AuditFiles, verify_log
 from station.domain.alarm import AlarmCode
 from station.ports.tracking import ReceiverUnreachableError, Witness, WitnessAnswer
 from station.storage.receiver_store import SqliteReceiverLedger
+from station.storage.sqlite import append_only_triggers
 from station.storage.store import DATABASE_NAME, SqliteStore
 from station.tracking.http import HttpWitness
 from station.workflow.audit_keeper import AuditKeeper
@@ -212,6 +213,7 @@ async def test_a_log_that_is_broken_while_it_grows_is_signed_no_more(store: Sqli
     # Put right, the next start signs it.
     with closing(pysqlite3.dbapi2.connect(str(tmp_path / "station" / DATABASE_NAME), isolation_level=None)) as connection:
         connection.execute("UPDATE evidence SET piece_id = 'P7' WHERE row_id = 8")
+        connection.execute(dict(append_only_triggers("evidence"))["evidence_no_update"])
     whole = keeper_of(store)
     await whole.start()
     assert whole.intact

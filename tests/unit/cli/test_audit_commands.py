@@ -68,7 +68,11 @@ def test_what_holds_and_what_does_not(audit: Terminal, tmp_path: Path):
     code, out, _ = audit.run("verify", "--database", copy, "--key", key, "--json")
     told = json.loads(out)
     assert (code, told["holds"], told["size"], told["first_wrong_leaf"]) == (1, False, 24, 4)
-    assert told["findings"] == [{"fault": "fact-changed", "leaf": 4, "count": 2, "detail": ""}]
+    trigger = "trigger or view 'evidence_no_update' is not as it must be"
+    assert told["findings"] == [
+        {"fault": "fact-changed", "leaf": 4, "count": 2, "detail": ""},
+        {"fault": "file-damaged", "leaf": None, "count": 1, "detail": trigger},
+    ]
 
 
 @pytest.mark.parametrize(
