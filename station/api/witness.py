@@ -8,9 +8,9 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, Request, Response
 
-from station.audit.checkpoint import Checkpoint, open_checkpoint, read_checkpoint, read_hash, read_number
-from station.audit.merkle import verify_consistency
-from station.audit.note import MalformedNoteError, VerifierKey, cosign, split
+from station.audit.checkpoint import Checkpoint, read_checkpoint, read_hash, read_number
+from station.audit.merkle import EMPTY_ROOT, verify_consistency
+from station.audit.note import LOG, MalformedNoteError, VerifierKey, cosign, join, signed_lines, split, verify
 from station.domain.errors import StoreError
 from station.ports.tracking import ReceiverLedger, WitnessedLog
 
@@ -33,9 +33,14 @@ class Witnessing:
 class _Asked:
     old_size: int
     proof: tuple[bytes, ...]
-    note: str
     text: str
+    signature: str
     checkpoint: Checkpoint
+
+    @property
+    def note(self) -> str:
+        """The checkpoint with the log's own signature and nothing that others added."""
+        return join(self.text, [self.signature])
 
 
 class _RefusedCheckpointError(Exception):
@@ -87,24 +92,32 @@ def _read(body: bytes, witnessing: Witnessing) -> _Asked:
         checkpoint = read_checkpoint(parts.text)
     except ValueError as error:
         raise _RefusedCheckpointError(400, f"Not a checkpoint with its proof: {error}") from error
-    keys = [key for key in witnessing.log_keys if key.name == checkpoint.origin]
+    keys = [key for key in witnessing.log_keys if key.kind == LOG and key.name == checkpoint.origin]
     if not keys:
         raise _RefusedCheckpointError(404, "This log is not known here")
     try:
-        by_log = open_checkpoint(note, keys).by_log
+        by_log = bool(verify(parts, keys))
     except MalformedNoteError:
         by_log = False
     if not by_log:
         raise _RefusedCheckpointError(403, "No signature of a known key of this log")
     if old_size > checkpoint.size:
         raise _RefusedCheckpointError(400, "The old size is above the checkpoint's")
-    return _Asked(old_size=old_size, proof=hashes, note=note, text=parts.text, checkpoint=checkpoint)
+    return _Asked(
+        old_size=old_size,
+        proof=hashes,
+        text=parts.text,
+        signature=signed_lines(parts.text, note.removeprefix(f"{parts.text}\n"), keys)[0],
+        checkpoint=checkpoint,
+    )
 
 
 def _refuse_inconsistent(asked: _Asked, known: WitnessedLog | None) -> None:
     """Raise unless the checkpoint continues what is known; a log that does not is told about loudly."""
     new = asked.checkpoint
-    if known is None:
+    if new.size == 0 and new.root != EMPTY_ROOT:
+        raise _RefusedCheckpointError(422, "That is not the root of a log without leaves")
+    if known is None or known.size == 0:
         if asked.proof:
             raise _RefusedCheckpointError(422, "There is nothing yet that a proof could begin at")
         return

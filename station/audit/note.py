@@ -154,7 +154,7 @@ def verify(note: Note, keys: Iterable[VerifierKey]) -> tuple[Verified, ...]:
 
 
 def signed_lines(text: str, lines: str, keys: Iterable[VerifierKey]) -> list[str]:
-    """Those of some lines that are signatures of known keys on a text; whatever else stands there is passed over."""
+    """Those of some lines (of the first 64) that are signatures of known keys on a text; whatever else stands there is passed over."""
     believed = tuple(keys)
 
     def holds(line: str) -> bool:
@@ -163,7 +163,7 @@ def signed_lines(text: str, lines: str, keys: Iterable[VerifierKey]) -> list[str
         except MalformedNoteError:
             return False
 
-    return [line for line in lines.splitlines(keepends=True) if holds(line)]
+    return [line for line in lines.splitlines(keepends=True)[:_MOST_SIGNATURES] if holds(line)]
 
 
 def _verified(text: str, signature: Signature, key: VerifierKey) -> Verified:

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.audit.checkpoint import LogKey, open_checkpoint
-from station.audit.merkle import MemoryTree, consistency_proof, leaf_hash
+from station.audit.merkle import EMPTY_ROOT, MemoryTree, consistency_proof, leaf_hash
+from station.audit.note import split
 from station.bootstrap.audit import AuditFiles, verify_log
 from station.domain.alarm import AlarmCode
 from station.ports.tracking import ReceiverUnreachableError, Witness, WitnessAnswer
@@ -267,3 +268,44 @@ async def test_the_receiver_answers_as_the_witness_protocol_says(ledger: SqliteR
         # Two at once: one of them is told what the other brought about.
         answers = await asyncio.gather(*(ask(asked(9, size)) for size in (20, 30)))
         assert sorted(status for status, _ in answers) == [200, 409]
+
+
+async def test_a_log_without_leaves_has_one_root_and_can_be_continued(ledger: SqliteReceiverLedger):
+    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+
+        async def ask(body: bytes) -> int:
+            return (await client.post("/add-checkpoint", content=body)).status_code
+
+        def empty(root: bytes) -> bytes:
+            return f"old 0\n\n{LOG_KEY.checkpoint(0, root)}".encode()
+
+        assert await ask(empty(TREE.root(3))) == 422
+        assert ledger.witnessed(LOG_KEY.origin) is None
+        assert await ask(empty(EMPTY_ROOT)) == 200
+        assert await ask(empty(EMPTY_ROOT)) == 200
+        assert await ask(asked(0, 3, proof=[bytes(32)])) == 422
+        assert await ask(asked(0, 3)) == 200
+
+
+async def test_what_others_add_to_a_note_is_not_kept(ledger: SqliteReceiverLedger, tmp_path: Path):
+    """Everybody can fetch a checkpoint and send it again; what is handed to an inspector must stay readable."""
+    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        for times in (1, 63, 63):
+            junk = "".join(f"\u2014 nobody{number} AAAAAAA=\n" for number in range(times))
+            assert (await client.post("/add-checkpoint", content=asked(3 if times > 1 else 0, 3) + junk.encode())).status_code == 200
+        kept = (await client.get("/checkpoint", params={"origin": LOG_KEY.origin})).text
+        again = f"old 3\n\n{kept}".encode()
+        assert (await client.post("/add-checkpoint", content=again)).status_code == 200
+        kept = (await client.get("/checkpoint", params={"origin": LOG_KEY.origin})).text
+    assert len(split(kept).signatures) == 2
+    assert open_checkpoint(kept, KEYS).by_log
+
+
+async def test_of_two_histories_sent_at_once_one_is_signed(ledger: SqliteReceiverLedger):
+    other = MemoryTree(leaf_hash(b"other %d" % number) for number in range(40))
+    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        requests = [asked(0, 8), asked(0, 8, tree=other), asked(0, 9), asked(0, 9, tree=other)] * 3
+        answers = await asyncio.gather(*(client.post("/add-checkpoint", content=one) for one in requests))
+        signed = {index % 4 for index, answer in enumerate(answers) if answer.status_code == 200}
+        assert len(signed) == 1
+        assert {answer.status_code for answer in answers} == {200, 409}
