@@ -65,11 +65,16 @@ def writing_engine(path: Path) -> Engine:
 
 
 def reading_engine(path: Path) -> Engine:
-    """Engine for read-only connections; each is used by one thread at a time, and each transaction sees one snapshot."""
+    """Engine for read-only connections; each is used by one thread at a time, and each transaction sees one snapshot.
+
+    Raises:
+        StoreError: SQLite cannot read it where it lies.
+    """
     refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
+    mode = _reading_mode(path)
 
     def connect() -> Any:
-        connection = _open(path, _reading_mode(path))
+        connection = _open(path, mode)
         connection.execute("PRAGMA query_only=ON")
         return connection
 
@@ -112,9 +117,17 @@ def append_only_triggers(table: str) -> list[tuple[str, str]]:
 
 
 def _reading_mode(path: Path) -> str:
-    # A copy on a medium that takes no writing has no place for SQLite's shared memory. Without a log beside it nobody has it open.
-    copy = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    return "ro&immutable=1" if copy else "ro"
+    if os.access(path.parent, os.W_OK):
+        return "ro"
+    # On a medium that takes no writing there is no place for SQLite's shared memory. Without a log beside the copy nobody has it open.
+    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if log.exists() and not memory.exists():
+        raise StoreError(
+            f"{path} and the log beside it cannot be read where nothing can be written",
+            consequence="Nothing was read",
+            remedy="Copy both into a directory that can be written",
+        )
+    return "ro" if log.exists() else "ro&immutable=1"
 
 
 def apply_pragmas(connection: Any, path: Path) -> None:

@@ -236,6 +236,22 @@ def test_a_running_station_is_checked_without_being_disturbed(tmp_path: Path):
         copy.chmod(0o700)
 
 
+def test_a_copy_that_cannot_be_read_where_it_lies_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with opened(tmp_path) as store:
+        store.write(lambda unit: append_facts(unit, 0, 5)).result(10)
+        seal(store)
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal"):
+            shutil.copy(tmp_path / name, copy)
+    files = AuditFiles(database=copy / DATABASE_NAME, keys=KEYS)
+    with monkeypatch.context() as read_only:
+        read_only.setattr("station.storage.sqlite.os.access", lambda *_: False)
+        with pytest.raises(ConfigurationError, match="nothing can be written"):
+            verify_log(files)
+    assert verify_log(files).size == 5
+
+
 def test_checkpoints_are_append_only(tmp_path: Path):
     with opened(tmp_path) as store:
         store.write(lambda unit: append_facts(unit, 0, 3)).result(10)
