@@ -183,9 +183,9 @@ class AuditKeeper:
             return
         note = self._key.checkpoint(size, self._check.tree.root())
         await self._store.write(lambda unit: unit.add_checkpoint(size, note))
-        self._signed = size
         # Only now: what is remembered must be in the store, or the next start would take it for cut off.
         self._remember(note)
+        self._signed = size
 
     async def _broken(self, report: Report) -> None:
         self._intact = False
