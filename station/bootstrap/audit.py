@@ -182,8 +182,7 @@ def _look(reader: SqliteReader, check: LogCheck, progress: Progress) -> None:
     try:
         signed = reader.keeps_checkpoints()
         reader.read(lambda view: check_log(view, check, signed=signed, progress=progress))
-        if signed:
-            check.must_be_signed()
+        check.must_be_signed()
     except StoreError as error:
         damage.append(error.what)
     check.file_damaged(damage)

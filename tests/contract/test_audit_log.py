@@ -281,7 +281,8 @@ def test_a_database_from_before_checkpoints_is_read_and_brought_up(tmp_path: Pat
         "UPDATE alembic_version SET version_num = '0001'",
     )
     report = verify_log(files)
-    assert report.holds
+    # Whoever reckons every hash anew can make any log look like one from before there were signatures.
+    assert faults(report) == {Fault.UNSIGNED: (0, 7)}
     assert (report.size, report.checkpoints, report.signed) == (7, 0, 0)
     with opened(tmp_path) as store:
         assert check_audit(store) == 7
