@@ -11,7 +11,7 @@ from station.audit.findings import Report
 from station.audit.log_check import LogCheck
 from station.audit.note import LOG, WITNESS, MalformedNoteError, VerifierKey, raw_public, read_verifier_key
 from station.audit.reading import Progress, check_log
-from station.domain.errors import ConfigurationError, StoreError
+from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.tracking import Witness
@@ -139,6 +139,7 @@ def verify_log(files: AuditFiles, progress: Progress = lambda _done, _all: None)
 
     Raises:
         ConfigurationError: there is no such database, or the saved checkpoint's file is none.
+        StoreUnavailableError: it cannot be read now.
     """
     saved, why_not = _saved(files)
     check = LogCheck(files.keys, saved)
@@ -183,6 +184,8 @@ def _look(reader: SqliteReader, check: LogCheck, progress: Progress) -> None:
         signed = reader.keeps_checkpoints()
         reader.read(lambda view: check_log(view, check, signed=signed, progress=progress))
         check.must_be_signed()
+    except StoreUnavailableError:
+        raise
     except StoreError as error:
         damage.append(error.what)
     check.file_damaged(damage)

@@ -16,11 +16,13 @@ import pysqlite3.dbapi2
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from station.domain.errors import StoreError
+from station.domain.errors import StoreError, StoreUnavailableError
 
 _FIRST_WITH_WAL = (3, 7, 0)
 _FIRST_FIXED = (3, 51, 3)
 _BACK_PORTED = {(3, 44): 6, (3, 50): 7}
+
+_MAY_PASS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_FULL", "SQLITE_INTERRUPT")
 
 PRAGMAS: dict[str, tuple[str, str | int]] = {
     "journal_mode": ("WAL", "wal"),
@@ -89,6 +91,9 @@ def damage(engine: Engine, names: Iterable[str], append_only: Iterable[str]) -> 
     """What SQLite's own check finds wrong with tables (those that are there) and their indexes; one line when it cannot even look.
 
     Before that, what acts behind the program's back: views, and triggers besides those that keep the rows of `append_only` as they are.
+
+    Raises:
+        StoreUnavailableError: it cannot be looked at now.
     """
     found: list[str] = []
     try:
@@ -103,6 +108,8 @@ def damage(engine: Engine, names: Iterable[str], append_only: Iterable[str]) -> 
                 if name in there:
                     found += connection.exec_driver_sql(f"PRAGMA integrity_check('{name}')").scalars()
     except DBAPIError as error:
+        if _may_pass(error):
+            raise store_error(error) from error
         found.append(str(error.orig))
     return [line for line in found if line != "ok"]
 
@@ -185,6 +192,11 @@ def is_full(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or "disk is full" in str(error.orig)
 
 
+def _may_pass(error: DBAPIError) -> bool:
+    """True when the same may work later on the same file."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(_MAY_PASS)
+
+
 def store_error(error: DBAPIError) -> StoreError:
     """The station's own words for a database error."""
     if not is_medium_failure(error):
@@ -193,8 +205,9 @@ def store_error(error: DBAPIError) -> StoreError:
             consequence="Nothing of it was stored",
             remedy="Report this as a programming error",
         )
-    return StoreError(
-        f"The database could not make a change durable: {error.orig}",
+    kind = StoreUnavailableError if _may_pass(error) else StoreError
+    return kind(
+        f"The database could not be read or could not make a change durable: {error.orig}",
         consequence="Nothing of it was stored, and pieces are held until the store works again",
         remedy="Free space on the disk, or replace it" if is_full(error) else "Check the disk and the system log",
     )

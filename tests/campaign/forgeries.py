@@ -77,7 +77,8 @@ def _cut_off(files: AuditFiles, directory: Path, size: int) -> AuditFiles:
     copy = directory / files.database.name
     shutil.copy(files.database, copy)
     with closing(pysqlite3.dbapi2.connect(str(copy), isolation_level=None)) as connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         frontier: tuple[bytes, ...] = ()
         for index, commitment in connection.execute("SELECT * FROM audit_leaf WHERE leaf_index < ? ORDER BY leaf_index", (size,)):
@@ -90,6 +91,8 @@ def _cut_off(files: AuditFiles, directory: Path, size: int) -> AuditFiles:
         ):
             connection.execute(f"DELETE FROM {table} WHERE {key} > {last}")  # noqa: S608 - names of this schema
         connection.execute("UPDATE audit_head SET size = ?, frontier = ?", (size, b"".join(frontier)))
+        for _, sql in triggers:
+            connection.execute(sql)
     return replace(files, database=copy)
 
 

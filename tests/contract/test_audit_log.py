@@ -4,16 +4,20 @@ import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pysqlite3.dbapi2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.exc import DBAPIError
 
 from station.audit.checkpoint import LogKey
 from station.audit.findings import Fault, Report
 from station.bootstrap.audit import AuditFiles, log_key, newest_checkpoint, read_keys, verify_log
-from station.domain.errors import ConfigurationError, StoreError
-from station.storage.store import DATABASE_NAME
+from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
+from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
+from station.storage.sqlite import damage
+from station.storage.store import APPEND_ONLY, AUDIT_TABLES, DATABASE_NAME
 from tests.support.audit_logs import KEYS, LOG_KEY, append_facts, seal, write_log
 from tests.support.forgeries import flip_bits
 from tests.support.store_facts import check_audit, opened
@@ -318,3 +322,27 @@ def test_the_public_half_keeps_earlier_keys(tmp_path: Path):
     for path in (tmp_path / "bad", tmp_path / "nowhere"):
         with pytest.raises(ConfigurationError):
             read_keys(path)
+
+
+class Medium:
+    """An engine whose every connection fails with one of SQLite's errors."""
+
+    def __init__(self, name: str) -> None:
+        self._error = pysqlite3.dbapi2.OperationalError(name)
+        self._error.sqlite_errorname = name
+
+    def connect(self) -> None:
+        raise DBAPIError("SELECT", None, self._error)
+
+
+@pytest.mark.parametrize("name", ["SQLITE_BUSY_RECOVERY", "SQLITE_IOERR_READ", "SQLITE_NOMEM", "SQLITE_FULL"])
+def test_what_may_pass_is_no_damage(files: AuditFiles, name: str, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(StoreUnavailableError):
+        damage(Medium(name), AUDIT_TABLES, APPEND_ONLY)
+    assert damage(Medium("SQLITE_CORRUPT"), AUDIT_TABLES, APPEND_ONLY) == ["SQLITE_CORRUPT"]
+    monkeypatch.setattr(
+        "station.storage.store.reading_engine", lambda _: SimpleNamespace(connect=Medium(name).connect, dispose=lambda: None)
+    )
+    with pytest.raises(StoreUnavailableError) as told:
+        verify_log(files)
+    assert exit_code_of(told.value) == EXIT_UNREACHABLE
