@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign bake train evaluate card clean
+.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign forgeries bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -76,6 +76,10 @@ campaign: $(READY)
 	@mkdir -p build
 	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(JOBS) --state build/campaign.jsonl
 	@$(BIN)/python -m tests.e2e.kill_campaign --kills 50
+
+# Every forgery at every place of an audit log of 10 000 events, and 1 000 bits of its file turned (some minutes of one core).
+forgeries: $(READY)
+	@$(BIN)/python -m tests.campaign.forgeries
 
 # The simulated tube's spectra and attenuations, after a change of its materials.
 bake: $(READY)

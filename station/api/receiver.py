@@ -13,6 +13,8 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import FastAPI, Query, Request, Response
 
+from station.api.witness import Witnessing, witness_router
+from station.audit.note import VerifierKey
 from station.domain.errors import StoreError
 from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverLedger
 from station.tracking.signatures import sign_receipt, webhook_holds
@@ -26,7 +28,7 @@ class ReceiverIdentity:
     """Who the receiver is and whom it believes.
 
     `name` stands in receipts, which `key` signs; an event must carry a signature of one of `station_keys` or `station_secrets`, made at
-    most `tolerance_s` from now.
+    most `tolerance_s` from now. `log_keys` are the keys of the audit logs whose checkpoints it signs as their witness.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ReceiverIdentity:
     station_keys: tuple[Ed25519PublicKey, ...]
     station_secrets: tuple[bytes, ...] = ()
     tolerance_s: float = 300.0
+    log_keys: tuple[VerifierKey, ...] = ()
 
 
 class _RefusedEventError(Exception):
@@ -89,6 +92,7 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         page = ledger.effects(after=after, limit=limit)
         return {"effects": [_shown(one) for one in page], "next_after": page[-1].number if page else after}
 
+    app.include_router(witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
     return app
 
 

@@ -157,27 +157,52 @@ def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: 
 
 
 class MemoryTree:
-    """A tree in memory, for checking a whole log and for small ones."""
+    """A tree in memory. Of its nodes it keeps those of height `keep_from` and above, and what appending needs.
 
-    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = []
+    A log of n leaves kept from height 8 on takes n / 255 hashes; whoever needs a lower node makes it from its at most 128 leaves.
+    """
+
+    def __init__(self, leaves: Iterable[bytes] = (), *, keep_from: int = 0) -> None:
+        self._keep_from = keep_from
+        self._kept: list[list[bytes]] = []
+        self._frontier: list[bytes] = []
+        self._size = 0
         for leaf in leaves:
             self.append(leaf)
 
     def __len__(self) -> int:
-        return len(self._levels[0]) if self._levels else 0
+        return self._size
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf by its hash."""
-        for node in append(len(self), leaf, self.node_at):
-            if node.level == len(self._levels):
-                self._levels.append([])
-            self._levels[node.level].append(node.hash)
+        node, index, level = leaf, self._size, 0
+        if not self._keep_from:
+            self._keep(0, node)
+        while index & 1:
+            node = node_hash(self._frontier.pop(), node)
+            index >>= 1
+            level += 1
+            if level >= self._keep_from:
+                self._keep(level - self._keep_from, node)
+        self._frontier.append(node)
+        self._size += 1
 
     def node_at(self, level: int, index: int) -> bytes:
-        """The stored node; raises `IndexError` when that subtree is not complete."""
-        return self._levels[level][index]
+        """A node that was kept; raises `IndexError` when that subtree is not complete."""
+        return self._kept[level - self._keep_from][index]
 
     def root(self, size: int | None = None) -> bytes:
-        """Root of the first `size` leaves (default: all)."""
-        return root(len(self) if size is None else size, self.node_at)
+        """Root of the first `size` leaves (default: all, which needs no kept node)."""
+        if size not in {None, self._size}:
+            return root(size or 0, self.node_at)
+        if not self._frontier:
+            return EMPTY_ROOT
+        node = self._frontier[-1]
+        for left in reversed(self._frontier[:-1]):
+            node = node_hash(left, node)
+        return node
+
+    def _keep(self, row: int, node: bytes) -> None:
+        if row == len(self._kept):
+            self._kept.append([])
+        self._kept[row].append(node)

@@ -13,15 +13,17 @@ import structlog
 
 from station.api.app import create_app
 from station.api.server import ApiServer
+from station.audit.reading import Progress
+from station.bootstrap.audit import open_keeper
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
-from station.bootstrap.stores import broken_audit_leaf, drift_watch, open_store
+from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tracking import open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
-from station.domain.errors import ConfigurationError, ScreeningError, StationError
+from station.domain.errors import ConfigurationError, ScreeningError, StationError, StoreError
 from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
@@ -32,12 +34,15 @@ from station.settings import Configuration, refuse_unproved_model, with_freeze_s
 from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
+from station.workflow.audit_keeper import AuditKeeper
 from station.workflow.equipment import Equipment
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 
+LAST_SEAL_S = 5.0
+PROGRESS_S = 5.0
 log = structlog.get_logger()
 
 
@@ -55,6 +60,7 @@ class Station:
     model: ModelInfo | None
     server: ApiServer
     relay: Relay | None
+    keeper: AuditKeeper
     threads: list[LoopThread]
 
     def stop(self) -> None:
@@ -63,6 +69,7 @@ class Station:
         for thread in self.threads:
             thread.stop()
         asyncio.run(_close_all(self.screening))
+        asyncio.run(_seal_last(self.keeper))
         self.store.close()
 
 
@@ -96,14 +103,16 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
-    audit_ok = _check_audit(configuration, store, clock)
+    keeper = open_keeper(configuration, store, clock)
+    # A log that does not hold, now or later, holds every piece.
+    asyncio.run(keeper.start(_say_how_far(clock)))
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
     undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
-        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, audit_ok=audit_ok)
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, keeper)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock),
@@ -125,6 +134,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     # Nothing may move before everything else has proved that it can start.
     for running in lanes.values():
         lanes_thread.submit(running.run()).add_done_callback(_log_end)
+    tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     _say_whether_proved(configuration, model, store, clock)
@@ -139,6 +149,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         model=model,
         server=server,
         relay=relay,
+        keeper=keeper,
         threads=[lanes_thread, tracking_thread],
     )
 
@@ -154,20 +165,6 @@ def _say_whether_proved(configuration: Configuration, model: ModelInfo | None, s
             uow.clear_alarm(AlarmCode.UNPROVED_MODEL, site, clock.utc_now())
 
     store.write(work).result()
-
-
-def _check_audit(configuration: Configuration, store: SqliteStore, clock: Clock) -> bool:
-    """Check the audit log before anything is cleared on it; a broken one holds every piece."""
-    broken = broken_audit_leaf(store)
-    site = configuration.station.site
-    if broken is None:
-        store.write(lambda uow: uow.clear_alarm(AlarmCode.AUDIT_BROKEN, site, clock.utc_now())).result()
-        return True
-    log.error("the audit log does not hold: every piece will be held", leaf=broken)
-    store.write(
-        lambda uow: uow.raise_alarm(AlarmCode.AUDIT_BROKEN, AlarmPriority.CRITICAL, site, f"leaf {broken}", clock.utc_now())
-    ).result()
-    return False
 
 
 def _screening(configuration: Configuration) -> WorkerScreening:
@@ -187,6 +184,28 @@ def _screening(configuration: Configuration) -> WorkerScreening:
 
 async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
     await asyncio.gather(*(engine.close() for engine in screening.values()))
+
+
+def _say_how_far(clock: Clock) -> Progress:
+    """Tells every few seconds how far the check of the audit log is: of a long one somebody may wait for an hour."""
+    said_s = clock.monotonic_s()
+
+    def say(done: int, leaves: int) -> None:
+        nonlocal said_s
+        if clock.monotonic_s() - said_s >= PROGRESS_S:
+            said_s = clock.monotonic_s()
+            log.info("the audit log is being checked; the lanes start when it holds", leaves_checked=done, leaves=leaves)
+
+    return say
+
+
+async def _seal_last(keeper: AuditKeeper) -> None:
+    """Sign what the log gained since the last checkpoint; a disk that fails does not keep the station from ending."""
+    try:
+        async with asyncio.timeout(LAST_SEAL_S):
+            await keeper.seal()
+    except (StoreError, TimeoutError) as error:
+        log.warning("the end of the audit log is not signed; the next start does it", error=repr(error))
 
 
 def _start_model(screening: Mapping[str, WorkerScreening]) -> ModelInfo | None:
@@ -228,8 +247,7 @@ def _journey(
     model: ModelInfo | None,
     watch: DriftWatch | None,
     feed: EventFeed,
-    *,
-    audit_ok: bool,
+    keeper: AuditKeeper,
 ) -> Journey:
     journey: Journey
 
@@ -237,7 +255,7 @@ def _journey(
         return StationHealth(
             model_usable=model is not None and watch is not None and not watch.tripped,
             model_proved=model is not None and model.proved,
-            audit_ok=audit_ok,
+            audit_ok=keeper.intact,
             store_ok=store.healthy(),
             frozen=False,
             test_piece_passed_at=journey.test_piece_passed_at(),

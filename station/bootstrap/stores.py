@@ -4,11 +4,9 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from station.audit.self_check import first_broken_leaf
 from station.bootstrap.model_in_use import delivered_place, model_place
 from station.domain.drift import DriftReset
 from station.domain.test_piece import TestPieceRun
-from station.ports.store import ReadView, Store
 from station.screening.anomaly_model import load_reader
 from station.screening.card import card_lines
 from station.screening.drift import DriftWatch
@@ -20,8 +18,6 @@ from station.storage.sqlite import DirectoryLock
 from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
 from station.workflow.test_pieces import newest_run
-
-AUDIT_PAGE = 5000
 
 
 def open_store(configuration: Configuration) -> SqliteStore:
@@ -116,14 +112,3 @@ def resume_model(configuration: Configuration, *, person: str, note: str, at: da
         return store.write(lambda uow: watch.resume(uow, person=person, note=note, at=at)).result()
     finally:
         store.close()
-
-
-def broken_audit_leaf(store: Store) -> int | None:
-    """Check the whole audit log against its stored head; None when it holds (see `first_broken_leaf`)."""
-
-    def query(view: ReadView) -> int | None:
-        head = view.audit_head()
-        pages = (view.audit_leaves(start=start, limit=AUDIT_PAGE) for start in range(0, head.size, AUDIT_PAGE))
-        return first_broken_leaf((leaf for page in pages for leaf in page), head)
-
-    return store.read(query)

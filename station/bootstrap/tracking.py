@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from station.api.receiver import ReceiverIdentity, run_receiver
+from station.bootstrap.audit import read_keys
 from station.domain.errors import ConfigurationError
 from station.ports.clock import Clock
 from station.settings import Configuration
@@ -55,8 +56,8 @@ class ReceiverServer:
         run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
 
 
-def open_receiver(directory: Path, station_keys: Sequence[Path]) -> ReceiverServer:
-    """Open the reference receiver's log and key.
+def open_receiver(directory: Path, station_keys: Sequence[Path], audit_keys: Sequence[Path] = ()) -> ReceiverServer:
+    """Open the reference receiver's log and key. It is the witness of the audit logs whose public keys are given.
 
     Raises:
         ConfigurationError: no station key was given, or one cannot be read.
@@ -65,12 +66,12 @@ def open_receiver(directory: Path, station_keys: Sequence[Path]) -> ReceiverServ
         raise ConfigurationError(
             "No station's public key was given", consequence="No event could be believed", remedy="Give --station-key FILE"
         )
+    log_keys = tuple(one for path in audit_keys for one in read_keys(path))
     ledger = SqliteReceiverLedger(directory)
     key = load_or_create_key(directory / "receiver.key")
     try:
         believed = tuple(public_from_text(path.read_text(encoding="ascii")) for path in station_keys)
     except OSError as error:
         raise ConfigurationError(f"A station key cannot be read: {error}", remedy="Name the station's public key file") from error
-    return ReceiverServer(
-        ledger=ledger, identity=ReceiverIdentity(name="reference", key=key, station_keys=believed), public_key=public_text(key)
-    )
+    identity = ReceiverIdentity(name="reference", key=key, station_keys=believed, log_keys=log_keys)
+    return ReceiverServer(ledger=ledger, identity=identity, public_key=public_text(key))

@@ -1,19 +1,15 @@
 """`station model card|score|evaluate|coverage|drift|resume`; the site's own models are in `model_fit`."""
 
-import contextlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from station.bootstrap.stores import calibration_scores, drift_state, load_scorer, model_card, resume_model
 from station.cli.options import ConfigOption, JsonOption, configuration_path
+from station.cli.progress import bar
 from station.domain.errors import ConfigurationError
 from station.screening.coverage import coverage_lines, coverage_table
 from station.screening.drift import drift_lines
@@ -23,7 +19,6 @@ from station.screening.evaluation_lines import evaluation_lines, pair_lines
 from station.screening.pair_evaluation import evaluate_pairs
 from station.screening.palette import AUTO, palette_named
 from station.screening.palette_evidence import PALETTES
-from station.screening.picture_scores import Progress
 from station.screening.pipeline import Reader
 from station.settings import Configuration, load
 
@@ -59,7 +54,7 @@ def score(images: ImagesOption, file: FileOption, config: ConfigOption = None, p
     folder = _folder(images)
     _writable(file)
     scorer = _scorer(config)
-    with _bar() as progress:
+    with bar("Ảnh / pictures") as progress:
         found = score_images(scorer, folder, palette=palette, jobs=jobs, progress=progress)
     _write(file, found)
 
@@ -88,7 +83,7 @@ def evaluate(
     _writable(file)
     scorer = _scorer(config)
     measure, lines = (evaluate_images, evaluation_lines) if pairs is None else (evaluate_pairs, pair_lines)
-    with _bar() as progress:
+    with bar("Ảnh / pictures") as progress:
         found = measure(scorer, listed, folder, palette=palette, jobs=jobs, progress=progress)
     typer.echo("\n".join(lines(found)))
     info = scorer.info()
@@ -138,16 +133,6 @@ def _folder(images: Path) -> Path:
     if not images.is_dir():
         raise ConfigurationError(f"--images {images}: there is no such directory", remedy="Name a folder with pictures")
     return images
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Progress]:
-    """Progress on a terminal's standard error; nothing where it is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Ảnh / pictures", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _writable(file: Path) -> None:

@@ -22,6 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="Hệ thống định vị trung t�
 def receiver(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where the receiver keeps its log and key.")] = Path("receiver"),
     station_key: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Public key of a station that is believed.")] = None,
+    audit_key: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Public key of an audit log, whose checkpoints it then signs as witness.")
+    ] = None,
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
     ready_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Written as JSON when it listens.")] = None,
@@ -29,7 +32,7 @@ def receiver(
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", help="End when standard input does.")] = False,
 ) -> None:
     """Run the reference tracking receiver."""
-    server = open_receiver(data, station_key or [])
+    server = open_receiver(data, station_key or [], audit_key or [])
 
     def on_ready(at_host: str, at_port: int) -> None:
         url = f"http://{at_host}:{at_port}"

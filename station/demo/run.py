@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from station.bootstrap.audit import log_key
 from station.bootstrap.station import Station, start_station
 from station.bootstrap.stores import refuse_used_data
 from station.demo.client import StationClient
@@ -144,6 +145,8 @@ async def _start_receiver(data: Path, stack: contextlib.ExitStack) -> str:
     ready, log_file = data / "receiver.json", data / "receiver.log"
     ready.unlink(missing_ok=True)
     arguments = ["station", "tracking", "receiver", "--port", "0", "--data", str(data / "receiver"), "--station-key", str(station_key)]
+    log_key(keys / "audit-signing.key", DEMO_SITE)
+    arguments += ["--audit-key", str(keys / "audit-signing.pub")]
     arguments += ["--ready-file", str(ready), "--until-stdin-closes"]
     program = start_program("The tracking receiver", arguments, log_file)
     stack.callback(program.stop)

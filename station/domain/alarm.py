@@ -33,6 +33,8 @@ class AlarmCode(StrEnum):
     CALIBRATION = "calibration"
     MODEL_FAILED = "model-failed"
     AUDIT_BROKEN = "audit-broken"
+    AUDIT_STALLED = "audit-stalled"
+    WITNESS_REFUSED = "witness-refused"
     STORE_FAILING = "store-failing"
     DISK_LOW = "disk-low"
     TRACKING_BLOCKED = "tracking-blocked"

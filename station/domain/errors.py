@@ -71,6 +71,10 @@ class StoreError(StationError):
     code = "store-error"
 
 
+class StoreUnavailableError(StoreError):
+    """The store does not answer now, for a reason that may pass; nothing is said about what it holds."""
+
+
 class ScreeningError(StationError):
     """A scan could not be read by the model."""
 

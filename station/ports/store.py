@@ -74,16 +74,37 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLeaf:
-    r"""One leaf of the audit log with what it commits to.
+    r"""One leaf of the audit log, read without trusting it.
 
-    `commitment` = SHA-256(b"kt1:evidence:v1\0" + salt + content), the data of the RFC 6962 leaf; `content` is the RFC 8785 canonical JSON
-    of the whole stored fact. `salt` and `content` are None when the fact itself is gone.
+    `commitment` = SHA-256(b"kt1:evidence:v1\0" + salt + content) of its fact, the data of the RFC 6962 leaf; None when what is stored is no
+    hash at all.
     """
 
     leaf_index: int
-    commitment: bytes
+    commitment: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFact:
+    """One stored fact as its leaf commits to it, read without trusting it. The fact of leaf n has `row_id` n + 1.
+
+    `content` is the RFC 8785 canonical JSON of the whole row. It and `salt` are None when the row cannot be what was once written: a column
+    of another type, or a scan's hash that is not the one in its payload.
+    """
+
+    row_id: int
+    leaf_index: int | None
     salt: bytes | None
     content: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCheckpoint:
+    """A signed checkpoint of the audit log with the signature lines of witnesses that came for it."""
+
+    size: int
+    note: str
+    cosignatures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +227,19 @@ class ReadView(Protocol):
         ...
 
     def audit_leaves(self, *, start: int, limit: int) -> list[AuditLeaf]:
-        """Leaves from `start` on, in order, with what they commit to."""
+        """Leaves from index `start` on, in order."""
+        ...
+
+    def audit_facts(self, *, start: int, limit: int) -> list[AuditFact]:
+        """Facts from that of leaf `start` on (by their own numbers), in order."""
+        ...
+
+    def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
+        """Checkpoints of more than `above` leaves, smallest first."""
+        ...
+
+    def newest_checkpoint(self, *, witnessed: bool = False) -> StoredCheckpoint | None:
+        """The checkpoint of the most leaves, or that of the most leaves that a witness signed."""
         ...
 
 
@@ -285,6 +318,14 @@ class UnitOfWork(ReadView, Protocol):
         """Set a small persistent value."""
         ...
 
+    def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed checkpoint of the first `size` leaves; a repetition changes nothing. Raises `StoreError` when there is another."""
+        ...
+
+    def add_cosignature(self, size: int, line: str) -> None:
+        """Keep a witness's signature line on the checkpoint of that size; a repetition changes nothing."""
+        ...
+
     def remember_request(self, key: str, fingerprint: str, answer: str) -> None:
         """Store the answer to a request under its idempotency key."""
         ...
@@ -307,6 +348,10 @@ class Store(Protocol):
 
     def read(self, query: Callable[[ReadView], T]) -> T:
         """Run a read-only query at once, in the calling thread."""
+        ...
+
+    def audit_damage(self) -> list[str]:
+        """What is wrong with the tables of the audit log, their indexes and what is tied to them, in the database's own words."""
         ...
 
     def healthy(self) -> bool:

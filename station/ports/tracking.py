@@ -1,6 +1,6 @@
 """The way to the central tracking system, and what its receiver must keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -53,6 +53,40 @@ class EventSender(Protocol):
     async def close(self) -> None:
         """Drop the connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """What a witness answered. `body` is its text as it came: signature lines with 200.
+
+    `known_size` comes with a 409 of a witness that knows a checkpoint of another size than was said.
+    """
+
+    status: int
+    body: str = ""
+    known_size: int | None = None
+
+
+class Witness(Protocol):
+    """Somebody outside who signs the audit log's checkpoints as long as each continues the one before (C2SP tlog-witness)."""
+
+    async def add_checkpoint(self, old_size: int, proof: Sequence[bytes], note: str) -> WitnessAnswer:
+        """Ask for a signature on a checkpoint that continues that of `old_size` leaves. Raises `ReceiverUnreachableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedLog:
+    """The newest checkpoint of a log that a receiver signed as its witness; `note` carries both signatures."""
+
+    origin: str
+    size: int
+    root: bytes
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +166,15 @@ class ReceiverLedger(Protocol):
 
     def effects_of(self, subject: str) -> list[Effect]:
         """Effects about one piece in the order in which they happened."""
+        ...
+
+    def witnessed(self, origin: str) -> WitnessedLog | None:
+        """The newest checkpoint of a log that was signed here."""
+        ...
+
+    async def witness(self, log: WitnessedLog, *, old_size: int) -> int | None:
+        """Remember a checkpoint that continues that of `old_size` leaves (0: the first one); durable when this returns.
+
+        Returns None, or, when the newest one is of another size, that size, and nothing is remembered.
+        """
         ...

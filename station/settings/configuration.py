@@ -47,6 +47,7 @@ class Configuration:
     data_dir: Path
     signing_key_file: Path
     receiver_key_file: Path
+    audit_key_file: Path
     policy: Policy
     policy_file: TomlFile
     checklist: Checklist
@@ -95,6 +96,7 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
         data_dir=beside / station.data_dir,
         signing_key_file=beside / station.tracking.signing_key_file,
         receiver_key_file=beside / station.tracking.receiver_key_file,
+        audit_key_file=beside / station.audit.signing_key_file,
         policy=load_policy(beside / station.policy, demo=demo),
         policy_file=read(beside / station.policy),
         checklist=load_checklist(beside / station.checklist),

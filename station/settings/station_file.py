@@ -43,6 +43,14 @@ class Tracking(BaseModel):
     timeout_s: float = Field(default=5.0, gt=0, le=60)
 
 
+class Audit(BaseModel):
+    """The key that signs the audit log's checkpoints; its public half lies beside it as `.pub`."""
+
+    model_config = _STRICT
+
+    signing_key_file: Path = Path("keys/audit-signing.key")
+
+
 class Screening(BaseModel):
     """The screening process of each lane. `model` is the folder of the model as delivered; empty: the one that the station ships with.
 
@@ -101,6 +109,7 @@ class StationFile(BaseSettings):
     speed: float = Field(default=1.0, gt=0, le=4)
     http: Http = Http()
     tracking: Tracking = Tracking()
+    audit: Audit = Audit()
     screening: Screening = Screening()
     storage: Storage = Storage()
     schemes: tuple[NumberingScheme, ...] = ()

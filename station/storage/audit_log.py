@@ -1,16 +1,20 @@
 """Appending to the audit log inside a transaction: commitments per leaf, and the running frontier of the RFC 6962 tree."""
 
 import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, case, cast, func, insert, select, update
 
 from station.domain.errors import StoreError
-from station.ports.store import AuditHead, AuditLeaf
+from station.ports.store import AuditFact, AuditHead, AuditLeaf
 from station.storage import tables
-from station.storage.codec import canonical
-from station.storage.tables import utc_text
+from station.storage.codec import SCAN, canonical
 
 COMMITMENT_DOMAIN = b"kt1:evidence:v1\0"
+LOWEST = -(2**63)
+"""The lowest key that a row can have."""
 _HASH_SIZE = 32
 _LEAF = b"\0"
 _NODE = b"\1"
@@ -51,38 +55,88 @@ def root_of(frontier: tuple[bytes, ...]) -> bytes:
 
 def read_head(connection: Connection) -> AuditHead:
     """Size, root and frontier as of this connection's transaction. Raises `StoreError` when they contradict each other."""
-    row = connection.execute(select(tables.audit_head.c.size, tables.audit_head.c.frontier)).one()
-    frontier = tuple(row.frontier[start : start + _HASH_SIZE] for start in range(0, len(row.frontier), _HASH_SIZE))
-    if len(row.frontier) % _HASH_SIZE or len(frontier) != row.size.bit_count():
+    head = tables.audit_head.c
+    row = connection.execute(select(_as(head.size, "integer"), _as(head.frontier, "blob")).where(head.head_id == 1)).one_or_none()
+    size, hashes = row or (None, None)
+    if size is None or hashes is None or len(hashes) % _HASH_SIZE or size < 0 or len(hashes) // _HASH_SIZE != size.bit_count():
         raise StoreError(
             "The head of the audit log is damaged",
             consequence="Nothing more can be recorded, so every piece is held",
             remedy="Run `station audit verify` and restore the database from its last good backup",
         )
-    return AuditHead(size=row.size, root=root_of(frontier), frontier=frontier)
+    frontier = tuple(hashes[start : start + _HASH_SIZE] for start in range(0, len(hashes), _HASH_SIZE))
+    return AuditHead(size=size, root=root_of(frontier), frontier=frontier)
 
 
 def read_leaves(connection: Connection, *, start: int, limit: int) -> list[AuditLeaf]:
-    """Leaves from `start` on with the facts that they commit to."""
-    leaf, fact = tables.audit_leaf.c, tables.evidence.c
+    """Leaves from index `start` on."""
+    leaf = tables.audit_leaf.c
     query = (
-        select(leaf.leaf_index, leaf.commitment, fact.salt, fact.piece_id, fact.visit, fact.at, fact.kind, fact.payload)
-        .select_from(tables.audit_leaf.outerjoin(tables.evidence, fact.leaf_index == leaf.leaf_index))
-        .where(leaf.leaf_index >= start)
+        select(leaf.leaf_index, _as(leaf.commitment, "blob"))
+        .where(leaf.leaf_index >= max(start, LOWEST))
         .order_by(leaf.leaf_index)
         .limit(limit)
     )
     return [
-        AuditLeaf(
-            leaf_index=row.leaf_index,
-            commitment=row.commitment,
-            salt=row.salt,
-            content=None
-            if row.salt is None
-            else fact_content(piece_id=row.piece_id, visit=row.visit, at_text=utc_text(row.at), kind=row.kind, payload=row.payload),
-        )
-        for row in connection.execute(query)
+        AuditLeaf(leaf_index=_key(index), commitment=commitment if commitment and len(commitment) == _HASH_SIZE else None)
+        for index, commitment in connection.execute(query)
     ]
+
+
+def read_facts(connection: Connection, *, start: int, limit: int) -> list[AuditFact]:
+    """Facts from that of leaf `start` on, each column as it lies there: no conversion may hide what somebody changed."""
+    fact = tables.evidence.c
+    texts = [_as(column, "text") for column in (fact.piece_id, fact.at, fact.kind, fact.payload)]
+    query = (
+        select(
+            fact.row_id,
+            _as(fact.leaf_index, "integer"),
+            _as(fact.visit, "integer"),
+            _as(fact.salt, "blob"),
+            *texts,
+            func.typeof(fact.scan_sha256),
+            cast(fact.scan_sha256, LargeBinary),
+        )
+        .where(fact.row_id >= max(start + 1, LOWEST))
+        .order_by(fact.row_id)
+        .limit(limit)
+    )
+    return [_read_fact(row) for row in connection.execute(query)]
+
+
+def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:
+    """The column's very bytes (or integer), or NULL where SQLite has another type of value in it."""
+    value: ColumnElement[Any] = column if kind == "integer" else cast(column, LargeBinary)
+    return case((func.typeof(column) == kind, value))
+
+
+def _read_fact(row: Sequence[Any]) -> AuditFact:
+    row_id, leaf_index, visit, salt, *texts, scan_type, scan_sha256 = row
+    content = None
+    if visit is not None and None not in texts:
+        try:
+            piece_id, at_text, kind, payload = (text.decode() for text in texts)
+            if (scan_type, scan_sha256) == _scan_column(kind, payload):
+                content = fact_content(piece_id=piece_id, visit=visit, at_text=at_text, kind=kind, payload=payload)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            content = None
+    return AuditFact(row_id=_key(row_id), leaf_index=leaf_index, salt=salt, content=content)
+
+
+def _key(value: Any) -> int:
+    # In a table of the station's own making a row's number can be nothing else.
+    if type(value) is not int:
+        raise StoreError(
+            f"A row of the audit log is numbered {str(value)[:40]!r}",
+            consequence="The table is not the station's, and every piece is held",
+            remedy="Run `station audit verify` and restore the database from its last good backup",
+        )
+    return value
+
+
+def _scan_column(kind: str, payload: str) -> tuple[str, bytes | None]:
+    """What the column beside the payload must hold, by which a scan is found: its hash, and for everything else nothing."""
+    return ("text", json.loads(payload)["sha256"].encode()) if kind == SCAN else ("null", None)
 
 
 class AuditAppender:

@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, select
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from station.domain.errors import StoreError
-from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverCounts, Taken
+from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverCounts, Taken, WitnessedLog
 from station.storage.sqlite import DirectoryLock, reading_engine, writing_engine
-from station.storage.tables import effect, receiver_metadata, seen_event
+from station.storage.tables import effect, receiver_metadata, seen_event, witnessed_log
 from station.storage.writer import GroupWriter
 
 DATABASE_NAME = "receiver.db"
@@ -74,6 +74,16 @@ class SqliteReceiverLedger:
             query = select(effect).where(effect.c.subject == subject).order_by(effect.c.number)
             return [_effect(row) for row in connection.execute(query)]
 
+    def witnessed(self, origin: str) -> WitnessedLog | None:
+        """The newest checkpoint of a log that was signed here."""
+        with self._read_engine.connect() as connection, connection.begin():
+            row = connection.execute(select(witnessed_log).where(witnessed_log.c.origin == origin)).one_or_none()
+            return None if row is None else WitnessedLog(origin=row.origin, size=row.size, root=row.root, note=row.note)
+
+    async def witness(self, log: WitnessedLog, *, old_size: int) -> int | None:
+        """Remember a checkpoint that continues that of `old_size` leaves; the known size when it is another one."""
+        return await self._writer.submit(lambda unit: _witness(unit.connection, log, old_size))
+
     def close(self) -> None:
         """Finish what was accepted and close."""
         self._writer.close()
@@ -100,6 +110,18 @@ def _take(
     connection.execute(insert(seen_event), {**key, "body_sha256": event.body_sha256, "receipt": receipt})
     connection.execute(insert(effect), {**key, "event_type": event.event_type, "body": event.body, "received_at": now})
     return Taken(receipt=receipt, duplicate=False)
+
+
+def _witness(connection: Connection, log: WitnessedLog, old_size: int) -> int | None:
+    known = connection.execute(select(witnessed_log.c.size).where(witnessed_log.c.origin == log.origin)).scalar_one_or_none()
+    if (known or 0) != old_size:
+        return known or 0
+    members = {"size": log.size, "root": log.root, "note": log.note}
+    if known is None:
+        connection.execute(insert(witnessed_log), {"origin": log.origin, **members})
+    else:
+        connection.execute(update(witnessed_log).where(witnessed_log.c.origin == log.origin).values(**members))
+    return None
 
 
 def _counts(connection: Connection) -> ReceiverCounts:

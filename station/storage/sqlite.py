@@ -6,6 +6,7 @@ https://sqlite.org/releaselog/3_51_3.html), so the station brings its own SQLite
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,11 +16,13 @@ import pysqlite3.dbapi2
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from station.domain.errors import StoreError
+from station.domain.errors import StoreError, StoreUnavailableError
 
 _FIRST_WITH_WAL = (3, 7, 0)
 _FIRST_FIXED = (3, 51, 3)
 _BACK_PORTED = {(3, 44): 6, (3, 50): 7}
+
+_MAY_PASS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_FULL", "SQLITE_INTERRUPT")
 
 PRAGMAS: dict[str, tuple[str, str | int]] = {
     "journal_mode": ("WAL", "wal"),
@@ -64,11 +67,16 @@ def writing_engine(path: Path) -> Engine:
 
 
 def reading_engine(path: Path) -> Engine:
-    """Engine for read-only connections; each is used by one thread at a time, and each transaction sees one snapshot."""
+    """Engine for read-only connections; each is used by one thread at a time, and each transaction sees one snapshot.
+
+    Raises:
+        StoreError: SQLite cannot read it where it lies.
+    """
     refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
+    mode = _reading_mode(path)
 
     def connect() -> Any:
-        connection = _open(path, "ro")
+        connection = _open(path, mode)
         connection.execute("PRAGMA query_only=ON")
         return connection
 
@@ -77,6 +85,56 @@ def reading_engine(path: Path) -> Engine:
     )
     event.listen(engine, "begin", _begin_deferred)
     return engine
+
+
+def damage(engine: Engine, names: Iterable[str], append_only: Iterable[str]) -> list[str]:
+    """What SQLite's own check finds wrong with tables (those that are there) and their indexes; one line when it cannot even look.
+
+    Before that, what acts behind the program's back: views, and triggers besides those that keep the rows of `append_only` as they are.
+
+    Raises:
+        StoreUnavailableError: it cannot be looked at now.
+    """
+    found: list[str] = []
+    try:
+        with engine.connect() as connection, connection.begin():
+            schema = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_schema").all()
+            there = {row.name for row in schema if row.type == "table"}
+            own = {name: sql for table in append_only if table in there for name, sql in append_only_triggers(table)}
+            active = {row.name: row.sql for row in schema if row.type in {"trigger", "view"}}
+            strange = sorted(name for name in own.keys() | active.keys() if own.get(name) != active.get(name))
+            found += [f"trigger or view {name[:60]!r} is not as it must be" for name in strange]
+            for name in names:
+                if name in there:
+                    found += connection.exec_driver_sql(f"PRAGMA integrity_check('{name}')").scalars()
+    except DBAPIError as error:
+        if _may_pass(error):
+            raise store_error(error) from error
+        found.append(str(error.orig))
+    return [line for line in found if line != "ok"]
+
+
+def append_only_triggers(table: str) -> list[tuple[str, str]]:
+    """Name and text of the triggers that let nothing change or delete a table's rows."""
+    found = []
+    for change in ("UPDATE", "DELETE"):
+        name = f"{table}_no_{change.lower()}"
+        found.append((name, f"CREATE TRIGGER {name} BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"))
+    return found
+
+
+def _reading_mode(path: Path) -> str:
+    if os.access(path.parent, os.W_OK):
+        return "ro"
+    # On a medium that takes no writing there is no place for SQLite's shared memory. Without a log beside the copy nobody has it open.
+    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if log.exists() and not memory.exists():
+        raise StoreError(
+            f"{path} and the log beside it cannot be read where nothing can be written",
+            consequence="Nothing was read",
+            remedy="Copy both into a directory that can be written",
+        )
+    return "ro" if log.exists() else "ro&immutable=1"
 
 
 def apply_pragmas(connection: Any, path: Path) -> None:
@@ -134,6 +192,11 @@ def is_full(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or "disk is full" in str(error.orig)
 
 
+def _may_pass(error: DBAPIError) -> bool:
+    """True when the same may work later on the same file."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(_MAY_PASS)
+
+
 def store_error(error: DBAPIError) -> StoreError:
     """The station's own words for a database error."""
     if not is_medium_failure(error):
@@ -142,8 +205,9 @@ def store_error(error: DBAPIError) -> StoreError:
             consequence="Nothing of it was stored",
             remedy="Report this as a programming error",
         )
-    return StoreError(
-        f"The database could not make a change durable: {error.orig}",
+    kind = StoreUnavailableError if _may_pass(error) else StoreError
+    return kind(
+        f"The database could not be read or could not make a change durable: {error.orig}",
         consequence="Nothing of it was stored, and pieces are held until the store works again",
         remedy="Free space on the disk, or replace it" if is_full(error) else "Check the disk and the system log",
     )

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from station.domain.errors import StoreError
 from station.ports.store import EventRenderer, ReadView, UnitOfWork
-from station.storage.migrations import migrate
+from station.storage.migrations import migrate, schema_of
 from station.storage.space import MEBIBYTE, SpaceGuard
-from station.storage.sqlite import DirectoryLock, is_full, reading_engine, store_error, writing_engine
+from station.storage.sqlite import DirectoryLock, damage, is_full, reading_engine, store_error, writing_engine
 from station.storage.unit_of_work import Injected, SqlReadView, SqlUnitOfWork, refuse_events
 from station.storage.writer import GroupWriter, Pending
 
@@ -20,14 +20,26 @@ T = TypeVar("T")
 
 DATABASE_NAME = "station.db"
 LOCK_NAME = "station.lock"
+AUDIT_TABLES = ("evidence", "audit_leaf", "audit_head", "audit_checkpoint", "audit_cosignature")
+APPEND_ONLY = ("evidence", "audit_leaf", "audit_checkpoint", "audit_cosignature")
+WITHOUT_CHECKPOINTS = frozenset({"0001"})
+"""Schemas of databases in which nothing was signed yet."""
 _PROBE_KEY = "store.probe"
 
 
 class SqliteReader:
-    """Read-only access to a station's database, also while the station runs (for command-line tools)."""
+    """Read-only access to a station's database, also while the station runs (for command-line tools), and to a copy of one.
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / DATABASE_NAME
+    Args:
+        directory: where the database lies.
+        name: its file.
+
+    Raises:
+        StoreError: there is no such file.
+    """
+
+    def __init__(self, directory: Path, name: str = DATABASE_NAME) -> None:
+        self._path = directory / name
         if not self._path.is_file():
             raise StoreError(f"There is no database {self._path}", remedy="Name the station's data directory, or start the station once")
         self._engine = reading_engine(self._path)
@@ -37,6 +49,18 @@ class SqliteReader:
         try:
             with self._engine.connect() as connection, connection.begin():
                 return query(SqlReadView(connection))
+        except DBAPIError as error:
+            raise store_error(error) from error
+
+    def audit_damage(self) -> list[str]:
+        """What is wrong with the tables of the audit log and with their indexes, and what acts on any table behind the station's back."""
+        return damage(self._engine, AUDIT_TABLES, APPEND_ONLY)
+
+    def keeps_checkpoints(self) -> bool:
+        """False for a database from before there were any. Raises `StoreError` when it cannot be read."""
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                return schema_of(connection) not in WITHOUT_CHECKPOINTS
         except DBAPIError as error:
             raise store_error(error) from error
 
@@ -110,6 +134,10 @@ class SqliteStore:
         """Run a read-only query on one snapshot, at once, in the calling thread."""
         return self._reader.read(query)
 
+    def audit_damage(self) -> list[str]:
+        """See `SqliteReader.audit_damage`."""
+        return self._reader.audit_damage()
+
     def healthy(self) -> bool:
         """False when the last write failed for a reason of the medium, until one succeeds again, or while free space is under the floor."""
         return self._writer.ok and self._space.enough()
@@ -125,8 +153,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Finish what was accepted and close."""
-        self._writer.close()
+        # The last connection to close should be one that may write: it brings everything from SQLite's log into the database's own file.
         self._reader.close()
+        self._writer.close()
         self._write_engine.dispose()
         self._lock.release()
 

@@ -105,6 +105,21 @@ audit_head = Table(
     CheckConstraint("head_id = 1", name="single"),
 )
 
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    metadata,
+    # Nothing stands here that is not signed.
+    Column("size", BigId, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+
+audit_cosignature = Table(
+    "audit_cosignature",
+    metadata,
+    Column("size", BigId, ForeignKey("audit_checkpoint.size"), primary_key=True, autoincrement=False),
+    Column("line", Text, primary_key=True),
+)
+
 evidence = Table(
     "evidence",
     metadata,
@@ -237,4 +252,14 @@ effect = Table(
     Column("received_at", UtcText, nullable=False),
     Index("ix_effect_subject_number", "subject", "number"),
     sqlite_autoincrement=True,
+)
+
+witnessed_log = Table(
+    "witnessed_log",
+    receiver_metadata,
+    # The newest checkpoint of each audit log that this receiver signed as its witness.
+    Column("origin", String(200), primary_key=True),
+    Column("size", BigId, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("note", Text, nullable=False),
 )

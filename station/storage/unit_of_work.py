@@ -12,6 +12,7 @@ from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
 from station.domain.piece import Announcement, Piece, PieceState
 from station.ports.store import (
+    AuditFact,
     AuditHead,
     AuditLeaf,
     Claim,
@@ -21,8 +22,9 @@ from station.ports.store import (
     OutboxEvent,
     OutboxStatus,
     StateChange,
+    StoredCheckpoint,
 )
-from station.storage import alarms, audit_log, facts, outbox, pieces, small_things
+from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, small_things
 
 
 class SqlReadView:
@@ -92,8 +94,20 @@ class SqlReadView:
         return audit_log.read_head(self._connection)
 
     def audit_leaves(self, *, start: int, limit: int) -> list[AuditLeaf]:
-        """Leaves from `start` on, in order, with what they commit to."""
+        """Leaves from index `start` on, in order."""
         return audit_log.read_leaves(self._connection, start=start, limit=limit)
+
+    def audit_facts(self, *, start: int, limit: int) -> list[AuditFact]:
+        """Facts from that of leaf `start` on, in order."""
+        return audit_log.read_facts(self._connection, start=start, limit=limit)
+
+    def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
+        """Checkpoints of more than `above` leaves, smallest first."""
+        return checkpoints.read(self._connection, above=above, limit=limit)
+
+    def newest_checkpoint(self, *, witnessed: bool = False) -> StoredCheckpoint | None:
+        """The checkpoint of the most leaves, or of the most leaves that a witness signed."""
+        return checkpoints.newest(self._connection, witnessed=witnessed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +222,14 @@ class SqlUnitOfWork(SqlReadView):
     def set_value(self, key: str, value: str) -> None:
         """Set a small persistent value."""
         small_things.set_value(self._connection, key, value)
+
+    def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed checkpoint of the first `size` leaves; a repetition changes nothing. Raises `StoreError` when there is another."""
+        checkpoints.add(self._connection, size, note)
+
+    def add_cosignature(self, size: int, line: str) -> None:
+        """Keep a witness's signature line on the checkpoint of that size."""
+        checkpoints.add_cosignature(self._connection, size, line)
 
     def remember_request(self, key: str, fingerprint: str, answer: str) -> None:
         """Store the answer to a request under its idempotency key."""

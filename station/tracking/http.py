@@ -1,8 +1,9 @@
-"""Events to the tracking system as signed webhooks over HTTP."""
+"""To the tracking system over HTTP: events as signed webhooks, and checkpoints of the audit log for its witness."""
 
 import asyncio
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import httpx
@@ -10,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.domain.errors import ConfigurationError
 from station.ports.store import OutboxEvent
-from station.ports.tracking import Answer, ReceiverUnreachableError
+from station.ports.tracking import Answer, ReceiverUnreachableError, WitnessAnswer
 from station.tracking.message import CONTENT_TYPE
 from station.tracking.signatures import webhook_headers
 
 _LARGEST_ANSWER = 64 << 10
 _STEPS = 3
+_MOST_DIGITS = 20
+SIZE_TYPE = "text/x.tlog.size"
 
 
 class HttpSender:
@@ -66,7 +69,7 @@ class HttpSender:
                 asyncio.timeout(_STEPS * self._timeout_s),
                 self._client.stream("POST", self._url, content=body, headers=headers) as response,
             ):
-                return _answer(response, await self._limited(response))
+                return _answer(response, await _limited(response))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise ReceiverUnreachableError(
                 f"{self._url} did not answer: {str(error) or type(error).__name__}",
@@ -78,13 +81,46 @@ class HttpSender:
         """Drop the connections."""
         await self._client.aclose()
 
-    async def _limited(self, response: httpx.Response) -> bytes:
-        content = bytearray()
-        async for part in response.aiter_bytes():
-            content += part
-            if len(content) > _LARGEST_ANSWER:
-                raise httpx.DecodingError("the answer is too large", request=response.request)
-        return bytes(content)
+
+class HttpWitness:
+    """`station.ports.tracking.Witness` for `POST <receiver>/add-checkpoint` (C2SP tlog-witness). Arguments as for `HttpSender`."""
+
+    def __init__(self, receiver_url: str, *, timeout_s: float = 10.0) -> None:
+        self._url = receiver_url.rstrip("/") + "/add-checkpoint"
+        self._timeout_s = timeout_s
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, follow_redirects=False)
+
+    async def add_checkpoint(self, old_size: int, proof: Sequence[bytes], note: str) -> WitnessAnswer:
+        """Ask once. Raises `ReceiverUnreachableError`."""
+        hashes = "".join(f"{base64.b64encode(one).decode()}\n" for one in proof)
+        try:
+            async with (
+                asyncio.timeout(_STEPS * self._timeout_s),
+                self._client.stream("POST", self._url, content=f"old {old_size}\n{hashes}\n{note}".encode()) as response,
+            ):
+                body = (await _limited(response)).decode(errors="replace")
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise ReceiverUnreachableError(
+                f"{self._url} did not answer: {str(error) or type(error).__name__}",
+                consequence="The checkpoint stays without its witness for now",
+                remedy="Check the receiver and the network between",
+            ) from error
+        size = body.removesuffix("\n") if response.headers.get("content-type", "").startswith(SIZE_TYPE) else ""
+        known = int(size) if size.isascii() and size.isdigit() and len(size) < _MOST_DIGITS else None
+        return WitnessAnswer(status=response.status_code, body=body, known_size=known)
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._client.aclose()
+
+
+async def _limited(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > _LARGEST_ANSWER:
+            raise httpx.DecodingError("the answer is too large", request=response.request)
+    return bytes(content)
 
 
 def _answer(response: httpx.Response, content: bytes) -> Answer:

@@ -8,6 +8,7 @@ import binascii
 import hmac
 import json
 import os
+import stat
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,11 @@ PUBLIC_PREFIX = "whpk_"
 
 
 def load_or_create_key(path: Path) -> Ed25519PrivateKey:
-    """The signing key in a PEM file that only its owner may read (0600); made if missing. Raises `ConfigurationError`."""
+    """The signing key in a PEM file that only its owner may read (0600); made if missing.
+
+    Raises:
+        ConfigurationError: it cannot be read or written, is no Ed25519 key, or others than its owner may read or write it.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -44,11 +49,18 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
 
 def _load_key(path: Path) -> Ed25519PrivateKey:
     try:
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         key = load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"The key file {path} cannot be read: {error}", remedy="Restore it, or remove it to have a new key made"
         ) from error
+    if open_to_others:
+        raise ConfigurationError(
+            f"The key file {path} is one that others may read or write",
+            consequence="What it signs would prove nothing",
+            remedy=f"Find out who could read it; then `chmod 600 {path}`, or remove it to have a new key made",
+        )
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(f"The key file {path} holds no Ed25519 key", remedy="Restore it, or remove it to have a new key made")
     return key

@@ -146,8 +146,8 @@ def test_an_image_match_stands_where_its_new_scan_stands(store: SqliteStore):
 
 def test_leaf_contents_are_rfc_8785(store: SqliteStore):
     written(store, lambda unit: unit.append(scan("Thư-1", "b" * 64)))
-    (leaf,) = store.read(lambda view: view.audit_leaves(start=0, limit=5))
-    assert rfc8785.dumps(json.loads(leaf.content)) == leaf.content
+    (fact,) = store.read(lambda view: view.audit_facts(start=0, limit=5))
+    assert rfc8785.dumps(json.loads(fact.content)) == fact.content
 
 
 def test_the_head_is_that_of_the_audit_packages_tree(store: SqliteStore):

@@ -63,6 +63,12 @@ def test_the_other_commands_work_on_its_data(demo: tuple[Path, dict[str, Any], s
     status = station("tracking", "status", "--json", *config)
     assert status.returncode == 0
     assert json.loads(status.stdout)["receipted"] == report["tracking"]["events"]
+    audit = station("audit", "verify", "--json", *config)
+    assert audit.returncode == 0
+    told = json.loads(audit.stdout)
+    assert told["size"] > PIECES
+    assert told["signed"] == told["size"]
+    assert told["witnessed"] > 0
 
 
 def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, dict[str, Any], str]):

@@ -91,11 +91,13 @@ def merkle_root(leaves: list[bytes]) -> bytes:
 
 def check_audit(store: Store) -> int:
     """Assert that every leaf commits to its stored fact and that the head's root is that of the leaves; returns the size."""
-    head, leaves = store.read(lambda view: (view.audit_head(), view.audit_leaves(start=0, limit=10**6)))
-    assert [leaf.leaf_index for leaf in leaves] == list(range(head.size))
-    for leaf in leaves:
-        assert leaf.salt is not None
-        assert leaf.content is not None
-        assert hashlib.sha256(b"kt1:evidence:v1\0" + leaf.salt + leaf.content).digest() == leaf.commitment
+    head, leaves, facts = store.read(
+        lambda view: (view.audit_head(), view.audit_leaves(start=0, limit=10**6), view.audit_facts(start=0, limit=10**6))
+    )
+    assert [leaf.leaf_index for leaf in leaves] == [fact.leaf_index for fact in facts] == list(range(head.size))
+    for leaf, fact in zip(leaves, facts, strict=True):
+        assert fact.salt is not None
+        assert fact.content is not None
+        assert hashlib.sha256(b"kt1:evidence:v1\0" + fact.salt + fact.content).digest() == leaf.commitment
     assert merkle_root([leaf.commitment for leaf in leaves]) == head.root
     return head.size

@@ -5,11 +5,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from station.domain.errors import StoreError
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision; a test holds it against the revisions on disk."""
 
 
@@ -21,7 +21,7 @@ def migrate(engine: Engine) -> None:
     """
     with engine.begin() as connection:
         tables = set(inspect(connection).get_table_names())
-        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if "alembic_version" in tables else None
+        revision = schema_of(connection) if "alembic_version" in tables else None
         if revision == HEAD:
             return
         if revision is None and tables:
@@ -39,6 +39,11 @@ def migrate(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def schema_of(connection: Connection) -> str | None:
+    """The revision that a database stands at; a library's error when it is no station database."""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def config_for() -> Config:

@@ -1,7 +1,6 @@
 """What a person at a terminal gets: exit codes, one line what, one line what to do."""
 
 import json
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,28 +8,13 @@ from typing import Any
 import pytest
 
 from station.bootstrap.stores import open_store
-from station.cli import main
 from station.cli.errors import EXIT_DOES_NOT_HOLD
 from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.settings import edit, load
 from station.workflow.test_pieces import keep_run
-
-
-class Terminal:
-    """Runs the command line in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def run(self, *arguments: str | Path) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["station", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = self._capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture

@@ -68,3 +68,14 @@ def test_any_one_good_signature_is_enough():
 def test_events_never_go_out_unsigned():
     with pytest.raises(ConfigurationError, match="unsigned"):
         HttpSender("http://127.0.0.1:1", utc_now=utc_now)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_key_that_others_may_read_or_write_is_not_used(tmp_path: Path, mode: int):
+    path = tmp_path / "tracking.pem"
+    load_or_create_key(path)
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="others may read"):
+        load_or_create_key(path)
+    path.chmod(0o400)
+    load_or_create_key(path)
