@@ -71,7 +71,7 @@ mutation: $(READY)
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
-# 200 simulated lane-hours with mishaps, resumable (about three hours on two cores), then 50 kills at random moments (about an hour).
+# 200 simulated lane-hours with mishaps, resumable (about three hours on two cores), then 50 kills at random moments (about twenty minutes).
 campaign: $(READY)
 	@mkdir -p build
 	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(JOBS) --state build/campaign.jsonl
