@@ -15,12 +15,15 @@ import pysqlite3.dbapi2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from station.audit.findings import Report
+from station.audit.log_check import LogCheck
+from station.audit.reading import check_log
 from station.bootstrap import site_models
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.site_fitting import fit
 from station.bootstrap.site_models import adopt, listed, roll_back
 from station.bootstrap.site_sources import Sources, folder_pieces, stored_pieces
-from station.bootstrap.stores import broken_audit_leaf, load_scorer, model_card, resume_model
+from station.bootstrap.stores import load_scorer, model_card, resume_model
 from station.domain.errors import ConfigurationError, ConflictError, RefusedError, ScreeningError
 from station.domain.model_use import MODEL_SUBJECT
 from station.screening.drift import TRIP_KEY
@@ -28,6 +31,7 @@ from station.screening.projection import shipped_library
 from station.screening.site_candidate import read_candidate, write_candidate
 from station.screening.site_pieces import BenignPiece, ScanSource
 from station.settings import Configuration, edit, load
+from station.storage.store import SqliteStore
 from tests.support.site_store import benign_scan, candidate, fill, names, site, started
 from tests.support.store_facts import at, opened
 
@@ -175,10 +179,16 @@ async def test_neither_a_folder_under_another_name_nor_another_key_takes_the_pla
             tool()
 
 
+def checked(store: SqliteStore) -> Report:
+    check = LogCheck()
+    store.read(lambda view: check_log(view, check, signed=False))
+    return check.report()
+
+
 def test_a_changed_fact_breaks_the_audit_log_on_which_everything_is_held(configuration: Configuration):
     taken(configuration, candidate(configuration), 1)
     with opened(configuration.data_dir) as store:
-        assert broken_audit_leaf(store) is None
+        assert checked(store).holds
     connection = pysqlite3.dbapi2.connect(next(configuration.data_dir.glob("*.db*")))
     for trigger in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {trigger[0]}")
@@ -186,7 +196,7 @@ def test_a_changed_fact_breaks_the_audit_log_on_which_everything_is_held(configu
     connection.commit()
     connection.close()
     with opened(configuration.data_dir) as store:
-        assert broken_audit_leaf(store) == 0
+        assert checked(store).first_wrong_leaf == 0
 
 
 def test_roll_back_passes_over_models_that_are_gone(configuration: Configuration):
