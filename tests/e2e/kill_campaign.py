@@ -13,8 +13,9 @@ from tests.e2e.killed_station import WORKING, KilledStation
 
 LANE_UP_S = 180.0
 RELEASE_S = 180.0
-AFTER_PERMIT_SHARE = 0.35
-DURING_START_SHARE = 0.2
+MOMENTS = {"after-permit": 0.2, "leaving": 0.15, "starting": 0.2, "working": 0.45}
+LEAVING_MM = 5940.0
+"""So far out, a piece leaves by itself although the belts stop; one that has just got its permit stands half out."""
 LONGEST_WORK_S = 6.0
 LONGEST_DEAD_S = 3.0
 PIECES_AFTER = 2
@@ -27,13 +28,11 @@ def running(rig: KilledStation) -> bool:
 
 def kill_once(rig: KilledStation, rng: random.Random, *, moment: str | None = None) -> str:
     """Kill the station at a moment of that kind, start it again, and check what must hold. Returns the moment's name."""
-    draw = rng.random()
-    chosen = moment or (
-        "after-permit" if draw < AFTER_PERMIT_SHARE else "starting" if draw < AFTER_PERMIT_SHARE + DURING_START_SHARE else "working"
-    )
+    chosen = moment or rng.choices(list(MOMENTS), list(MOMENTS.values()))[0]
     if chosen != "starting":
         rig.until(lambda: running(rig), limit_s=LANE_UP_S, what="a piece on a running lane")
-        if chosen == "working" or not rig.until_gate_opens(limit_s=RELEASE_S):
+        head_mm = LEAVING_MM if chosen == "leaving" else 0.0
+        if chosen == "working" or not rig.until_at_gate(head_mm=head_mm, limit_s=RELEASE_S):
             rig.work(rng.uniform(0.0, LONGEST_WORK_S))
     else:
         rig.work(rng.uniform(0.0, LONGEST_WORK_S))

@@ -190,15 +190,16 @@ class KilledStation:
             self.step()
             time.sleep(STEP_S)  # noqa: TID251
 
-    def until_gate_opens(self, *, limit_s: float) -> bool:
-        """Let people work until the gate moves; False when it did not in time."""
+    def until_at_gate(self, *, head_mm: float = 0.0, limit_s: float) -> bool:
+        """Let people work until the gate moves and a piece has come that far; False when it did not in time."""
         ends = time.monotonic() + limit_s  # noqa: TID251
         last = 0.0
         while time.monotonic() < ends:  # noqa: TID251
             if time.monotonic() - last > STEP_S:  # noqa: TID251
                 self.step()
                 last = time.monotonic()  # noqa: TID251
-            if self.hands.do("state")["gate"] > 0:
+            state = self.hands.do("state")
+            if state["gate"] > 0 and any(piece["head_mm"] >= head_mm for piece in state["pieces"]):
                 return True
             time.sleep(GATE_STEP_S)  # noqa: TID251
         return False
