@@ -112,3 +112,15 @@ def test_a_file_that_is_no_picture_is_refused(directory: Path):
     broken.write_bytes(b"not a picture")
     with pytest.raises(OSError):
         picture_piece(np.random.default_rng(1), read_manifest(directory)[0], serial=1, piece_id="EE473124829VN")
+
+
+def test_what_a_picture_shows_lies_in_one_box(tmp_path: Path):
+    picture = np.full((120, 200, 3), 255, dtype=np.uint8)
+    picture[30:90, 20:60] = picture[30:90, 140:180] = (200, 120, 40)
+    Image.fromarray(picture).save(tmp_path / "two.png")
+    (tmp_path / "manifest.csv").write_text("file,is_threat\ntwo.png,0\n", encoding="utf-8")
+    (labelled,) = read_manifest(tmp_path)
+    body = picture_piece(np.random.default_rng(1), labelled, serial=1, piece_id="EE473124829VN").body
+    seen = body.transmission(tube_kv=160.0, line_mm=1.0, pixel_mm=0.8)
+    assert seen.max() < 0.99
+    assert seen[:, seen.shape[1] // 2, seen.shape[2] // 2] == pytest.approx((0.975, 0.983), abs=0.01)
