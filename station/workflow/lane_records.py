@@ -121,16 +121,18 @@ class LaneRecords:
     async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
         """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
 
-        A piece with a permit is left alone until the gate's ring has been read and `settle_permits` has said what left.
+        A piece with a permit is left alone until the gate's ring has been read and `settle_permits` has said what left. If that did not
+        name it, its track is lost: an exit eye that is blind lets it out unseen.
         """
 
         def work(uow: UnitOfWork) -> list[str]:
             now = self._clock.utc_now()
             held = []
             for known in on_belts(uow, self._lane_id):
-                if not ring_was_read and known.state is PieceState.DISINFECTED and permits_of(uow, known):
+                permitted = known.state is PieceState.DISINFECTED and bool(permits_of(uow, known))
+                if permitted and not ring_was_read:
                     continue
-                self._hold_known(uow, known, reason, now)
+                self._hold_known(uow, known, Reason.TRACK_LOST if permitted else reason, now)
                 held.append(known.piece_id)
             return held
 

@@ -40,6 +40,24 @@ def test_an_exit_eye_that_is_blocked_at_a_start_makes_no_escape_of_what_left_bef
     play(scene)
 
 
+def test_of_what_leaves_while_the_exit_eye_is_blind_the_track_is_lost():
+    """Whoever looks for a piece that is held because its track was lost looks outside the gate too (residual risk)."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        scene.station.fault("world", "eye_stuck", eye=int(Eye.EXIT), blocked=False)
+        piece_id = await scene.feed(kind="small_parcel")
+        await scene.until_stopped()
+        scene.station.clear_fault("world", "eye_stuck", eye=int(Eye.EXIT))
+        await scene.until_running()
+        assert scene.where(piece_id)["place"] == "outside"
+        assert scene.states(piece_id)[-1] is PieceState.HELD
+        assert scene.reasons(piece_id) == {Reason.TRACK_LOST}
+        assert escapes(scene) == []
+
+    play(scene)
+
+
 @pytest.mark.parametrize("station_is_dead", [True, False])
 def test_what_a_hand_takes_out_of_the_exit_was_not_released(station_is_dead: bool):
     """The ring says that its head came to the exit eye, which is free again; but B5 had not carried it far enough."""
