@@ -53,6 +53,7 @@ CALIBRATION_LINES_S = 10.0
 
 IN_GATE_S = 5.0
 GATE_CLOSED = 0
+GATE_OPEN = 1
 GATE_JAMMED = 3
 AT_GATE_S = 3.0
 """B5 has stood so long with something at the gate eye that it will not go away by itself."""
@@ -216,12 +217,20 @@ def _demand_safe(status: LaneStatus) -> None:
 async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
     """A piece at or in the gate is lifted out by hand before anything runs: the purge would push it through a gate that stands open."""
     deadline_s = equipment.clock.monotonic_s() + IN_GATE_S
+    permit_ended = False
     while True:
         status = await _pause(equipment)
-        if status.gate == GATE_CLOSED and not status.eye(Eye.GATE) and not status.eye(Eye.EXIT):
+        standing = status.eye(Eye.GATE) or status.eye(Eye.EXIT)
+        if status.gate == GATE_CLOSED and not standing:
             return
-        if equipment.clock.monotonic_s() > deadline_s:
+        if equipment.clock.monotonic_s() <= deadline_s:
+            continue
+        if standing or status.gate != GATE_OPEN or permit_ended:
             raise await _lift_out(equipment, journey, status, say(Says.AT_START), say(Says.AT_GATE))
+        # B5 stopped before the encoder could tell that the tail was through, and the piece slid out unseen: the gate waits for it for ever.
+        await equipment.devices.plc.command(Command.STOP)
+        permit_ended = True
+        deadline_s = equipment.clock.monotonic_s() + IN_GATE_S
 
 
 async def _lift_out(equipment: Equipment, journey: Journey, status: LaneStatus, alarm: str, trouble: str) -> LaneTrouble:

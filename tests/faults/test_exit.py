@@ -47,9 +47,11 @@ def test_of_what_leaves_while_the_exit_eye_is_blind_the_track_is_lost():
         scene.people.refeeds_pieces = scene.people.reviews = False
         scene.station.fault("world", "eye_stuck", eye=int(Eye.EXIT), blocked=False)
         piece_id = await scene.feed(kind="small_parcel")
+        await scene.until_known(lambda: scene.where(piece_id)["place"] == "outside")
         await scene.until_stopped()
+        # Its tail had not come far enough when B5 stopped: the gate stands open, and nothing is there to be lifted out.
+        await scene.until_running(timeout_s=120.0)
         scene.station.clear_fault("world", "eye_stuck", eye=int(Eye.EXIT))
-        await scene.until_running()
         assert scene.where(piece_id)["place"] == "outside"
         assert scene.states(piece_id)[-1] is PieceState.HELD
         assert scene.reasons(piece_id) == {Reason.TRACK_LOST}
