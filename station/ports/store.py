@@ -249,7 +249,8 @@ class UnitOfWork(ReadView, Protocol):
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
         """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
 
-        A piece that came unannounced takes its announcement as long as it is on the site.
+        A piece that came unannounced takes its announcement as long as it is on the site. What was announced, and each change of it, is a
+        fact with an audit leaf.
         """
         ...
 

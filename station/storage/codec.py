@@ -20,6 +20,7 @@ from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
+from station.domain.piece import Announcement
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
@@ -32,6 +33,7 @@ _Convert = Callable[[Any], Any]
 _SAFE_INTEGER = 2**53 - 1
 
 KINDS: dict[str, type[Any]] = {
+    "announcement.v1": Announcement,
     "clearance.v1": Clearance,
     "disinfection.v1": DisinfectionResult,
     "drift_reset.v1": DriftReset,
@@ -55,6 +57,7 @@ KINDS: dict[str, type[Any]] = {
 }
 """Every kind of fact that was ever written. A changed class gets a new version here; old versions stay readable."""
 
+ANNOUNCEMENT = "announcement.v1"
 STATE_CHANGE = "state_change.v1"
 SCAN = "scan.v1"
 _KIND_OF = {kind_type: kind for kind, kind_type in KINDS.items()}

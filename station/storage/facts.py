@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from station.domain.errors import NotFoundError
+from station.domain.piece import Announcement, Piece
 from station.domain.scan import ImageMatch, Scan
 from station.ports.store import Evidence, EvidenceRow, StateChange
 from station.storage import codec, tables
@@ -14,15 +15,32 @@ from station.storage.audit_log import AuditAppender, commitment_of, fact_content
 from station.storage.tables import utc_text
 
 SALT_BYTES = 16
+_NO_EVIDENCE = (codec.ANNOUNCEMENT, codec.STATE_CHANGE)
+"""Facts about a piece that say nothing of what was found out about it."""
 _T = tables.evidence
 _C = tables.evidence.c
 
 
 def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, new_salt: Callable[[int], bytes]) -> tuple[int, int]:
     """Store a fact with its leaf; returns (row id, leaf index). `new_salt(n)` gives n random bytes."""
+    return _append(connection, log, fact, _place_of(connection, fact), new_salt)
+
+
+def append_announcement(connection: Connection, log: AuditAppender, piece: Piece, at: datetime, new_salt: Callable[[int], bytes]) -> None:
+    """Store what tracking announced of a piece, or announces now, with its leaf."""
+    _append(connection, log, piece.announcement, (piece.piece_id, piece.visit, at), new_salt)
+
+
+def _append(
+    connection: Connection,
+    log: AuditAppender,
+    fact: Evidence | StateChange | Announcement,
+    place: tuple[str, int, datetime],
+    new_salt: Callable[[int], bytes],
+) -> tuple[int, int]:
     kind = codec.kind_of(fact)
     payload = codec.to_json(fact)
-    piece_id, visit, at = _place_of(connection, fact)
+    piece_id, visit, at = place
     salt = new_salt(SALT_BYTES)
     content = fact_content(piece_id=piece_id, visit=visit, at_text=utc_text(at), kind=kind, payload=payload)
     leaf_index = log.append(commitment_of(salt, content))
@@ -51,7 +69,7 @@ def row_of(connection: Connection, fact: Evidence, row_id: int, leaf_index: int)
 
 def of_piece(connection: Connection, piece_id: str, visit: int | None) -> list[EvidenceRow]:
     """Evidence about a piece in commit order."""
-    query = select(_T).where(_C.piece_id == piece_id, _C.kind != codec.STATE_CHANGE).order_by(_C.row_id)
+    query = select(_T).where(_C.piece_id == piece_id, _C.kind.not_in(_NO_EVIDENCE)).order_by(_C.row_id)
     if visit is not None:
         query = query.where(_C.visit == visit)
     return [_row(row) for row in connection.execute(query)]

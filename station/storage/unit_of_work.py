@@ -145,11 +145,14 @@ class SqlUnitOfWork(SqlReadView):
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
         """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
 
-        A piece that came unannounced takes its announcement as long as it is on the site.
+        A piece that came unannounced takes its announcement as long as it is on the site. What was announced, and each change of it, is a
+        fact with an audit leaf.
         """
-        piece, new = pieces.announce(self._connection, announcement, at)
-        if new:
+        before, piece = pieces.announce(self._connection, announcement, at)
+        if before is None:
             self._record(piece, None, at)
+        if before != piece:
+            facts.append_announcement(self._connection, self._log, piece, at, self._injected.random_bytes)
         return piece
 
     def add_piece(self, piece: Piece) -> Piece:

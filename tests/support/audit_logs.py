@@ -11,7 +11,7 @@ from station.audit.note import VerifierKey, cosign, split
 from station.bootstrap.audit import AuditFiles
 from station.ports.store import UnitOfWork
 from station.storage.store import DATABASE_NAME, SqliteStore
-from tests.support.store_facts import announcement, at, opened, permit, scan
+from tests.support.store_facts import at, opened, permit, scan, unannounced
 
 LOG_KEY = LogKey(origin_of("test"), Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 WITNESS_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -26,7 +26,7 @@ def append_facts(unit: UnitOfWork, start: int, count: int) -> None:
     """Facts of several kinds: numbers `start` and on."""
     for number in range(start, start + count):
         if number % 5 == 0:
-            unit.announce(announcement(f"P{number}"), at(number))
+            unit.add_piece(unannounced(f"P{number}", at(number)))
         elif number % 5 == 1:
             unit.append(scan(f"P{number}", hashlib.sha256(b"%d" % number).hexdigest()))
         else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
-from station.domain.piece import Announcement, PieceState, Secrecy, Urgency
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
 from station.domain.scan import Scan
 from station.ports.store import RenderedEvent, Store
 from station.storage.store import SqliteStore
@@ -37,6 +37,18 @@ def announcement(
     piece_id: str, *, secrecy: Secrecy | None = None, urgency: Urgency | None = None, weight_g: float | None = None
 ) -> Announcement:
     return Announcement(piece_id=piece_id, secrecy=secrecy, urgency=urgency, destination="Hà Nội", kind="envelope", weight_g=weight_g)
+
+
+def unannounced(piece_id: str, came_at: datetime) -> Piece:
+    return Piece(
+        piece_id=piece_id,
+        state=PieceState.ARRIVED,
+        visit=1,
+        state_since=came_at,
+        announcement=Announcement(piece_id=piece_id),
+        announced=False,
+        lane_id="1",
+    )
 
 
 def permit(piece_id: str, number: int, visit: int = 1) -> Permit:
