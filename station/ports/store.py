@@ -74,10 +74,9 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLeaf:
-    r"""One leaf of the audit log, read without trusting it.
+    """One leaf of the audit log, read without trusting it.
 
-    `commitment` = SHA-256(b"kt1:evidence:v1\0" + salt + content) of its fact, the data of the RFC 6962 leaf; None when what is stored is no
-    hash at all.
+    `commitment` is what `station.domain.commitment` makes of its fact, the entry of the leaf; None when what is stored is no hash at all.
     """
 
     leaf_index: int
@@ -88,7 +87,8 @@ class AuditLeaf:
 class AuditFact:
     """One stored fact as its leaf commits to it, read without trusting it. The fact of leaf n has `row_id` n + 1.
 
-    `content` is the RFC 8785 canonical JSON of the whole row. It and `salt` are None when the row cannot be what was once written: a column
+    `content` is the RFC 8785 canonical JSON of the whole row, `salt` the fact's own and its piece's (of facts from before there were parts:
+    its own alone). Both are None when the row cannot be what was once written: a column
     of another type, or a scan's hash that is not the one in its payload.
     """
 

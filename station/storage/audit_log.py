@@ -7,30 +7,27 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, case, cast, func, insert, select, update
 
+from station.domain.canonical import canonical
 from station.domain.errors import StoreError
 from station.ports.store import AuditFact, AuditHead, AuditLeaf
 from station.storage import tables
-from station.storage.codec import SCAN, canonical
+from station.storage.codec import SCAN
 
-COMMITMENT_DOMAIN = b"kt1:evidence:v1\0"
 LOWEST = -(2**63)
 """The lowest key that a row can have."""
 _HASH_SIZE = 32
 _LEAF = b"\0"
 _NODE = b"\1"
+_ADD_LEAVES = insert(tables.audit_leaf)
+_MOVE_HEAD = update(tables.audit_head)
 
 
 def fact_content(*, piece_id: str, visit: int, at_text: str, kind: str, payload: str) -> bytes:
-    """RFC 8785 form of one stored fact; this is what its leaf commits to. `payload` is canonical JSON already."""
+    """RFC 8785 form of one stored fact, as it lies there. `payload` is what was stored."""
     # Keys in RFC 8785 order; the payload is spliced in because it is canonical already.
     head = canonical({"at": at_text, "kind": kind})[:-1]
     tail = canonical({"piece_id": piece_id, "visit": visit})[1:]
     return f'{head},"payload":{payload},{tail}'.encode()
-
-
-def commitment_of(salt: bytes, content: bytes) -> bytes:
-    """Salted, domain-separated SHA-256 of a fact: the data of its RFC 6962 leaf."""
-    return hashlib.sha256(COMMITMENT_DOMAIN + salt + content).digest()
 
 
 def push(frontier: tuple[bytes, ...], size: int, commitment: bytes) -> tuple[bytes, ...]:
@@ -176,8 +173,8 @@ class AuditAppender:
         """Write leaves and head."""
         if not self._leaves:
             return
-        self._connection.execute(insert(tables.audit_leaf), self._leaves)
-        self._connection.execute(update(tables.audit_head).values(size=self._size, frontier=b"".join(self._frontier)))
+        self._connection.execute(_ADD_LEAVES, self._leaves)
+        self._connection.execute(_MOVE_HEAD, {"size": self._size, "frontier": b"".join(self._frontier)})
         self._leaves = []
 
     def head(self) -> AuditHead:

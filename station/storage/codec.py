@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
+from station.domain.canonical import canonical
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
@@ -75,9 +76,14 @@ def kind_of(fact: object) -> str:
         ) from None
 
 
+def to_members(fact: object) -> dict[str, Any]:
+    """Encode a fact as the members of its stored form."""
+    return typing.cast("dict[str, Any]", _converters(typing.cast("Hashable", type(fact)))[0](fact))
+
+
 def to_json(fact: object) -> str:
     """Encode a fact as RFC 8785 canonical JSON text."""
-    return canonical(_converters(typing.cast("Hashable", type(fact)))[0](fact))
+    return canonical(to_members(fact))
 
 
 def from_json(kind: str, payload: str) -> Any:
@@ -98,14 +104,6 @@ def decode(value_type: type[T], payload: str, name: str) -> T:
         return typing.cast("T", _converters(typing.cast("Hashable", value_type))[1](json.loads(payload)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(name, str(error)) from error
-
-
-def canonical(value: Any) -> str:
-    """RFC 8785 text of a value made of strings, safe integers, booleans, null, lists and ASCII-keyed objects.
-
-    For these values `json` with sorted keys writes the very bytes that RFC 8785 asks for (a test holds it against the `rfc8785` library).
-    """
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _unreadable(kind: str, why: str) -> StoreError:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
+from station.domain.canonical import canonical
 from station.domain.errors import ConflictError, NotFoundError
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency, change_state
 from station.storage import small_things, tables
-from station.storage.codec import canonical
 
 _T = tables.piece
 _C = tables.piece.c

@@ -1,6 +1,6 @@
 """The queries and the changes of one transaction, over one connection."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -25,6 +25,7 @@ from station.ports.store import (
     StoredCheckpoint,
 )
 from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, small_things
+from station.storage.salts import FactSalts
 
 
 class SqlReadView:
@@ -112,10 +113,10 @@ class SqlReadView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """What the store cannot know by itself: how events are written, and where random bytes come from."""
+    """What the store cannot know by itself: how events are written, and with what salts facts are committed to."""
 
     render: EventRenderer
-    random_bytes: Callable[[int], bytes]
+    salts: FactSalts
 
 
 class SqlUnitOfWork(SqlReadView):
@@ -152,7 +153,7 @@ class SqlUnitOfWork(SqlReadView):
         if before is None:
             self._record(piece, None, at)
         if before != piece:
-            facts.append_announcement(self._connection, self._log, piece, at, self._injected.random_bytes)
+            facts.append_announcement(self._connection, self._log, piece, at, self._injected.salts)
         return piece
 
     def add_piece(self, piece: Piece) -> Piece:
@@ -178,7 +179,7 @@ class SqlUnitOfWork(SqlReadView):
 
     def append(self, evidence: Evidence) -> EvidenceRow:
         """Append a fact and its audit leaf."""
-        row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.random_bytes)
+        row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.salts)
         return facts.row_of(self._connection, evidence, row_id, leaf_index)
 
     def publish(self, event: PieceEvent) -> None:
@@ -256,7 +257,7 @@ class SqlUnitOfWork(SqlReadView):
             reasons=tuple(str(reason) for reason in reasons),
             lane_id=piece.lane_id,
         )
-        facts.append(self._connection, self._log, change, self._injected.random_bytes)
+        facts.append(self._connection, self._log, change, self._injected.salts)
 
 
 def refuse_events(event: PieceEvent, sequence: int) -> NoReturn:
