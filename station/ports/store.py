@@ -234,6 +234,10 @@ class ReadView(Protocol):
         """Facts from that of leaf `start` on (by their own numbers), in order."""
         ...
 
+    def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
+        """Every fact about a piece, read like `audit_facts`, in order."""
+        ...
+
     def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
         """Checkpoints of more than `above` leaves, smallest first."""
         ...

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, case, cast, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Select, case, cast, func, insert, select, update
 
 from station.domain.canonical import canonical
 from station.domain.errors import StoreError
@@ -82,23 +82,30 @@ def read_leaves(connection: Connection, *, start: int, limit: int) -> list[Audit
 
 def read_facts(connection: Connection, *, start: int, limit: int) -> list[AuditFact]:
     """Facts from that of leaf `start` on, each column as it lies there: no conversion may hide what somebody changed."""
+    number = tables.evidence.c.row_id
+    query = _facts_as_they_lie().where(number >= max(start + 1, LOWEST)).order_by(number).limit(limit)
+    return [_read_fact(row) for row in connection.execute(query)]
+
+
+def read_facts_of(connection: Connection, piece_id: str) -> list[AuditFact]:
+    """Every fact about a piece, in the order in which they were stored, read in the same way."""
+    fact = tables.evidence.c
+    query = _facts_as_they_lie().where(fact.piece_id == piece_id).order_by(fact.row_id)
+    return [_read_fact(row) for row in connection.execute(query)]
+
+
+def _facts_as_they_lie() -> Select[Any]:
     fact = tables.evidence.c
     texts = [_as(column, "text") for column in (fact.piece_id, fact.at, fact.kind, fact.payload)]
-    query = (
-        select(
-            fact.row_id,
-            _as(fact.leaf_index, "integer"),
-            _as(fact.visit, "integer"),
-            _as(fact.salt, "blob"),
-            *texts,
-            func.typeof(fact.scan_sha256),
-            cast(fact.scan_sha256, LargeBinary),
-        )
-        .where(fact.row_id >= max(start + 1, LOWEST))
-        .order_by(fact.row_id)
-        .limit(limit)
+    return select(
+        fact.row_id,
+        _as(fact.leaf_index, "integer"),
+        _as(fact.visit, "integer"),
+        _as(fact.salt, "blob"),
+        *texts,
+        func.typeof(fact.scan_sha256),
+        cast(fact.scan_sha256, LargeBinary),
     )
-    return [_read_fact(row) for row in connection.execute(query)]
 
 
 def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:

@@ -102,6 +102,10 @@ class SqlReadView:
         """Facts from that of leaf `start` on, in order."""
         return audit_log.read_facts(self._connection, start=start, limit=limit)
 
+    def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
+        """Every fact about a piece, in order."""
+        return audit_log.read_facts_of(self._connection, piece_id)
+
     def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
         """Checkpoints of more than `above` leaves, smallest first."""
         return checkpoints.read(self._connection, above=above, limit=limit)
