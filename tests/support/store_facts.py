@@ -1,20 +1,14 @@
 """Facts and stores for tests of the system of record."""
 
 import hashlib
-import hmac
-import json
-from collections.abc import Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import rfc8785
-
-from station.domain.commitment import SPLITS
+from station.domain.commitment import commitment_of
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
-from station.domain.people import person_key
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
 from station.domain.scan import Scan
 from station.ports.store import RenderedEvent, Store
@@ -108,27 +102,6 @@ def merkle_root(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\1" + merkle_root(leaves[:split]) + merkle_root(leaves[split:])).digest()
 
 
-def entry_of(salt: bytes, row: dict[str, Any]) -> bytes:
-    """The entry of a fact's leaf, written down as docs/reference/audit-log.md has it."""
-    members, split = row.pop("payload"), SPLITS.get(row["kind"])
-    opened, guarded, tokens = (split.open, split.guarded, split.tokens) if split else ((), (), ())
-    keys = hmac.new(salt[:16], b"parts", "sha256").digest()
-
-    def token(name: str, value: Any) -> Any:
-        if isinstance(value, list):
-            return [one if one == "model" else token(name, one) for one in value]
-        key = f"person\0{person_key(value)}" if name in {"person", "by"} else f"scan\0{value}"
-        return value if value is None else hmac.new(salt[16:], key.encode(), "sha256").hexdigest()
-
-    def digest(key: bytes, names: Iterable[str]) -> str:
-        return hashlib.sha256(b"kt1:part:v2\0" + key + rfc8785.dumps({name: members[name] for name in names})).hexdigest()
-
-    row["open"] = {name: members[name] for name in opened} | {name: token(name, members[name]) for name in tokens}
-    row["guarded"] = digest(keys[:16], guarded)
-    row["closed"] = digest(keys[16:], set(members) - set(opened) - set(guarded))
-    return hashlib.sha256(b"kt1:evidence:v2\0" + rfc8785.dumps(row)).digest()
-
-
 def check_audit(store: Store) -> int:
     """Assert that every leaf commits to its stored fact and that the head's root is that of the leaves; returns the size."""
     head, leaves, facts = store.read(
@@ -138,6 +111,6 @@ def check_audit(store: Store) -> int:
     for leaf, fact in zip(leaves, facts, strict=True):
         assert fact.salt is not None
         assert fact.content is not None
-        assert entry_of(fact.salt, json.loads(fact.content)) == leaf.commitment
+        assert commitment_of(fact.salt, fact.content) == leaf.commitment
     assert merkle_root([leaf.commitment for leaf in leaves]) == head.root
     return head.size
