@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import lanes, line_detector, modbus, screening, store, stx
+from benchmarks import certificates, lanes, line_detector, modbus, screening, store, stx
 
 MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "modbus": modbus.run,
     "stx": stx.run,
     "line_detector": line_detector.run,
     "store": store.run,
+    "certificates": certificates.run,
     "screening": screening.run,
 }
 
@@ -96,6 +97,11 @@ def _parts(found: dict[str, Any]) -> list[str]:
             f"| durable facts, {callers} callers | {it['store_facts_per_s']}/s | bare sqlite3, one commit each"
             f" {it['bare_sqlite_commits_per_s']}/s | {it['store_to_bare_sqlite']:.2f} | – |"
         )
+    if "certificates" in found:
+        it = found["certificates"]
+        bare = f"bare Ed25519 checks of {it['bytes'] / 1024:.0f} KiB {it['bare_verified_per_s']}/s"
+        for what, name in (("made, each checked before it is given", "issued"), ("checked from the file", "verified")):
+            rows.append(f"| certificates {what} | {it[name + '_per_s']}/s | {bare} | {it[name + '_to_bare']:.3f} | – |")
     if "screening" in found:
         it = found["screening"]
         rows.append(

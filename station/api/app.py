@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import APIRouter, FastAPI
 
-from station.api import alarms, console, guards, health, lanes, pieces, problems, reviews, scans, stream
+from station.api import alarms, certificates, console, guards, health, lanes, pieces, problems, reviews, scans, stream
 from station.api.context import Context
 from station.api.texts import Texts
 from station.domain.errors import StationError
@@ -28,6 +28,7 @@ def create_app(
     images: ImageStore,
     feed: EventFeed,
     clock: Clock,
+    certify: Callable[[str], bytes],
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
     texts: Texts | None = None,
@@ -43,11 +44,12 @@ def create_app(
         images: scans and their views.
         feed: events for the live pages.
         clock: the station's time.
+        certify: makes the certificate of a piece, as a file.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
     """
-    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=texts or Texts())
+    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=texts or Texts(), certify=certify)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +65,7 @@ def create_app(
     problems.install(app, context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (pieces, scans, reviews, lanes, alarms, stream):
+    for resource in (pieces, scans, reviews, lanes, alarms, certificates, stream):
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))

@@ -1,6 +1,6 @@
 """What every router works with."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from station.api.texts import Texts
@@ -14,7 +14,7 @@ from station.workflow.handlers import Handlers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Everything that is injected into the application."""
+    """Everything that is injected into the application. `certify` makes the certificate of a piece."""
 
     handlers: Handlers
     store: Store
@@ -22,6 +22,7 @@ class Context:
     feed: EventFeed
     clock: Clock
     texts: Texts
+    certify: Callable[[str], bytes]
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now."""

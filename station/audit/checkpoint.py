@@ -13,6 +13,7 @@ from station.audit.note import LOG, WITNESS, MalformedNoteError, Verified, Verif
 
 ROOT_BYTES = 32
 _LINES = 3
+_ORIGIN = "urn:kt1:audit:"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -67,7 +68,12 @@ class LogKey:
 
 def origin_of(site: str) -> str:
     """The name of a site's audit log."""
-    return f"urn:kt1:audit:{site}"
+    return f"{_ORIGIN}{site}"
+
+
+def site_of(origin: str) -> str:
+    """The site whose audit log has that name; empty when it is none of a site's."""
+    return origin.removeprefix(_ORIGIN) if origin.startswith(_ORIGIN) else ""
 
 
 def read_number(text: str) -> int:

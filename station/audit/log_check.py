@@ -4,7 +4,6 @@ Leaf n must commit to the fact with row number n + 1, all leaves together must g
 signs must give the checkpoint's.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,9 @@ from station.audit.checkpoint import Checkpoint, open_checkpoint
 from station.audit.findings import Fault, Finding, Report
 from station.audit.merkle import MemoryTree, leaf_hash
 from station.audit.note import MalformedNoteError, VerifierKey
+from station.domain.commitment import commitment_of
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, StoredCheckpoint
 
-COMMITMENT_DOMAIN = b"kt1:evidence:v1\0"
 _NO_END = 2**63
 KEPT_FROM = 8
 """Height from which on a check keeps the tree's nodes."""
@@ -150,7 +149,7 @@ class LogCheck:
             self._found(Fault.FACT_MISSING, place)
         elif fact.leaf_index != place:
             self._found(Fault.FACT_MISPLACED, place)
-        elif fact.salt is None or fact.content is None or _commitment(fact.salt, fact.content) != leaf.commitment:
+        elif not _commits(leaf.commitment, fact):
             self._found(Fault.FACT_CHANGED, place)
         if self._whole:
             self._tree.append(leaf_hash(leaf.commitment))
@@ -215,5 +214,10 @@ class _Ahead:
         return taken
 
 
-def _commitment(salt: bytes, content: bytes) -> bytes:
-    return hashlib.sha256(COMMITMENT_DOMAIN + salt + content).digest()
+def _commits(commitment: bytes, fact: AuditFact) -> bool:
+    if fact.salt is None or fact.content is None:
+        return False
+    try:
+        return commitment_of(fact.salt, fact.content) == commitment
+    except ValueError:
+        return False

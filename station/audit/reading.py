@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from station.audit.log_check import LogCheck
+from station.audit.log_check import KEPT_FROM, LogCheck
+from station.audit.merkle import MemoryTree, leaf_hash
 from station.domain.errors import StoreError
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, ReadView, StoredCheckpoint
 
@@ -40,6 +41,47 @@ def check_log(view: ReadView, check: LogCheck, *, signed: bool = True, progress:
 
     check.take(head, leaves(), facts(), checkpoints())
     progress(check.size, check.size)
+
+
+class StoredNodes:
+    """The nodes of the log's tree as proofs ask for them: kept ones, and lower ones made of stored leaves, each block of 256 read once.
+
+    Args:
+        view: where the leaves are read.
+        tree: the tree of the leaves, with its nodes from height `KEPT_FROM` on.
+    """
+
+    def __init__(self, view: ReadView, tree: MemoryTree) -> None:
+        self._view = view
+        self._tree = tree
+        self._blocks: dict[int, MemoryTree] = {}
+
+    def __call__(self, level: int, index: int) -> bytes:
+        """A node; raises `IndexError` when that subtree is not complete."""
+        if level >= KEPT_FROM:
+            return self._tree.node_at(level, index)
+        number, place = index >> KEPT_FROM - level, index & (1 << KEPT_FROM - level) - 1
+        if number not in self._blocks:
+            leaves = self._view.audit_leaves(start=number << KEPT_FROM, limit=1 << KEPT_FROM)
+            self._blocks[number] = MemoryTree(leaf_hash(leaf.commitment or b"") for leaf in leaves)
+        return self._blocks[number].node_at(level, place)
+
+
+def read_tree(view: ReadView, size: int, progress: Progress = lambda _done, _all: None) -> MemoryTree:
+    """The tree of the first `size` leaves, with its nodes from height `KEPT_FROM` on."""
+    tree = MemoryTree(keep_from=KEPT_FROM)
+    while len(tree) < size:
+        page = view.audit_leaves(start=len(tree), limit=min(PAGE, size - len(tree)))
+        if not page:
+            raise StoreError(
+                f"The audit log ends at leaf {len(tree)} of {size}",
+                consequence="Nothing can be proved by it",
+                remedy="Run `station audit verify`",
+            )
+        for leaf in page:
+            tree.append(leaf_hash(leaf.commitment or b""))
+        progress(len(tree), size)
+    return tree
 
 
 def _pages(read: Callable[[int], list[R]], start: int, following: Callable[[R], int]) -> Iterator[list[R]]:

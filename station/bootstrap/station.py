@@ -15,6 +15,7 @@ from station.api.app import create_app
 from station.api.server import ApiServer
 from station.audit.reading import Progress
 from station.bootstrap.audit import open_keeper
+from station.bootstrap.certificates import certifier_of
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
@@ -124,7 +125,8 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         lanes[lane.lane_id] = Lane(equipment, journey)
     handlers = Handlers(store=store, lanes=lanes, policy=policy, clock=clock, feed=feed, schemes=configuration.schemes)
     http = configuration.station.http
-    app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock)
+    certify = certifier_of(configuration, store, keeper).certificate
+    app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock, certify=certify)
     server = ApiServer(app, feed=feed, port=http.port, host=http.host)
     relay = None
     if configuration.station.tracking.receiver:

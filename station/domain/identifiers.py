@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import quote
 
 from station.domain.errors import IdentifierError
 from station.domain.reasons import Reason
@@ -113,6 +114,11 @@ def local_id(lane_id: str, number: int) -> str:
     if _LANE_ID.fullmatch(lane_id) is None or number < 1:
         raise IdentifierError(f"No local id can be made of lane {lane_id[:MAX_LENGTH]!a} and number {number}")
     return f"{LOCAL_PREFIX}{lane_id}-{number}"
+
+
+def certificate_id(site: str, piece_id: str, visit: int) -> str:
+    """The name of the clearance certificate of a piece that was released on that visit; it is known before the certificate can be made."""
+    return f"urn:kt1:certificate:{quote(site, safe='')}:{quote(piece_id, safe='')}:{visit}"
 
 
 def is_local_id(piece_id: str) -> bool:

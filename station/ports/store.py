@@ -74,10 +74,9 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLeaf:
-    r"""One leaf of the audit log, read without trusting it.
+    """One leaf of the audit log, read without trusting it.
 
-    `commitment` = SHA-256(b"kt1:evidence:v1\0" + salt + content) of its fact, the data of the RFC 6962 leaf; None when what is stored is no
-    hash at all.
+    `commitment` is what `station.domain.commitment` makes of its fact, the entry of the leaf; None when what is stored is no hash at all.
     """
 
     leaf_index: int
@@ -88,7 +87,8 @@ class AuditLeaf:
 class AuditFact:
     """One stored fact as its leaf commits to it, read without trusting it. The fact of leaf n has `row_id` n + 1.
 
-    `content` is the RFC 8785 canonical JSON of the whole row. It and `salt` are None when the row cannot be what was once written: a column
+    `content` is the RFC 8785 canonical JSON of the whole row, `salt` the fact's own and its piece's (of facts from before there were parts:
+    its own alone). Both are None when the row cannot be what was once written: a column
     of another type, or a scan's hash that is not the one in its payload.
     """
 
@@ -234,6 +234,10 @@ class ReadView(Protocol):
         """Facts from that of leaf `start` on (by their own numbers), in order."""
         ...
 
+    def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
+        """Every fact about a piece, read like `audit_facts`, in order."""
+        ...
+
     def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
         """Checkpoints of more than `above` leaves, smallest first."""
         ...
@@ -249,7 +253,8 @@ class UnitOfWork(ReadView, Protocol):
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
         """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
 
-        A piece that came unannounced takes its announcement as long as it is on the site.
+        A piece that came unannounced takes its announcement as long as it is on the site. What was announced, and each change of it, is a
+        fact with an audit leaf.
         """
         ...
 

@@ -5,32 +5,29 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, case, cast, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Select, case, cast, func, insert, select, update
 
+from station.domain.canonical import canonical
 from station.domain.errors import StoreError
 from station.ports.store import AuditFact, AuditHead, AuditLeaf
 from station.storage import tables
-from station.storage.codec import SCAN, canonical
+from station.storage.codec import SCAN
 
-COMMITMENT_DOMAIN = b"kt1:evidence:v1\0"
 LOWEST = -(2**63)
 """The lowest key that a row can have."""
 _HASH_SIZE = 32
 _LEAF = b"\0"
 _NODE = b"\1"
+_ADD_LEAVES = insert(tables.audit_leaf)
+_MOVE_HEAD = update(tables.audit_head)
 
 
 def fact_content(*, piece_id: str, visit: int, at_text: str, kind: str, payload: str) -> bytes:
-    """RFC 8785 form of one stored fact; this is what its leaf commits to. `payload` is canonical JSON already."""
+    """RFC 8785 form of one stored fact, as it lies there. `payload` is what was stored."""
     # Keys in RFC 8785 order; the payload is spliced in because it is canonical already.
     head = canonical({"at": at_text, "kind": kind})[:-1]
     tail = canonical({"piece_id": piece_id, "visit": visit})[1:]
     return f'{head},"payload":{payload},{tail}'.encode()
-
-
-def commitment_of(salt: bytes, content: bytes) -> bytes:
-    """Salted, domain-separated SHA-256 of a fact: the data of its RFC 6962 leaf."""
-    return hashlib.sha256(COMMITMENT_DOMAIN + salt + content).digest()
 
 
 def push(frontier: tuple[bytes, ...], size: int, commitment: bytes) -> tuple[bytes, ...]:
@@ -85,23 +82,30 @@ def read_leaves(connection: Connection, *, start: int, limit: int) -> list[Audit
 
 def read_facts(connection: Connection, *, start: int, limit: int) -> list[AuditFact]:
     """Facts from that of leaf `start` on, each column as it lies there: no conversion may hide what somebody changed."""
+    number = tables.evidence.c.row_id
+    query = _facts_as_they_lie().where(number >= max(start + 1, LOWEST)).order_by(number).limit(limit)
+    return [_read_fact(row) for row in connection.execute(query)]
+
+
+def read_facts_of(connection: Connection, piece_id: str) -> list[AuditFact]:
+    """Every fact about a piece, in the order in which they were stored, read in the same way."""
+    fact = tables.evidence.c
+    query = _facts_as_they_lie().where(fact.piece_id == piece_id).order_by(fact.row_id)
+    return [_read_fact(row) for row in connection.execute(query)]
+
+
+def _facts_as_they_lie() -> Select[Any]:
     fact = tables.evidence.c
     texts = [_as(column, "text") for column in (fact.piece_id, fact.at, fact.kind, fact.payload)]
-    query = (
-        select(
-            fact.row_id,
-            _as(fact.leaf_index, "integer"),
-            _as(fact.visit, "integer"),
-            _as(fact.salt, "blob"),
-            *texts,
-            func.typeof(fact.scan_sha256),
-            cast(fact.scan_sha256, LargeBinary),
-        )
-        .where(fact.row_id >= max(start + 1, LOWEST))
-        .order_by(fact.row_id)
-        .limit(limit)
+    return select(
+        fact.row_id,
+        _as(fact.leaf_index, "integer"),
+        _as(fact.visit, "integer"),
+        _as(fact.salt, "blob"),
+        *texts,
+        func.typeof(fact.scan_sha256),
+        cast(fact.scan_sha256, LargeBinary),
     )
-    return [_read_fact(row) for row in connection.execute(query)]
 
 
 def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:
@@ -176,8 +180,8 @@ class AuditAppender:
         """Write leaves and head."""
         if not self._leaves:
             return
-        self._connection.execute(insert(tables.audit_leaf), self._leaves)
-        self._connection.execute(update(tables.audit_head).values(size=self._size, frontier=b"".join(self._frontier)))
+        self._connection.execute(_ADD_LEAVES, self._leaves)
+        self._connection.execute(_MOVE_HEAD, {"size": self._size, "frontier": b"".join(self._frontier)})
         self._leaves = []
 
     def head(self) -> AuditHead:

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
+from station.domain.canonical import canonical
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
@@ -20,6 +21,7 @@ from station.domain.errors import StoreError
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
+from station.domain.piece import Announcement
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
@@ -32,6 +34,7 @@ _Convert = Callable[[Any], Any]
 _SAFE_INTEGER = 2**53 - 1
 
 KINDS: dict[str, type[Any]] = {
+    "announcement.v1": Announcement,
     "clearance.v1": Clearance,
     "disinfection.v1": DisinfectionResult,
     "drift_reset.v1": DriftReset,
@@ -55,6 +58,7 @@ KINDS: dict[str, type[Any]] = {
 }
 """Every kind of fact that was ever written. A changed class gets a new version here; old versions stay readable."""
 
+ANNOUNCEMENT = "announcement.v1"
 STATE_CHANGE = "state_change.v1"
 SCAN = "scan.v1"
 _KIND_OF = {kind_type: kind for kind, kind_type in KINDS.items()}
@@ -72,9 +76,14 @@ def kind_of(fact: object) -> str:
         ) from None
 
 
+def to_members(fact: object) -> dict[str, Any]:
+    """Encode a fact as the members of its stored form."""
+    return typing.cast("dict[str, Any]", _converters(typing.cast("Hashable", type(fact)))[0](fact))
+
+
 def to_json(fact: object) -> str:
     """Encode a fact as RFC 8785 canonical JSON text."""
-    return canonical(_converters(typing.cast("Hashable", type(fact)))[0](fact))
+    return canonical(to_members(fact))
 
 
 def from_json(kind: str, payload: str) -> Any:
@@ -95,14 +104,6 @@ def decode(value_type: type[T], payload: str, name: str) -> T:
         return typing.cast("T", _converters(typing.cast("Hashable", value_type))[1](json.loads(payload)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(name, str(error)) from error
-
-
-def canonical(value: Any) -> str:
-    """RFC 8785 text of a value made of strings, safe integers, booleans, null, lists and ASCII-keyed objects.
-
-    For these values `json` with sorted keys writes the very bytes that RFC 8785 asks for (a test holds it against the `rfc8785` library).
-    """
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _unreadable(kind: str, why: str) -> StoreError:

@@ -1,40 +1,59 @@
 """Facts (evidence and steps of a piece's life): append-only rows, each with its leaf in the audit log."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
+from station.domain.canonical import canonical
+from station.domain.commitment import part
 from station.domain.errors import NotFoundError
+from station.domain.piece import Announcement, Piece
 from station.domain.scan import ImageMatch, Scan
 from station.ports.store import Evidence, EvidenceRow, StateChange
 from station.storage import codec, tables
-from station.storage.audit_log import AuditAppender, commitment_of, fact_content
+from station.storage.audit_log import AuditAppender
+from station.storage.salts import FactSalts
 from station.storage.tables import utc_text
 
-SALT_BYTES = 16
+_NO_EVIDENCE = (codec.ANNOUNCEMENT, codec.STATE_CHANGE)
+"""Facts about a piece that say nothing of what was found out about it."""
 _T = tables.evidence
 _C = tables.evidence.c
+_ADD = insert(_T)
 
 
-def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, new_salt: Callable[[int], bytes]) -> tuple[int, int]:
-    """Store a fact with its leaf; returns (row id, leaf index). `new_salt(n)` gives n random bytes."""
-    kind = codec.kind_of(fact)
-    payload = codec.to_json(fact)
-    piece_id, visit, at = _place_of(connection, fact)
-    salt = new_salt(SALT_BYTES)
-    content = fact_content(piece_id=piece_id, visit=visit, at_text=utc_text(at), kind=kind, payload=payload)
-    leaf_index = log.append(commitment_of(salt, content))
+def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, salts: FactSalts) -> tuple[int, int]:
+    """Store a fact with its leaf; returns (row id, leaf index)."""
+    return _append(connection, log, fact, _place_of(connection, fact), salts)
+
+
+def append_announcement(connection: Connection, log: AuditAppender, piece: Piece, at: datetime, salts: FactSalts) -> None:
+    """Store what tracking announced of a piece, or announces now, with its leaf."""
+    _append(connection, log, piece.announcement, (piece.piece_id, piece.visit, at), salts)
+
+
+def _append(
+    connection: Connection,
+    log: AuditAppender,
+    fact: Evidence | StateChange | Announcement,
+    place: tuple[str, int, datetime],
+    salts: FactSalts,
+) -> tuple[int, int]:
+    kind, members = codec.kind_of(fact), codec.to_members(fact)
+    piece_id, visit, at = place
+    salt = salts.new(connection, piece_id)
+    row = {"at": utc_text(at), "kind": kind, "piece_id": piece_id, "visit": visit}
+    leaf_index = log.append(part(salt, row, members).commitment)
     inserted = connection.execute(
-        insert(_T),
+        _ADD,
         {
             "piece_id": piece_id,
             "visit": visit,
             "at": at,
             "kind": kind,
             "scan_sha256": fact.sha256 if isinstance(fact, Scan) else None,
-            "payload": payload,
+            "payload": canonical(members),
             "salt": salt,
             "leaf_index": leaf_index,
         },
@@ -51,7 +70,7 @@ def row_of(connection: Connection, fact: Evidence, row_id: int, leaf_index: int)
 
 def of_piece(connection: Connection, piece_id: str, visit: int | None) -> list[EvidenceRow]:
     """Evidence about a piece in commit order."""
-    query = select(_T).where(_C.piece_id == piece_id, _C.kind != codec.STATE_CHANGE).order_by(_C.row_id)
+    query = select(_T).where(_C.piece_id == piece_id, _C.kind.not_in(_NO_EVIDENCE)).order_by(_C.row_id)
     if visit is not None:
         query = query.where(_C.visit == visit)
     return [_row(row) for row in connection.execute(query)]

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
+from station.domain.canonical import canonical
 from station.domain.errors import ConflictError, NotFoundError
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency, change_state
 from station.storage import small_things, tables
-from station.storage.codec import canonical
 
 _T = tables.piece
 _C = tables.piece.c
@@ -63,8 +63,8 @@ def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Pi
     return [_piece(row) for row in connection.execute(query)]
 
 
-def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece, bool]:
-    """Insert or update an announced piece; returns it and whether it is new.
+def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece | None, Piece]:
+    """Insert or update an announced piece; returns it before (None: it is new) and after. The same advice again changes nothing.
 
     A piece that came before its announcement takes it while it is on the site, wherever it lies. Raises `ConflictError` when an
     announced piece is past `announced` and the advice differs, and when an unannounced one has left for good.
@@ -80,9 +80,9 @@ def announce(connection: Connection, announcement: Announcement, at: datetime) -
             announced=True,
         )
         add(connection, piece)
-        return piece, True
+        return None, piece
     if known.announced and known.announcement == announcement:
-        return known, False
+        return known, known
     comes_late = not known.announced and not known.state.is_terminal
     if known.state is not PieceState.ANNOUNCED and not comes_late:
         told = "was announced otherwise" if known.announced else "nobody announced it in time"
@@ -93,7 +93,7 @@ def announce(connection: Connection, announcement: Announcement, at: datetime) -
         )
     changes = {**_announcement_values(announcement), "announced": True, "row_version": known.row_version + 1}
     connection.execute(_CHANGE, {"changed_id": announcement.piece_id, **changes})
-    return _again(connection, announcement.piece_id), False
+    return known, _again(connection, announcement.piece_id)
 
 
 def add(connection: Connection, piece: Piece) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from station.domain.errors import StoreError
 from station.ports.store import EventRenderer, ReadView, UnitOfWork
 from station.storage.migrations import migrate, schema_of
+from station.storage.salts import FactSalts
 from station.storage.space import MEBIBYTE, SpaceGuard
 from station.storage.sqlite import DirectoryLock, damage, is_full, reading_engine, store_error, writing_engine
 from station.storage.unit_of_work import Injected, SqlReadView, SqlUnitOfWork, refuse_events
@@ -110,7 +111,7 @@ class SqliteStore:
         except BaseException:
             self._lock.release()
             raise
-        injected = Injected(render=render, random_bytes=random_bytes)
+        injected = Injected(render=render, salts=FactSalts(random_bytes))
 
         def unit(connection: Connection) -> SqlUnitOfWork:
             return SqlUnitOfWork(connection, injected)

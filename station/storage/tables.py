@@ -130,7 +130,8 @@ evidence = Table(
     Column("kind", String(32), nullable=False),
     Column("scan_sha256", String(64)),
     Column("payload", Text, nullable=False),
-    Column("salt", LargeBinary(16), nullable=False),
+    # The fact's own 16 bytes, then the 16 of its piece; facts from before there were parts have the first alone.
+    Column("salt", LargeBinary(32), nullable=False),
     Column(
         "leaf_index",
         BigId,

@@ -1,6 +1,6 @@
 """The queries and the changes of one transaction, over one connection."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -25,6 +25,7 @@ from station.ports.store import (
     StoredCheckpoint,
 )
 from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, small_things
+from station.storage.salts import FactSalts
 
 
 class SqlReadView:
@@ -101,6 +102,10 @@ class SqlReadView:
         """Facts from that of leaf `start` on, in order."""
         return audit_log.read_facts(self._connection, start=start, limit=limit)
 
+    def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
+        """Every fact about a piece, in order."""
+        return audit_log.read_facts_of(self._connection, piece_id)
+
     def checkpoints(self, *, above: int, limit: int) -> list[StoredCheckpoint]:
         """Checkpoints of more than `above` leaves, smallest first."""
         return checkpoints.read(self._connection, above=above, limit=limit)
@@ -112,10 +117,10 @@ class SqlReadView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """What the store cannot know by itself: how events are written, and where random bytes come from."""
+    """What the store cannot know by itself: how events are written, and with what salts facts are committed to."""
 
     render: EventRenderer
-    random_bytes: Callable[[int], bytes]
+    salts: FactSalts
 
 
 class SqlUnitOfWork(SqlReadView):
@@ -145,11 +150,14 @@ class SqlUnitOfWork(SqlReadView):
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
         """Insert or update an announced piece (idempotent); raises `ConflictError` when it is past `announced` and differs.
 
-        A piece that came unannounced takes its announcement as long as it is on the site.
+        A piece that came unannounced takes its announcement as long as it is on the site. What was announced, and each change of it, is a
+        fact with an audit leaf.
         """
-        piece, new = pieces.announce(self._connection, announcement, at)
-        if new:
+        before, piece = pieces.announce(self._connection, announcement, at)
+        if before is None:
             self._record(piece, None, at)
+        if before != piece:
+            facts.append_announcement(self._connection, self._log, piece, at, self._injected.salts)
         return piece
 
     def add_piece(self, piece: Piece) -> Piece:
@@ -175,7 +183,7 @@ class SqlUnitOfWork(SqlReadView):
 
     def append(self, evidence: Evidence) -> EvidenceRow:
         """Append a fact and its audit leaf."""
-        row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.random_bytes)
+        row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.salts)
         return facts.row_of(self._connection, evidence, row_id, leaf_index)
 
     def publish(self, event: PieceEvent) -> None:
@@ -253,7 +261,7 @@ class SqlUnitOfWork(SqlReadView):
             reasons=tuple(str(reason) for reason in reasons),
             lane_id=piece.lane_id,
         )
-        facts.append(self._connection, self._log, change, self._injected.random_bytes)
+        facts.append(self._connection, self._log, change, self._injected.salts)
 
 
 def refuse_events(event: PieceEvent, sequence: int) -> NoReturn:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from station.domain.clearance import Outcome
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceEvent, PieceStatus
+from station.domain.identifiers import certificate_id
 from station.ports.store import RenderedEvent
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -101,6 +102,7 @@ def object_event(event: PieceEvent, rules: MessageRules) -> dict[str, Any]:
         "kt1:outcome": outcome,
         "kt1:policySha256": event.policy_sha256,
         "kt1:modelSha256": event.model_sha256,
+        "kt1:certificate": certificate_id(rules.site, event.piece_id, event.visit) if event.status is _S.RELEASED else None,
         "kt1:secrecy": event.secrecy.value if event.secrecy is not None and event.announced and rules.send_secrecy else None,
     }
     data.update({name: member for name, member in optional.items() if member is not None})

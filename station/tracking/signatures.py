@@ -34,7 +34,7 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        return _load_key(path)
+        return load_key(path)
     except OSError as error:
         raise ConfigurationError(
             f"The key file {path} cannot be written: {error.strerror}", remedy="Let the station's user write there"
@@ -47,7 +47,8 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _load_key(path: Path) -> Ed25519PrivateKey:
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """A signing key that is there already. Raises `ConfigurationError` like `load_or_create_key`."""
     try:
         open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         key = load_pem_private_key(path.read_bytes(), None)

@@ -13,14 +13,14 @@ import structlog
 
 from station.audit.checkpoint import LogKey, read_remembered
 from station.audit.findings import Report
-from station.audit.log_check import KEPT_FROM, LogCheck
-from station.audit.merkle import MemoryTree, consistency_proof, leaf_hash
+from station.audit.log_check import LogCheck
+from station.audit.merkle import NodeAt, consistency_proof
 from station.audit.note import WITNESS, VerifierKey, signed_lines, split
-from station.audit.reading import Progress, check_log
+from station.audit.reading import Progress, StoredNodes, check_log
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.ports.clock import Clock
-from station.ports.store import Store, StoredCheckpoint, UnitOfWork
+from station.ports.store import ReadView, Store, StoredCheckpoint, UnitOfWork
 from station.ports.tracking import Witness, WitnessAnswer
 
 _OK, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 200, 403, 404, 409, 422
@@ -158,6 +158,16 @@ class AuditKeeper:
             _log.info("the audit log has no witness", status=answer.status, body=answer.body[:200])
         return False
 
+    def nodes(self, view: ReadView, size: int) -> NodeAt:
+        """The nodes of the tree of the first `size` leaves; may be asked in any thread. Raises `StoreError` unless the log holds so far."""
+        if not self._intact or size > self._check.size:
+            raise StoreError(
+                "The audit log does not hold, or was not looked at so far",
+                consequence="Nothing can be proved by it",
+                remedy="Run `station audit verify`",
+            )
+        return StoredNodes(view, self._check.tree)
+
     async def _seal_forever(self) -> None:
         while True:
             await self._clock.sleep(self._settings.seal_s)
@@ -221,14 +231,10 @@ class AuditKeeper:
 
     async def _ask(self, witness: Witness, checkpoint: StoredCheckpoint) -> WitnessAnswer:
         old = self._witnessed
-        proof = consistency_proof(old, checkpoint.size, self._node_at) if old else ()
+        proof: tuple[bytes, ...] = ()
+        if old:
+            proof = self._store.read(lambda view: consistency_proof(old, checkpoint.size, StoredNodes(view, self._check.tree)))
         return await witness.add_checkpoint(old, proof, checkpoint.note)
-
-    def _node_at(self, level: int, index: int) -> bytes:
-        if level >= KEPT_FROM:
-            return self._check.tree.node_at(level, index)
-        leaves = self._store.read(lambda view: view.audit_leaves(start=index << level, limit=1 << level))
-        return MemoryTree(leaf_hash(leaf.commitment or b"") for leaf in leaves).root()
 
     async def _keep(self, size: int, line: str) -> None:
         over, now = self._refused, self._clock.utc_now()

@@ -57,6 +57,24 @@ class ScanOutdatedError(ConflictError):
     code = "scan-outdated"
 
 
+class NotReleasedError(ConflictError):
+    """Only a piece that was released has a certificate."""
+
+    code = "certificate-not-released"
+
+
+class NotYetProvedError(ConflictError):
+    """The audit log is not signed so far yet."""
+
+    code = "certificate-not-yet"
+
+
+class NotProvableError(ConflictError):
+    """What is stored of the release does not make a certificate that holds."""
+
+    code = "certificate-not-provable"
+
+
 class LeaseLostError(ConflictError):
     """The person does not hold the lease on the piece (any more)."""
 

@@ -12,12 +12,13 @@ import pytest
 from station.audit.findings import Fault
 from station.audit.note import cosign, split
 from station.domain.alarm import AlarmCode
+from station.domain.commitment import commitment_of
 from station.domain.errors import StoreError
 from station.ports.tracking import Witness, WitnessAnswer
 from station.storage.audit_log import push
 from station.storage.store import DATABASE_NAME, SqliteStore
 from station.workflow.audit_keeper import AuditKeeper, KeeperSettings
-from tests.support.audit_logs import KEYS, LOG_KEY, WITNESS_KEY, append_facts, commitment
+from tests.support.audit_logs import KEYS, LOG_KEY, WITNESS_KEY, append_facts
 from tests.support.store_facts import at, opened
 from tests.support.waiting import until
 
@@ -204,7 +205,7 @@ def forge_anew(directory: Path, store: SqliteStore) -> None:
     frontier: tuple[bytes, ...] = ()
     statements = []
     for index, fact in enumerate(facts):
-        own = commitment(fact.salt or b"", fact.content or b"")
+        own = commitment_of(fact.salt or b"", fact.content or b"")
         frontier = push(frontier, index, own)
         statements.append(f"UPDATE audit_leaf SET commitment = x'{own.hex()}' WHERE leaf_index = {index}")  # noqa: S608 - hashes
     forge(directory, *statements, f"UPDATE audit_head SET frontier = x'{b''.join(frontier).hex()}'")  # noqa: S608 - hashes

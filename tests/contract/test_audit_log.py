@@ -18,7 +18,7 @@ from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
 from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
 from station.storage.sqlite import damage
 from station.storage.store import APPEND_ONLY, AUDIT_TABLES, DATABASE_NAME
-from tests.support.audit_logs import KEYS, LOG_KEY, append_facts, seal, write_log
+from tests.support.audit_logs import KEYS, LOG_KEY, append_facts, as_before_parts, seal, write_log
 from tests.support.forgeries import flip_bits
 from tests.support.store_facts import check_audit, opened
 
@@ -83,6 +83,8 @@ FACT = "UPDATE evidence SET {} WHERE row_id = 43"
     [
         (FACT.format("payload = replace(payload, '\"tag\":42', '\"tag\":41')"), Fault.FACT_CHANGED),
         (FACT.format("payload = CAST(payload AS BLOB)"), Fault.FACT_CHANGED),
+        (FACT.format("payload = replace(payload, ',', ', ')"), Fault.FACT_CHANGED),
+        (FACT.format('payload = replace(payload, \'"tag"\', \'"tag":41,"tag"\')'), Fault.FACT_CHANGED),
         (FACT.format("visit = 2"), Fault.FACT_CHANGED),
         (FACT.format("visit = CAST(visit AS TEXT) || 'x'"), Fault.FACT_CHANGED),
         (FACT.format("piece_id = 'P41'"), Fault.FACT_CHANGED),
@@ -292,6 +294,24 @@ def test_a_database_from_before_checkpoints_is_read_and_brought_up(tmp_path: Pat
         assert check_audit(store) == 7
         seal(store)
     assert verify_log(files).signed == 7
+
+
+def test_facts_from_before_there_were_parts_still_hold(tmp_path: Path):
+    files = AuditFiles(database=tmp_path / DATABASE_NAME, keys=KEYS)
+    with opened(tmp_path) as store:
+        store.write(lambda unit: append_facts(unit, 0, 7)).result(10)
+    as_before_parts(tmp_path)
+    with opened(tmp_path) as store:
+        seal(store)
+        # Of the same pieces, too.
+        store.write(lambda unit: append_facts(unit, 97, 8)).result(10)
+        seal(store)
+        salts = [len(fact.salt or b"") for fact in store.read(lambda view: view.audit_facts(start=0, limit=99))]
+    assert salts == [16] * 7 + [32] * 8
+    report = verify_log(files)
+    assert (report.findings, report.signed) == ((), 15)
+    tamper(files, "UPDATE evidence SET visit = 9 WHERE row_id IN (3, 12)")
+    assert faults(verify_log(files))[Fault.FACT_CHANGED] == (2, 2)
 
 
 def test_flipped_bits_in_audit_rows_are_found(files: AuditFiles):

@@ -1,5 +1,6 @@
 """The store against a model of dictionaries: any sequence of changes, some of which fail, leaves both the same."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.levels: dict[str, Secrecy | None] = {}
         self.history: dict[str, list[PieceState]] = {}
         self.facts: dict[str, list[int]] = {}
+        self.told: list[tuple[str, Secrecy | None]] = []
         self.events: dict[str, list[str]] = {}
         self.numbers: dict[str, int] = {}
         self.values: dict[str, str] = {}
@@ -49,6 +51,8 @@ class StoreMachine(RuleBasedStateMachine):
                 self.write(lambda unit: unit.announce(announcement(piece_id, secrecy=level), at()))
             return
         self.write(lambda unit: unit.announce(announcement(piece_id, secrecy=level), at()))
+        if piece_id not in self.levels or self.levels[piece_id] != level:
+            self.told.append((piece_id, level))
         self.levels[piece_id] = level
         if piece_id not in self.states:
             self.states[piece_id] = PieceState.ANNOUNCED
@@ -133,7 +137,10 @@ class StoreMachine(RuleBasedStateMachine):
             assert [sent.sequence for sent in events] == list(range(1, len(events) + 1))
         assert {name: self.store.read(lambda view, n=name: view.value(n)) for name in self.values} == self.values
         assert {alarm.subject for alarm in self.store.read(lambda view: view.alarms()) if alarm.cleared_at is None} == set(self.alarms)
-        assert check_audit(self.store) == sum(map(len, self.history.values())) + sum(map(len, self.facts.values()))
+        rows = map(json.loads, (fact.content for fact in self.store.read(lambda view: view.audit_facts(start=0, limit=10**6))))
+        announced = [(row["piece_id"], row["payload"]["secrecy"]) for row in rows if row["kind"] == "announcement.v1"]
+        assert announced == self.told
+        assert check_audit(self.store) == sum(map(len, [self.told, *self.history.values(), *self.facts.values()]))
 
     def teardown(self) -> None:
         if hasattr(self, "context"):

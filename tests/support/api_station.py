@@ -33,6 +33,7 @@ from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane
+from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -131,7 +132,15 @@ class Desk:
         return Handlers(store=self.store, lanes=self.lanes, policy=policy, clock=self.clock, feed=self.feed)
 
     def _serve(self, port: int) -> ApiServer:
-        app = create_app(handlers=self.handlers, store=self.store, images=self.images, feed=self.feed, clock=self.clock, texts=_texts())
+        app = create_app(
+            handlers=self.handlers,
+            store=self.store,
+            images=self.images,
+            feed=self.feed,
+            clock=self.clock,
+            texts=_texts(),
+            certify=certifier(self.store).certificate,
+        )
         server = ApiServer(app, feed=self.feed, port=port)
         server.start()
         return server

@@ -14,9 +14,10 @@ from station.audit.findings import Fault
 from station.audit.log_check import LogCheck
 from station.audit.merkle import MemoryTree, leaf_hash
 from station.bootstrap.audit import AuditFiles, verify_log
+from station.domain.commitment import commitment_of
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, StoredCheckpoint
 from station.storage.store import AUDIT_TABLES
-from tests.support.audit_logs import KEYS, commitment
+from tests.support.audit_logs import KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Rows:
         new_leaves, new_facts = [], []
         for place, fact in enumerate(facts, self.start):
             new_facts.append(replace(fact, row_id=place + 1, leaf_index=place))
-            new_leaves.append(AuditLeaf(leaf_index=place, commitment=commitment(fact.salt or b"", fact.content or b"")))
+            new_leaves.append(AuditLeaf(leaf_index=place, commitment=commitment_of(fact.salt or b"", fact.content or b"")))
             tree.append(leaf_hash(new_leaves[-1].commitment or b""))
         return replace(self, leaves=new_leaves, facts=new_facts, head=AuditHead(size=len(tree), root=tree.root(), frontier=()))
 
@@ -44,7 +45,8 @@ class Rows:
 
 
 def _other(fact: AuditFact) -> AuditFact:
-    return replace(fact, content=(fact.content or b"")[:-1] + b" }")
+    # The last member is a number in every content: one more digit, in canonical form.
+    return replace(fact, content=(fact.content or b"")[:-1] + b"1}")
 
 
 def edit(rows: Rows, at: int) -> Rows:

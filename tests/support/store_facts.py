@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from station.domain.commitment import commitment_of
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
-from station.domain.piece import Announcement, PieceState, Secrecy, Urgency
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
 from station.domain.scan import Scan
 from station.ports.store import RenderedEvent, Store
 from station.storage.store import SqliteStore
@@ -37,6 +38,18 @@ def announcement(
     piece_id: str, *, secrecy: Secrecy | None = None, urgency: Urgency | None = None, weight_g: float | None = None
 ) -> Announcement:
     return Announcement(piece_id=piece_id, secrecy=secrecy, urgency=urgency, destination="Hà Nội", kind="envelope", weight_g=weight_g)
+
+
+def unannounced(piece_id: str, came_at: datetime) -> Piece:
+    return Piece(
+        piece_id=piece_id,
+        state=PieceState.ARRIVED,
+        visit=1,
+        state_since=came_at,
+        announcement=Announcement(piece_id=piece_id),
+        announced=False,
+        lane_id="1",
+    )
 
 
 def permit(piece_id: str, number: int, visit: int = 1) -> Permit:
@@ -98,6 +111,6 @@ def check_audit(store: Store) -> int:
     for leaf, fact in zip(leaves, facts, strict=True):
         assert fact.salt is not None
         assert fact.content is not None
-        assert hashlib.sha256(b"kt1:evidence:v1\0" + fact.salt + fact.content).digest() == leaf.commitment
+        assert commitment_of(fact.salt, fact.content) == leaf.commitment
     assert merkle_root([leaf.commitment for leaf in leaves]) == head.root
     return head.size

@@ -270,7 +270,7 @@ def test_a_disk_that_hangs_when_asked_for_its_room_keeps_nobody_else_waiting(des
 
 
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
-    app = create_app(handlers=desk.handlers, store=desk.store, images=desk.images, feed=desk.feed, clock=desk.clock)
+    app = create_app(handlers=desk.handlers, store=desk.store, images=desk.images, feed=desk.feed, clock=desk.clock, certify=lambda _: b"")
     with pytest.raises(ConfigurationError, match=str(desk.server.port)):
         ApiServer(app, feed=desk.feed, port=desk.server.port)
 

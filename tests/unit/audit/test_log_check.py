@@ -9,8 +9,9 @@ from station.audit.checkpoint import Checkpoint
 from station.audit.findings import Fault
 from station.audit.log_check import LogCheck
 from station.audit.merkle import MemoryTree, leaf_hash
+from station.domain.commitment import commitment_of
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, StoredCheckpoint
-from tests.support.audit_logs import KEYS, LOG_KEY, commitment
+from tests.support.audit_logs import KEYS, LOG_KEY
 from tests.support.forgeries import FORGERIES, found_everywhere
 
 EVENTS = 10_000
@@ -23,7 +24,7 @@ def a_log(size: int, every: int = 4) -> Log:
     leaves, facts, signed, tree = [], [], [], MemoryTree()
     for index in range(size):
         salt, content = hashlib.sha256(b"%d" % index).digest()[:16], b'{"n":%d}' % index
-        leaves.append(AuditLeaf(leaf_index=index, commitment=commitment(salt, content)))
+        leaves.append(AuditLeaf(leaf_index=index, commitment=commitment_of(salt, content)))
         facts.append(AuditFact(row_id=index + 1, leaf_index=index, salt=salt, content=content))
         tree.append(leaf_hash(leaves[-1].commitment or b""))
         if len(tree) % every == 0 or len(tree) == size:
@@ -78,7 +79,7 @@ def test_with_a_saved_checkpoint_every_truncation_and_every_new_signature_is_fou
         assert faults(against) == {Fault.CUT_OFF: (cut, 40 - cut)}
     for place in range(40):
         fact = replace(facts[place], content=b"{}")
-        leaf = AuditLeaf(leaf_index=place, commitment=commitment(fact.salt or b"", b"{}"))
+        leaf = AuditLeaf(leaf_index=place, commitment=commitment_of(fact.salt or b"", b"{}"))
         forged = [*leaves[:place], leaf, *leaves[place + 1 :]]
         tree, anew = MemoryTree(), []
         for one in forged:

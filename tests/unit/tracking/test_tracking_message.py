@@ -100,6 +100,8 @@ def test_the_envelope_is_the_contracts():
 def test_steps_and_dispositions_are_the_contracts(status: PieceStatus):
     data = cloud_event(piece_event(status), 1, RULES)["data"]
     assert (data["bizStep"], data["disposition"]) == CONTRACT[status.value] == STEPS[status]
+    certificate = "urn:kt1:certificate:HN1:EE473124829VN:2" if status is PieceStatus.RELEASED else None
+    assert data.get("kt1:certificate") == certificate
 
 
 @pytest.mark.parametrize("secrecy", Secrecy)

@@ -31,3 +31,6 @@ problem-scan-outdated = There is a newer scan: look at it first
 problem-lease-lost = You no longer hold this piece: claim it again
 problem-lease-taken = Somebody else is deciding about this piece
 problem-wrong-state = The piece is no longer in a state that allows this
+problem-certificate-not-released = The piece was not released by a permit: only a released piece has a certificate
+problem-certificate-not-yet = The audit log is not signed so far yet: ask again in a few seconds
+problem-certificate-not-provable = What is stored of this release makes no certificate that holds: have the audit log verified

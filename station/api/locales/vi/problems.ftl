@@ -31,3 +31,6 @@ problem-scan-outdated = Có ảnh mới hơn: hãy xem ảnh đó trước
 problem-lease-lost = Bạn không còn giữ bưu gửi này: hãy nhận lại
 problem-lease-taken = Người khác đang thẩm định bưu gửi này
 problem-wrong-state = Bưu gửi không còn ở trạng thái cho phép việc này
+problem-certificate-not-released = Bưu gửi chưa được cho qua theo lệnh mở cửa: chỉ bưu gửi đã cho qua mới có giấy xác nhận an toàn
+problem-certificate-not-yet = Nhật ký chưa được ký đến đó: hãy hỏi lại sau vài giây
+problem-certificate-not-provable = Dữ liệu lưu về lần cho qua này không lập được giấy xác nhận đúng: hãy cho kiểm tra nhật ký

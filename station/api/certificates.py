@@ -1,0 +1,30 @@
+"""`/certificates`: what proves, to somebody who has nothing else, that a piece was screened, cleared, disinfected and released."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from station.api.context import Context
+from station.api.pieces import PieceIdPath
+
+_HEADERS = {"Cache-Control": "no-store"}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/json": {"schema": {"type": "object"}}},
+        "description": "The certificate, byte for byte what `station certificate export` writes; its schema is in the documents.",
+    },
+    409: {"description": "`certificate-not-released`, `certificate-not-yet` (ask again in a few seconds), `certificate-not-provable`."},
+}
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of this resource."""
+    routes = APIRouter(prefix="/certificates", tags=["certificates"])
+
+    @routes.get("/{piece_id}", responses=_ANSWERS, response_class=Response)
+    def certificate(piece_id: PieceIdPath) -> Response:
+        """The clearance certificate of a released piece; of a marked one in the form that tells nothing of its content."""
+        return Response(context.certify(piece_id), media_type="application/json", headers=_HEADERS)
+
+    return routes
