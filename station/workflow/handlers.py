@@ -108,6 +108,7 @@ class Handlers:
                     lane_id=piece.lane_id or "",
                     secrecy=piece.level,
                     announced=piece.announced,
+                    destination=piece.announcement.destination,
                 )
             )
             return _about(uow.change_state(piece_id, PieceState.CANCELLED, at))
