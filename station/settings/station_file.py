@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from station.domain.identifiers import CheckRule
@@ -30,17 +30,31 @@ class Http(BaseModel):
 
 
 class Tracking(BaseModel):
-    """The central tracking system. Empty `receiver` sends nothing and keeps every event; key files lie beside this file."""
+    """The central tracking system. Empty `receiver` sends nothing and keeps every event; files lie beside this file.
+
+    Every key of `signing_key_file` and `further_signing_key_files` and every secret of `secret_files` signs each event, so that the
+    receiver can change from one to another. `token_file` holds the bearer token of an EPCIS repository that wants one.
+    """
 
     model_config = _STRICT
 
     receiver: str = Field(default="", pattern=r"^(https?://[^\s/]+(/\S*)?)?$")
+    transport: Literal["webhook", "epcis"] = "webhook"
     signing_key_file: Path = Path("keys/tracking-signing.key")
+    further_signing_key_files: tuple[Path, ...] = Field(default=(), max_length=3)
+    secret_files: tuple[Path, ...] = Field(default=(), max_length=3)
+    token_file: Path | None = None
     receiver_key_file: Path = Path("keys/tracking-receiver.pub")
     receipts: Literal["signed", "none"] = "signed"
     send_secrecy: bool = False
     send_destination: bool = False
     timeout_s: float = Field(default=5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if self.transport == "epcis" and self.receipts == "signed":
+            raise ValueError('receipts = "none" with transport = "epcis": a repository signs no receipts')
+        return self
 
 
 class Audit(BaseModel):
