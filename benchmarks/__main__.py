@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import lanes, line_detector, modbus, screening, store, stx
+from benchmarks import lanes, line_detector, modbus, screening, store, stx, tracking
 
 MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "modbus": modbus.run,
     "stx": stx.run,
     "line_detector": line_detector.run,
     "store": store.run,
+    "tracking": tracking.run,
     "screening": screening.run,
 }
 
@@ -95,6 +96,12 @@ def _parts(found: dict[str, Any]) -> list[str]:
         rows.append(
             f"| durable facts, {callers} callers | {it['store_facts_per_s']}/s | bare sqlite3, one commit each"
             f" {it['bare_sqlite_commits_per_s']}/s | {it['store_to_bare_sqlite']:.2f} | – |"
+        )
+    if "tracking" in found:
+        it = found["tracking"]
+        rows.append(
+            f"| events to the tracking receiver, {it['at_a_time']} pieces at a time, each receipted | {it['relay_per_s']}/s"
+            f" | bare httpx posts of the same bodies {it['bare_per_s']}/s | {it['ratio']:.2f} | – |"
         )
     if "screening" in found:
         it = found["screening"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +17,7 @@ from station.domain.errors import ConfigurationError, StoreError
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.tracking import Counterpart, EventSender
-from station.settings import Configuration
+from station.settings import SITE_PATTERN, Configuration
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteReader, SqliteStore
 from station.tracking.epcis import EpcisSender
@@ -97,7 +98,7 @@ class ReceiverServer:
 
 
 def open_reconciler(configuration: Configuration, store: Store, clock: Clock) -> Reconciler | None:
-    """What compares each day with the receiver; None where the receiver keeps no side of it. Built in the loop that it will run in."""
+    """What compares each day with the receiver; None where the receiver keeps no side of it."""
     counterpart = open_counterpart(configuration, clock.utc_now)
     return None if counterpart is None else Reconciler(store, counterpart, clock)
 
@@ -207,5 +208,6 @@ def open_receiver(files: ReceiverFiles) -> ReceiverServer:
 
 
 def _site_and_file(text: str) -> tuple[str | None, Path]:
-    site, is_named, path = text.rpartition("=")
-    return (source_of(site), Path(path)) if is_named else (None, Path(text))
+    site, is_named, path = text.partition("=")
+    # The path of a file may have such a sign in it, too.
+    return (source_of(site), Path(path)) if is_named and re.fullmatch(SITE_PATTERN, site) else (None, Path(text))

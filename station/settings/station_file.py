@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from station.domain.identifiers import CheckRule
 
+SITE_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
+"""How sites are named."""
+
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -116,7 +119,7 @@ class StationFile(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KT1_", env_nested_delimiter="__")
 
-    site: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    site: str = Field(pattern=SITE_PATTERN)
     data_dir: Path = Path("data")
     policy: Path = Path("policy.toml")
     checklist: Path = Path("checklists/freeze.toml")
