@@ -55,7 +55,9 @@ class OutboxView(Protocol):
         """The outbox in figures."""
         ...
 
-    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
+    def due_events(
+        self, now: datetime, *, limit: int, excluding: Collection[str] = (), least_tried_first: bool = False
+    ) -> list[OutboxEvent]:
         """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first."""
         ...
 

@@ -47,9 +47,10 @@ def _is_head() -> ColumnElement[bool]:
     return and_(_C.receipted_at.is_(None), _C.state == PENDING, ~exists().where(open_before))
 
 
-def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str]) -> list[OutboxEvent]:
-    """Pending heads of line that are due, oldest first."""
-    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(_C.position).limit(limit)
+def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str], least_tried_first: bool) -> list[OutboxEvent]:
+    """Pending heads of line that are due, oldest first, or those first that were tried least."""
+    order = (_C.attempts, _C.position) if least_tried_first else (_C.position,)
+    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(*order).limit(limit)
     if excluding:
         query = query.where(_C.piece_id.not_in(excluding))
     return [_event(row) for row in connection.execute(query)]

@@ -80,9 +80,11 @@ class SqlReadView:
         """The outbox in figures."""
         return outbox.status(self._connection)
 
-    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
+    def due_events(
+        self, now: datetime, *, limit: int, excluding: Collection[str] = (), least_tried_first: bool = False
+    ) -> list[OutboxEvent]:
         """Pending heads of line that are due, oldest first."""
-        return outbox.due(self._connection, now, limit=limit, excluding=excluding)
+        return outbox.due(self._connection, now, limit=limit, excluding=excluding, least_tried_first=least_tried_first)
 
     def troubled_events(self, *, limit: int) -> list[OutboxEvent]:
         """Events that are blocked, or were tried in vain: blocked ones first, then oldest first."""

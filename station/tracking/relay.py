@@ -149,7 +149,9 @@ class Relay:
         if room == 0:
             return
         now, busy = self._clock.utc_now(), tuple(self._active)
-        due = self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy))
+        # The one event that tries a receiver in doubt must not always be one that fails for its own sake.
+        fresh = self._pace.in_doubt
+        due = self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy, least_tried_first=fresh))
         for event in due:
             task = asyncio.create_task(self._attempt(event), name=f"tracking {event.event_id}")
             self._active[event.piece_id] = task
@@ -180,6 +182,9 @@ class Relay:
         match verdict:
             case Receipted():
                 return Pace()
+            case Again(alarm=True, whole_receiver=False):
+                # It refuses this event; so it works.
+                return self._pace.answered()
             case Again():
                 return self._pace.failed(event.piece_id, now_s, self._chance, retry_after_s=verdict.retry_after_s)
             case Pause():

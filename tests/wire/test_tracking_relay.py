@@ -231,6 +231,28 @@ async def test_a_receiver_that_comes_back_is_noticed_without_a_person(store: Sql
     assert clean(ledger.counts(), 24)
 
 
+@pytest.mark.parametrize("status", [400, 500])
+async def test_many_poisonous_pieces_hold_up_nobody_else(store: SqliteStore, ledger: SqliteReceiverLedger, status: int):
+    publish(store, pieces=12, events=1)
+
+    def wrap(app: Any) -> Any:
+        async def front(scope: Any, receive: Any, send: Any) -> None:
+            poisonous = b"TEST:P12:" not in dict(scope["headers"])[b"webhook-id"]
+            await (Unruly._plain(send, status, b"") if poisonous else app(scope, receive, send))
+
+        return front
+
+    def tried() -> int:
+        return sum(store.read(lambda view, p=piece: view.events_of(f"P{p}")[0].attempts > 0) for piece in range(12))
+
+    async with serving(ledger, wrap=wrap) as url, relaying(store, url) as relay:
+        await until(lambda: tried() == 12)
+        publish(store, pieces=13, events=1)
+        relay.poke()
+        await until(lambda: store.read(lambda view: view.events_of("P12")[0].state) == "receipted", 20)
+    assert clean(ledger.counts(), 1)
+
+
 async def test_a_replay_that_was_left_at_a_terminal_is_done_once(store: SqliteStore, ledger: SqliteReceiverLedger, tmp_path: Path):
     publish(store, pieces=3, events=2)
     box = ReplayBox(tmp_path / "replays")
