@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign forgeries bake train evaluate card clean
+.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign forgeries deliveries bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -80,6 +80,10 @@ campaign: $(READY)
 # Every forgery at every place of an audit log of 10 000 events, and 1 000 bits of its file turned (some minutes of one core).
 forgeries: $(READY)
 	@$(BIN)/python -m tests.campaign.forgeries
+
+# 100 000 events of two sites to one receiver that fails in every way and is killed 200 times between effect and receipt.
+deliveries: $(READY)
+	@$(BIN)/python -m tests.campaign.deliveries
 
 # The simulated tube's spectra and attenuations, after a change of its materials.
 bake: $(READY)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import certificates, lanes, line_detector, modbus, screening, store, stx
+from benchmarks import certificates, lanes, line_detector, modbus, screening, store, stx, tracking
 
 MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "modbus": modbus.run,
@@ -19,6 +19,7 @@ MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "line_detector": line_detector.run,
     "store": store.run,
     "certificates": certificates.run,
+    "tracking": tracking.run,
     "screening": screening.run,
 }
 
@@ -102,6 +103,12 @@ def _parts(found: dict[str, Any]) -> list[str]:
         bare = f"bare Ed25519 checks of {it['bytes'] / 1024:.0f} KiB {it['bare_verified_per_s']}/s"
         for what, name in (("made, each checked before it is given", "issued"), ("checked from the file", "verified")):
             rows.append(f"| certificates {what} | {it[name + '_per_s']}/s | {bare} | {it[name + '_to_bare']:.3f} | – |")
+    if "tracking" in found:
+        it = found["tracking"]
+        rows.append(
+            f"| events to the tracking receiver, {it['at_a_time']} pieces at a time, each receipted | {it['relay_per_s']}/s"
+            f" | bare httpx posts of the same bodies {it['bare_per_s']}/s | {it['ratio']:.2f} | – |"
+        )
     if "screening" in found:
         it = found["screening"]
         rows.append(

@@ -5,46 +5,21 @@ import hashlib
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import FastAPI, Query, Request, Response
 
+from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, signed_request
+from station.api.reconciling import reconciling_router
 from station.api.witness import Witnessing, witness_router
-from station.audit.note import VerifierKey
 from station.domain.errors import StoreError
 from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverLedger
-from station.tracking.signatures import sign_receipt, webhook_holds
+from station.tracking.signatures import renew_receipt, sign_receipt
 
-_LARGEST_BODY = 256 << 10
 _LONGEST_ID = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverIdentity:
-    """Who the receiver is and whom it believes.
-
-    `name` stands in receipts, which `key` signs; an event must carry a signature of one of `station_keys` or `station_secrets`, made at
-    most `tolerance_s` from now. `log_keys` are the keys of the audit logs whose checkpoints it signs as their witness.
-    """
-
-    name: str
-    key: Ed25519PrivateKey
-    station_keys: tuple[Ed25519PublicKey, ...]
-    station_secrets: tuple[bytes, ...] = ()
-    tolerance_s: float = 300.0
-    log_keys: tuple[VerifierKey, ...] = ()
-
-
-class _RefusedEventError(Exception):
-    def __init__(self, status: int, kind: str, title: str) -> None:
-        super().__init__(title)
-        self.status = status
-        self.kind = kind
-        self.title = title
 
 
 def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now: Callable[[], datetime]) -> FastAPI:
@@ -54,9 +29,9 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
     @app.post("/events")
     async def take(request: Request) -> Response:
         try:
-            event = _checked(request, await _limited_body(request), identity, utc_now())
-        except _RefusedEventError as refused:
-            return _problem(refused.status, refused.kind, refused.title)
+            event = _checked(await signed_request(request, identity, utc_now()))
+        except RefusedRequestError as refused:
+            return problem(refused.status, refused.kind, refused.title)
 
         def make_receipt(now: datetime) -> str:
             return sign_receipt(
@@ -72,12 +47,14 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         try:
             outcome = await ledger.take(event, make_receipt, utc_now())
         except StoreError:
-            return _problem(503, "kt1:store-failing", "The event could not be made durable; send it again")
+            return problem(503, "kt1:store-failing", "The event could not be made durable; send it again")
         if isinstance(outcome, Gap):
-            return _problem(409, "kt1:sequence-gap", "Earlier events of the piece are missing", expected_sequence=outcome.expected_sequence)
+            return problem(409, "kt1:sequence-gap", "Earlier events of the piece are missing", expected_sequence=outcome.expected_sequence)
         if isinstance(outcome, BodyDiffers):
-            return _problem(409, "kt1:body-differs", "Another event came under this id", body_sha256=outcome.known_body_sha256)
-        return Response(outcome.receipt, media_type="application/json")
+            return problem(409, "kt1:body-differs", "Another event came under this id", body_sha256=outcome.known_body_sha256)
+        # A station that has forgotten an old key must be able to believe a receipt that was given under it.
+        receipt = renew_receipt(outcome.receipt, identity.key, identity.name) if outcome.duplicate else outcome.receipt
+        return Response(receipt, media_type="application/json")
 
     @app.get("/status")
     def status() -> dict[str, int]:
@@ -92,6 +69,7 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         page = ledger.effects(after=after, limit=limit)
         return {"effects": [_shown(one) for one in page], "next_after": page[-1].number if page else after}
 
+    app.include_router(reconciling_router(ledger, identity, utc_now))
     app.include_router(witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
     return app
 
@@ -131,55 +109,39 @@ def run_receiver(
     asyncio.run(serve_receiver(create_receiver(ledger, identity, utc_now), host, port, on_ready))
 
 
-async def _limited_body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_BODY:
-            raise _RefusedEventError(413, "kt1:event-too-large", "The event is too large")
-    return bytes(body)
-
-
-def _checked(request: Request, body: bytes, identity: ReceiverIdentity, now: datetime) -> IncomingEvent:
-    """The event of a request whose signature holds and whose members agree with each other."""
-    event_id = request.headers.get("webhook-id", "")
-    timestamp = request.headers.get("webhook-timestamp", "")
-    signatures = request.headers.get("webhook-signature", "")
-    if not webhook_holds(
-        event_id=event_id,
-        timestamp=timestamp,
-        signatures=signatures,
-        body=body,
-        keys=identity.station_keys,
-        secrets=identity.station_secrets,
-    ):
-        raise _RefusedEventError(401, "kt1:signature-wrong", "No signature of a known station")
-    if not timestamp.isascii() or not timestamp.isdigit() or abs(now.timestamp() - int(timestamp)) > identity.tolerance_s:
-        raise _RefusedEventError(401, "kt1:timestamp-stale", "The attempt is too old or from the future; check both clocks")
+def _checked(request: SignedRequest) -> IncomingEvent:
+    """The event of a request whose members agree with each other, from a station that may speak for its source."""
+    body = request.body
     try:
         message = json.loads(body)
         source, subject, sequence, kind = message["source"], message["subject"], message["sequence"], message["type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _RefusedEventError(400, "kt1:event-malformed", f"Not an event: {error}") from error
+        day = _day_of(message["time"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise RefusedRequestError(400, "kt1:event-malformed", f"Not an event: {error}") from error
     texts = (source, subject, kind, message.get("id"))
     if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST_ID for text in texts) or type(sequence) is not int or sequence < 1:
-        raise _RefusedEventError(400, "kt1:event-malformed", "source, subject, type and id must be texts, sequence a number from 1")
-    if message["id"] != event_id:
-        raise _RefusedEventError(400, "kt1:event-malformed", "The event's id is not the attempt's")
+        raise RefusedRequestError(400, "kt1:event-malformed", "source, subject, type and id must be texts, sequence a number from 1")
+    if message["id"] != request.request_id:
+        raise RefusedRequestError(400, "kt1:event-malformed", "The event's id is not the attempt's")
+    request.refuse_foreign(source)
     return IncomingEvent(
-        event_id=event_id,
+        event_id=request.request_id,
         source=source,
         subject=subject,
         sequence=sequence,
         event_type=kind,
+        day=day,
         body=body.decode(),
         body_sha256=hashlib.sha256(body).hexdigest(),
     )
 
 
-def _problem(status: int, kind: str, title: str, **members: str | int) -> Response:
-    content = {"type": kind, "title": title, "status": status, **members}
-    return Response(json.dumps(content), status_code=status, media_type="application/problem+json")
+def _day_of(text: str) -> date:
+    """The day of a time in UTC; raises `ValueError` for one that does not say where it counts from."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("time has no offset")
+    return moment.astimezone(UTC).date()
 
 
 def _shown(one: Effect) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from station.ports.store import Store
 from station.ports.tracking import Witness
 from station.settings import Configuration
 from station.storage.store import DATABASE_NAME, SqliteReader
-from station.tracking.http import HttpWitness
+from station.tracking.http import HttpLink, HttpWitness
 from station.tracking.signatures import PUBLIC_PREFIX, load_or_create_key, public_from_text
+from station.tracking.trust import key_lines
 from station.workflow.audit_keeper import AuditKeeper
 
 _MOST_BYTES = 64 << 10
@@ -80,16 +81,16 @@ def remember(path: Path, note: str) -> None:
 
 
 def read_keys(path: Path) -> tuple[VerifierKey, ...]:
-    """Public keys from a file, a line each: of logs and witnesses, and receivers' keys as they stand in the configuration's files.
+    """Public keys from a file, a line each: of logs and witnesses, and receivers' keys, with or without a name.
 
     Raises:
         ConfigurationError: the file or a line cannot be read.
     """
     try:
-        lines = _small_text(path).split()
+        keys = [line.split()[-1] for line in key_lines(_small_text(path))]
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The key file {path} cannot be read: {error}", remedy="Name the public key file of the log") from error
-    return tuple(map(_read_key, lines))
+    return tuple(map(_read_key, keys))
 
 
 def believed_keys(configuration: Configuration) -> tuple[VerifierKey, ...]:
@@ -105,8 +106,8 @@ def open_keeper(configuration: Configuration, store: Store, clock: Clock) -> Aud
     tracking = configuration.station.tracking
     witness: Witness | None = None
     # A witness whose signature could not be checked would prove nothing.
-    if tracking.receiver and any(one.kind == WITNESS for one in keys):
-        witness = HttpWitness(tracking.receiver, timeout_s=tracking.timeout_s)
+    if tracking.receiver and tracking.transport == "webhook" and any(one.kind == WITNESS for one in keys):
+        witness = HttpWitness(HttpLink(tracking.receiver, timeout_s=tracking.timeout_s))
     kept = remembered_file(configuration.audit_key_file)
     try:
         return AuditKeeper(

@@ -126,8 +126,13 @@ def _examine_keys(configuration: Configuration) -> list[Check]:
     if not configuration.station.tracking.receiver:
         return [Check(name="tracking", ok=True, found="no receiver configured: events are kept", remedy="")]
     checks = []
-    for name, path in (("signing key", configuration.signing_key_file), ("receiver key", configuration.receiver_key_file)):
+    files = [("signing key", path) for path in (configuration.signing_key_file, *configuration.further_signing_key_files)]
+    files += [("shared secret", path) for path in configuration.secret_files]
+    files += [("token", configuration.token_file)] if configuration.token_file is not None else []
+    if configuration.station.tracking.receipts == "signed":
+        files.append(("receiver key", configuration.receiver_key_file))
+    for name, path in files:
         ok = path.is_file()
-        remedy = "" if ok else "The signing key is made at the first start; the receiver's public key must be copied here"
+        remedy = "" if ok else "A signing key is made at the first start; everything else must be copied here"
         checks.append(Check(name=f"tracking {name}", ok=ok, found=str(path) if ok else f"{path} is missing", remedy=remedy))
     return checks

@@ -20,7 +20,7 @@ from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.stores import drift_watch, open_store
-from station.bootstrap.tracking import open_relay
+from station.bootstrap.tracking import open_reconciler, open_relay
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
@@ -128,9 +128,10 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     certify = certifier_of(configuration, store, keeper).certificate
     app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock, certify=certify)
     server = ApiServer(app, feed=feed, port=http.port, host=http.host)
-    relay = None
+    relay, reconciler = None, None
     if configuration.station.tracking.receiver:
         relay = tracking_thread.submit(open_relay(configuration, store, clock)).result()
+        reconciler = open_reconciler(configuration, store, clock)
     server.start()
     undo.callback(server.stop)
     # Nothing may move before everything else has proved that it can start.
@@ -139,6 +140,8 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
+    if reconciler is not None:
+        tracking_thread.submit(reconciler.run()).add_done_callback(_log_end)
     _say_whether_proved(configuration, model, store, clock)
     return Station(
         configuration=configuration,

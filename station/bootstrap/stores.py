@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from station.bootstrap.model_in_use import delivered_place, model_place
 from station.domain.drift import DriftReset
@@ -17,13 +18,17 @@ from station.storage.space import MEBIBYTE
 from station.storage.sqlite import DirectoryLock
 from station.storage.store import LOCK_NAME, SqliteReader, SqliteStore
 from station.tracking.message import MessageRules
+from station.tracking.replay import PAUSED_KEY
+from station.workflow.reconciling import RECONCILED_KEY
 from station.workflow.test_pieces import newest_run
+
+MOST_TROUBLED = 50
 
 
 def open_store(configuration: Configuration) -> SqliteStore:
     """The system of record, for writing; one process at a time."""
     storage, tracking = configuration.station.storage, configuration.station.tracking
-    rules = MessageRules(site=configuration.station.site, send_secrecy=tracking.send_secrecy)
+    rules = MessageRules(site=configuration.station.site, send_secrecy=tracking.send_secrecy, send_destination=tracking.send_destination)
     return SqliteStore(
         configuration.data_dir,
         render=rules.render,
@@ -39,11 +44,25 @@ def refuse_used_data(directory: Path) -> None:
         DirectoryLock(directory / LOCK_NAME).release()
 
 
-def read_outbox(configuration: Configuration) -> dict[str, object]:
-    """How the outbox stands, read beside a running station. Raises `StoreError` when there is no database yet."""
+def read_outbox(configuration: Configuration) -> dict[str, Any]:
+    """How the outbox stands, read beside a running station: figures, why the receiver is paused, `troubled` events without bodies.
+
+    Raises:
+        StoreError: there is no database yet.
+    """
     reader = SqliteReader(configuration.data_dir)
     try:
-        return asdict(reader.read(lambda view: view.outbox_status()))
+        status, paused, reconciled, troubled = reader.read(
+            lambda view: (
+                view.outbox_status(),
+                view.value(PAUSED_KEY),
+                view.value(RECONCILED_KEY),
+                view.troubled_events(limit=MOST_TROUBLED),
+            )
+        )
+        names = ("piece_id", "sequence", "event_id", "state", "attempts", "next_attempt_at", "last_error", "created_at")
+        events = [{name: getattr(event, name) for name in names} for event in troubled]
+        return {**asdict(status), "paused": paused or None, "reconciled": reconciled, "troubled": events}
     finally:
         reader.close()
 

@@ -39,6 +39,7 @@ class AlarmCode(StrEnum):
     DISK_LOW = "disk-low"
     TRACKING_BLOCKED = "tracking-blocked"
     TRACKING_BACKLOG = "tracking-backlog"
+    TRACKING_DIFFERS = "tracking-differs"
     MODEL_DRIFT = "model-drift"
     UNPROVED_MODEL = "unproved-model"
     RADIATION = "radiation"

@@ -93,6 +93,18 @@ class ConflictError(StationError):
     code = "conflict"
 
 
+class AnnouncementTooLateError(ConflictError):
+    """An announcement came after its piece, and says something else than what the piece was taken by."""
+
+    code = "announcement-too-late"
+
+
+class WithdrawnError(ConflictError):
+    """The piece was withdrawn; its number is not used again."""
+
+    code = "piece-withdrawn"
+
+
 class RefusedError(StationError):
     """The station understood the request and refuses it by rule."""
 

@@ -31,6 +31,7 @@ class PieceEvent:
     """One status of one piece, before it gets its sequence number from the outbox.
 
     `secrecy` is the level that the piece counts as: A when it is not known (`announced` is False), and then it is not sent as its level.
+    `destination` is where the piece was announced to go, empty when nobody said; it leaves only where the site's policy says so.
     `reasons` are left out by the message builder for a marked piece wherever they describe content.
     """
 
@@ -46,3 +47,4 @@ class PieceEvent:
     policy_sha256: str | None = None
     model_sha256: str | None = None
     disinfection: DisinfectionResult | None = None
+    destination: str = ""

@@ -1,6 +1,6 @@
 """The system of record and the image store."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -18,6 +18,7 @@ from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.ports.outbox import OutboxChanges, OutboxView
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.xray import Counts
 
@@ -129,33 +130,6 @@ EventRenderer = Callable[[PieceEvent, int], RenderedEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxEvent:
-    """One event of the outbox. `state` is pending, receipted or blocked; `attempts` counts failed ones."""
-
-    piece_id: str
-    sequence: int
-    event_id: str
-    body: str
-    created_at: datetime
-    state: str
-    attempts: int
-    next_attempt_at: datetime
-    last_error: str
-    receipt: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxStatus:
-    """What stands in the outbox. `oldest_pending_at` is when the oldest event without a receipt was written."""
-
-    written: int
-    receipted: int
-    blocked: int
-    pending: int
-    oldest_pending_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A reviewer's lease on a held piece."""
 
@@ -164,7 +138,7 @@ class Claim:
     expires_at: datetime
 
 
-class ReadView(Protocol):
+class ReadView(OutboxView, Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
     def piece(self, piece_id: str) -> Piece | None:
@@ -202,22 +176,6 @@ class ReadView(Protocol):
         """A small persistent value of the station (for example when the test piece passed last)."""
         ...
 
-    def outbox_depth(self) -> tuple[int, int, int]:
-        """(events that were written, receipted, blocked)."""
-        ...
-
-    def outbox_status(self) -> OutboxStatus:
-        """The outbox in figures."""
-        ...
-
-    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
-        """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first."""
-        ...
-
-    def events_of(self, piece_id: str) -> list[OutboxEvent]:
-        """All events of a piece in order."""
-        ...
-
     def history(self, piece_id: str) -> list[StateChange]:
         """The steps of a piece's life in commit order."""
         ...
@@ -247,7 +205,7 @@ class ReadView(Protocol):
         ...
 
 
-class UnitOfWork(ReadView, Protocol):
+class UnitOfWork(ReadView, OutboxChanges, Protocol):
     """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
 
     def announce(self, announcement: Announcement, at: datetime) -> Piece:
@@ -281,22 +239,6 @@ class UnitOfWork(ReadView, Protocol):
 
     def publish(self, event: PieceEvent) -> None:
         """Append an event to the outbox with the piece's next sequence number, in the same transaction."""
-        ...
-
-    def mark_receipted(self, piece_id: str, sequence: int, receipt: str, at: datetime) -> None:
-        """The receiver's receipt (JSON text) for an event is here. Idempotent."""
-        ...
-
-    def mark_retry(self, piece_id: str, sequence: int, next_attempt_at: datetime, error: str) -> None:
-        """An attempt failed; try again at that time. Leaves an event alone that is not pending."""
-        ...
-
-    def mark_blocked(self, piece_id: str, sequence: int, error: str) -> None:
-        """An event can never be delivered as it is; it blocks its own piece."""
-        ...
-
-    def reopen_events(self, piece_id: str, from_sequence: int, at: datetime) -> int:
-        """Make receipted or blocked events of a piece from that sequence on pending and due again; returns how many changed."""
         ...
 
     def next_number(self, counter: str) -> int:

@@ -1,12 +1,12 @@
 """The way to the central tracking system, and what its receiver must keep."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from station.domain.errors import StationError
-from station.ports.store import OutboxEvent
+from station.ports.outbox import EventDigest, OutboxEvent
 
 
 class ReceiverUnreachableError(StationError):
@@ -43,11 +43,56 @@ class Answer:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a server answered to one request; names of `headers` are in lower case."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
+class Link(Protocol):
+    """Requests to one server."""
+
+    async def request(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Ask once; `path` follows the server's address. Raises `ReceiverUnreachableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...
+
+
 class EventSender(Protocol):
     """One transport to one receiver."""
 
     async def send(self, event: OutboxEvent) -> Answer:
         """Make one attempt. Raises `ReceiverUnreachableError`."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayStatement:
+    """What the receiver says of a site's day: how many events took effect, and their Merkle root in hex."""
+
+    events: int
+    root: str
+
+
+class Counterpart(Protocol):
+    """The receiver's side of a reconciliation."""
+
+    async def statement(self, day: date) -> DayStatement:
+        """What it says of a day. Raises `ReceiverUnreachableError`, also when that is not proved to be its word."""
+        ...
+
+    async def events(self, day: date) -> list[EventDigest]:
+        """All that it has of a day, in the order of the effects. Raises `ReceiverUnreachableError`."""
         ...
 
     async def close(self) -> None:
@@ -91,13 +136,17 @@ class WitnessedLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingEvent:
-    """An event as it reached the receiver, its signature already checked. `key` = (source, subject, sequence)."""
+    """An event as it reached the receiver, its signature already checked. `key` = (source, subject, sequence).
+
+    `day` is that of its own time, in UTC.
+    """
 
     event_id: str
     source: str
     subject: str
     sequence: int
     event_type: str
+    day: date
     body: str
     body_sha256: str
 
@@ -166,6 +215,10 @@ class ReceiverLedger(Protocol):
 
     def effects_of(self, subject: str) -> list[Effect]:
         """Effects about one piece in the order in which they happened."""
+        ...
+
+    def digests_of(self, source: str, day: date, *, after: int, limit: int) -> tuple[list[EventDigest], int]:
+        """What took effect of a source's day, from effects with a number above `after`, in order; and the number of the last one."""
         ...
 
     def witnessed(self, origin: str) -> WitnessedLog | None:

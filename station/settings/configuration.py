@@ -46,6 +46,9 @@ class Configuration:
     station: StationFile
     data_dir: Path
     signing_key_file: Path
+    further_signing_key_files: tuple[Path, ...]
+    secret_files: tuple[Path, ...]
+    token_file: Path | None
     receiver_key_file: Path
     audit_key_file: Path
     policy: Policy
@@ -95,6 +98,9 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
         station=station,
         data_dir=beside / station.data_dir,
         signing_key_file=beside / station.tracking.signing_key_file,
+        further_signing_key_files=tuple(beside / path for path in station.tracking.further_signing_key_files),
+        secret_files=tuple(beside / path for path in station.tracking.secret_files),
+        token_file=None if station.tracking.token_file is None else beside / station.tracking.token_file,
         receiver_key_file=beside / station.tracking.receiver_key_file,
         audit_key_file=beside / station.audit.signing_key_file,
         policy=load_policy(beside / station.policy, demo=demo),

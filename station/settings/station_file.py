@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from station.domain.identifiers import CheckRule
+
+SITE_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
+"""How sites are named."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,17 +33,31 @@ class Http(BaseModel):
 
 
 class Tracking(BaseModel):
-    """The central tracking system. Empty `receiver` sends nothing and keeps every event; key files lie beside this file."""
+    """The central tracking system. Empty `receiver` sends nothing and keeps every event; files lie beside this file.
+
+    Every key of `signing_key_file` and `further_signing_key_files` and every secret of `secret_files` signs each event, so that the
+    receiver can change from one to another. `token_file` holds the bearer token of an EPCIS repository that wants one.
+    """
 
     model_config = _STRICT
 
     receiver: str = Field(default="", pattern=r"^(https?://[^\s/]+(/\S*)?)?$")
+    transport: Literal["webhook", "epcis"] = "webhook"
     signing_key_file: Path = Path("keys/tracking-signing.key")
+    further_signing_key_files: tuple[Path, ...] = Field(default=(), max_length=3)
+    secret_files: tuple[Path, ...] = Field(default=(), max_length=3)
+    token_file: Path | None = None
     receiver_key_file: Path = Path("keys/tracking-receiver.pub")
     receipts: Literal["signed", "none"] = "signed"
     send_secrecy: bool = False
     send_destination: bool = False
     timeout_s: float = Field(default=5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        if self.transport == "epcis" and self.receipts == "signed":
+            raise ValueError('receipts = "none" with transport = "epcis": a repository signs no receipts')
+        return self
 
 
 class Audit(BaseModel):
@@ -102,7 +119,7 @@ class StationFile(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KT1_", env_nested_delimiter="__")
 
-    site: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    site: str = Field(pattern=SITE_PATTERN)
     data_dir: Path = Path("data")
     policy: Path = Path("policy.toml")
     checklist: Path = Path("checklists/freeze.toml")

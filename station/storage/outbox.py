@@ -1,12 +1,14 @@
 """The outbox: events to the tracking system, one gap-free sequence per piece, strictly in order."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
-from station.ports.store import OutboxEvent, OutboxStatus, RenderedEvent
+from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
+from station.ports.store import RenderedEvent
 from station.storage import tables
 
 PENDING = "pending"
@@ -45,9 +47,10 @@ def _is_head() -> ColumnElement[bool]:
     return and_(_C.receipted_at.is_(None), _C.state == PENDING, ~exists().where(open_before))
 
 
-def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str]) -> list[OutboxEvent]:
-    """Pending heads of line that are due, oldest first."""
-    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(_C.position).limit(limit)
+def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str], least_tried_first: bool) -> list[OutboxEvent]:
+    """Pending heads of line that are due, oldest first, or those first that were tried least."""
+    order = (_C.attempts, _C.position) if least_tried_first else (_C.position,)
+    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(*order).limit(limit)
     if excluding:
         query = query.where(_C.piece_id.not_in(excluding))
     return [_event(row) for row in connection.execute(query)]
@@ -56,6 +59,42 @@ def due(connection: Connection, now: datetime, *, limit: int, excluding: Collect
 def of_piece(connection: Connection, piece_id: str) -> list[OutboxEvent]:
     """All events of a piece in order."""
     return [_event(row) for row in connection.execute(select(_T).where(_C.piece_id == piece_id).order_by(_C.sequence))]
+
+
+def troubled(connection: Connection, *, limit: int) -> list[OutboxEvent]:
+    """Events that are blocked, or were tried in vain: blocked ones first, then oldest first."""
+    in_vain = and_(_C.receipted_at.is_(None), or_(_C.state == BLOCKED, _C.attempts > 0))
+    query = select(_T).where(in_vain).order_by((_C.state != BLOCKED), _C.position).limit(limit)
+    return [_event(row) for row in connection.execute(query)]
+
+
+def first_of_each(connection: Connection, *, piece_id: str | None, since: datetime | None, blocked_only: bool) -> list[tuple[str, int]]:
+    """For each piece (or the named one) the sequence of its first event that was written since then, or is blocked."""
+    query = select(_C.piece_id, func.min(_C.sequence)).group_by(_C.piece_id).order_by(func.min(_C.position))
+    if piece_id is not None:
+        query = query.where(_C.piece_id == piece_id)
+    if since is not None:
+        query = query.where(_C.created_at >= since)
+    if blocked_only:
+        query = query.where(_C.receipted_at.is_(None), _C.state == BLOCKED)
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def digests(connection: Connection, start: datetime, end: datetime) -> list[EventDigest]:
+    """Every event that was written from `start` on and before `end`, by piece and sequence."""
+    columns = (_C.piece_id, _C.sequence, _C.event_id, _C.body, _C.receipted_at)
+    query = select(*columns).where(_C.created_at >= start, _C.created_at < end).execution_options(yield_per=1000)
+    found = [
+        EventDigest(
+            piece_id=row.piece_id,
+            sequence=row.sequence,
+            event_id=row.event_id,
+            body_sha256=hashlib.sha256(row.body.encode()).hexdigest(),
+            receipted=row.receipted_at is not None,
+        )
+        for row in connection.execute(query)
+    ]
+    return sorted(found, key=lambda one: (one.piece_id, one.sequence))
 
 
 def status(connection: Connection) -> OutboxStatus:
@@ -96,13 +135,18 @@ def mark_blocked(connection: Connection, piece_id: str, sequence: int, error: st
 
 
 def reopen(connection: Connection, piece_id: str, from_sequence: int, at: datetime) -> int:
-    """Make events from that sequence on pending and due; returns how many changed."""
+    """Make events from that sequence on pending and due, their receipts kept; returns how many changed."""
     result = connection.execute(
         update(_T)
         .where(_C.piece_id == piece_id, _C.sequence >= from_sequence, _C.state != PENDING)
-        .values(state=PENDING, receipt=None, receipted_at=None, next_attempt_at=at, attempts=0)
+        .values(state=PENDING, receipted_at=None, next_attempt_at=at, attempts=0)
     )
     return result.rowcount
+
+
+def hasten(connection: Connection, at: datetime) -> None:
+    """Make every pending event due."""
+    connection.execute(update(_T).where(_C.receipted_at.is_(None), _C.state == PENDING, _C.next_attempt_at > at).values(next_attempt_at=at))
 
 
 def _event(row: Row[Any]) -> OutboxEvent:

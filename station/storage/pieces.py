@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from station.domain.canonical import canonical
-from station.domain.errors import ConflictError, NotFoundError
+from station.domain.errors import AnnouncementTooLateError, ConflictError, NotFoundError, WithdrawnError
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency, change_state
 from station.storage import small_things, tables
 
@@ -66,8 +67,11 @@ def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Pi
 def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece | None, Piece]:
     """Insert or update an announced piece; returns it before (None: it is new) and after. The same advice again changes nothing.
 
-    A piece that came before its announcement takes it while it is on the site, wherever it lies. Raises `ConflictError` when an
-    announced piece is past `announced` and the advice differs, and when an unannounced one has left for good.
+    A piece that came before its announcement takes it while it is on the site, wherever it lies.
+
+    Raises:
+        AnnouncementTooLateError: the piece is past `announced` and the advice differs, or it came unannounced and has left for good.
+        WithdrawnError: it was withdrawn, whatever the advice says now.
     """
     known = get(connection, announcement.piece_id)
     if known is None:
@@ -81,19 +85,33 @@ def announce(connection: Connection, announcement: Announcement, at: datetime) -
         )
         add(connection, piece)
         return None, piece
+    if known.state is PieceState.CANCELLED:
+        # The same advice once more would look like one that was taken.
+        raise WithdrawnError(
+            f"Piece {announcement.piece_id} was withdrawn at {known.state_since.isoformat(timespec='seconds')}",
+            consequence="It stays withdrawn: under this number it would be held",
+            remedy="Announce it under a new number",
+        )
     if known.announced and known.announcement == announcement:
         return known, known
     comes_late = not known.announced and not known.state.is_terminal
     if known.state is not PieceState.ANNOUNCED and not comes_late:
-        told = "was announced otherwise" if known.announced else "nobody announced it in time"
-        raise ConflictError(
-            f"Piece {announcement.piece_id} is already {known.state.value} and {told}",
-            consequence="The announcement was not changed",
-            remedy="Withdraw the piece at the tracking system, or leave its announcement as it is",
+        raise AnnouncementTooLateError(
+            f"Piece {announcement.piece_id} is already {known.state.value} and {_against(known, announcement)}",
+            consequence="The announcement was not changed: the piece goes its way by what was said before",
+            remedy="Tell the station's people if the piece must not leave by that",
         )
     changes = {**_announcement_values(announcement), "announced": True, "row_version": known.row_version + 1}
     connection.execute(_CHANGE, {"changed_id": announcement.piece_id, **changes})
     return known, _again(connection, announcement.piece_id)
+
+
+def _against(known: Piece, told: Announcement) -> str:
+    """Why what is told now comes too late. Members are named, what they say is not: whoever reads this may not be meant to know a level."""
+    if not known.announced:
+        return "nobody announced it in time"
+    differ = [each.name for each in fields(Announcement) if getattr(known.announcement, each.name) != getattr(told, each.name)]
+    return f"was announced otherwise (differs in {', '.join(differ)})"
 
 
 def add(connection: Connection, piece: Piece) -> None:

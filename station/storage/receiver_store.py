@@ -1,13 +1,15 @@
 """The memory of the reference tracking receiver: ids and effects in one transaction of its own SQLite database."""
 
+import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, inspect, select, text, update
 
 from station.domain.errors import StoreError
+from station.ports.outbox import EventDigest
 from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverCounts, Taken, WitnessedLog
 from station.storage.sqlite import DirectoryLock, reading_engine, writing_engine
 from station.storage.tables import effect, receiver_metadata, seen_event, witnessed_log
@@ -45,6 +47,7 @@ class SqliteReceiverLedger:
             path = directory / DATABASE_NAME
             self._write_engine = writing_engine(path)
             with self._write_engine.begin() as connection:
+                _add_day(connection)
                 receiver_metadata.create_all(connection)
             path.chmod(0o600)
             self._read_engine = reading_engine(path)
@@ -74,6 +77,24 @@ class SqliteReceiverLedger:
             query = select(effect).where(effect.c.subject == subject).order_by(effect.c.number)
             return [_effect(row) for row in connection.execute(query)]
 
+    def digests_of(self, source: str, day: date, *, after: int, limit: int) -> tuple[list[EventDigest], int]:
+        """What took effect of a source's day, from effects with a number above `after`, in order; and the number of the last one."""
+        columns = effect.c
+        query = select(columns.number, columns.subject, columns.sequence, columns.event_id, columns.body)
+        query = query.where(columns.source == source, columns.day == day.isoformat(), columns.number > after)
+        with self._read_engine.connect() as connection, connection.begin():
+            rows = connection.execute(query.order_by(columns.number).limit(limit)).all()
+        page = [
+            EventDigest(
+                piece_id=row.subject,
+                sequence=row.sequence,
+                event_id=row.event_id,
+                body_sha256=hashlib.sha256(row.body.encode()).hexdigest(),
+            )
+            for row in rows
+        ]
+        return page, rows[-1].number if rows else after
+
     def witnessed(self, origin: str) -> WitnessedLog | None:
         """The newest checkpoint of a log that was signed here."""
         with self._read_engine.connect() as connection, connection.begin():
@@ -92,6 +113,16 @@ class SqliteReceiverLedger:
         self._lock.release()
 
 
+def _add_day(connection: Connection) -> None:
+    """Give effects that were kept before days were the day of their own time."""
+    tables = inspect(connection)
+    if not tables.has_table(effect.name) or any(column["name"] == "day" for column in tables.get_columns(effect.name)):
+        return
+    connection.execute(text("ALTER TABLE effect ADD COLUMN day VARCHAR(10) NOT NULL DEFAULT ''"))
+    connection.execute(text("UPDATE effect SET day = date(json_extract(body, '$.time'))"))
+    connection.execute(text("CREATE INDEX ix_effect_source_day_number ON effect (source, day, number)"))
+
+
 def _take(
     connection: Connection, event: IncomingEvent, make_receipt: Callable[[datetime], str], now: datetime
 ) -> Taken | Gap | BodyDiffers:
@@ -108,7 +139,9 @@ def _take(
     receipt = make_receipt(now)
     key = {"source": event.source, "subject": event.subject, "sequence": event.sequence, "event_id": event.event_id}
     connection.execute(insert(seen_event), {**key, "body_sha256": event.body_sha256, "receipt": receipt})
-    connection.execute(insert(effect), {**key, "event_type": event.event_type, "body": event.body, "received_at": now})
+    connection.execute(
+        insert(effect), {**key, "event_type": event.event_type, "body": event.body, "received_at": now, "day": event.day.isoformat()}
+    )
     return Taken(receipt=receipt, duplicate=False)
 
 

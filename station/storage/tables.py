@@ -251,7 +251,10 @@ effect = Table(
     Column("event_type", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("received_at", UtcText, nullable=False),
+    # The day of the event's own time in UTC, by which both sides reconcile.
+    Column("day", String(10), nullable=False, server_default=""),
     Index("ix_effect_subject_number", "subject", "number"),
+    Index("ix_effect_source_day_number", "source", "day", "number"),
     sqlite_autoincrement=True,
 )
 

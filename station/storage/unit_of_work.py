@@ -11,6 +11,7 @@ from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
 from station.domain.piece import Announcement, Piece, PieceState
+from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
 from station.ports.store import (
     AuditFact,
     AuditHead,
@@ -19,8 +20,6 @@ from station.ports.store import (
     EventRenderer,
     Evidence,
     EvidenceRow,
-    OutboxEvent,
-    OutboxStatus,
     StateChange,
     StoredCheckpoint,
 )
@@ -82,9 +81,25 @@ class SqlReadView:
         """The outbox in figures."""
         return outbox.status(self._connection)
 
-    def due_events(self, now: datetime, *, limit: int, excluding: Collection[str] = ()) -> list[OutboxEvent]:
+    def due_events(
+        self, now: datetime, *, limit: int, excluding: Collection[str] = (), least_tried_first: bool = False
+    ) -> list[OutboxEvent]:
         """Pending heads of line that are due, oldest first."""
-        return outbox.due(self._connection, now, limit=limit, excluding=excluding)
+        return outbox.due(self._connection, now, limit=limit, excluding=excluding, least_tried_first=least_tried_first)
+
+    def troubled_events(self, *, limit: int) -> list[OutboxEvent]:
+        """Events that are blocked, or were tried in vain: blocked ones first, then oldest first."""
+        return outbox.troubled(self._connection, limit=limit)
+
+    def first_events(
+        self, *, piece_id: str | None = None, since: datetime | None = None, blocked_only: bool = False
+    ) -> list[tuple[str, int]]:
+        """For each piece (or the one that is named) the sequence of its first event that was written since then, or is blocked."""
+        return outbox.first_of_each(self._connection, piece_id=piece_id, since=since, blocked_only=blocked_only)
+
+    def event_digests(self, start: datetime, end: datetime) -> list[EventDigest]:
+        """Every event that was written from `start` on and before `end`, by piece and sequence."""
+        return outbox.digests(self._connection, start, end)
 
     def events_of(self, piece_id: str) -> list[OutboxEvent]:
         """All events of a piece in order."""
@@ -206,6 +221,10 @@ class SqlUnitOfWork(SqlReadView):
     def reopen_events(self, piece_id: str, from_sequence: int, at: datetime) -> int:
         """Make receipted or blocked events of a piece from that sequence on pending and due again."""
         return outbox.reopen(self._connection, piece_id, from_sequence, at)
+
+    def hasten_events(self, at: datetime) -> None:
+        """Have every event that waits for its next attempt tried at once."""
+        outbox.hasten(self._connection, at)
 
     def next_number(self, counter: str) -> int:
         """The next value of a named, durable, gap-free counter."""

@@ -2,52 +2,35 @@
 
 import asyncio
 import base64
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.domain.errors import ConfigurationError
-from station.ports.store import OutboxEvent
-from station.ports.tracking import Answer, ReceiverUnreachableError, WitnessAnswer
+from station.ports.outbox import OutboxEvent
+from station.ports.tracking import Answer, Link, ReceiverUnreachableError, Reply, WitnessAnswer
+from station.tracking.answers import answer_of
 from station.tracking.message import CONTENT_TYPE
-from station.tracking.signatures import webhook_headers
+from station.tracking.signatures import Signing, webhook_headers
 
-_LARGEST_ANSWER = 64 << 10
+_LARGEST_ANSWER = 1 << 20
 _STEPS = 3
 _MOST_DIGITS = 20
 SIZE_TYPE = "text/x.tlog.size"
 
 
-class HttpSender:
-    """`station.ports.tracking.EventSender` for `POST <receiver>/events` (contract: tracking events).
+class HttpLink:
+    """`station.ports.tracking.Link` over HTTP.
 
     Args:
-        receiver_url: base URL of the receiver, without `/events`.
-        utc_now: true time; each attempt carries its own.
-        key: Ed25519 key for `v1a` signatures.
-        secret: shared secret for `v1` signatures, for receivers that want them. At least one of both.
-        timeout_s: wall-clock limit of each step of an attempt (connect, send, wait for bytes); a whole attempt takes at most thrice that.
+        url: where the server is; paths are added to it.
+        timeout_s: wall-clock limit of each step of a request (connect, send, wait for bytes); a whole one takes at most thrice that.
+        connections: most requests at a time.
     """
 
-    def __init__(
-        self,
-        receiver_url: str,
-        *,
-        utc_now: Callable[[], datetime],
-        key: Ed25519PrivateKey | None = None,
-        secret: bytes | None = None,
-        timeout_s: float = 10.0,
-        connections: int = 16,
-    ) -> None:
-        if key is None and not secret:
-            raise ConfigurationError("Events would go out unsigned", remedy="Configure a signing key or a shared secret for the receiver")
-        self._url = receiver_url.rstrip("/") + "/events"
-        self._utc_now = utc_now
-        self._key = key
-        self._secret = secret
+    def __init__(self, url: str, *, timeout_s: float = 10.0, connections: int = 16) -> None:
+        self._url = url.rstrip("/")
         self._timeout_s = timeout_s
         # No proxy from the environment: events go where the configuration says and nowhere else.
         self._client = httpx.AsyncClient(
@@ -57,61 +40,72 @@ class HttpSender:
             follow_redirects=False,
         )
 
-    async def send(self, event: OutboxEvent) -> Answer:
-        """Make one attempt. Raises `ReceiverUnreachableError`."""
-        body = event.body.encode()
-        headers = {
-            "content-type": CONTENT_TYPE,
-            **webhook_headers(event.event_id, body, self._utc_now(), key=self._key, secret=self._secret),
-        }
+    async def request(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Ask once. Raises `ReceiverUnreachableError`."""
+        url = self._url + path
         try:
             async with (
                 asyncio.timeout(_STEPS * self._timeout_s),
-                self._client.stream("POST", self._url, content=body, headers=headers) as response,
+                self._client.stream(method, url, content=content, headers=dict(headers)) as response,
             ):
-                return _answer(response, await _limited(response))
+                text = (await _limited(response)).decode(errors="replace")
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise ReceiverUnreachableError(
-                f"{self._url} did not answer: {str(error) or type(error).__name__}",
-                consequence="The event is kept and sent again",
+                f"{url} did not answer: {str(error) or type(error).__name__}",
+                consequence="What was to be sent is kept",
                 remedy="Check the receiver and the network between",
             ) from error
+        return Reply(status=response.status_code, text=text, headers=dict(response.headers))
 
     async def close(self) -> None:
         """Drop the connections."""
         await self._client.aclose()
 
 
-class HttpWitness:
-    """`station.ports.tracking.Witness` for `POST <receiver>/add-checkpoint` (C2SP tlog-witness). Arguments as for `HttpSender`."""
+class HttpSender:
+    """`station.ports.tracking.EventSender` for `POST <receiver>/events` (contract: tracking events).
 
-    def __init__(self, receiver_url: str, *, timeout_s: float = 10.0) -> None:
-        self._url = receiver_url.rstrip("/") + "/add-checkpoint"
-        self._timeout_s = timeout_s
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False, follow_redirects=False)
+    Args:
+        link: to the receiver.
+        utc_now: true time; each attempt carries its own.
+        signing: Ed25519 keys for `v1a` signatures, shared secrets for `v1` ones. At least one of both.
+    """
+
+    def __init__(self, link: Link, *, utc_now: Callable[[], datetime], signing: Signing) -> None:
+        if not signing.keys and not signing.secrets:
+            raise ConfigurationError("Events would go out unsigned", remedy="Configure a signing key or a shared secret for the receiver")
+        self._link = link
+        self._utc_now = utc_now
+        self._signing = signing
+
+    async def send(self, event: OutboxEvent) -> Answer:
+        """Make one attempt. Raises `ReceiverUnreachableError`."""
+        body = event.body.encode()
+        headers = {"content-type": CONTENT_TYPE, **webhook_headers(event.event_id, body, self._utc_now(), self._signing)}
+        return answer_of(await self._link.request("POST", "/events", body, headers))
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._link.close()
+
+
+class HttpWitness:
+    """`station.ports.tracking.Witness` for `POST <receiver>/add-checkpoint` (C2SP tlog-witness)."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def add_checkpoint(self, old_size: int, proof: Sequence[bytes], note: str) -> WitnessAnswer:
         """Ask once. Raises `ReceiverUnreachableError`."""
         hashes = "".join(f"{base64.b64encode(one).decode()}\n" for one in proof)
-        try:
-            async with (
-                asyncio.timeout(_STEPS * self._timeout_s),
-                self._client.stream("POST", self._url, content=f"old {old_size}\n{hashes}\n{note}".encode()) as response,
-            ):
-                body = (await _limited(response)).decode(errors="replace")
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise ReceiverUnreachableError(
-                f"{self._url} did not answer: {str(error) or type(error).__name__}",
-                consequence="The checkpoint stays without its witness for now",
-                remedy="Check the receiver and the network between",
-            ) from error
-        size = body.removesuffix("\n") if response.headers.get("content-type", "").startswith(SIZE_TYPE) else ""
+        reply = await self._link.request("POST", "/add-checkpoint", f"old {old_size}\n{hashes}\n{note}".encode(), {})
+        size = reply.text.removesuffix("\n") if reply.headers.get("content-type", "").startswith(SIZE_TYPE) else ""
         known = int(size) if size.isascii() and size.isdigit() and len(size) < _MOST_DIGITS else None
-        return WitnessAnswer(status=response.status_code, body=body, known_size=known)
+        return WitnessAnswer(status=reply.status, body=reply.text, known_size=known)
 
     async def close(self) -> None:
         """Drop the connections."""
-        await self._client.aclose()
+        await self._link.close()
 
 
 async def _limited(response: httpx.Response) -> bytes:
@@ -121,24 +115,3 @@ async def _limited(response: httpx.Response) -> bytes:
         if len(content) > _LARGEST_ANSWER:
             raise httpx.DecodingError("the answer is too large", request=response.request)
     return bytes(content)
-
-
-def _answer(response: httpx.Response, content: bytes) -> Answer:
-    text = content.decode(errors="replace")
-    problem, expected = None, None
-    if response.status_code >= httpx.codes.BAD_REQUEST:
-        try:
-            members = json.loads(text)
-        except ValueError:
-            members = None
-        if isinstance(members, dict):
-            problem = members["type"] if isinstance(members.get("type"), str) else None
-            expected = members["expected_sequence"] if type(members.get("expected_sequence")) is int else None
-    retry_after = response.headers.get("retry-after", "")
-    return Answer(
-        status=response.status_code,
-        body=text,
-        problem=problem,
-        expected_sequence=expected,
-        retry_after_s=float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None,
-    )

@@ -46,10 +46,11 @@ STEPS: MappingProxyType[PieceStatus, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRules:
-    """What this site sends. `send_secrecy`: the site's policy allows the secrecy level in events."""
+    """What this site sends. `send_secrecy`, `send_destination`: the site's policy allows the secrecy level, the destination in events."""
 
     site: str
     send_secrecy: bool = False
+    send_destination: bool = False
 
     def render(self, event: PieceEvent, sequence: int) -> RenderedEvent:
         """The message of an event; the same arguments give the same bytes."""
@@ -94,16 +95,18 @@ def object_event(event: PieceEvent, rules: MessageRules) -> dict[str, Any]:
         "action": "OBSERVE",
         "bizStep": business_step,
         "disposition": disposition,
-        "readPoint": {"id": f"urn:kt1:lane:{quote(rules.site)}:{quote(event.lane_id, safe='')}"},
         "bizLocation": {"id": f"urn:kt1:site:{quote(rules.site)}"},
         "kt1:reasons": reasons,
     }
     optional = {
+        # A piece that was withdrawn before it came was read nowhere.
+        "readPoint": {"id": f"urn:kt1:lane:{quote(rules.site)}:{quote(event.lane_id, safe='')}"} if event.lane_id else None,
         "kt1:outcome": outcome,
         "kt1:policySha256": event.policy_sha256,
         "kt1:modelSha256": event.model_sha256,
         "kt1:certificate": certificate_id(rules.site, event.piece_id, event.visit) if event.status is _S.RELEASED else None,
         "kt1:secrecy": event.secrecy.value if event.secrecy is not None and event.announced and rules.send_secrecy else None,
+        "kt1:destination": event.destination if event.destination and rules.send_destination else None,
     }
     data.update({name: member for name, member in optional.items() if member is not None})
     if event.disinfection is not None:

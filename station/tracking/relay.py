@@ -13,13 +13,14 @@ import structlog
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import StationError, StoreError
 from station.ports.clock import Clock
-from station.ports.store import OutboxEvent, Store, UnitOfWork
+from station.ports.outbox import OutboxEvent
+from station.ports.store import Store, UnitOfWork
 from station.ports.tracking import EventSender
+from station.tracking.pacing import Pace
+from station.tracking.replay import PAUSED_KEY, RECEIVER_SUBJECT, Replay, ReplayBox, replay
 from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, Verdict, delay_s, judge
 
-PAUSED_KEY = "tracking.paused"
-RECEIVER_SUBJECT = "tracking"
-
+_MOST_ALARMS = 10_000
 _log = structlog.get_logger()
 
 
@@ -54,7 +55,8 @@ class Relay:
     """Sends what stands in the outbox. Run `run` as a task; all methods but `poke` belong to its event loop.
 
     Per piece, an event is sent only when all earlier ones have their receipts. Nothing is ever given up: an event ends with its receipt,
-    or waits blocked for a person.
+    or waits blocked for a person. A receiver that says it is gone is asked again with one event every five minutes; a receipt, or a
+    person, ends that pause. `box` is where people at a terminal leave replays.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Relay:
         chance: random.Random,
         rule: ReceiptRule,
         settings: RelaySettings | None = None,
+        box: ReplayBox | None = None,
     ) -> None:
         self._store = store
         self._sender = sender
@@ -72,21 +75,24 @@ class Relay:
         self._chance = chance
         self._rule = rule
         self._settings = settings or RelaySettings()
+        self._box = box
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
-        self._alarms = {alarm.subject for alarm in store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.TRACKING_BLOCKED}
+        self._alarms = _alarmed(store)
+        self._pace = Pace() if self._paused is None else Pace().told_gone(clock.monotonic_s())
         self._backlog = False
         self._next_watch_s = 0.0
 
     async def run(self) -> None:
-        """Send until cancelled. Attempts under way are then cut off; their events stay in the outbox."""
+        """Send until cancelled, once. Attempts under way are then cut off; their events stay in the outbox."""
         self._loop = asyncio.get_running_loop()
         try:
             while True:
                 self._wake.clear()
                 try:
+                    await self._replay_what_was_left()
                     self._start_due()
                     await self._watch_backlog()
                 except StoreError as error:
@@ -98,6 +104,7 @@ class Relay:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            await self._sender.close()
 
     def poke(self) -> None:
         """Something was published: look now. May be called from any thread."""
@@ -121,38 +128,30 @@ class Relay:
             paused=self._paused,
         )
 
-    async def resume(self) -> None:
-        """A person says that the receiver is back."""
-
-        def work(unit: UnitOfWork) -> None:
-            unit.set_value(PAUSED_KEY, "")
-            unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, RECEIVER_SUBJECT, self._clock.utc_now())
-
-        await self._store.write(work)
-        self._alarms.discard(RECEIVER_SUBJECT)
-        self._paused = None
-        self._wake.set()
-
-    async def unblock(self, piece_id: str) -> int:
-        """A person says that a piece's blocked events may be tried again; returns how many events became due."""
-
-        def work(unit: UnitOfWork) -> int:
-            blocked = [event.sequence for event in unit.events_of(piece_id) if event.state == "blocked"]
-            now = self._clock.utc_now()
-            unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, piece_id, now)
-            return unit.reopen_events(piece_id, blocked[0], now) if blocked else 0
-
-        count = await self._store.write(work)
-        self._alarms.discard(piece_id)
+    async def replay(self, wanted: Replay) -> int:
+        """A person wants events sent again, or a paused receiver tried; returns how many became due that were not pending."""
+        count = await replay(self._store, wanted, self._clock.utc_now())
+        self._alarms = _alarmed(self._store)
+        self._paused, self._pace = None, Pace()
         self._wake.set()
         return count
 
+    async def _replay_what_was_left(self) -> None:
+        if self._box is None:
+            return
+        for name, wanted in self._box.waiting():
+            count = await self.replay(wanted)
+            _log.info("events are sent again", piece_id=wanted.piece_id, since=wanted.since, blocked=wanted.blocked, count=count)
+            self._box.done(name, count)
+
     def _start_due(self) -> None:
-        room = self._settings.concurrency - len(self._active)
-        if self._paused is not None or room <= 0:
+        room = self._pace.room(self._clock.monotonic_s(), most=self._settings.concurrency, active=len(self._active))
+        if room == 0:
             return
         now, busy = self._clock.utc_now(), tuple(self._active)
-        due = self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy))
+        # The one event that tries a receiver in doubt must not always be one that fails for its own sake.
+        fresh = self._pace.in_doubt
+        due = self._store.read(lambda view: view.due_events(now, limit=room, excluding=busy, least_tried_first=fresh))
         for event in due:
             task = asyncio.create_task(self._attempt(event), name=f"tracking {event.event_id}")
             self._active[event.piece_id] = task
@@ -170,12 +169,27 @@ class Relay:
             verdict = judge(await self._sender.send(event), event, self._rule)
         except StationError as error:
             verdict = Again(error=error.what)
+        self._pace = self._pace_after(event, verdict)
         try:
             await self._settle(event, verdict)
         except StoreError as error:
             # The event is as it was, and will be sent again: the receiver knows it by its id.
             _log.warning("what became of an event could not be stored", event_id=event.event_id, error=str(error))
             await self._clock.sleep(self._settings.store_retry_s)
+
+    def _pace_after(self, event: OutboxEvent, verdict: Verdict) -> Pace:
+        now_s = self._clock.monotonic_s()
+        match verdict:
+            case Receipted():
+                return Pace()
+            case Again(alarm=True, whole_receiver=False):
+                # It refuses this event; so it works.
+                return self._pace.answered()
+            case Again():
+                return self._pace.failed(event.piece_id, now_s, self._chance, retry_after_s=verdict.retry_after_s)
+            case Pause():
+                return self._pace.told_gone(now_s)
+        return self._pace.answered()
 
     async def _settle(self, event: OutboxEvent, verdict: Verdict) -> None:
         match verdict:
@@ -198,16 +212,21 @@ class Relay:
                 await self._write_with_alarm(lambda unit: unit.set_value(PAUSED_KEY, verdict.error), RECEIVER_SUBJECT, verdict.error)
 
     async def _receipted(self, event: OutboxEvent, verdict: Receipted) -> None:
-        now = self._clock.utc_now()
+        now, was_paused = self._clock.utc_now(), self._paused is not None
         over = self._alarms & {event.piece_id, RECEIVER_SUBJECT}
 
         def work(unit: UnitOfWork) -> None:
             unit.mark_receipted(event.piece_id, event.sequence, verdict.receipt, now)
             for subject in sorted(over):
                 unit.clear_alarm(AlarmCode.TRACKING_BLOCKED, subject, now)
+            if was_paused:
+                unit.set_value(PAUSED_KEY, "")
 
         await self._store.write(work)
         self._alarms -= over
+        if was_paused:
+            _log.info("the receiver is back")
+            self._paused = None
 
     async def _again(self, event: OutboxEvent, verdict: Again) -> None:
         wait_s = delay_s(event.attempts, self._chance, at_least_s=verdict.retry_after_s)
@@ -263,3 +282,9 @@ class Relay:
 
 def _reopen(unit: UnitOfWork, *, piece_id: str, from_sequence: int, at: datetime) -> int:
     return unit.reopen_events(piece_id, from_sequence, at)
+
+
+def _alarmed(store: Store) -> set[str]:
+    """What tracking has called a person for and is not over."""
+    alarms = store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
+    return {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_BLOCKED and alarm.cleared_at is None}

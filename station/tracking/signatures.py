@@ -9,7 +9,7 @@ import hmac
 import json
 import os
 import stat
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,21 +83,19 @@ def public_from_text(text: str) -> Ed25519PublicKey:
         ) from error
 
 
-def webhook_headers(
-    event_id: str,
-    body: bytes,
-    now: datetime,
-    *,
-    key: Ed25519PrivateKey | None = None,
-    secret: bytes | None = None,
-) -> dict[str, str]:
-    """The three Standard Webhooks headers of one attempt, with a `v1a` signature for a key and a `v1` one for a secret."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """What attempts are signed with. Each key and each secret signs: so the other side learns a new one before the old one goes."""
+
+    keys: tuple[Ed25519PrivateKey, ...] = ()
+    secrets: tuple[bytes, ...] = ()
+
+
+def webhook_headers(event_id: str, body: bytes, now: datetime, signing: Signing) -> dict[str, str]:
+    """The three Standard Webhooks headers of one attempt, with a `v1a` signature for each key and a `v1` one for each secret."""
     timestamp = str(int(now.timestamp()))
-    signatures = []
-    if key is not None:
-        signatures.append("v1a," + base64.b64encode(key.sign(_signed(event_id, timestamp, body))).decode())
-    if secret is not None:
-        signatures.append(Webhook(secret).sign(event_id, now.astimezone(UTC), body.decode()))
+    signatures = ["v1a," + base64.b64encode(key.sign(_signed(event_id, timestamp, body))).decode() for key in signing.keys]
+    signatures += [Webhook(secret).sign(event_id, now.astimezone(UTC), body.decode()) for secret in signing.secrets]
     return {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": " ".join(signatures)}
 
 
@@ -136,6 +134,18 @@ def sign_receipt(
         "receiver": receiver,
         "received_at": received_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    return _with_signature(members, key)
+
+
+def renew_receipt(text: str, key: Ed25519PrivateKey, receiver: str) -> str:
+    """A receipt given again: by the same key under the same name the same text, else what it says signed by the key of now."""
+    members = json.loads(text)
+    del members["signature"]
+    members["receiver"] = receiver
+    return _with_signature(members, key)
+
+
+def _with_signature(members: dict[str, str | int], key: Ed25519PrivateKey) -> str:
     signature = base64.b64encode(key.sign(rfc8785.dumps(members))).decode()
     return json.dumps({**members, "signature": signature}, ensure_ascii=False, separators=(",", ":"))
 

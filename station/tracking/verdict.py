@@ -5,11 +5,10 @@ import random
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from station.ports.store import OutboxEvent
+from station.ports.outbox import OutboxEvent
 from station.ports.tracking import Answer
 from station.tracking.signatures import read_receipt, receipt_holds
+from station.tracking.trust import TrustedKey
 
 SEQUENCE_GAP = "kt1:sequence-gap"
 BODY_DIFFERS = "kt1:body-differs"
@@ -62,9 +61,9 @@ Verdict = Receipted | Again | ResendFrom | Block | Pause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptRule:
-    """What proves a delivery: a receipt signed by `receiver_key`, or a plain 2xx where the receiver gives none (`receiver_key` None)."""
+    """What proves a delivery: a receipt signed by one of the keys (several while they change), or, with None, a plain 2xx."""
 
-    receiver_key: Ed25519PublicKey | None
+    trusted: tuple[TrustedKey, ...] | None
 
 
 def judge(answer: Answer, event: OutboxEvent, rule: ReceiptRule) -> Verdict:
@@ -102,12 +101,12 @@ def delay_s(attempts: int, chance: random.Random, *, at_least_s: float = 0.0) ->
 
 
 def _judge_receipt(text: str, event: OutboxEvent, rule: ReceiptRule) -> Verdict:
-    if rule.receiver_key is None:
+    if rule.trusted is None:
         return Receipted(receipt=text)
     receipt = read_receipt(text)
     if receipt is None:
         return Again(error="the receiver's answer is no receipt", alarm=True, whole_receiver=True)
-    if not receipt_holds(receipt, rule.receiver_key):
+    if not any(key.speaks_for(receipt.receiver) and receipt_holds(receipt, key.public) for key in rule.trusted):
         return Again(error="the receipt's signature is not the receiver's", alarm=True, whole_receiver=True)
     body_sha256 = hashlib.sha256(event.body.encode()).hexdigest()
     if (receipt.id, receipt.subject, receipt.sequence, receipt.body_sha256) != (

@@ -19,7 +19,7 @@ from station.workflow import reviewing, test_pieces
 from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
-from station.workflow.refusals import NotAnnounceableError, UnfreezeRefusedError
+from station.workflow.refusals import CancelTooLateError, NotAnnounceableError, UnfreezeRefusedError
 from station.workflow.views import LaneCommand, LaneControl
 
 T = TypeVar("T")
@@ -69,7 +69,8 @@ class Handlers:
         Raises:
             IdentifierError: the id fits no numbering scheme of the site, or its check digit is wrong.
             NotAnnounceableError: the id is a test piece's.
-            ConflictError: the piece is past `announced` and the advice differs, or it came unannounced and has left.
+            AnnouncementTooLateError: the piece is past `announced` and the advice differs, or it came unannounced and has left.
+            WithdrawnError: it was withdrawn.
         """
         if parse_piece_id(announcement.piece_id, self._schemes).is_test:
             raise NotAnnounceableError(
@@ -80,12 +81,24 @@ class Handlers:
         return await self._change(once, lambda uow: _about(uow.announce(announcement, self._clock.utc_now())))
 
     async def cancel(self, piece_id: str, *, once: Once) -> Answer:
-        """The tracking system withdraws a pre-advice."""
+        """The tracking system withdraws a pre-advice; withdrawing it twice is withdrawing it once.
+
+        Raises:
+            NotFoundError: nobody announced it.
+            CancelTooLateError: the piece has come.
+        """
         at = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Answer:
             piece = reviewing.known_piece(uow, piece_id)
-            reviewing.in_state(piece, PieceState.ANNOUNCED)
+            if piece.state is PieceState.CANCELLED:
+                return _about(piece)
+            if piece.state is not PieceState.ANNOUNCED:
+                raise CancelTooLateError(
+                    f"Piece {piece_id} has come: it is {piece.state.value}",
+                    consequence="Nothing was changed: the piece goes its way",
+                    remedy="Have the station's people hold and reject it, if it must not leave",
+                )
             uow.publish(
                 PieceEvent(
                     piece_id=piece_id,
@@ -95,6 +108,7 @@ class Handlers:
                     lane_id=piece.lane_id or "",
                     secrecy=piece.level,
                     announced=piece.announced,
+                    destination=piece.announcement.destination,
                 )
             )
             return _about(uow.change_state(piece_id, PieceState.CANCELLED, at))

@@ -43,6 +43,7 @@ def event_on_lane(
         policy_sha256=policy_sha256,
         model_sha256=piece.reading.model_sha256 if piece.reading and clearance else None,
         disinfection=piece.disinfection if status is PieceStatus.DISINFECTED else None,
+        destination=known.announcement.destination if known is not None else "",
     )
 
 
@@ -57,6 +58,7 @@ def event_of_known(known: Piece, status: PieceStatus, at: datetime, *, lane_id: 
         secrecy=known.level,
         announced=known.announced,
         policy_sha256=policy_sha256,
+        destination=known.announcement.destination,
     )
 
 
@@ -83,6 +85,7 @@ def event_of_release(permit: Permit, known: Piece, at: datetime, *, lane_id: str
         lane_id=lane_id,
         secrecy=known.level,
         announced=known.announced,
+        destination=known.announcement.destination,
         outcome="released",
         policy_sha256=permit.policy_sha256,
     )

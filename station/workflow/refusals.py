@@ -91,3 +91,9 @@ class WrongStateError(ConflictError):
     """The piece is not in a state in which this can be asked."""
 
     code = "wrong-state"
+
+
+class CancelTooLateError(WrongStateError):
+    """A piece that has come cannot be withdrawn."""
+
+    code = "cancel-too-late"

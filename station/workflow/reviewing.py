@@ -209,6 +209,7 @@ def _settle(
             lane_id=piece.lane_id or "",
             secrecy=piece.level,
             announced=piece.announced,
+            destination=piece.announcement.destination,
             reasons=tuple(Reason(reason) for reason in reasons),
             outcome=state.value,
             policy_sha256=policy,
@@ -235,6 +236,7 @@ def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, per
             lane_id=piece.lane_id or "",
             secrecy=piece.level,
             announced=piece.announced,
+            destination=piece.announcement.destination,
             outcome=state.value,
         )
     )

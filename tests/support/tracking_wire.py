@@ -14,16 +14,22 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from station.api.receiver import ReceiverIdentity, create_receiver, run_receiver, serve_receiver
+from station.api.receiver import create_receiver, run_receiver, serve_receiver
+from station.api.receiver_trust import ReceiverIdentity, TrustedStation
+from station.ports.tracking import EventSender
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
-from station.tracking.http import HttpSender
+from station.tracking.http import HttpLink, HttpSender
 from station.tracking.relay import Relay, RelaySettings
-from station.tracking.signatures import load_or_create_key, public_from_text, public_text
+from station.tracking.replay import ReplayBox
+from station.tracking.signatures import Signing, load_or_create_key, public_from_text, public_text
+from station.tracking.trust import TrustedKey
 from station.tracking.verdict import ReceiptRule
 
 STATION_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 RECEIVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+SIGNING = Signing(keys=(STATION_KEY,))
+STATION = TrustedStation(keys=(STATION_KEY.public_key(),))
 
 
 def utc_now() -> datetime:
@@ -49,7 +55,7 @@ class QuickClock:
 
 
 def identity(**changes: Any) -> ReceiverIdentity:
-    return ReceiverIdentity(**{"name": "test", "key": RECEIVER_KEY, "station_keys": (STATION_KEY.public_key(),), **changes})
+    return ReceiverIdentity(**{"name": "test", "key": RECEIVER_KEY, "stations": (STATION,), **changes})
 
 
 Wrap = Callable[[Any], Any]
@@ -79,11 +85,16 @@ async def relaying(
     seed: int = 1,
     settings: RelaySettings | None = None,
     receipts: bool = True,
+    sender: EventSender | None = None,
+    signing: Signing = SIGNING,
+    trusted: tuple[TrustedKey, ...] = (TrustedKey(public=RECEIVER_KEY.public_key()),),
+    clock: Any = None,
+    box: ReplayBox | None = None,
 ) -> AsyncIterator[Relay]:
-    sender = HttpSender(url, utc_now=utc_now, key=STATION_KEY, timeout_s=timeout_s)
-    rule = ReceiptRule(receiver_key=RECEIVER_KEY.public_key() if receipts else None)
+    sender = sender or HttpSender(HttpLink(url, timeout_s=timeout_s), utc_now=utc_now, signing=signing)
+    rule = ReceiptRule(trusted=trusted if receipts else None)
     chance = random.Random(seed)
-    relay = Relay(store, sender, QuickClock(speed), chance, rule, settings or RelaySettings(poll_s=10.0))
+    relay = Relay(store, sender, clock or QuickClock(speed), chance, rule, settings or RelaySettings(poll_s=10.0), box)
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -205,7 +216,7 @@ def main() -> None:
     key_file = directory / "receiver.pem"
     if not key_file.exists():
         load_or_create_key(key_file)
-    who = ReceiverIdentity(name="test", key=RECEIVER_KEY, station_keys=(public_from_text(station_key),))
+    who = ReceiverIdentity(name="test", key=RECEIVER_KEY, stations=(TrustedStation(keys=(public_from_text(station_key),)),))
 
     def ready(_: str, bound: int) -> None:
         sys.stdout.write(f"{bound}\n")

@@ -20,7 +20,7 @@ from station.ports.tracking import ReceiverUnreachableError, Witness, WitnessAns
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.sqlite import append_only_triggers
 from station.storage.store import DATABASE_NAME, SqliteStore
-from station.tracking.http import HttpWitness
+from station.tracking.http import HttpLink, HttpWitness
 from station.workflow.audit_keeper import AuditKeeper
 from tests.support.audit_logs import KEYS, LOG_KEY, append_facts
 from tests.support.store_facts import opened
@@ -76,7 +76,7 @@ def sizes(store: SqliteStore) -> tuple[int, int]:
 
 async def test_what_grows_is_signed_and_witnessed(store: SqliteStore, ledger: SqliteReceiverLedger, tmp_path: Path):
     grow(store, 3)
-    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(url)) as keeper:
+    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(HttpLink(url))) as keeper:
         for size in (3, 700, 701):
             grow(store, size - store.read(lambda view: view.audit_head()).size, 1000 + size)
             await until(lambda size=size: sizes(store) == (size, size))
@@ -99,13 +99,13 @@ async def test_what_grows_is_signed_and_witnessed(store: SqliteStore, ledger: Sq
 async def test_a_log_that_was_begun_anew_is_refused_loudly(store: SqliteStore, ledger: SqliteReceiverLedger, tmp_path: Path):
     grow(store, 20)
     async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url:
-        async with keeping(store, HttpWitness(url)):
+        async with keeping(store, HttpWitness(HttpLink(url))):
             await until(lambda: sizes(store) == (20, 20))
         with opened(tmp_path / "anew") as other:
             for size in (20, 30):
                 # As long as the one that was witnessed, and longer.
                 grow(other, size - other.read(lambda view: view.audit_head()).size, 5000 * size)
-                keeper, witness = keeper_of(other), HttpWitness(url)
+                keeper, witness = keeper_of(other), HttpWitness(HttpLink(url))
                 await keeper.start()
                 assert not await keeper.show(witness)
                 await witness.close()
@@ -114,7 +114,7 @@ async def test_a_log_that_was_begun_anew_is_refused_loudly(store: SqliteStore, l
                 assert sizes(other) == (size, 0)
         with opened(tmp_path / "short") as shorter:
             grow(shorter, 10)
-            async with keeping(shorter, HttpWitness(url)):
+            async with keeping(shorter, HttpWitness(HttpLink(url))):
                 await until(lambda: alarms(shorter) == [AlarmCode.WITNESS_REFUSED])
     assert ledger.witnessed(LOG_KEY.origin) is not None
 
@@ -123,7 +123,7 @@ async def test_a_receiver_that_forgot_or_knows_more_is_followed(store: SqliteSto
     grow(store, 10)
     for name in ("first", "second"):
         ledger = SqliteReceiverLedger(tmp_path / name)
-        async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(url)):
+        async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(HttpLink(url))):
             if name == "second":
                 # The station remembers ten leaves as witnessed; this one has never heard of the log.
                 grow(store, 5, 100)
@@ -137,17 +137,17 @@ async def test_a_receiver_that_forgot_or_knows_more_is_followed(store: SqliteSto
 async def test_a_receiver_that_is_no_witness_is_no_alarm(store: SqliteStore, ledger: SqliteReceiverLedger):
     grow(store, 4)
     async with serving(ledger) as url:
-        witness = HttpWitness(url)
+        witness = HttpWitness(HttpLink(url))
         keeper = keeper_of(store)
         await keeper.start()
         assert not await keeper.show(witness)
         await witness.close()
     assert alarms(store) == []
     stranger = LogKey(LOG_KEY.origin, Ed25519PrivateKey.from_private_bytes(bytes(32)))
-    async with serving(ledger, log_keys=(stranger.verifier(),)) as url, keeping(store, HttpWitness(url)):
+    async with serving(ledger, log_keys=(stranger.verifier(),)) as url, keeping(store, HttpWitness(HttpLink(url))):
         # It knows the log by another key: somebody must look.
         await until(lambda: alarms(store) == [AlarmCode.WITNESS_REFUSED])
-    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(url)):
+    async with serving(ledger, log_keys=(LOG_KEY.verifier(),)) as url, keeping(store, HttpWitness(HttpLink(url))):
         await until(lambda: sizes(store) == (4, 4) and alarms(store) == [])
 
 

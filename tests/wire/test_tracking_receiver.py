@@ -8,22 +8,27 @@ from pathlib import Path
 import httpx
 import pytest
 
+from station.api.receiver_trust import TrustedStation
 from station.domain.errors import StoreError
 from station.domain.events import PieceStatus
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.tracking.message import MessageRules
-from station.tracking.signatures import read_receipt, receipt_holds, webhook_headers
+from station.tracking.signatures import Signing, read_receipt, receipt_holds, webhook_headers
 from tests.support.store_facts import event
-from tests.support.tracking_wire import RECEIVER_KEY, STATION_KEY, serving, utc_now
+from tests.support.tracking_wire import RECEIVER_KEY, SIGNING, STATION, serving, utc_now
 
 RULES = MessageRules(site="TEST")
 SECRET = b"s" * 24
+TIME = "2026-11-20T05:00:00Z"
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     ledger = SqliteReceiverLedger(tmp_path)
-    async with serving(ledger, station_secrets=(SECRET,)) as url, httpx.AsyncClient(base_url=url, trust_env=False) as one:
+    async with (
+        serving(ledger, stations=(STATION, TrustedStation(secrets=(SECRET,)))) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as one,
+    ):
         yield one
     ledger.close()
 
@@ -34,7 +39,7 @@ def rendered(sequence: int, piece_id: str = "P1", status: PieceStatus = PieceSta
 
 
 async def post(client: httpx.AsyncClient, event_id: str, body: bytes, **headers: str) -> httpx.Response:
-    return await client.post("/events", content=body, headers={**webhook_headers(event_id, body, utc_now(), key=STATION_KEY), **headers})
+    return await client.post("/events", content=body, headers={**webhook_headers(event_id, body, utc_now(), SIGNING), **headers})
 
 
 async def effects(client: httpx.AsyncClient) -> int:
@@ -71,14 +76,14 @@ async def test_another_body_under_the_same_id_is_refused(client: httpx.AsyncClie
 
 async def test_shared_secrets_count_too(client: httpx.AsyncClient):
     event_id, body = rendered(1)
-    answer = await client.post("/events", content=body, headers=webhook_headers(event_id, body, utc_now(), secret=SECRET))
+    answer = await client.post("/events", content=body, headers=webhook_headers(event_id, body, utc_now(), Signing(secrets=(SECRET,))))
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("change", ["body", "id", "timestamp", "signature", "none", "version", "base64"])
 async def test_a_changed_attempt_is_refused(client: httpx.AsyncClient, change: str):
     event_id, body = rendered(1)
-    headers = webhook_headers(event_id, body, utc_now(), key=STATION_KEY)
+    headers = webhook_headers(event_id, body, utc_now(), SIGNING)
     if change == "body":
         body = body.replace(b"OBSERVE", b"DELETE")
     elif change == "none":
@@ -100,7 +105,7 @@ async def test_a_changed_attempt_is_refused(client: httpx.AsyncClient, change: s
 @pytest.mark.parametrize("minutes", [-6, 6])
 async def test_an_old_or_future_attempt_is_refused(client: httpx.AsyncClient, minutes: int):
     event_id, body = rendered(1)
-    headers = webhook_headers(event_id, body, utc_now() + timedelta(minutes=minutes), key=STATION_KEY)
+    headers = webhook_headers(event_id, body, utc_now() + timedelta(minutes=minutes), SIGNING)
     answer = await client.post("/events", content=body, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (401, "kt1:timestamp-stale")
 
@@ -112,11 +117,13 @@ async def test_an_old_or_future_attempt_is_refused(client: httpx.AsyncClient, mi
         b"[]",
         b"\xff\xfe",
         b'{"id": "x"}',
-        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": "1", "type": "t"}).encode(),
-        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 0, "type": "t"}).encode(),
-        json.dumps({"id": "x", "source": "s", "subject": "", "sequence": 1, "type": "t"}).encode(),
-        json.dumps({"id": "y", "source": "s", "subject": "p", "sequence": 1, "type": "t"}).encode(),
-        json.dumps({"id": "x", "source": 7, "subject": "p", "sequence": 1, "type": "t"}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": "1", "type": "t", "time": TIME}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 0, "type": "t", "time": TIME}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "", "sequence": 1, "type": "t", "time": TIME}).encode(),
+        json.dumps({"id": "y", "source": "s", "subject": "p", "sequence": 1, "type": "t", "time": TIME}).encode(),
+        json.dumps({"id": "x", "source": 7, "subject": "p", "sequence": 1, "type": "t", "time": TIME}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 1, "type": "t"}).encode(),
+        json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 1, "type": "t", "time": "2026-11-20T05:00:00"}).encode(),
     ],
 )
 async def test_what_is_no_event_is_refused(client: httpx.AsyncClient, body: bytes):

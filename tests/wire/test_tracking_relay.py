@@ -1,9 +1,12 @@
 """Station to receiver over real HTTP: whatever happens between, every event takes effect once, in order, without gaps."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,21 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from station.api.receiver_trust import TrustedStation
 from station.domain.alarm import AlarmCode
 from station.domain.events import PieceStatus
+from station.ports.outbox import OutboxEvent
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
+from station.tracking.http import HttpLink, HttpSender
 from station.tracking.message import MessageRules
+from station.tracking.reconciliation import source_of
 from station.tracking.relay import RelaySettings
+from station.tracking.replay import PAUSED_KEY, Replay, ReplayBox
+from station.tracking.signatures import Signing, sign_receipt
+from station.tracking.trust import TrustedKey
 from tests.support.store_facts import event, opened
-from tests.support.tracking_wire import QuickClock, ReceiverProcess, Unruly, relaying, serving, utc_now
+from tests.support.tracking_wire import RECEIVER_KEY, SIGNING, STATION_KEY, QuickClock, ReceiverProcess, Unruly, relaying, serving, utc_now
 from tests.support.waiting import until
 
 RULES = MessageRules(site="TEST")
@@ -166,7 +176,7 @@ async def test_another_body_blocks_its_own_piece_only(store: SqliteStore, ledger
         assert [one.state for one in store.read(lambda view: view.events_of("P1"))] == ["blocked", "pending", "pending", "pending"]
         back = "UPDATE outbox SET body=replace(body, '\"ADD\"', '\"OBSERVE\"') WHERE piece_id='P1'"
         await store.write(lambda unit: unit._connection.exec_driver_sql(back))
-        assert await relay.unblock("P1") == 1
+        assert await relay.replay(Replay(piece_id="P1", blocked=True)) == 1
         await until(delivered(store, 8))
     assert alarms(store) == []
     assert clean(ledger.counts(), 8)
@@ -194,10 +204,163 @@ async def test_a_receiver_that_is_gone_pauses_everything_until_a_person_resumes(
             relay.poke()
             await QuickClock(1.0).sleep(0.1)
             assert ledger.counts().events == 0
-            await relay.resume()
+            await relay.replay(Replay())
             await until(delivered(store, 8))
     assert alarms(store) == []
     assert clean(ledger.counts(), 8)
+
+
+async def test_a_receiver_that_comes_back_is_noticed_without_a_person(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, pieces=12, events=2)
+    asked = 0
+
+    def wrap(app: Any) -> Any:
+        async def front(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
+            # What was under way when the first answer came is refused too.
+            await (Unruly._plain(send, 410, b"") if asked <= 10 else app(scope, receive, send))
+
+        return front
+
+    async with serving(ledger, wrap=wrap) as url, relaying(store, url, speed=3000.0) as relay:
+        await until(delivered(store, 24))
+        await until(lambda: alarms(store) == [])
+        assert relay.status().paused is None
+    assert store.read(lambda view: view.value(PAUSED_KEY)) == ""
+    assert clean(ledger.counts(), 24)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_many_poisonous_pieces_hold_up_nobody_else(store: SqliteStore, ledger: SqliteReceiverLedger, status: int):
+    publish(store, pieces=12, events=1)
+
+    def wrap(app: Any) -> Any:
+        async def front(scope: Any, receive: Any, send: Any) -> None:
+            poisonous = b"TEST:P12:" not in dict(scope["headers"])[b"webhook-id"]
+            await (Unruly._plain(send, status, b"") if poisonous else app(scope, receive, send))
+
+        return front
+
+    def tried() -> int:
+        return sum(store.read(lambda view, p=piece: view.events_of(f"P{p}")[0].attempts > 0) for piece in range(12))
+
+    async with serving(ledger, wrap=wrap) as url, relaying(store, url) as relay:
+        await until(lambda: tried() == 12)
+        publish(store, pieces=13, events=1)
+        relay.poke()
+        await until(lambda: store.read(lambda view: view.events_of("P12")[0].state) == "receipted", 20)
+    assert clean(ledger.counts(), 1)
+
+
+async def test_a_replay_that_was_left_at_a_terminal_is_done_once(store: SqliteStore, ledger: SqliteReceiverLedger, tmp_path: Path):
+    publish(store, pieces=3, events=2)
+    box = ReplayBox(tmp_path / "replays")
+    async with serving(ledger) as url, relaying(store, url, box=box, settings=RelaySettings(poll_s=1.0)):
+        await until(delivered(store, 6))
+        before = store.read(lambda view: view.events_of("P1"))
+        (tmp_path / "replays").mkdir()
+        (tmp_path / "replays" / "x.wanted").write_text("no replay")
+        for wanted, count in (
+            (Replay(), 0),
+            (Replay(blocked=True), 0),
+            (Replay(piece_id="P1"), 2),
+            (Replay(since=before[0].created_at), 6),
+            (Replay(since=before[0].created_at, piece_id="P2"), 2),
+            (Replay(piece_id="P9"), 0),
+        ):
+            name = box.put(wanted)
+            answers: list[int] = []
+            await until(lambda n=name, a=answers: (found := box.answer_to(n)) is not None and (a.append(found) or True))
+            assert answers == [count], wanted
+            await until(delivered(store, 6))
+        assert store.read(lambda view: view.events_of("P1"))[0].receipt == before[0].receipt
+    assert sorted((tmp_path / "replays").iterdir()) == []
+    assert clean(ledger.counts(), 6)
+
+
+async def test_keys_change_on_both_sides_without_losing_an_event(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, pieces=2, events=1)
+    old, new = STATION_KEY, Ed25519PrivateKey.from_private_bytes(bytes([5] * 32))
+    secret, theirs = bytes([6] * 24), Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
+    both = Signing(keys=(old, new), secrets=(secret,))
+    knows_new, knows_secret = TrustedStation(keys=(new.public_key(),)), TrustedStation(secrets=(secret,))
+    trusted = (TrustedKey(public=RECEIVER_KEY.public_key(), name="test"), TrustedKey(public=theirs.public_key(), name="test"))
+    for number, (identity, signing) in enumerate(
+        (
+            ({}, both),
+            ({"stations": (knows_secret,)}, both),
+            ({"stations": (knows_new,), "key": theirs}, both),
+            ({"stations": (knows_new,), "key": theirs}, Signing(keys=(new,))),
+        ),
+        start=1,
+    ):
+        async with serving(ledger, **identity) as url, relaying(store, url, signing=signing, trusted=trusted):
+            await until(delivered(store, 2 * number))
+        publish(store, pieces=2, events=1)
+    # A station that has forgotten the receiver's old key gets what was given under it in the new one.
+    async with serving(ledger, key=theirs) as url, relaying(store, url, trusted=trusted[1:]) as relay:
+        assert await relay.replay(Replay(piece_id="P0")) == 4
+        await until(delivered(store, 10))
+    assert clean(ledger.counts(), 10)
+
+
+async def test_two_sites_share_a_receiver_and_neither_speaks_for_the_other(tmp_path: Path, ledger: SqliteReceiverLedger):
+    keys = {site: Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number, site in enumerate(("A", "B"), start=1)}
+    stations = tuple(TrustedStation(source=source_of(site), keys=(key.public_key(),)) for site, key in keys.items())
+    with ExitStack() as opening:
+        stores = {site: opening.enter_context(opened(tmp_path / site, render=MessageRules(site=site).render)) for site in keys}
+        for one in stores.values():
+            publish(one, pieces=5, events=3)
+        async with serving(ledger, stations=stations) as url:
+            async with relaying(stores["A"], url, signing=Signing(keys=(keys["B"],))):
+                await until(lambda: (AlarmCode.TRACKING_BLOCKED, "tracking") in alarms(stores["A"]))
+            assert stores["A"].read(lambda view: view.events_of("P0"))[0].last_error == "the receiver answered 403 kt1:source-foreign"
+            async with AsyncExitStack() as running:
+                for site, key in keys.items():
+                    await running.enter_async_context(relaying(stores[site], url, signing=Signing(keys=(key,))))
+                await until(lambda: all(delivered(one, 15)() for one in stores.values()))
+    assert clean(ledger.counts(), 30)
+
+
+@pytest.mark.parametrize("lie", ["event_id", "subject", "sequence", "body_sha256", "replayed", "receiver"])
+async def test_a_receiver_that_lies_ends_nothing(store: SqliteStore, ledger: SqliteReceiverLedger, lie: str):
+    publish(store, pieces=1, events=2)
+    first, second = store.read(lambda view: view.events_of("P0"))
+
+    def receipt(of: OutboxEvent, **changes: Any) -> bytes:
+        digest = hashlib.sha256(of.body.encode()).hexdigest()
+        true = {"event_id": of.event_id, "subject": "P0", "sequence": of.sequence, "body_sha256": digest, "receiver": "test"}
+        return sign_receipt(RECEIVER_KEY, **{**true, "received_at": utc_now(), **changes}).encode()
+
+    lies = {"event_id": first.event_id, "subject": "P1", "sequence": 3, "body_sha256": "0" * 64, "receiver": "another"}
+    answers = [receipt(first), receipt(first) if lie == "replayed" else receipt(second, **{lie: lies[lie]})]
+
+    def wrap(_: Any) -> Any:
+        async def front(scope: Any, receive: Any, send: Any) -> None:
+            await Unruly._plain(send, 200, answers[0] if len(answers) > 1 else answers[-1])
+            if len(answers) > 1:
+                answers.pop(0)
+
+        return front
+
+    trusted = (TrustedKey(public=RECEIVER_KEY.public_key(), name="test"),)
+    async with serving(ledger, wrap=wrap) as url, relaying(store, url, trusted=trusted):
+        await until(lambda: (AlarmCode.TRACKING_BLOCKED, "tracking") in alarms(store))
+    assert [event.state for event in store.read(lambda view: view.events_of("P0"))] == ["receipted", "pending"]
+
+
+async def test_a_clock_that_is_wrong_stops_nothing_for_good(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, pieces=1, events=2)
+    async with serving(ledger) as url:
+        for skew in (-10, 10, 4):
+            sender = HttpSender(HttpLink(url), utc_now=lambda: utc_now() + timedelta(minutes=skew), signing=SIGNING)  # noqa: B023
+            async with relaying(store, url, sender=sender, speed=1000.0):
+                if abs(skew) > 5:
+                    await until(lambda: store.read(lambda view: view.events_of("P0"))[0].last_error.endswith("kt1:timestamp-stale"))
+                else:
+                    await until(delivered(store, 2))
+                    await until(lambda: alarms(store) == [])
 
 
 async def test_receipts_of_somebody_else_end_nothing(store: SqliteStore, ledger: SqliteReceiverLedger):
@@ -219,7 +382,7 @@ async def test_receivers_without_receipts(store: SqliteStore, ledger: SqliteRece
 
 async def test_a_station_that_the_receiver_does_not_know_calls_for_a_person(store: SqliteStore, ledger: SqliteReceiverLedger):
     publish(store, pieces=1, events=1)
-    async with serving(ledger, station_keys=()) as url, relaying(store, url):
+    async with serving(ledger, stations=()) as url, relaying(store, url):
         await until(lambda: alarms(store) == [(AlarmCode.TRACKING_BLOCKED, "tracking")])
     async with serving(ledger) as url, relaying(store, url):
         await until(delivered(store, 1))
@@ -233,7 +396,7 @@ async def test_a_backlog_calls_for_a_person(store: SqliteStore, ledger: SqliteRe
         await until(lambda: (AlarmCode.TRACKING_BACKLOG, "tracking") in alarms(store))
         assert relay.status().oldest_s > 30
         async with serving(ledger) as url:
-            relay._sender._url = f"{url}/events"  # type: ignore[attr-defined]
+            relay._sender._link._url = url  # type: ignore[attr-defined]
             await until(delivered(store, 1))
             await until(lambda: alarms(store) == [])
 

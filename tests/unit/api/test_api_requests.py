@@ -57,11 +57,32 @@ def test_bad_advice_is_refused_with_a_reason(desk: Desk) -> None:
     assert desk.get("/pieces")["items"] == []
 
 
-def test_an_announced_piece_can_be_withdrawn_once(desk: Desk) -> None:
+def test_advice_changes_until_the_piece_has_come(desk: Desk) -> None:
     piece_id = desk.new_id()
+    assert desk.post("/pieces", advice(piece_id)).status_code == 201
+    assert desk.post("/pieces", advice(piece_id, secrecy="B", weight_g=70)).status_code == 201
+    assert desk.get(f"/pieces/{piece_id}")["secrecy"] == "B"
+    desk.write(lambda unit: unit.change_state(piece_id, PieceState.ARRIVED, desk.clock.utc_now(), lane_id="lane-1", visit=1))
+    assert desk.post("/pieces", advice(piece_id, secrecy="B", weight_g=70)).json()["state"] == "arrived"
+    late = desk.post("/pieces", advice(piece_id, secrecy="C", weight_g=71))
+    assert (late.status_code, late.json()["code"]) == (409, "announcement-too-late")
+    assert "is already arrived and was announced otherwise (differs in secrecy, weight_g)" in late.json()["detail"]
+    cancel = desk.post(f"/pieces/{piece_id}/cancel")
+    assert (cancel.status_code, cancel.json()["code"]) == (409, "cancel-too-late")
+    assert desk.get(f"/pieces/{piece_id}")["secrecy"] == "B"
+    assert desk.events == []
+
+
+def test_a_withdrawn_piece_stays_withdrawn(desk: Desk) -> None:
+    piece_id = desk.new_id()
+    assert desk.post(f"/pieces/{piece_id}/cancel").status_code == 404
     desk.post("/pieces", advice(piece_id))
-    assert desk.post(f"/pieces/{piece_id}/cancel").json()["state"] == "cancelled"
-    assert desk.post(f"/pieces/{piece_id}/cancel").json()["code"] == "wrong-state"
+    for _ in range(2):
+        assert desk.post(f"/pieces/{piece_id}/cancel").json()["state"] == "cancelled"
+    for again in (advice(piece_id), advice(piece_id, weight_g=70)):
+        answer = desk.post("/pieces", again)
+        assert (answer.status_code, answer.json()["code"]) == (409, "piece-withdrawn")
+        assert set(answer.json()["titles"]) == {"vi", "en"}
     assert [event.status for event in desk.events] == ["cancelled"]
 
 

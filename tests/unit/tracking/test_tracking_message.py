@@ -123,6 +123,17 @@ def test_the_level_is_sent_only_where_the_site_says_so():
     assert "kt1:secrecy" not in cloud_event(piece_event(), 1, replace(RULES, send_secrecy=True))["data"]
 
 
+def test_the_destination_is_sent_only_where_the_site_says_so():
+    told = piece_event(destination="VP-07")
+    assert cloud_event(told, 1, replace(RULES, send_destination=True))["data"]["kt1:destination"] == "VP-07"
+    for event, rules in ((told, RULES), (piece_event(), replace(RULES, send_destination=True))):
+        assert "kt1:destination" not in cloud_event(event, 1, rules)["data"]
+
+
+def test_a_piece_that_never_came_was_read_nowhere():
+    assert "readPoint" not in cloud_event(piece_event(PieceStatus.CANCELLED, lane_id=""), 1, RULES)["data"]
+
+
 def test_doses_are_sent_in_si_units():
     data = cloud_event(piece_event(PieceStatus.DISINFECTED, disinfection=disinfection()), 1, RULES)["data"]
     (element,) = data["sensorElementList"]

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from standardwebhooks import Webhook
 
 from station.domain.errors import ConfigurationError
-from station.tracking.http import HttpSender
-from station.tracking.signatures import load_or_create_key, public_from_text, public_text, webhook_headers, webhook_holds
+from station.tracking.http import HttpLink, HttpSender
+from station.tracking.signatures import Signing, load_or_create_key, public_from_text, public_text, webhook_headers, webhook_holds
 from tests.support.tracking_wire import utc_now
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -41,7 +41,7 @@ def test_broken_keys_are_told(tmp_path: Path):
 
 
 def test_shared_secret_signatures_are_the_standards():
-    headers = webhook_headers("id1", "thư".encode(), utc_now(), key=KEY, secret=SECRET)
+    headers = webhook_headers("id1", "thư".encode(), utc_now(), Signing(keys=(KEY,), secrets=(SECRET,)))
     Webhook(SECRET).verify("thư".encode(), headers, json_parse=False)
     parts = headers["webhook-signature"].split(" ")
     assert [part.split(",")[0] for part in parts] == ["v1a", "v1"]
@@ -51,7 +51,7 @@ def test_shared_secret_signatures_are_the_standards():
 
 def test_any_one_good_signature_is_enough():
     now = utc_now()
-    headers = webhook_headers("id1", b"body", now, key=KEY)
+    headers = webhook_headers("id1", b"body", now, Signing(keys=(KEY,)))
     other = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
 
     def holds(signatures: str, **known: object) -> bool:
@@ -67,7 +67,7 @@ def test_any_one_good_signature_is_enough():
 
 def test_events_never_go_out_unsigned():
     with pytest.raises(ConfigurationError, match="unsigned"):
-        HttpSender("http://127.0.0.1:1", utc_now=utc_now)
+        HttpSender(HttpLink("http://127.0.0.1:1"), utc_now=utc_now, signing=Signing())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])

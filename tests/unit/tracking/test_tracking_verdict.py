@@ -10,15 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.ports.store import OutboxEvent
+from station.ports.outbox import OutboxEvent
 from station.ports.tracking import Answer
 from station.tracking.signatures import sign_receipt
+from station.tracking.trust import TrustedKey
 from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, delay_s, judge
 from tests.support.store_facts import at
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
-SIGNED = ReceiptRule(receiver_key=KEY.public_key())
-PLAIN = ReceiptRule(receiver_key=None)
+SIGNED = ReceiptRule(trusted=(TrustedKey(public=KEY.public_key()),))
+PLAIN = ReceiptRule(trusted=None)
 EVENT = OutboxEvent(
     piece_id="P1",
     sequence=4,

@@ -1,0 +1,185 @@
+"""The two sides of a day are compared over real HTTP, and each difference is named."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from station.api.receiver_trust import TrustedStation
+from station.domain.alarm import AlarmCode
+from station.domain.events import PieceStatus
+from station.ports.tracking import ReceiverUnreachableError
+from station.storage.receiver_store import SqliteReceiverLedger
+from station.storage.store import SqliteStore
+from station.tracking.http import HttpLink
+from station.tracking.message import MessageRules
+from station.tracking.reconciliation import HttpCounterpart, source_of
+from station.tracking.replay import Replay
+from station.tracking.signatures import Signing, webhook_headers
+from station.tracking.trust import TrustedKey
+from station.workflow.day_digest import DayReport, Difference
+from station.workflow.reconciling import RECONCILED_KEY, Reconciler, reconcile_day
+from tests.support.clocks import SetClock
+from tests.support.store_facts import NOON, event, opened
+from tests.support.tracking_wire import RECEIVER_KEY, SIGNING, STATION, relaying, serving, utc_now
+from tests.support.waiting import until
+
+DAY = NOON.date()
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
+SITE = TrustedStation(source=source_of("TEST"), keys=STATION.keys)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with opened(tmp_path / "station", render=MessageRules(site="TEST").render) as one:
+        yield one
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteReceiverLedger]:
+    one = SqliteReceiverLedger(tmp_path / "receiver")
+    yield one
+    one.close()
+
+
+def publish(store: SqliteStore, *pieces: str, events: int = 2, at: datetime = NOON) -> None:
+    for piece in pieces:
+        for number in range(events):
+            told = replace(event(piece, PieceStatus.HELD), at=at + timedelta(seconds=number))
+            store.write(lambda unit, told=told: unit.publish(told)).result(10)
+
+
+def counterpart(url: str, *, key: Ed25519PrivateKey = RECEIVER_KEY, name: str = "", signing: Signing = SIGNING) -> HttpCounterpart:
+    trusted = (TrustedKey(public=key.public_key(), name=name),)
+    return HttpCounterpart(HttpLink(url), source=source_of("TEST"), signing=signing, trusted=trusted, utc_now=utc_now)
+
+
+async def compared(store: SqliteStore, url: str, **changes: Any) -> DayReport:
+    other = counterpart(url, **changes)
+    try:
+        return await reconcile_day(store.read, other, DAY)
+    finally:
+        await other.close()
+
+
+def delivered(store: SqliteStore, count: int) -> Any:
+    return lambda: store.read(lambda view: view.outbox_depth())[1] == count
+
+
+def forge(ledger: SqliteReceiverLedger, statement: str) -> None:
+    with ledger._write_engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+async def test_every_difference_of_a_day_is_named_and_replay_mends_what_is_missing(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, "P1", "P2", "P3", "P4")
+    publish(store, "P5", at=NOON + timedelta(days=1))
+    async with serving(ledger, stations=(SITE,)) as url, relaying(store, url, speed=1000.0) as relay:
+        await until(delivered(store, 10))
+        report = await compared(store, url)
+        assert report.holds
+        assert (report.ours, report.theirs, report.our_root, report.waiting) == (8, 8, report.their_root, 0)
+        forge(ledger, "DELETE FROM effect WHERE subject = 'P1' AND sequence = 2")
+        forge(ledger, "DELETE FROM seen_event WHERE subject = 'P1' AND sequence = 2")
+        forge(ledger, "UPDATE effect SET body = replace(body, 'OBSERVE', 'ADD') WHERE subject = 'P2' AND sequence = 1")
+        columns = "source, subject, sequence, event_id, event_type, body, received_at, day"
+        twice = f"INSERT INTO effect ({columns}) SELECT {columns} FROM effect WHERE subject = 'P3' AND sequence = 2"  # noqa: S608
+        forge(ledger, twice)
+        forge(ledger, "UPDATE effect SET subject = 'P9' WHERE subject = 'P4' AND sequence = 1")
+        report = await compared(store, url)
+        assert not report.holds
+        assert [(one.difference, one.piece_id, one.sequence) for one in report.findings] == [
+            (Difference.MISSING, "P1", 2),
+            (Difference.DIFFERS, "P2", 1),
+            (Difference.TWICE, "P3", 2),
+            (Difference.MISSING, "P4", 1),
+            (Difference.UNKNOWN, "P9", 1),
+        ]
+        assert await relay.replay(Replay(piece_id="P1")) == 2
+        await until(delivered(store, 10))
+        assert (Difference.MISSING, "P1") not in {(one.difference, one.piece_id) for one in (await compared(store, url)).findings}
+
+
+async def test_what_waits_is_no_difference_and_today_may_be_compared(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, "P1")
+    async with serving(ledger) as url:
+        async with relaying(store, url):
+            await until(delivered(store, 2))
+        publish(store, "P2", events=3)
+        report = await compared(store, url)
+    assert report.holds
+    assert (report.ours, report.theirs, report.waiting) == (5, 2, 3)
+
+
+async def test_nothing_is_believed_that_is_not_the_receivers(store: SqliteStore, ledger: SqliteReceiverLedger):
+    async with serving(ledger, stations=(SITE,)) as url:
+        for changes, why in (
+            ({"key": OTHER}, "not signed"),
+            ({"name": "centre"}, "not signed"),
+            ({"signing": Signing(keys=(OTHER,))}, "401"),
+        ):
+            with pytest.raises(ReceiverUnreachableError, match=why):
+                await compared(store, url, **changes)
+        assert (await compared(store, url, name="test")).holds
+        body = b'{"source": "urn:kt1:site:OTHER", "day": "2026-11-20"}'
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            for path, content, expected in (
+                ("/reconciliation", body, "kt1:source-foreign"),
+                ("/reconciliation/events", body, "kt1:source-foreign"),
+                ("/reconciliation", b"{}", "kt1:request-malformed"),
+                ("/reconciliation/events", b'{"source": "urn:kt1:site:TEST", "day": "2026-11-20", "after": -1}', "kt1:request-malformed"),
+            ):
+                answer = await client.post(path, content=content, headers=webhook_headers("r", content, utc_now(), SIGNING))
+                assert answer.json()["type"] == expected
+    with pytest.raises(ReceiverUnreachableError, match="did not answer"):
+        await compared(store, "http://127.0.0.1:9")
+
+
+async def test_each_day_is_compared_once_and_one_that_differs_until_it_does_not(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, "P1", "P2")
+    clock = SetClock(datetime(2026, 11, 21, 0, 5, tzinfo=UTC))
+
+    def alarms() -> list[str]:
+        found = store.read(lambda view: view.alarms())
+        return [one.detail for one in found if one.code is AlarmCode.TRACKING_DIFFERS and one.cleared_at is None]
+
+    async with serving(ledger) as url, relaying(store, url):
+        await until(delivered(store, 4))
+        reconciler = Reconciler(store, counterpart(url), clock)
+        assert [report.day for report in await reconciler.reconcile()] == [DAY - timedelta(days=1)]
+        clock.forward(600)
+        forge(ledger, "UPDATE effect SET sequence = 7 WHERE subject = 'P2' AND sequence = 2")
+        assert [report.day for report in await reconciler.reconcile()] == [DAY]
+        assert alarms() == ["2026-11-20: missing 1, unknown 1 (P2 2, P2 7)"]
+        forge(ledger, "UPDATE effect SET sequence = 2 WHERE sequence = 7")
+        clock.forward(3 * 86400)
+        days = [report.day for report in await reconciler.reconcile()]
+        assert days == [DAY, *(DAY + timedelta(days=number) for number in (1, 2, 3))]
+        assert alarms() == []
+        assert store.read(lambda view: view.value(RECONCILED_KEY)) == "2026-11-23"
+        assert await reconciler.reconcile() == []
+        running = asyncio.create_task(reconciler.run())
+        await until(lambda: store.read(lambda view: view.value(RECONCILED_KEY)) == "2026-11-24")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_receiver_from_before_days_were_kept_learns_them(tmp_path: Path, store: SqliteStore):
+    publish(store, "P1")
+    ledger = SqliteReceiverLedger(tmp_path / "old")
+    async with serving(ledger) as url, relaying(store, url):
+        await until(delivered(store, 2))
+    forge(ledger, "DROP INDEX ix_effect_source_day_number")
+    forge(ledger, "ALTER TABLE effect DROP COLUMN day")
+    ledger.close()
+    ledger = SqliteReceiverLedger(tmp_path / "old")
+    async with serving(ledger) as url:
+        report = await compared(store, url)
+    assert (report.holds, report.theirs) == (True, 2)
+    ledger.close()
