@@ -20,6 +20,7 @@ from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tracking import open_relay
+from station.bootstrap.vault import open_images
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
@@ -28,10 +29,10 @@ from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
 from station.ports.store import UnitOfWork
+from station.ports.vault import ImageVault
 from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, refuse_unproved_model, with_freeze_score
-from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
 from station.workflow.audit_keeper import AuditKeeper
@@ -53,7 +54,7 @@ class Station:
     configuration: Configuration
     clock: Clock
     store: SqliteStore
-    images: FileImageStore
+    images: ImageVault
     feed: EventFeed
     lanes: dict[str, Lane]
     screening: dict[str, WorkerScreening]
@@ -94,7 +95,7 @@ def start_station(configuration: Configuration, *, only_lane: str | None = None)
 
 
 def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore, undo: contextlib.ExitStack) -> Station:
-    images = FileImageStore(configuration.data_dir / "images")
+    images = open_images(configuration, clock)
     feed = EventFeed(epoch=secrets.token_hex(8))
     policy = configuration.policy
     screening = {lane.lane_id: _screening(configuration) for lane in configuration.lanes}

@@ -13,11 +13,12 @@ from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.xray import Counts
 
@@ -44,6 +45,8 @@ Evidence = (
     | TestPieceReferenceEnded
     | TestPieceRun
     | ProjectionResult
+    | ImageViewed
+    | ImagesDestroyed
 )
 
 
@@ -164,6 +167,15 @@ class Claim:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOwner:
+    """A scan that is in evidence, and the level that its piece counts as now."""
+
+    sha256: str
+    piece_id: str
+    level: Secrecy | None
+
+
 class ReadView(Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
@@ -184,6 +196,14 @@ class ReadView(Protocol):
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
         """All facts about a piece in commit order."""
+        ...
+
+    def scans(self, *, states: Collection[PieceState], since: datetime) -> list[ScanOwner]:
+        """Every scan of pieces that are in one of these states, or came into theirs since then."""
+        ...
+
+    def owners(self, sha256: str) -> list[ScanOwner]:
+        """The pieces of which this scan is in evidence: more than one where the raw counts are the very same."""
         ...
 
     def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
@@ -364,10 +384,14 @@ class Store(Protocol):
 
 
 class ImageStore(Protocol):
-    """Raw scans and their views on disk, by the SHA-256 of the raw bytes."""
+    """Raw scans and their views on disk, encrypted, by the SHA-256 of the raw bytes."""
 
-    def put(self, scan: RawScan) -> str:
-        """Store the raw counts durably and return their SHA-256 (hash taken before anything else). Blocking: call it in a thread."""
+    def put(self, scan: RawScan, level: Secrecy | None) -> str:
+        """Store the raw counts of a piece of that level durably; returns their SHA-256, taken before anything else. Blocking.
+
+        Raises:
+            StoreError: they, or the key that they need, could not be made durable.
+        """
         ...
 
     def put_views(self, sha256: str, result: ScreeningResult) -> None:

@@ -1,21 +1,24 @@
 """Facts (evidence and steps of a piece's life): append-only rows, each with its leaf in the audit log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Select, insert, or_, select
 
 from station.domain.errors import NotFoundError
+from station.domain.piece import PieceState
 from station.domain.scan import ImageMatch, Scan
-from station.ports.store import Evidence, EvidenceRow, StateChange
-from station.storage import codec, tables
+from station.ports.store import Evidence, EvidenceRow, ScanOwner, StateChange
+from station.storage import codec, pieces, tables
 from station.storage.audit_log import AuditAppender, commitment_of, fact_content
 from station.storage.tables import utc_text
 
 SALT_BYTES = 16
 _T = tables.evidence
 _C = tables.evidence.c
+_P = tables.piece.c
+_OWNERS = select(_C.scan_sha256, tables.piece).join(tables.piece, _P.piece_id == _C.piece_id).distinct()
 
 
 def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, new_salt: Callable[[int], bytes]) -> tuple[int, int]:
@@ -61,6 +64,28 @@ def history_of(connection: Connection, piece_id: str) -> list[StateChange]:
     """The steps of a piece's life in commit order."""
     query = select(_C.kind, _C.payload).where(_C.piece_id == piece_id, _C.kind == codec.STATE_CHANGE).order_by(_C.row_id)
     return [codec.from_json(row.kind, row.payload) for row in connection.execute(query)]
+
+
+def scans_of(connection: Connection, *, states: Collection[PieceState], since: datetime) -> list[ScanOwner]:
+    """Every scan of pieces that are in one of these states, or came into theirs since then."""
+    wanted = or_(_P.state.in_([state.value for state in states]), _P.state_since >= since)
+    return _owners(connection, _OWNERS.where(_C.scan_sha256.is_not(None), wanted))
+
+
+def owners_of(connection: Connection, sha256: str) -> list[ScanOwner]:
+    """The pieces of which this scan is in evidence."""
+    return _owners(connection, _OWNERS.where(_C.scan_sha256 == sha256))
+
+
+def _owners(connection: Connection, query: Select[Any]) -> list[ScanOwner]:
+    return [
+        ScanOwner(
+            sha256=row.scan_sha256,
+            piece_id=row.piece_id,
+            level=pieces.of_row(row).level,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _row(row: Row[Any]) -> EvidenceRow:

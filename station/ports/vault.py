@@ -1,0 +1,78 @@
+"""The image vault and the keys that it stands on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from station.domain.piece import Secrecy
+from station.domain.vault import ImageKey
+from station.ports.store import ImageStore
+
+
+class KeyStore(Protocol):
+    """Key-encryption keys. None of them ever leaves it, so that a hardware token may stand behind it. May be called from any thread."""
+
+    def current(self, day: date, level: Secrecy | None, *, besides: ImageKey | None = None) -> ImageKey:
+        """A key of that day and level, another one than `besides`; made and durable before this returns. Raises `StoreError`."""
+        ...
+
+    def wrap(self, key: ImageKey, data_key: bytes, about: bytes) -> bytes:
+        """Encrypt a data key, bound to what `about` says. Raises `ImageKeyLostError` and `StoreError`."""
+        ...
+
+    def unwrap(self, key: ImageKey, wrapped: bytes, about: bytes) -> bytes:
+        """The data key again.
+
+        Raises:
+            ImageKeyLostError: there is no such key.
+            StoreError: the key cannot be read, or `wrapped` was not made by it and about this.
+        """
+        ...
+
+    def existing(self) -> tuple[ImageKey, ...]:
+        """Every key that exists, whether or not it can be read, by name. Raises `StoreError`."""
+        ...
+
+    def destroy(self, key: ImageKey) -> None:
+        """Remove a key durably; one that is gone already changes nothing. Raises `StoreError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shredded:
+    """What became of the images under a destroyed key; `roll_sha256` is over the sorted binary hashes of those that are gone."""
+
+    images: int
+    kept: int
+    roll_sha256: str
+
+
+class ImageVault(ImageStore, Protocol):
+    """The image store, as those see it who keep its keys. Every method blocks."""
+
+    def level_of(self, sha256: str) -> Secrecy | None:
+        """The level under whose key an image lies. Raises `NotFoundError` and `StoreError`."""
+        ...
+
+    def relevel(self, sha256: str, level: Secrecy | None) -> bool:
+        """Move an image under today's key of that level; False when it lies under that level. Raises `NotFoundError` and `StoreError`."""
+        ...
+
+    def existing_keys(self) -> tuple[ImageKey, ...]:
+        """Every key there is, by name. Raises `StoreError`."""
+        ...
+
+    def destroy(self, key: ImageKey, needed: Collection[str]) -> Shredded:
+        """Move the `needed` images under today's key of the same level, then destroy the key and remove what lies under it.
+
+        When it is interrupted, either the key still exists and every image with it, or the key is gone and `begun` names it.
+
+        Raises:
+            StoreError: a needed image could not be moved: nothing was destroyed; or the key could not be removed.
+        """
+        ...
+
+    def begun(self) -> tuple[ImageKey, ...]:
+        """Keys whose destruction was once begun, finished or not, by name. Raises `StoreError`."""
+        ...
