@@ -15,6 +15,7 @@ from station.ports.clock import Clock
 from station.ports.store import ImageStore, Store
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.viewing import ViewLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _SWEEP_S = 2.0
@@ -47,7 +48,15 @@ def create_app(
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
     """
-    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=texts or Texts())
+    context = Context(
+        handlers=handlers,
+        store=store,
+        images=images,
+        feed=feed,
+        clock=clock,
+        texts=texts or Texts(),
+        views=ViewLog(store=store, clock=clock),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -115,18 +115,27 @@ class ImageViewed:
 
 
 class DestructionCause(StrEnum):
-    """Why images were destroyed."""
+    """Why images are destroyed."""
 
     RETENTION = "retention"
     EARLY = "early"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DestructionOrder:
+    """By what rule, or by whose word and why. `person` is empty where the policy demands it; `policy_sha256` is the policy in force."""
+
+    cause: DestructionCause
+    person: str
+    note: str
+    policy_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesDestroyed:
     """The destruction record: the key of these images no longer exists. It tells nothing of any piece's content.
 
-    `visit` numbers these facts from 1. `images` were destroyed, `kept` were moved to a later key because their pieces still need them.
-    `roll_sha256` is the SHA-256 of the sorted binary scan hashes of the destroyed ones. `person` is empty where the policy demanded it.
+    `visit` numbers these facts from 1. `images` were destroyed; `roll_sha256` is the SHA-256 of the roll that names their scans.
     """
 
     piece_id: str
@@ -135,9 +144,5 @@ class ImagesDestroyed:
     key_id: str
     level: Secrecy | None
     images: int
-    kept: int
     roll_sha256: str
-    cause: DestructionCause
-    person: str
-    note: str
-    policy_sha256: str
+    order: DestructionOrder

@@ -198,8 +198,8 @@ class ReadView(Protocol):
         """All facts about a piece in commit order."""
         ...
 
-    def scans(self, *, states: Collection[PieceState], since: datetime) -> list[ScanOwner]:
-        """Every scan of pieces that are in one of these states, or came into theirs since then."""
+    def scans(self, *, states: Collection[PieceState], since: datetime | None = None) -> list[ScanOwner]:
+        """Every scan of pieces that are in one of these states, or, where that is given, came into theirs since then."""
         ...
 
     def owners(self, sha256: str) -> list[ScanOwner]:

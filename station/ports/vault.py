@@ -6,7 +6,7 @@ from datetime import date
 from typing import Protocol
 
 from station.domain.piece import Secrecy
-from station.domain.vault import ImageKey
+from station.domain.vault import DestructionOrder, ImageKey
 from station.ports.store import ImageStore
 
 
@@ -41,32 +41,37 @@ class KeyStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shredded:
-    """What became of the images under a destroyed key; `roll_sha256` is over the sorted binary hashes of those that are gone."""
+    """What became of the images under a destroyed key.
 
+    `images` are gone; `roll_sha256` is over the roll that names them; `kept` were moved to another key before.
+    """
+
+    order: DestructionOrder
     images: int
     kept: int
     roll_sha256: str
 
 
 class ImageVault(ImageStore, Protocol):
-    """The image store, as those see it who keep its keys. Every method blocks."""
+    """The image store, as those see it who keep its keys. Every method blocks, and may raise `StoreError`."""
 
     def level_of(self, sha256: str) -> Secrecy | None:
-        """The level under whose key an image lies. Raises `NotFoundError` and `StoreError`."""
+        """The level under whose key an image lies. Raises `NotFoundError`."""
         ...
 
     def relevel(self, sha256: str, level: Secrecy | None) -> bool:
-        """Move an image under today's key of that level; False when it lies under that level. Raises `NotFoundError` and `StoreError`."""
+        """Move an image under today's key of that level; False when it lies under that level already. Raises `NotFoundError`."""
         ...
 
     def existing_keys(self) -> tuple[ImageKey, ...]:
-        """Every key there is, by name. Raises `StoreError`."""
+        """Every key there is, by name."""
         ...
 
-    def destroy(self, key: ImageKey, needed: Collection[str]) -> Shredded:
-        """Move the `needed` images under today's key of the same level, then destroy the key and remove what lies under it.
+    def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
+        """Move the `needed` images under another key of today and the same level, then destroy the key, then remove what lay under it.
 
-        When it is interrupted, either the key still exists and every image with it, or the key is gone and `begun` names it.
+        When it is interrupted, either the key still exists and every image with it, or the key is gone and `begun` names it. No image may
+        be put under the key meanwhile.
 
         Raises:
             StoreError: a needed image could not be moved: nothing was destroyed; or the key could not be removed.
@@ -74,5 +79,9 @@ class ImageVault(ImageStore, Protocol):
         ...
 
     def begun(self) -> tuple[ImageKey, ...]:
-        """Keys whose destruction was once begun, finished or not, by name. Raises `StoreError`."""
+        """Keys that were destroyed, by name, whether or not everything that follows was done."""
+        ...
+
+    def finish(self, key: ImageKey) -> Shredded:
+        """Remove what may be left of the images under a key that `begun` names; may be repeated."""
         ...

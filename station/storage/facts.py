@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, or_, select
 
 from station.domain.errors import NotFoundError
 from station.domain.piece import PieceState
@@ -66,9 +66,11 @@ def history_of(connection: Connection, piece_id: str) -> list[StateChange]:
     return [codec.from_json(row.kind, row.payload) for row in connection.execute(query)]
 
 
-def scans_of(connection: Connection, *, states: Collection[PieceState], since: datetime) -> list[ScanOwner]:
+def scans_of(connection: Connection, *, states: Collection[PieceState], since: datetime | None) -> list[ScanOwner]:
     """Every scan of pieces that are in one of these states, or came into theirs since then."""
-    wanted = or_(_P.state.in_([state.value for state in states]), _P.state_since >= since)
+    wanted: ColumnElement[bool] = _P.state.in_([state.value for state in states])
+    if since is not None:
+        wanted = or_(wanted, _P.state_since >= since)
     return _owners(connection, _OWNERS.where(_C.scan_sha256.is_not(None), wanted))
 
 

@@ -5,6 +5,7 @@ screening made of it (`.views`), both sealed under the data key. Moving an image
 """
 
 import contextlib
+import dataclasses
 import shutil
 import threading
 from collections.abc import Collection, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
 from station.domain.piece import Secrecy
-from station.domain.vault import ImageKey, strictest
+from station.domain.vault import DestructionOrder, ImageKey, strictest
 from station.ports.clock import Clock
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.vault import KeyStore, Shredded
@@ -142,29 +143,34 @@ class FileImageStore:
             if key is not None:
                 yield sha256, key
 
-    def destroy(self, key: ImageKey, needed: Collection[str]) -> Shredded:
+    def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
         """See `ImageVault`. The roll is written first, then the key is removed, then the files."""
-        kept = 0
+        here = self.under(key)
+        kept = [sha256 for sha256 in here if sha256 in needed]
+        for sha256 in kept:
+            with self._guard(sha256):
+                self._move(sha256, key.level, besides=key)
         try:
-            if key in self._keys.existing():
-                here = self.under(key)
-                for sha256 in here:
-                    if sha256 in needed:
-                        with self._guard(sha256):
-                            self._move(sha256, key.level, besides=key)
-                        kept += 1
-                self._rolls.write(key, (sha256 for sha256 in here if sha256 not in needed))
-                self._keys.destroy(key)
-            gone, roll_sha256 = self._rolls.read(key)
-            for sha256 in gone:
-                self._forget(sha256, key)
+            self._rolls.write(key, order, (sha256 for sha256 in here if sha256 not in needed))
         except OSError as error:
             raise _not_removed(key, error) from error
-        return Shredded(images=len(gone), kept=kept, roll_sha256=roll_sha256)
+        self._keys.destroy(key)
+        return dataclasses.replace(self.finish(key), kept=len(kept))
 
     def begun(self) -> tuple[ImageKey, ...]:
         """See `ImageVault`."""
-        return self._rolls.keys()
+        there = self._keys.existing()
+        return tuple(key for key in self._rolls.begun() if key not in there)
+
+    def finish(self, key: ImageKey) -> Shredded:
+        """See `ImageVault`."""
+        try:
+            roll = self._rolls.read(key)
+            for sha256 in roll.hashes:
+                self._forget(sha256, key)
+        except OSError as error:
+            raise _not_removed(key, error) from error
+        return Shredded(order=roll.order, images=len(roll.hashes), kept=0, roll_sha256=roll.sha256)
 
     def tidy(self) -> int:
         """Remove what an earlier, killed process left half-written; returns how many files. Only for the process that owns the data."""
@@ -247,7 +253,7 @@ class FileImageStore:
             return path.read_bytes()
         except FileNotFoundError:
             if suffix == KEY:
-                self._raise_if_destroyed(sha256, self._rolls.keys())
+                self._raise_if_destroyed(sha256, self._rolls.begun())
             raise _no_scan(sha256) from None
         except OSError as error:
             raise image_file.damaged(sha256, f"{path} cannot be read: {error.strerror}") from error

@@ -1,14 +1,28 @@
-"""Rolls: which images went with which key. The sorted binary hashes of their scans, one file for each key whose destruction was begun."""
+"""Rolls: which images went with which key, one file for each key whose destruction was begun.
+
+The first line is the order (canonical JSON); the binary hashes of the scans follow, sorted.
+"""
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from station.domain.vault import ImageKey
+from station.domain.vault import DestructionOrder, ImageKey
+from station.storage.codec import decode, to_json
 from station.storage.durable_file import make_directory, write_durably
 
 SUFFIX = ".roll"
 _HASH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """The order, the destroyed images by their scans' hashes, and the SHA-256 over all of the roll."""
+
+    order: DestructionOrder
+    hashes: tuple[str, ...]
+    sha256: str
 
 
 class Rolls:
@@ -17,17 +31,21 @@ class Rolls:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def write(self, key: ImageKey, hashes: Iterable[str]) -> None:
+    def write(self, key: ImageKey, order: DestructionOrder, hashes: Iterable[str]) -> None:
         """Keep a key's roll durably, in place of an earlier one."""
         make_directory(self._root)
-        write_durably({self._path(key): b"".join(sorted(bytes.fromhex(one) for one in hashes))})
+        head = to_json(order).encode() + b"\n"
+        write_durably({self._path(key): head + b"".join(sorted(bytes.fromhex(one) for one in hashes))})
 
-    def read(self, key: ImageKey) -> tuple[list[str], str]:
-        """The scans' hashes on a key's roll, and the SHA-256 of the roll."""
+    def read(self, key: ImageKey) -> Roll:
+        """A key's roll. Raises `StoreError` when it is damaged."""
         content = self._path(key).read_bytes()
-        return [content[at : at + _HASH].hex() for at in range(0, len(content), _HASH)], hashlib.sha256(content).hexdigest()
+        head, _, rest = content.partition(b"\n")
+        order = decode(DestructionOrder, head.decode(errors="replace"), "roll of destroyed images")
+        hashes = tuple(rest[at : at + _HASH].hex() for at in range(0, len(rest), _HASH))
+        return Roll(order=order, hashes=hashes, sha256=hashlib.sha256(content).hexdigest())
 
-    def keys(self) -> tuple[ImageKey, ...]:
+    def begun(self) -> tuple[ImageKey, ...]:
         """The keys that have a roll, by name."""
         found = (ImageKey.parse(path.name.removesuffix(SUFFIX)) for path in sorted(self._root.glob(f"*{SUFFIX}")))
         return tuple(key for key in found if key is not None)
@@ -35,11 +53,12 @@ class Rolls:
     def holds(self, key: ImageKey, sha256: str) -> bool:
         """True when a scan is on a key's roll; looks at a few places of the file alone."""
         wanted, path = bytes.fromhex(sha256), self._path(key)
-        low, high = 0, path.stat().st_size // _HASH
-        with path.open("rb", buffering=0) as file:
+        with path.open("rb") as file:
+            start = len(file.readline())
+            low, high = 0, (path.stat().st_size - start) // _HASH
             while low < high:
                 middle = (low + high) // 2
-                file.seek(middle * _HASH)
+                file.seek(start + middle * _HASH)
                 found = file.read(_HASH)
                 if found == wanted:
                     return True

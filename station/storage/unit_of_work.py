@@ -57,7 +57,7 @@ class SqlReadView:
         """The steps of a piece's life in commit order."""
         return facts.history_of(self._connection, piece_id)
 
-    def scans(self, *, states: Collection[PieceState], since: datetime) -> list[ScanOwner]:
+    def scans(self, *, states: Collection[PieceState], since: datetime | None = None) -> list[ScanOwner]:
         """Every scan of pieces that are in one of these states, or came into theirs since then."""
         return facts.scans_of(self._connection, states=states, since=since)
 
