@@ -12,7 +12,8 @@ from station.api.context import Context
 from station.api.texts import Texts
 from station.domain.errors import StationError
 from station.ports.clock import Clock
-from station.ports.store import ImageStore, Store
+from station.ports.store import Store
+from station.ports.vault import ImageStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.viewing import ViewLog

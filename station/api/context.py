@@ -8,7 +8,8 @@ from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
 from station.domain.vault import ImageViewed
 from station.ports.clock import Clock
-from station.ports.store import EvidenceRow, ImageStore, Store
+from station.ports.store import EvidenceRow, Store
+from station.ports.vault import ImageStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.viewing import ViewLog

@@ -1,4 +1,4 @@
-"""The system of record and the image store."""
+"""The system of record."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,6 @@ from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImagesDestroyed, ImageViewed
-from station.ports.screening import RawScan, ScreeningResult
-from station.ports.xray import Counts
 
 T = TypeVar("T")
 
@@ -380,32 +378,4 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what was accepted and close."""
-        ...
-
-
-class ImageStore(Protocol):
-    """Raw scans and their views on disk, encrypted, by the SHA-256 of the raw bytes."""
-
-    def put(self, scan: RawScan, level: Secrecy | None) -> str:
-        """Store the raw counts of a piece of that level durably; returns their SHA-256, taken before anything else. Blocking.
-
-        Raises:
-            StoreError: they, or the key that they need, could not be made durable.
-        """
-        ...
-
-    def put_views(self, sha256: str, result: ScreeningResult) -> None:
-        """Store what screening made of a scan (views, heat map, fingerprint). Blocking."""
-        ...
-
-    def raw(self, sha256: str) -> tuple[Counts, Counts]:
-        """LE and HE counts; the hash is checked before decoding. Raises `NotFoundError` or `StoreError`."""
-        ...
-
-    def views(self, sha256: str) -> ScreeningResult:
-        """What screening made of it. Raises `NotFoundError` or `StoreError`."""
-        ...
-
-    def free_bytes(self) -> int:
-        """Free space on the medium."""
         ...

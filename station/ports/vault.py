@@ -1,4 +1,4 @@
-"""The image vault and the keys that it stands on."""
+"""The image store, the vault behind it, and the keys that it stands on."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,7 +7,36 @@ from typing import Protocol
 
 from station.domain.piece import Secrecy
 from station.domain.vault import DestructionOrder, ImageKey
-from station.ports.store import ImageStore
+from station.ports.screening import RawScan, ScreeningResult
+from station.ports.xray import Counts
+
+
+class ImageStore(Protocol):
+    """Raw scans and their views on disk, encrypted, by the SHA-256 of the raw bytes."""
+
+    def put(self, scan: RawScan, level: Secrecy | None) -> str:
+        """Store the raw counts of a piece of that level durably; returns their SHA-256, taken before anything else. Blocking.
+
+        Raises:
+            StoreError: they, or the key that they need, could not be made durable.
+        """
+        ...
+
+    def put_views(self, sha256: str, result: ScreeningResult) -> None:
+        """Store what screening made of a scan (views, heat map, fingerprint). Blocking."""
+        ...
+
+    def raw(self, sha256: str) -> tuple[Counts, Counts]:
+        """LE and HE counts; the hash is checked before decoding. Raises `NotFoundError` or `StoreError`."""
+        ...
+
+    def views(self, sha256: str) -> ScreeningResult:
+        """What screening made of it. Raises `NotFoundError` or `StoreError`."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Free space on the medium."""
+        ...
 
 
 class KeyStore(Protocol):

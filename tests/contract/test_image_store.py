@@ -18,7 +18,7 @@ from station.domain.errors import NotFoundError, StoreError
 from station.domain.reasons import Reason
 from station.domain.scan import Finding
 from station.ports.screening import RawScan, ScreeningResult
-from station.ports.store import ImageStore
+from station.ports.vault import ImageStore
 from station.ports.xray import DetectorInfo, raw_sha256
 from station.storage import image_file, sealing
 from station.storage.image_store import FileImageStore
