@@ -53,18 +53,16 @@ def prepare_images(configuration: Configuration, images: FileImageStore, store: 
 
 def vault_status(configuration: Configuration, today: date) -> tuple[list[KeyStatus], list[ImagesDestroyed]]:
     """Every key, and every destruction record; read beside a running station. Raises `StoreError`."""
-    images = open_images(configuration, SystemClock())
-    counted = Counter(key for _, key in images.each())
-    keys = images.existing_keys()
-    over = set(due(keys, configuration.policy.retention, today))
-    rows = [
-        KeyStatus(key=key, images=counted[key], kept_until=configuration.policy.retention.last_day(key), due=key in over) for key in keys
-    ]
     reader = SqliteReader(configuration.data_dir)
     try:
-        return rows, reader.read(destructions)
+        records = reader.read(destructions)
     finally:
         reader.close()
+    images = open_images(configuration, SystemClock())
+    counted = Counter(key for _, key in images.each())
+    keys, retention = images.existing_keys(), configuration.policy.retention
+    over = set(due(keys, retention, today))
+    return [KeyStatus(key=key, images=counted[key], kept_until=retention.last_day(key), due=key in over) for key in keys], records
 
 
 def destroy_early(

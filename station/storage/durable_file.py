@@ -9,7 +9,7 @@ from pathlib import Path
 TEMPORARY = ".tmp"
 
 
-def write_durably(files: Mapping[Path, bytes]) -> None:
+def write_durably(files: Mapping[Path, bytes | bytearray]) -> None:
     """Write files of one directory, each readable by its owner alone, in place of what stands there; they appear in the order given.
 
     Each is written under another name and flushed to the medium; when all are, they are renamed, and the directory is flushed.

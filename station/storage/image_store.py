@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import shutil
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
@@ -67,7 +67,7 @@ class FileImageStore:
             except (NotFoundError, StoreError):
                 # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
                 key, data_key = None, sealing.new_key()
-            files: dict[Path, bytes] = {}
+            files: dict[Path, bytes | bytearray] = {}
             today = self._keys.current(self._clock.utc_now().date(), level)
             if key != today:
                 files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
@@ -284,7 +284,7 @@ class FileImageStore:
                 for suffix in (VIEWS, SCAN, KEY):
                     self._path(sha256, suffix).unlink(missing_ok=True)
 
-    def _write(self, files: dict[Path, bytes], *, without: Collection[Path] = ()) -> None:
+    def _write(self, files: Mapping[Path, bytes | bytearray], *, without: Collection[Path] = ()) -> None:
         try:
             for path in without:
                 path.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ class FileKeyStore:
         """See `KeyStore`."""
         with self._guard:
             content = self._key(key)
-        return sealing.seal(content, data_key, about)
+        return bytes(sealing.seal(content, data_key, about))
 
     def unwrap(self, key: ImageKey, wrapped: bytes, about: bytes) -> bytes:
         """See `KeyStore`."""

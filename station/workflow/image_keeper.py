@@ -31,6 +31,10 @@ from station.ports.vault import ImageVault, Shredded
 from station.workflow.equipment import RunBlocking
 
 ROUND_S = 60.0
+LOOKED_AT = "images.looked-at"
+LEAP = timedelta(days=2)
+"""More than this between two rounds means that the clock was set, or that the station was off; which of them it does not know."""
+LEAP_WAIT_S = 86_400.0
 LOOK_BACK = timedelta(days=2)
 """Pieces that got their outcome since then are looked at too: their level may have changed just before."""
 
@@ -88,6 +92,7 @@ class ImageKeeper:
         self._run = run_blocking
         # What an earlier run said is taken back with the first round that goes well.
         self._overdue = True
+        self._waits_until_s: float | None = None
 
     async def start(self) -> None:
         """Finish and record every destruction that was interrupted. Raises `StoreError`."""
@@ -111,6 +116,8 @@ class ImageKeeper:
     async def look(self) -> None:
         """Bring every image under the key of its level, then destroy the keys whose time is over. Raises `StoreError`."""
         await self._relevel()
+        if not await self._clock_is_believed():
+            return
         for key in due(await self._run(self._images.existing_keys), self._policy.retention, self._clock.utc_now().date()):
             # Asked for each key anew: it takes a while to destroy one.
             needed = self._store.read(needed_images)
@@ -118,6 +125,21 @@ class ImageKeeper:
             done = await self._run(partial(self._images.destroy, key, needed, order))
             await self._record(key, done)
             _log.info("images were destroyed with their key", key=key.key_id, images=done.images, kept=done.kept)
+
+    async def _clock_is_believed(self) -> bool:
+        """False for a day of work after the date has leapt: a wrong clock must not destroy what nothing brings back."""
+        now = self._clock.utc_now()
+        before = self._store.read(lambda view: view.value(LOOKED_AT))
+        if before is not None and now - datetime.fromisoformat(before) > LEAP:
+            if self._waits_until_s is None:
+                self._waits_until_s = self._clock.monotonic_s() + LEAP_WAIT_S
+                _log.warning("the date has leapt, or the station was off; no image is destroyed for a day", before=before)
+            if self._clock.monotonic_s() < self._waits_until_s:
+                return False
+        self._waits_until_s = None
+        # Not while it waits: a restart must not cut that short.
+        await self._store.write(lambda uow: uow.set_value(LOOKED_AT, now.isoformat()))
+        return True
 
     async def _relevel(self) -> None:
         """Late announcements: an image follows the level of its pieces, the strictest if they differ."""

@@ -131,6 +131,21 @@ async def test_a_late_announcement_moves_the_image_and_the_strictest_piece_count
     assert site.images.level_of(sha256) is Secrecy.B
 
 
+async def test_after_the_date_has_leapt_a_day_of_work_passes_before_anything_is_destroyed(site: Site):
+    sha256 = site.piece(1, RELEASED, Secrecy.A)
+    await site.keeper.look()
+    site.days_later(3000)
+    await site.keeper.look()
+    keeper = site.keeper = site.new_keeper()
+    for _ in range(2):
+        await keeper.look()
+        site.clock.forward(image_keeper.LEAP_WAIT_S / 2)
+        assert same(site.images.scan(sha256), raw_scan(12, 8, seed=1))
+    await keeper.look()
+    with pytest.raises(ImageDestroyedError):
+        site.images.scan(sha256)
+
+
 async def test_what_was_interrupted_is_finished_and_recorded_at_the_next_start_once(site: Site, monkeypatch: pytest.MonkeyPatch):
     sha256 = site.piece(1, RELEASED, Secrecy.A)
     site.days_later(2)
