@@ -173,11 +173,21 @@ class FileImageStore:
         return Shredded(order=roll.order, images=len(roll.hashes), kept=0, roll_sha256=roll.sha256)
 
     def tidy(self) -> int:
-        """Remove what an earlier, killed process left half-written; returns how many files. Only for the process that owns the data."""
-        left = list(self._root.glob(f"*/*{TEMPORARY}"))
-        left += [path for path in self._root.glob(f"[0-9a-f][0-9a-f]/*{KEY}") if not path.with_suffix(SCAN).exists()]
-        for path in left:
-            path.unlink(missing_ok=True)
+        """Remove what an earlier, killed process left half-written; returns how many files. Only for the process that owns the data.
+
+        Raises:
+            StoreError: the medium failed.
+        """
+        left: list[Path] = []
+        try:
+            for folder in [path for path in self._root.iterdir() if path.is_dir()]:
+                paths = set(folder.iterdir())
+                left += [path for path in paths if path.suffix == TEMPORARY]
+                left += [path for path in paths if path.suffix == KEY and path.with_suffix(SCAN) not in paths]
+            for path in left:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_written(self._root, error) from error
         return len(left)
 
     def _listed(self) -> Iterator[str]:

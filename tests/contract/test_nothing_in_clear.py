@@ -1,22 +1,18 @@
 """Known blocks of images are searched for wherever a station writes: there are none, and without encryption there would be."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from station.domain.errors import ImageKeyLostError
-from station.domain.piece import PieceState, Secrecy
+from station.domain.piece import Secrecy
 from tests.contract.test_image_store import raw_scan, result
 from tests.support.api_station import Desk
 from tests.support.plain_search import hits, scan_forms, view_forms, write_in_clear
 from tests.support.vault_killed import ORDER
 from tests.support.vaults import KEYS, vault
-from tests.support.virtual_scene import Scene, running_scene
-from tests.support.virtual_time import run_virtual
 
 
 @pytest.fixture
@@ -64,28 +60,3 @@ def test_the_interface_serves_pictures_and_leaves_none_in_clear(tmp_path: Path, 
                 restored.scan(gone)
     finally:
         desk.close()
-
-
-def test_a_lane_at_work_leaves_no_image_in_clear(temporary: Path):
-    async def look(scene: Scene) -> None:
-        marked, plain = await scene.feed(secrecy="B"), await scene.feed()
-        await scene.until_state(plain, PieceState.RELEASED, PieceState.HELD)
-        await scene.until_state(marked, PieceState.HELD, PieceState.RELEASED)
-        images = vault(scene.directory / "images")
-        for piece_id, level in ((marked, Secrecy.B), (plain, None)):
-            sha256 = scene.newest_scan(piece_id)
-            assert images.level_of(sha256) is level
-            scan, read = images.scan(sha256), images.views(sha256)
-            assert np.ptp(scan.le) > 1000
-            forms = scan_forms(scan, sha256) | {"fingerprint": read.fingerprint.tobytes()}
-            assert hits(forms, (scene.directory, temporary)) == set()
-            clear = Path(tempfile.mkdtemp(dir=os.environ["TMPDIR"])) / "clear"
-            write_in_clear(clear, forms)
-            assert {hit.partition(" in ")[0] for hit in hits(forms, (clear,))} == set(forms)
-            shutil.rmtree(clear.parent)
-
-    async def main() -> None:
-        async with running_scene() as scene:
-            await look(scene)
-
-    run_virtual(main)

@@ -9,6 +9,7 @@ import numpy as np
 
 from station.ports.screening import RawScan, ScreeningResult
 from station.storage import image_file, views_file
+from tests.support.vaults import vault
 
 BLOCK = 24
 PLACES = 12
@@ -54,6 +55,13 @@ def hits(forms: dict[str, bytes], directories: Iterable[Path]) -> set[str]:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             found |= {f"{name} in {path.name}" for name, block in wanted if content.find(block) >= 0}
     return found
+
+
+def image_in_clear(station: Path, sha256: str) -> set[str]:
+    """The forms of a stored image of which a block lies in some file of a virtual station's directory."""
+    images = vault(station / "images")
+    scan, read = images.scan(sha256), images.views(sha256)
+    return hits(scan_forms(scan, sha256) | {"fingerprint": read.fingerprint.tobytes()}, (station,))
 
 
 def write_in_clear(directory: Path, forms: dict[str, bytes]) -> None:
