@@ -115,7 +115,6 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     image_keeper = ImageKeeper(
         store=store, images=images, clock=clock, policy=policy, site=configuration.station.site, run_blocking=asyncio.to_thread
     )
-    asyncio.run(image_keeper.start())
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)

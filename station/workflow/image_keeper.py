@@ -5,6 +5,7 @@ theirs is destroyed.
 """
 
 import contextlib
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -94,37 +95,54 @@ class ImageKeeper:
         self._overdue = True
         self._waits_until_s: float | None = None
 
-    async def start(self) -> None:
-        """Finish and record every destruction that was interrupted. Raises `StoreError`."""
-        recorded = {one.key_id for one in self._store.read(destructions)}
-        for key in await self._run(self._images.begun):
-            if key.key_id not in recorded:
-                await self._record(key, await self._run(partial(self._images.finish, key)))
-
     async def run(self) -> None:
         """Do what is due every minute, until cancelled."""
         while True:
             try:
                 await self.look()
-            except StoreError as error:
-                _log.warning("the image vault is not as the policy wants it; it is tried again", error=str(error))
-                await self._say_overdue(error.what)
+            except Exception as error:  # noqa: BLE001 - a defect, too, must not end it in silence
+                _log.warning("the image vault is not as the policy wants it; it is tried again", error=repr(error))
+                await self._say_overdue(str(error))
             else:
                 await self._say_well()
             await self._clock.sleep(ROUND_S)
 
     async def look(self) -> None:
-        """Bring every image under the key of its level, then destroy the keys whose time is over. Raises `StoreError`."""
-        await self._relevel()
-        if not await self._clock_is_believed():
-            return
-        for key in due(await self._run(self._images.existing_keys), self._policy.retention, self._clock.utc_now().date()):
-            # Asked for each key anew: it takes a while to destroy one.
-            needed = self._store.read(needed_images)
-            order = DestructionOrder(cause=DestructionCause.RETENTION, person="", note="", policy_sha256=self._policy.sha256)
-            done = await self._run(partial(self._images.destroy, key, needed, order))
-            await self._record(key, done)
-            _log.info("images were destroyed with their key", key=key.key_id, images=done.images, kept=done.kept)
+        """Finish what was interrupted, bring every image under the key of its level, destroy the keys whose time is over.
+
+        Raises:
+            StoreError: the first thing that failed; everything else was done all the same.
+        """
+        troubles: list[StoreError] = []
+        recorded = {one.key_id for one in self._store.read(destructions)}
+        for key in await self._run(self._images.begun):
+            if key.key_id not in recorded:
+                await self._try(troubles, self._finish(key))
+        for sha256 in sorted({one.sha256 for one in self._store.read(self._recent)}):
+            await self._try(troubles, self._relevel(sha256))
+        if await self._clock_is_believed():
+            for key in due(await self._run(self._images.existing_keys), self._policy.retention, self._clock.utc_now().date()):
+                await self._try(troubles, self._destroy(key))
+        if troubles:
+            raise troubles[0]
+
+    async def _try(self, troubles: list[StoreError], step: Awaitable[None]) -> None:
+        # One damaged image must not keep all others past their time.
+        try:
+            await step
+        except StoreError as error:
+            troubles.append(error)
+
+    async def _finish(self, key: ImageKey) -> None:
+        await self._record(key, await self._run(partial(self._images.finish, key)))
+
+    async def _destroy(self, key: ImageKey) -> None:
+        # Asked for each key anew: it takes a while to destroy one.
+        needed = self._store.read(needed_images)
+        order = DestructionOrder(cause=DestructionCause.RETENTION, person="", note="", policy_sha256=self._policy.sha256)
+        done = await self._run(partial(self._images.destroy, key, needed, order))
+        await self._record(key, done)
+        _log.info("images were destroyed with their key", key=key.key_id, images=done.images, kept=done.kept)
 
     async def _clock_is_believed(self) -> bool:
         """False for a day of work after the date has leapt: a wrong clock must not destroy what nothing brings back."""
@@ -141,14 +159,13 @@ class ImageKeeper:
         await self._store.write(lambda uow: uow.set_value(LOOKED_AT, now.isoformat()))
         return True
 
-    async def _relevel(self) -> None:
+    async def _relevel(self, sha256: str) -> None:
         """Late announcements: an image follows the level of its pieces, the strictest if they differ."""
-        for sha256 in sorted({one.sha256 for one in self._store.read(self._recent)}):
-            level = strictest(owner.level for owner in self._store.read(partial(_owners, sha256)))
-            # An image that is gone, or was never stored, has no level.
-            with contextlib.suppress(NotFoundError):
-                if await self._run(partial(self._images.relevel, sha256, level)):
-                    _log.info("an image was moved to the key of another level", scan=sha256, level=level_name(level))
+        level = strictest(owner.level for owner in self._store.read(partial(_owners, sha256)))
+        # An image that is gone, or was never stored, has no level.
+        with contextlib.suppress(NotFoundError):
+            if await self._run(partial(self._images.relevel, sha256, level)):
+                _log.info("an image was moved to the key of another level", level=level_name(level))
 
     def _recent(self, view: ReadView) -> list[ScanOwner]:
         return view.scans(states=UNDECIDED, since=self._clock.utc_now() - LOOK_BACK)

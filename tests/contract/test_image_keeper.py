@@ -1,6 +1,7 @@
 """The vault's keeper: levels follow the pieces, time is up when the policy says so, and what is destroyed is on record."""
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
@@ -131,6 +132,22 @@ async def test_a_late_announcement_moves_the_image_and_the_strictest_piece_count
     assert site.images.level_of(sha256) is Secrecy.B
 
 
+async def test_one_damaged_image_keeps_no_other_past_its_time(site: Site):
+    damaged, gone = site.piece(1, HELD, Secrecy.A), site.piece(2, RELEASED)
+    path = site.images._path(damaged, ".key")
+    path.write_bytes(path.read_bytes()[:-1])
+    for _ in range(3):
+        site.days_later(2)
+        with contextlib.suppress(StoreError):
+            await site.keeper.look()
+    with pytest.raises(ImageDestroyedError):
+        site.images.scan(gone)
+    # Somebody may still restore the file.
+    assert site.keys() == ["2026-11-20-A"]
+    with pytest.raises(StoreError):
+        await site.keeper.look()
+
+
 async def test_after_the_date_has_leapt_a_day_of_work_passes_before_anything_is_destroyed(site: Site):
     sha256 = site.piece(1, RELEASED, Secrecy.A)
     await site.keeper.look()
@@ -159,7 +176,7 @@ async def test_what_was_interrupted_is_finished_and_recorded_at_the_next_start_o
             await site.keeper.look()
     assert not site.store.read(destructions)
     for _ in range(2):
-        await site.new_keeper().start()
+        await site.new_keeper().look()
     (fact,) = site.store.read(destructions)
     assert (fact.images, fact.order.cause) == (1, DestructionCause.RETENTION)
     with pytest.raises(ImageDestroyedError):
