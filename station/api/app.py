@@ -12,9 +12,11 @@ from station.api.context import Context
 from station.api.texts import Texts
 from station.domain.errors import StationError
 from station.ports.clock import Clock
-from station.ports.store import ImageStore, Store
+from station.ports.store import Store
+from station.ports.vault import ImageStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.viewing import ViewLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _SWEEP_S = 2.0
@@ -49,7 +51,16 @@ def create_app(
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
     """
-    context = Context(handlers=handlers, store=store, images=images, feed=feed, clock=clock, texts=texts or Texts(), certify=certify)
+    context = Context(
+        handlers=handlers,
+        store=store,
+        images=images,
+        feed=feed,
+        clock=clock,
+        texts=texts or Texts(),
+        certify=certify,
+        views=ViewLog(store=store, clock=clock),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

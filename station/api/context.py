@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from station.api.texts import Texts
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
+from station.domain.vault import ImageViewed
 from station.ports.clock import Clock
-from station.ports.store import EvidenceRow, ImageStore, Store
+from station.ports.store import EvidenceRow, Store
+from station.ports.vault import ImageStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.viewing import ViewLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +26,14 @@ class Context:
     clock: Clock
     texts: Texts
     certify: Callable[[str], bytes]
+    views: ViewLog
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
-        """A piece's evidence as it may be told now."""
-        return [row for row in rows if not (isinstance(row.evidence, ModelReading) and self.is_blind(piece, row.evidence.scan_sha256))]
+        """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""
+        return [row for row in rows if not (isinstance(row.evidence, ImageViewed) or self._is_blind_reading(piece, row))]
+
+    def _is_blind_reading(self, piece: Piece, row: EvidenceRow) -> bool:
+        return isinstance(row.evidence, ModelReading) and self.is_blind(piece, row.evidence.scan_sha256)
 
     def is_blind(self, piece: Piece, scan_sha256: str) -> bool:
         """True while nobody may be told what the model found in this scan: it must be read blind, and the piece is not decided.

@@ -1,15 +1,20 @@
 """`/scans`: pictures and figures of scans. A picture that may not be shown looks as if it did not exist."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from station.api import schemas, shown
+from station.api.callers import Person
 from station.api.context import Context
 from station.domain.errors import NotFoundError
+from station.domain.piece import Piece
 from station.domain.scan import Scan
-from station.ports.store import ReadView
+from station.domain.vault import Rendering
+from station.ports.store import Evidence, ReadView
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The piece whose scan it is.")]
@@ -18,37 +23,53 @@ _PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, 
 _HEADERS = {"Cache-Control": "no-store"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """A scan that the caller may see."""
+
+    piece: Piece
+    scan: Scan
+    facts: list[Evidence]
+
+
 def router(context: Context) -> APIRouter:
-    """The routes of this resource."""
+    """The routes of this resource. Whatever is given out here is written down first."""
     routes = APIRouter(prefix="/scans", tags=["scans"])
 
-    def visible(sha256: str, piece_id: str, *, with_model: bool = False) -> schemas.ScanOut:
-        def query(view: ReadView) -> schemas.ScanOut:
+    def visible(sha256: str, piece_id: str, *, with_model: bool) -> _Visible:
+        def query(view: ReadView) -> _Visible:
             piece = view.piece(piece_id)
             facts = [row.evidence for row in context.told(piece, view.evidence(piece_id))] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
             # One answer for unknown, of another piece, restricted, and still read blind: nobody learns which of them it is.
             if piece is None or piece.is_marked or scan is None or (with_model and context.is_blind(piece, sha256)):
                 raise NotFoundError("No such scan", remedy="Check the number")
-            return shown.scan_out(scan, facts)
+            return _Visible(piece, scan, facts)
 
         return context.store.read(query)
 
+    async def picture(sha256: str, piece_id: str, person: str, rendering: Rendering) -> Response:
+        seen = await asyncio.to_thread(visible, sha256, piece_id, with_model=rendering is Rendering.HEAT)
+        views = await asyncio.to_thread(context.images.views, sha256)
+        await context.views.note(seen.piece, seen.scan, rendering, person)
+        content = views.heat_png if rendering is Rendering.HEAT else views.view_png
+        return Response(content, media_type="image/png", headers=_HEADERS)
+
     @routes.get("/{sha256}")
-    def scan(sha256: ScanPath, piece: PieceQuery) -> schemas.ScanOut:
+    async def scan(sha256: ScanPath, piece: PieceQuery, person: Person) -> schemas.ScanOut:
         """What is known of a scan: sizes, findings, and the model's reading of it."""
-        return visible(sha256, piece)
+        seen = await asyncio.to_thread(visible, sha256, piece, with_model=False)
+        await context.views.note(seen.piece, seen.scan, Rendering.FIGURES, person)
+        return shown.scan_out(seen.scan, seen.facts)
 
     @routes.get("/{sha256}/view.png", responses=_PNG, response_class=Response)
-    def view_png(sha256: ScanPath, piece: PieceQuery) -> Response:
+    async def view_png(sha256: ScanPath, piece: PieceQuery, person: Person) -> Response:
         """The scan in the standard pseudo-colour view."""
-        visible(sha256, piece)
-        return Response(context.images.views(sha256).view_png, media_type="image/png", headers=_HEADERS)
+        return await picture(sha256, piece, person, Rendering.STANDARD)
 
     @routes.get("/{sha256}/heat.png", responses=_PNG, response_class=Response)
-    def heat_png(sha256: ScanPath, piece: PieceQuery) -> Response:
+    async def heat_png(sha256: ScanPath, piece: PieceQuery, person: Person) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
-        visible(sha256, piece, with_model=True)
-        return Response(context.images.views(sha256).heat_png, media_type="image/png", headers=_HEADERS)
+        return await picture(sha256, piece, person, Rendering.HEAT)
 
     return routes

@@ -2,14 +2,16 @@
 
 import shutil
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from station.bootstrap.lanes import lane_devices
 from station.bootstrap.model_in_use import model_place, reader_at
 from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import StationError, StoreError
+from station.domain.vault import due
 from station.settings import Configuration
+from station.storage.key_files import FileKeyStore
 from station.storage.space import MEBIBYTE
 from station.workflow.test_pieces import drifts, failures
 
@@ -37,6 +39,7 @@ async def examine(configuration: Configuration) -> list[Check]:
         *_examine_model(configuration),
         *_examine_test_pieces(configuration, clock.utc_now()),
         *_examine_keys(configuration),
+        _examine_vault(configuration, clock.utc_now().date()),
     ]
     try:
         refuse_used_data(configuration.data_dir)
@@ -120,6 +123,28 @@ def _examine_test_pieces(configuration: Configuration, now: datetime) -> list[Ch
             remedy = "Have the scanner looked at before the test fails"
         checks.append(Check(name=name, ok=not remedy, found=found, remedy=remedy))
     return checks
+
+
+def _examine_vault(configuration: Configuration, today: date) -> Check:
+    """The keys of the images: that each can be read, by its owner alone, and that none is past its time."""
+    keys = FileKeyStore(configuration.image_key_dir)
+    try:
+        there, trouble = keys.existing(), keys.trouble()
+    except StationError as error:
+        return Check(name="image keys", ok=False, found=error.what, remedy=error.remedy)
+    if trouble:
+        return Check(
+            name="image keys",
+            ok=False,
+            found="; ".join(trouble),
+            remedy=f"Let the station's user alone read {configuration.image_key_dir}; restore a key that is damaged, or move it away: "
+            "images under it are lost then",
+        )
+    late = due(there, configuration.policy.retention, today)
+    found = f"{len(there)} keys in {configuration.image_key_dir}, in no backup" if there else "none yet: made with the first image"
+    if late:
+        found += f"; past their time: {', '.join(key.key_id for key in late)}"
+    return Check(name="image keys", ok=not late, found=found, remedy="Start the station: it destroys them within minutes" if late else "")
 
 
 def _examine_keys(configuration: Configuration) -> list[Check]:

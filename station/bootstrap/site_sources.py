@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from station.bootstrap.vault import open_images
+from station.clock import SystemClock
 from station.domain.benign import BenignScan, Unfit, first_scan
 from station.domain.errors import ConfigurationError, NotFoundError, ScreeningError, StoreError
 from station.domain.piece import PieceState
@@ -47,7 +49,7 @@ def stored_pieces(configuration: Configuration, since: datetime) -> Sources:
     Raises:
         StoreError: there is no database yet, or it cannot be read.
     """
-    images = FileImageStore(configuration.data_dir / "images")
+    images = open_images(configuration, SystemClock())
     not_taken: Counter[str] = Counter()
 
     def query(view: ReadView) -> list[BenignScan]:

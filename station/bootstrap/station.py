@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tracking import open_reconciler, open_relay
+from station.bootstrap.vault import open_images, prepare_images
 from station.clock import SystemClock
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
@@ -29,16 +31,17 @@ from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
 from station.ports.store import UnitOfWork
+from station.ports.vault import ImageVault
 from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, refuse_unproved_model, with_freeze_score
-from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
 from station.workflow.audit_keeper import AuditKeeper
 from station.workflow.equipment import Equipment
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.image_keeper import ImageKeeper
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 
@@ -54,7 +57,7 @@ class Station:
     configuration: Configuration
     clock: Clock
     store: SqliteStore
-    images: FileImageStore
+    images: ImageVault
     feed: EventFeed
     lanes: dict[str, Lane]
     screening: dict[str, WorkerScreening]
@@ -84,6 +87,8 @@ def start_station(configuration: Configuration, *, only_lane: str | None = None)
     names = [lane.lane_id for lane in configuration.lanes]
     if only_lane is not None and only_lane not in names:
         raise ConfigurationError(f"There is no lane {only_lane} in {configuration.path}", remedy=f"Name one of: {', '.join(names)}")
+    # A crash must not write the pictures in memory to the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     chosen = tuple(lane for lane in configuration.lanes if only_lane in {None, lane.lane_id})
     clock = SystemClock(speed=configuration.station.speed)
     with contextlib.ExitStack() as undo:
@@ -95,7 +100,8 @@ def start_station(configuration: Configuration, *, only_lane: str | None = None)
 
 
 def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore, undo: contextlib.ExitStack) -> Station:
-    images = FileImageStore(configuration.data_dir / "images")
+    images = open_images(configuration, clock)
+    prepare_images(configuration, images, store, _say_how_far(clock, "images are being encrypted; the lanes start when all are"))
     feed = EventFeed(epoch=secrets.token_hex(8))
     policy = configuration.policy
     screening = {lane.lane_id: _screening(configuration) for lane in configuration.lanes}
@@ -106,7 +112,10 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         policy = with_freeze_score(policy, model.freeze_score)
     keeper = open_keeper(configuration, store, clock)
     # A log that does not hold, now or later, holds every piece.
-    asyncio.run(keeper.start(_say_how_far(clock)))
+    asyncio.run(keeper.start(_say_how_far(clock, "the audit log is being checked; the lanes start when it holds")))
+    image_keeper = ImageKeeper(
+        store=store, images=images, clock=clock, policy=policy, site=configuration.station.site, run_blocking=asyncio.to_thread
+    )
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
@@ -138,6 +147,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     for running in lanes.values():
         lanes_thread.submit(running.run()).add_done_callback(_log_end)
     tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
+    tracking_thread.submit(image_keeper.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if reconciler is not None:
@@ -191,15 +201,15 @@ async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
     await asyncio.gather(*(engine.close() for engine in screening.values()))
 
 
-def _say_how_far(clock: Clock) -> Progress:
-    """Tells every few seconds how far the check of the audit log is: of a long one somebody may wait for an hour."""
+def _say_how_far(clock: Clock, what: str) -> Progress:
+    """Tells every few seconds how far a long work is: somebody may wait for it for an hour."""
     said_s = clock.monotonic_s()
 
-    def say(done: int, leaves: int) -> None:
+    def say(done: int, of: int) -> None:
         nonlocal said_s
         if clock.monotonic_s() - said_s >= PROGRESS_S:
             said_s = clock.monotonic_s()
-            log.info("the audit log is being checked; the lanes start when it holds", leaves_checked=done, leaves=leaves)
+            log.info(what, done=done, of=of)
 
     return say
 

@@ -37,6 +37,7 @@ class AlarmCode(StrEnum):
     WITNESS_REFUSED = "witness-refused"
     STORE_FAILING = "store-failing"
     DISK_LOW = "disk-low"
+    IMAGES_OVERDUE = "images-overdue"
     TRACKING_BLOCKED = "tracking-blocked"
     TRACKING_BACKLOG = "tracking-backlog"
     TRACKING_DIFFERS = "tracking-differs"

@@ -109,3 +109,15 @@ class RefusedError(StationError):
     """The station understood the request and refuses it by rule."""
 
     code = "refused"
+
+
+class ImageDestroyedError(NotFoundError):
+    """The image was destroyed by rule; only the evidence about it is left."""
+
+    code = "image-destroyed"
+
+
+class ImageKeyLostError(StoreError):
+    """An image is there, but the key that it needs is not."""
+
+    code = "image-key-lost"

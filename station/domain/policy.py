@@ -1,9 +1,10 @@
 """The site's policy: data that is validated when loaded, versioned by its hash, and named in every decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from station.domain.piece import Secrecy
+from station.domain.vault import Retention
 
 
 class Authority(StrEnum):
@@ -24,6 +25,7 @@ class Policy:
     `blind_sample`: share of unmarked scans that an operator reads before the model's finding is shown, whoever else clears them.
     `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
+    `retention`: for how long images are kept; it decides about no piece.
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
     """
 
@@ -50,6 +52,7 @@ class Policy:
     model_on_marked: bool = True
     unproved_model: bool = False
     marked_need_access: bool = True
+    retention: Retention = field(default_factory=Retention)
 
     def authority_for(self, secrecy: Secrecy | None) -> Authority:
         """Who may clear a piece of this level; None means unmarked."""

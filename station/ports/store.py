@@ -1,6 +1,6 @@
-"""The system of record and the image store."""
+"""The system of record."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -13,14 +13,13 @@ from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.outbox import OutboxChanges, OutboxView
-from station.ports.screening import RawScan, ScreeningResult
-from station.ports.xray import Counts
 
 T = TypeVar("T")
 
@@ -45,6 +44,8 @@ Evidence = (
     | TestPieceReferenceEnded
     | TestPieceRun
     | ProjectionResult
+    | ImageViewed
+    | ImagesDestroyed
 )
 
 
@@ -138,6 +139,15 @@ class Claim:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOwner:
+    """A scan that is in evidence, and the level that its piece counts as now."""
+
+    sha256: str
+    piece_id: str
+    level: Secrecy | None
+
+
 class ReadView(OutboxView, Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
@@ -158,6 +168,14 @@ class ReadView(OutboxView, Protocol):
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
         """All facts about a piece in commit order."""
+        ...
+
+    def scans(self, *, states: Collection[PieceState], since: datetime | None = None) -> list[ScanOwner]:
+        """Every scan of pieces that are in one of these states, or, where that is given, came into theirs since then."""
+        ...
+
+    def owners(self, sha256: str) -> list[ScanOwner]:
+        """The pieces of which this scan is in evidence: more than one where the raw counts are the very same."""
         ...
 
     def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
@@ -307,28 +325,4 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what was accepted and close."""
-        ...
-
-
-class ImageStore(Protocol):
-    """Raw scans and their views on disk, by the SHA-256 of the raw bytes."""
-
-    def put(self, scan: RawScan) -> str:
-        """Store the raw counts durably and return their SHA-256 (hash taken before anything else). Blocking: call it in a thread."""
-        ...
-
-    def put_views(self, sha256: str, result: ScreeningResult) -> None:
-        """Store what screening made of a scan (views, heat map, fingerprint). Blocking."""
-        ...
-
-    def raw(self, sha256: str) -> tuple[Counts, Counts]:
-        """LE and HE counts; the hash is checked before decoding. Raises `NotFoundError` or `StoreError`."""
-        ...
-
-    def views(self, sha256: str) -> ScreeningResult:
-        """What screening made of it. Raises `NotFoundError` or `StoreError`."""
-        ...
-
-    def free_bytes(self) -> int:
-        """Free space on the medium."""
         ...

@@ -51,6 +51,7 @@ class Configuration:
     token_file: Path | None
     receiver_key_file: Path
     audit_key_file: Path
+    image_key_dir: Path
     policy: Policy
     policy_file: TomlFile
     checklist: Checklist
@@ -92,6 +93,11 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
             raise file.error(("lanes", index, "id"), f"{lane.id!r} stands twice", "an id of its own for each lane")
         devices = validate(LaneFile, read(beside / lane.devices))
         lanes.append(LaneConfiguration(lane_id=lane.id, devices=devices, recipe=load_recipe(beside / lane.recipe)))
+    image_key_dir = beside / station.vault.key_dir
+    if image_key_dir.resolve().is_relative_to((beside / station.data_dir).resolve()):
+        raise file.error(
+            ("vault", "key_dir"), "lies inside data_dir: whoever had a backup could read images that were destroyed", "a directory outside"
+        )
     extra = tuple(Scheme(name=scheme.name, pattern=scheme.pattern, check=scheme.check) for scheme in station.schemes)
     return Configuration(
         path=path,
@@ -103,6 +109,7 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
         token_file=None if station.tracking.token_file is None else beside / station.tracking.token_file,
         receiver_key_file=beside / station.tracking.receiver_key_file,
         audit_key_file=beside / station.audit.signing_key_file,
+        image_key_dir=image_key_dir,
         policy=load_policy(beside / station.policy, demo=demo),
         policy_file=read(beside / station.policy),
         checklist=load_checklist(beside / station.checklist),

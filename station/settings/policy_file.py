@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from station.domain.errors import ConfigurationError
 from station.domain.piece import Secrecy
 from station.domain.policy import Authority, Policy
+from station.domain.vault import Retention
 from station.settings.toml_file import TomlFile, read
 from station.settings.validation import validate
 
@@ -27,6 +28,20 @@ class _Authorities(BaseModel):
     A: Literal[Authority.TWO_PEOPLE] = Authority.TWO_PEOPLE
 
 
+_Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class _Retention(BaseModel):
+    """Days per level after the day of the key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unmarked: _Days = 90
+    C: _Days = 30
+    B: _Days = 14
+    A: _Days = 7
+
+
 class _PolicyFile(BaseModel):
     """Keys of `policy.toml`. Marked pieces may never be left to the model, and level A always takes two people."""
 
@@ -35,6 +50,7 @@ class _PolicyFile(BaseModel):
     alpha: float = Field(default=0.05, gt=0, le=0.5)
     freeze_score: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     authority: _Authorities = _Authorities()
+    retention: _Retention = _Retention()
     blind_first_read: frozenset[Secrecy] = frozenset({Secrecy.A, Secrecy.B})
     blind_sample: float = Field(default=0.02, ge=0, le=1)
     decision_window_s: float = Field(default=8.0, ge=1, le=60)
@@ -85,7 +101,7 @@ def load_policy(path: Path, *, demo: bool = False) -> Policy:
     values = validate(_PolicyFile, file)
     if values.unproved_model and not demo:
         raise file.error(("unproved_model",), "True is not allowed here", "false; only the demo may waive the proof of a model")
-    own = {"authority", "unannounced", "model_on_marked"}
+    own = {"authority", "retention", "unannounced", "model_on_marked"}
     members: dict[str, Any] = {name: getattr(values, name) for name in _PolicyFile.model_fields if name not in own}
     policy = Policy(
         sha256="",
@@ -93,6 +109,7 @@ def load_policy(path: Path, *, demo: bool = False) -> Policy:
         authority_c=values.authority.C,
         authority_b=values.authority.B,
         authority_a=values.authority.A,
+        retention=Retention(**{f"days_{name}": getattr(values.retention, level) for level, name in _LEVELS.items()}),
         hold_unannounced=values.unannounced == "hold",
         model_on_marked=values.model_on_marked == "advisory",
         **members,

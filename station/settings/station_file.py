@@ -94,6 +94,14 @@ class Storage(BaseModel):
     reserve_mb: int = Field(default=16, ge=1)
 
 
+class Vault(BaseModel):
+    """The image vault. `key_dir` holds the keys of the images, beside this file; it must lie outside `data_dir` and in no backup."""
+
+    model_config = _STRICT
+
+    key_dir: Path = Path("image-keys")
+
+
 class NumberingScheme(BaseModel):
     """One way in which pieces are numbered besides UPU S10."""
 
@@ -129,5 +137,6 @@ class StationFile(BaseSettings):
     audit: Audit = Audit()
     screening: Screening = Screening()
     storage: Storage = Storage()
+    vault: Vault = Vault()
     schemes: tuple[NumberingScheme, ...] = ()
     lanes: tuple[LaneEntry, ...] = Field(min_length=1, max_length=16)

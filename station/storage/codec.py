@@ -26,6 +26,7 @@ from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.store import StateChange
 from station.storage.tables import utc_text
 
@@ -43,6 +44,8 @@ KINDS: dict[str, type[Any]] = {
     "handover.v1": Handover,
     "identification.v1": Identification,
     "image_match.v1": ImageMatch,
+    "image_viewed.v1": ImageViewed,
+    "images_destroyed.v1": ImagesDestroyed,
     "infeed_measurement.v1": InfeedMeasurement,
     "model_in_use.v1": ModelInUse,
     "model_reading.v1": ModelReading,

@@ -1,17 +1,18 @@
 """Facts (evidence and steps of a piece's life): append-only rows, each with its leaf in the audit log."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, or_, select
 
 from station.domain.canonical import canonical
 from station.domain.commitment import part
 from station.domain.errors import NotFoundError
-from station.domain.piece import Announcement, Piece
+from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.scan import ImageMatch, Scan
-from station.ports.store import Evidence, EvidenceRow, StateChange
-from station.storage import codec, tables
+from station.ports.store import Evidence, EvidenceRow, ScanOwner, StateChange
+from station.storage import codec, pieces, tables
 from station.storage.audit_log import AuditAppender
 from station.storage.salts import FactSalts
 from station.storage.tables import utc_text
@@ -21,6 +22,8 @@ _NO_EVIDENCE = (codec.ANNOUNCEMENT, codec.STATE_CHANGE)
 _T = tables.evidence
 _C = tables.evidence.c
 _ADD = insert(_T)
+_P = tables.piece.c
+_OWNERS = select(_C.scan_sha256, tables.piece).join(tables.piece, _P.piece_id == _C.piece_id).distinct()
 
 
 def append(connection: Connection, log: AuditAppender, fact: Evidence | StateChange, salts: FactSalts) -> tuple[int, int]:
@@ -80,6 +83,30 @@ def history_of(connection: Connection, piece_id: str) -> list[StateChange]:
     """The steps of a piece's life in commit order."""
     query = select(_C.kind, _C.payload).where(_C.piece_id == piece_id, _C.kind == codec.STATE_CHANGE).order_by(_C.row_id)
     return [codec.from_json(row.kind, row.payload) for row in connection.execute(query)]
+
+
+def scans_of(connection: Connection, *, states: Collection[PieceState], since: datetime | None) -> list[ScanOwner]:
+    """Every scan of pieces that are in one of these states, or came into theirs since then."""
+    wanted: ColumnElement[bool] = _P.state.in_([state.value for state in states])
+    if since is not None:
+        wanted = or_(wanted, _P.state_since >= since)
+    return _owners(connection, _OWNERS.where(_C.scan_sha256.is_not(None), wanted))
+
+
+def owners_of(connection: Connection, sha256: str) -> list[ScanOwner]:
+    """The pieces of which this scan is in evidence."""
+    return _owners(connection, _OWNERS.where(_C.scan_sha256 == sha256))
+
+
+def _owners(connection: Connection, query: Select[Any]) -> list[ScanOwner]:
+    return [
+        ScanOwner(
+            sha256=row.scan_sha256,
+            piece_id=row.piece_id,
+            level=pieces.of_row(row).level,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _row(row: Row[Any]) -> EvidenceRow:

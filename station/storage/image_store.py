@@ -1,133 +1,106 @@
-"""Raw scans and their views as files, named by the SHA-256 of the raw counts (decision 0016)."""
+"""The image vault: raw scans and their views as sealed files, named by the SHA-256 of the raw counts (decisions 0016 and 0100).
+
+An image is up to three files: its data key, wrapped by the key-encryption key of a day and level (`.key`), the scan (`.scan`) and what
+screening made of it (`.views`), both sealed under the data key. Moving an image to another key writes the first one anew and nothing else.
+"""
 
 import contextlib
 import dataclasses
-import hashlib
-import io
-import os
-import secrets
 import shutil
-from dataclasses import dataclass
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from station.domain.errors import NotFoundError, StoreError
-from station.domain.scan import Finding
+from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
+from station.domain.piece import Secrecy
+from station.domain.vault import DestructionOrder, ImageKey, strictest
+from station.ports.clock import Clock
 from station.ports.screening import RawScan, ScreeningResult
+from station.ports.vault import KeyStore, Shredded
 from station.ports.xray import Counts, raw_sha256
-from station.storage import image_file
-from station.storage.codec import decode, to_json
+from station.storage import image_file, sealing, views_file
+from station.storage.durable_file import TEMPORARY, make_directory, write_durably
+from station.storage.rolls import Rolls
 
+KEY, SCAN, VIEWS = ".key", ".scan", ".views"
 _NAME_LENGTH = 64
-_DIGEST_TEXT = 64
-_TEMPORARY = ".tmp"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewsManifest:
-    """What lies beside a scan. Its three files are named by the hashes given here, so a manifest never meets files of another writing."""
-
-    view_sha256: str
-    heat_sha256: str
-    arrays_sha256: str
-    model_sha256: str
-    score: float
-    threshold: float
-    p_value: float
-    calibration_n: int
-    length_mm: float
-    width_mm: float
-    duration_ms: float
-    findings: tuple[Finding, ...]
-    model_findings: tuple[Finding, ...]
+_FOLDERS = 256
 
 
 class FileImageStore:
-    """`station.ports.store.ImageStore` in a directory tree. All methods block; call them in a thread.
+    """`station.ports.vault.ImageVault` in a directory tree. All methods block; call them in a thread, from as many as wanted.
 
-    A file is written under another name, flushed to the medium, renamed, and the directory flushed, so that a name never stands for half
-    a file. `put` returns only then.
+    A name never stands for half a file, and nothing of an image is ever written in clear. `put` returns when scan and key are durable.
 
     Args:
         root: directory of the images; made if missing, mode 0700.
+        keys: the key-encryption keys; kept elsewhere.
+        clock: tells the UTC day whose key is used.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, keys: KeyStore, clock: Clock) -> None:
         self._root = root
+        self._keys = keys
+        self._clock = clock
+        self._rolls = Rolls(root / "destroyed")
+        # One image is changed by one thread at a time.
+        self._guards = [threading.Lock() for _ in range(_FOLDERS)]
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise _not_written(root, error) from error
 
-    def put(self, scan: RawScan) -> str:
-        """Store the raw counts durably and return their SHA-256. Raises `StoreError` when they could not be made durable."""
+    def put(self, scan: RawScan, level: Secrecy | None) -> str:
+        """Store the raw counts durably under today's key of the level, and return their SHA-256.
+
+        The very same counts may be there already: then the image lies from now on under today's key of the stricter of both levels, and a
+        damaged copy is replaced.
+
+        Raises:
+            StoreError: they, or their key, could not be made durable.
+        """
         sha256 = raw_sha256(scan.le, scan.he)
-        path = self._path(sha256, ".scan")
-        try:
-            kept = path.read_bytes()
-        except OSError:
-            kept = b""
-        # The very same counts may be there already; a damaged copy of them is replaced.
-        if not image_file.is_whole(kept):
-            self._write(path, image_file.encode(scan, sha256))
+        with self._guard(sha256):
+            try:
+                key, data_key = self._open(sha256)
+                level = strictest((level, key.level))
+            except (NotFoundError, StoreError):
+                # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
+                key, data_key = None, sealing.new_key()
+            files: dict[Path, bytes | bytearray] = {}
+            today = self._keys.current(self._clock.utc_now().date(), level)
+            if key != today:
+                files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
+            if key is None or not self._is_whole(sha256, data_key):
+                content = image_file.encode(scan, sha256)
+                files[self._path(sha256, SCAN)] = sealing.seal(data_key, content, sealing.about_file(sha256, SCAN))
+            self._write(files, without=() if key else (self._path(sha256, VIEWS),))
         return sha256
 
     def put_views(self, sha256: str, result: ScreeningResult) -> None:
         """Store what screening made of a scan; replaces an earlier result. Raises `NotFoundError` and `StoreError`."""
-        if not self._path(sha256, ".scan").exists():
-            raise _no_scan(sha256)
-        arrays = io.BytesIO()
-        np.savez(arrays, allow_pickle=False, heat_map=result.heat_map, fingerprint=result.fingerprint)
-        contents = {".view.png": result.view_png, ".heat.png": result.heat_png, ".arrays.npz": arrays.getvalue()}
-        hashes = {suffix: hashlib.sha256(content).hexdigest() for suffix, content in contents.items()}
-        manifest = ViewsManifest(
-            view_sha256=hashes[".view.png"],
-            heat_sha256=hashes[".heat.png"],
-            arrays_sha256=hashes[".arrays.npz"],
-            model_sha256=result.model_sha256,
-            score=result.score,
-            threshold=result.threshold,
-            p_value=result.p_value,
-            calibration_n=result.calibration_n,
-            length_mm=result.length_mm,
-            width_mm=result.width_mm,
-            duration_ms=result.duration_ms,
-            findings=result.findings,
-            model_findings=result.model_findings,
-        )
-        for suffix, content in contents.items():
-            self._write(self._view_path(sha256, hashes[suffix], suffix), content)
-        text = to_json(manifest).encode()
-        self._write(self._path(sha256, ".views.json"), text + hashlib.sha256(text).hexdigest().encode())
-        self._drop_older_views(sha256, {self._view_path(sha256, digest, suffix) for suffix, digest in hashes.items()})
+        with self._guard(sha256):
+            _, data_key = self._open(sha256)
+            sealed = sealing.seal(data_key, views_file.pack(result), sealing.about_file(sha256, VIEWS))
+            self._write({self._path(sha256, VIEWS): sealed})
 
     def raw(self, sha256: str) -> tuple[Counts, Counts]:
-        """LE and HE counts, each (lines, pixels) u16; every hash is checked. Raises `NotFoundError` or `StoreError`."""
+        """LE and HE counts, each (lines, pixels) u16; seal and hashes are checked. Raises `NotFoundError` or `StoreError`."""
         scan = self.scan(sha256)
         return scan.le, scan.he
 
     def scan(self, sha256: str) -> RawScan:
         """The scan with its calibration, as it was stored. Raises `NotFoundError` or `StoreError`."""
-        return image_file.decode_scan(self._read(self._path(sha256, ".scan"), sha256), sha256)
+        _, data_key = self._open(sha256)
+        return image_file.decode_scan(self._unsealed(sha256, SCAN, data_key), sha256)
 
     def views(self, sha256: str) -> ScreeningResult:
-        """What screening made of a scan; every hash is checked before decoding. Raises `NotFoundError` or `StoreError`."""
-        text = self._read(self._path(sha256, ".views.json"), sha256)
-        body, digest = text[:-_DIGEST_TEXT], text[-_DIGEST_TEXT:]
-        if hashlib.sha256(body).hexdigest().encode() != digest:
-            raise image_file.damaged(sha256, "the description of its views is truncated or changed")
-        manifest = decode(ViewsManifest, body.decode(), "description of views")
-        view_png = self._checked(sha256, manifest.view_sha256, ".view.png")
-        heat_png = self._checked(sha256, manifest.heat_sha256, ".heat.png")
-        with np.load(io.BytesIO(self._checked(sha256, manifest.arrays_sha256, ".arrays.npz")), allow_pickle=False) as arrays:
-            heat_map, fingerprint = arrays["heat_map"], arrays["fingerprint"]
-        figures = {
-            field.name: getattr(manifest, field.name)
-            for field in dataclasses.fields(manifest)
-            if field.name not in {"view_sha256", "heat_sha256", "arrays_sha256"}
-        }
-        return ScreeningResult(heat_map=heat_map, view_png=view_png, heat_png=heat_png, fingerprint=fingerprint, **figures)
+        """What screening made of a scan; the seal is checked before decoding. Raises `NotFoundError` or `StoreError`."""
+        _, data_key = self._open(sha256)
+        try:
+            return views_file.unpack(self._unsealed(sha256, VIEWS, data_key))
+        except ValueError as error:
+            raise image_file.damaged(sha256, f"its views: {error}") from error
 
     def free_bytes(self) -> int:
         """Free space on the medium; 0 when it cannot be asked."""
@@ -136,67 +109,211 @@ class FileImageStore:
         except OSError:
             return 0
 
-    def sweep(self) -> int:
-        """Remove what an earlier, killed process left half-written; returns how many files. Only for the process that owns the data."""
-        left = list(self._root.glob(f"*/*{_TEMPORARY}"))
-        for path in left:
-            path.unlink(missing_ok=True)
+    def level_of(self, sha256: str) -> Secrecy | None:
+        """See `ImageVault`."""
+        return self._envelope_of(sha256)[0].level
+
+    def relevel(self, sha256: str, level: Secrecy | None) -> bool:
+        """See `ImageVault`."""
+        with self._guard(sha256):
+            if self.level_of(sha256) is level:
+                return False
+            self._move(sha256, level)
+            return True
+
+    def existing_keys(self) -> tuple[ImageKey, ...]:
+        """See `ImageVault`."""
+        return self._keys.existing()
+
+    def under(self, key: ImageKey) -> list[str]:
+        """The scans' hashes of the images under a key. Raises `StoreError`."""
+        return [sha256 for sha256, found in self.each() if found == key]
+
+    def each(self) -> Iterator[tuple[str, ImageKey]]:
+        """Every image that can still tell its key, and that key, in no order that means anything.
+
+        Raises:
+            StoreError: the medium failed, so it is not known what lies under which key.
+        """
+        for sha256 in self._listed():
+            try:
+                key = self._key_of(sha256)
+            except NotFoundError:
+                continue
+            if key is not None:
+                yield sha256, key
+
+    def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
+        """See `ImageVault`. The roll is written first, then the key is removed, then the files."""
+        here = self.under(key)
+        kept = [sha256 for sha256 in here if sha256 in needed]
+        for sha256 in kept:
+            with self._guard(sha256):
+                self._move(sha256, key.level, besides=key)
+        try:
+            self._rolls.write(key, order, (sha256 for sha256 in here if sha256 not in needed))
+        except OSError as error:
+            raise _not_removed(key, error) from error
+        self._keys.destroy(key)
+        return dataclasses.replace(self.finish(key), kept=len(kept))
+
+    def begun(self) -> tuple[ImageKey, ...]:
+        """See `ImageVault`."""
+        there = self._keys.existing()
+        return tuple(key for key in self._rolls.begun() if key not in there)
+
+    def finish(self, key: ImageKey) -> Shredded:
+        """See `ImageVault`."""
+        try:
+            roll = self._rolls.read(key)
+            for sha256 in roll.hashes:
+                self._forget(sha256, key)
+        except OSError as error:
+            raise _not_removed(key, error) from error
+        return Shredded(order=roll.order, images=len(roll.hashes), kept=0, roll_sha256=roll.sha256)
+
+    def tidy(self) -> int:
+        """Remove what an earlier, killed process left half-written; returns how many files. Only for the process that owns the data.
+
+        Raises:
+            StoreError: the medium failed.
+        """
+        left: list[Path] = []
+        try:
+            for folder in [path for path in self._root.iterdir() if path.is_dir()]:
+                paths = set(folder.iterdir())
+                left += [path for path in paths if path.suffix == TEMPORARY]
+                left += [path for path in paths if path.suffix == KEY and path.with_suffix(SCAN) not in paths]
+            for path in left:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_written(self._root, error) from error
         return len(left)
 
+    def _listed(self) -> Iterator[str]:
+        # Not a glob, which takes a folder that cannot be read for an empty one: what is not seen here may be destroyed.
+        try:
+            for folder in range(_FOLDERS):
+                with contextlib.suppress(FileNotFoundError):
+                    names = [path.name for path in (self._root / f"{folder:02x}").iterdir()]
+                    yield from (name.removesuffix(KEY) for name in names if name.endswith(KEY))
+        except OSError as error:
+            raise StoreError(
+                f"The images in {self._root} cannot be listed: {error.strerror}", consequence="None is destroyed", remedy="Check the disk"
+            ) from error
+
+    def _guard(self, sha256: str) -> threading.Lock:
+        _check_name(sha256)
+        return self._guards[int(sha256[:2], 16)]
+
     def _path(self, sha256: str, suffix: str) -> Path:
-        # The name comes from outside in a URL; nothing but a hash may become a path.
-        if len(sha256) != _NAME_LENGTH or not set(sha256) <= set("0123456789abcdef"):
-            raise NotFoundError("There is no such scan", remedy="Load the list of scans again")
+        _check_name(sha256)
         return self._root / sha256[:2] / f"{sha256}{suffix}"
 
-    def _view_path(self, sha256: str, digest: str, suffix: str) -> Path:
-        return self._path(sha256, f".{digest[:16]}{suffix}")
+    def _envelope(self, sha256: str, key: ImageKey, data_key: bytes) -> bytes:
+        return f"{key.key_id}\n".encode() + self._keys.wrap(key, data_key, sealing.about_data_key(sha256, key))
 
-    def _drop_older_views(self, sha256: str, kept: set[Path]) -> None:
-        for suffix in (".view.png", ".heat.png", ".arrays.npz"):
-            for path in (self._root / sha256[:2]).glob(f"{sha256}.*{suffix}"):
-                if path not in kept:
-                    path.unlink(missing_ok=True)
+    def _key_of(self, sha256: str) -> ImageKey | None:
+        """The key under which an image lies; None when it does not tell any more. Raises `NotFoundError` and `StoreError`."""
+        return _parted(self._read(sha256, KEY))[0]
 
-    def _checked(self, sha256: str, digest: str, suffix: str) -> bytes:
-        content = self._read(self._view_path(sha256, digest, suffix), sha256)
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise image_file.damaged(sha256, f"its {suffix[1:]} is truncated or changed")
-        return content
+    def _envelope_of(self, sha256: str) -> tuple[ImageKey, bytes]:
+        """The key under which an image lies, and its wrapped data key."""
+        key, wrapped = _parted(self._read(sha256, KEY))
+        if key is None:
+            raise image_file.damaged(sha256, "its key file is truncated or changed")
+        return key, wrapped
 
-    def _read(self, path: Path, sha256: str) -> bytes:
+    def _open(self, sha256: str) -> tuple[ImageKey, bytes]:
+        """The key under which an image lies, and its data key."""
+        key, wrapped = self._envelope_of(sha256)
+        while True:
+            try:
+                return key, self._keys.unwrap(key, wrapped, sealing.about_data_key(sha256, key))
+            except ImageKeyLostError:
+                # It may have been moved to another key while this one was destroyed.
+                again, wrapped = self._envelope_of(sha256)
+                if again == key:
+                    self._raise_if_destroyed(sha256, (key,))
+                    raise
+                key = again
+
+    def _move(self, sha256: str, level: Secrecy | None, *, besides: ImageKey | None = None) -> None:
+        """Put an image under today's key of a level, another one than `besides`. The caller holds the guard."""
+        key, data_key = self._open(sha256)
+        today = self._keys.current(self._clock.utc_now().date(), level, besides=besides)
+        if today != key:
+            self._write({self._path(sha256, KEY): self._envelope(sha256, today, data_key)})
+
+    def _is_whole(self, sha256: str, data_key: bytes) -> bool:
+        try:
+            return image_file.is_whole(self._unsealed(sha256, SCAN, data_key))
+        except (NotFoundError, StoreError):
+            return False
+
+    def _unsealed(self, sha256: str, suffix: str, data_key: bytes) -> bytes:
+        try:
+            return sealing.unseal(data_key, self._read(sha256, suffix), sealing.about_file(sha256, suffix))
+        except sealing.BrokenSealError as error:
+            raise image_file.damaged(sha256, f"its {suffix[1:]} is truncated or changed") from error
+
+    def _read(self, sha256: str, suffix: str) -> bytes:
+        path = self._path(sha256, suffix)
         try:
             return path.read_bytes()
         except FileNotFoundError:
+            if suffix == KEY:
+                self._raise_if_destroyed(sha256, self._rolls.begun())
             raise _no_scan(sha256) from None
         except OSError as error:
             raise image_file.damaged(sha256, f"{path} cannot be read: {error.strerror}") from error
 
-    def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
+    def _raise_if_destroyed(self, sha256: str, keys: Collection[ImageKey]) -> None:
+        there = self._keys.existing()
+        for key in keys:
+            try:
+                gone = key not in there and self._rolls.holds(key, sha256)
+            except OSError:
+                gone = False
+            if gone:
+                raise ImageDestroyedError(
+                    f"The image {sha256} was destroyed with its key {key.key_id}",
+                    consequence="What is known of it stands in the evidence",
+                    remedy="Nothing brings it back; see `station vault status`",
+                ) from None
+
+    def _forget(self, sha256: str, key: ImageKey) -> None:
+        """Remove an image's files, if it still lies under that key."""
+        with self._guard(sha256):
+            try:
+                under = self._key_of(sha256)
+            except NotFoundError:
+                return
+            if under == key:
+                # The wrapped key goes last: as long as it is there, the next try finds the rest.
+                for suffix in (VIEWS, SCAN, KEY):
+                    self._path(sha256, suffix).unlink(missing_ok=True)
+
+    def _write(self, files: Mapping[Path, bytes | bytearray], *, without: Collection[Path] = ()) -> None:
         try:
-            if not path.parent.is_dir():
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                _flush_directory(self._root)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _flush_directory(path.parent)
+            for path in without:
+                path.unlink(missing_ok=True)
+            for path in files:
+                make_directory(path.parent)
+            write_durably(files)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise _not_written(path, error) from error
+            raise _not_written(next(iter(files)), error) from error
 
 
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _parted(envelope: bytes) -> tuple[ImageKey | None, bytes]:
+    key_id, _, wrapped = envelope.partition(b"\n")
+    return ImageKey.parse(key_id.decode("ascii", errors="replace")), wrapped
+
+
+def _check_name(sha256: str) -> None:
+    # The name comes from outside in a URL; nothing but a hash may become a path.
+    if len(sha256) != _NAME_LENGTH or not set(sha256) <= set("0123456789abcdef"):
+        raise NotFoundError("There is no such scan", remedy="Load the list of scans again")
 
 
 def _no_scan(sha256: str) -> NotFoundError:
@@ -208,4 +325,12 @@ def _not_written(path: Path, error: OSError) -> StoreError:
         f"{path} cannot be written: {error.strerror}",
         consequence="The scan is not stored, so its piece is held",
         remedy="Free space on the disk and check that the station's user may write to it",
+    )
+
+
+def _not_removed(key: ImageKey, error: OSError) -> StoreError:
+    return StoreError(
+        f"The images under {key.key_id} cannot be destroyed: {error.strerror}",
+        consequence="They are kept for longer than the policy allows",
+        remedy="Check the disk, and that the station's user may write to it",
     )

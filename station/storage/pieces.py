@@ -35,7 +35,7 @@ _OUTCOMES = tuple(
 def get(connection: Connection, piece_id: str) -> Piece | None:
     """One piece, or None."""
     row = connection.execute(_ONE, {"piece_id": piece_id}).one_or_none()
-    return None if row is None else _piece(row)
+    return None if row is None else of_row(row)
 
 
 def find(connection: Connection, *, states: Sequence[PieceState], lane_id: str | None, after: str | None, limit: int) -> list[Piece]:
@@ -50,7 +50,7 @@ def find(connection: Connection, *, states: Sequence[PieceState], lane_id: str |
         if cursor is None:
             raise NotFoundError(f"There is no piece {after} to go on after", remedy="Start again from the first page")
         query = query.where(or_(_C.rank > cursor.rank, and_(_C.rank == cursor.rank, _C.turn > cursor.turn)))
-    return [_piece(row) for row in connection.execute(query)]
+    return [of_row(row) for row in connection.execute(query)]
 
 
 def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Piece]:
@@ -61,7 +61,7 @@ def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Pi
         .order_by(_C.state_since.desc(), _C.turn.desc(), _C.piece_id)
         .limit(limit)
     )
-    return [_piece(row) for row in connection.execute(query)]
+    return [of_row(row) for row in connection.execute(query)]
 
 
 def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece | None, Piece]:
@@ -172,7 +172,7 @@ def move(
 
 
 def _again(connection: Connection, piece_id: str) -> Piece:
-    return _piece(connection.execute(_ONE, {"piece_id": piece_id}).one())
+    return of_row(connection.execute(_ONE, {"piece_id": piece_id}).one())
 
 
 def _next_turn(connection: Connection) -> int:
@@ -194,7 +194,8 @@ def _announcement_values(announcement: Announcement) -> dict[str, Any]:
     }
 
 
-def _piece(row: Row[Any]) -> Piece:
+def of_row(row: Row[Any]) -> Piece:
+    """The piece that a row with every column of its table tells of."""
     return Piece(
         piece_id=row.piece_id,
         state=PieceState(row.state),

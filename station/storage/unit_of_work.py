@@ -20,6 +20,7 @@ from station.ports.store import (
     EventRenderer,
     Evidence,
     EvidenceRow,
+    ScanOwner,
     StateChange,
     StoredCheckpoint,
 )
@@ -55,6 +56,14 @@ class SqlReadView:
     def history(self, piece_id: str) -> list[StateChange]:
         """The steps of a piece's life in commit order."""
         return facts.history_of(self._connection, piece_id)
+
+    def scans(self, *, states: Collection[PieceState], since: datetime | None = None) -> list[ScanOwner]:
+        """Every scan of pieces that are in one of these states, or came into theirs since then."""
+        return facts.scans_of(self._connection, states=states, since=since)
+
+    def owners(self, sha256: str) -> list[ScanOwner]:
+        """The pieces of which this scan is in evidence."""
+        return facts.owners_of(self._connection, sha256)
 
     def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
         """The pieces of a lane that last got their outcome, newest first."""

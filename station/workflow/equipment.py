@@ -10,7 +10,7 @@ from station.domain.reasons import Reason
 from station.ports.clock import Clock
 from station.ports.lane_devices import LaneDevices
 from station.ports.screening import ScreeningEngine
-from station.ports.store import ImageStore
+from station.ports.vault import ImageStore
 from station.workflow.geometry import LaneGeometry
 
 T = TypeVar("T")

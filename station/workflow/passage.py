@@ -161,7 +161,7 @@ class Passage:
         if raw is None:
             return await self._journey.unscanned(piece)
         stored, read = await asyncio.gather(
-            durable(equipment.run_blocking(lambda: equipment.images.put(raw))), self._read(raw), return_exceptions=True
+            durable(equipment.run_blocking(lambda: equipment.images.put(raw, piece.level))), self._read(raw), return_exceptions=True
         )
         if isinstance(stored, StoreError):
             piece.contradict(Reason.STORE_FAILING)

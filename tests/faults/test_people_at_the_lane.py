@@ -9,6 +9,7 @@ from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
+from tests.support.plain_search import image_in_clear
 from tests.support.scripted_people import OPERATOR, clear_everything
 from tests.support.virtual_lane import LANE_ID, VirtualStation, model_policy
 from tests.support.virtual_scene import Scene, play, running_scene
@@ -350,6 +351,8 @@ def test_a_held_piece_is_cleared_by_people_and_leaves_on_its_second_visit():
         known = scene.piece(benign)
         assert known is not None
         assert known.visit >= 2
+        # The first picture was read again for the comparison, and neither lies in clear.
+        assert image_in_clear(scene.directory, scene.newest_scan(benign)) == set()
 
     play(scene)
 

@@ -28,13 +28,13 @@ from station.domain.scan import Finding, ModelReading, Scan
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.store import RenderedEvent, UnitOfWork
 from station.ports.xray import DetectorInfo
-from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane
 from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
+from tests.support.vaults import vault
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 LANE = "lane-1"
@@ -117,7 +117,7 @@ class Desk:
         self.events: list[PieceEvent] = []
         self.clock = SetClock(START)
         self.store = SqliteStore(directory / "data", render=self._render, floor_bytes=floor_bytes, warn_bytes=0, reserve_bytes=0)
-        self.images = FileImageStore(directory / "images")
+        self.images = vault(directory / "images", self.clock)
         self.feed = EventFeed(epoch="run1", capacity=64)
         self.lane = DeskLane()
         self.lanes = {LANE: self.lane}
@@ -182,7 +182,7 @@ class Desk:
         serial = f"{next(self._serials):08d}"
         return f"EE{serial}{s10_check_digit(serial)}VN"
 
-    def put_scan(self, seed: int = 1) -> str:
+    def put_scan(self, seed: int = 1, level: Secrecy | None = None) -> str:
         """Store a scan with a picture and a heat map; its SHA-256."""
         counts = np.random.default_rng(seed).integers(1000, 60000, (120, 96), dtype=np.uint16)
         flat = np.ones(96, dtype=np.float32)
@@ -202,7 +202,7 @@ class Desk:
             calibration_age_s=1.0,
             kind="envelope",
         )
-        sha256 = self.images.put(raw)
+        sha256 = self.images.put(raw, level)
         picture = np.full((120, 96, 3), 255, dtype=np.uint8)
         cv2.rectangle(picture, (20, 30), (70, 90), (25, 130, 235), -1)
         overlay = np.zeros((120, 96, 4), dtype=np.uint8)
@@ -242,7 +242,8 @@ class Desk:
         """A piece that went over the lane and is held; (its id, the SHA-256 of its scan)."""
         piece_id = self.new_id()
         # Seeded by the id, so that no two pieces have the same picture.
-        sha256 = self.put_scan(seed or int(hashlib.sha256(piece_id.encode()).hexdigest()[:8], 16)) if scanned else None
+        drawn = seed or int(hashlib.sha256(piece_id.encode()).hexdigest()[:8], 16)
+        sha256 = self.put_scan(drawn, secrecy if announced else Secrecy.A) if scanned else None
         at = self.clock.utc_now()
 
         def work(uow: UnitOfWork) -> None:

@@ -23,9 +23,9 @@ from station.screening.site_split import place_of
 from station.screening.spots import THREAT_CLASSES
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, edit, write_shipped
-from station.storage.image_store import FileImageStore
 from tests.support import screening_models as models
 from tests.support.store_facts import announcement, at, opened
+from tests.support.vaults import KEYS, vault
 
 FITTING, CALIBRATING, MEASURING = 7, 20, 4
 WAY = (
@@ -106,9 +106,9 @@ def released(piece_id: str, sha256: str) -> tuple[Identification, Scan, Operator
 def fill(data_dir: Path, scans: dict[str, RawScan], *, model_decides: str = "", shown: Collection[str] = ()) -> None:
     """Released pieces with their scans; the model decided about `model_decides`; of those `shown` people saw its finding."""
     with opened(data_dir) as store:
-        images = FileImageStore(data_dir / "images")
+        images = vault(data_dir / "images", keys=data_dir.parent / KEYS)
         for piece_id, scan in scans.items():
-            identified, stored, read, cleared = released(piece_id, images.put(scan))
+            identified, stored, read, cleared = released(piece_id, images.put(scan, None))
             read = replace(read, blind=piece_id not in {model_decides, *shown})
             if piece_id == model_decides:
                 cleared = replace(cleared, authority=Authority.MODEL)

@@ -29,7 +29,6 @@ from station.ports.screening import ModelInfo, ScreeningEngine
 from station.ports.store import RenderedEvent, UnitOfWork
 from station.settings import load
 from station.settings.shipped import write_shipped
-from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.storage.writer import Pending
 from station.workflow.equipment import Equipment, LaneSettings
@@ -39,6 +38,7 @@ from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 from station.workflow.once import Once
 from station.workflow.views import LaneView
+from tests.support.vaults import vault
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
@@ -272,7 +272,7 @@ async def start(
         devices=devices,
         clock=clock,
         screening=screening,
-        images=FileImageStore(directory / "images"),
+        images=vault(directory / "images", clock),
         run_blocking=inline,
     )
     journey: Journey

@@ -1,0 +1,41 @@
+"""Who was given which picture: written down before the picture is given."""
+
+from datetime import datetime
+
+from station.domain.piece import Piece
+from station.domain.scan import Scan
+from station.domain.vault import ImageViewed, Rendering
+from station.ports.clock import Clock
+from station.ports.store import Store
+from station.workflow.durable import durable
+
+
+class ViewLog:
+    """Appends an `ImageViewed` for what is given out: of a marked piece each time, else once per person, scan, rendering and minute.
+
+    Args:
+        store: takes the facts.
+        clock: station time.
+    """
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._minute: datetime | None = None
+        self._written: set[tuple[str, str, int, str, Rendering]] = set()
+
+    async def note(self, piece: Piece, scan: Scan, rendering: Rendering, person: str) -> None:
+        """Return when it is written down that this person is given this. Raises `StoreError`: then nothing may be given."""
+        now = self._clock.utc_now()
+        minute = now.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute = minute
+            self._written.clear()
+        view = (person, piece.piece_id, scan.visit, scan.sha256, rendering)
+        if view in self._written and not piece.is_marked:
+            return
+        fact = ImageViewed(piece_id=piece.piece_id, visit=scan.visit, at=now, person=person, scan_sha256=scan.sha256, rendering=rendering)
+        await durable(self._store.write(lambda uow: uow.append(fact)))
+        # Only now: a view that could not be written must be tried again.
+        if minute == self._minute:
+            self._written.add(view)
