@@ -43,12 +43,12 @@ def router(context: Context) -> APIRouter:
     def view_png(sha256: ScanPath, piece: PieceQuery) -> Response:
         """The scan in the standard pseudo-colour view."""
         visible(sha256, piece)
-        return Response(context.images.views(sha256).view_png, media_type="image/png", headers=_HEADERS)
+        return Response(context.views(piece, sha256).view_png, media_type="image/png", headers=_HEADERS)
 
     @routes.get("/{sha256}/heat.png", responses=_PNG, response_class=Response)
     def heat_png(sha256: ScanPath, piece: PieceQuery) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
         visible(sha256, piece, with_model=True)
-        return Response(context.images.views(sha256).heat_png, media_type="image/png", headers=_HEADERS)
+        return Response(context.views(piece, sha256).heat_png, media_type="image/png", headers=_HEADERS)
 
     return routes

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, TypeVar
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
@@ -18,6 +18,7 @@ from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.ports.readers import ReaderCounts
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.xray import Counts
 
@@ -220,6 +221,10 @@ class ReadView(Protocol):
 
     def history(self, piece_id: str) -> list[StateChange]:
         """The steps of a piece's life in commit order."""
+        ...
+
+    def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
+        """What each reader did from day to day (UTC, both included): people, then models, each by name."""
         ...
 
     def audit_head(self) -> AuditHead:

@@ -12,6 +12,7 @@ import pytest
 from station.domain.errors import ConflictError, StoreError, TransitionError
 from station.domain.review import OperatorDecision
 from station.workflow.deciding import Decisions, Pending
+from station.workflow.exercises import Exercises
 from station.workflow.lane_piece import LanePiece
 from station.workflow.tracker import Track
 
@@ -34,7 +35,7 @@ class Writing:
 
 def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]:
     clock: Any = SimpleNamespace(utc_now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
-    decisions = Decisions(journey, clock, wake)
+    decisions = Decisions(journey, clock, wake, Exercises())
     piece = LanePiece(track=Track(number=1, head_mm=0.0, seen_at_s=0.0), piece_id=PIECE, visit=1)
     pending = Pending(piece=piece, scan_sha256=SHA, opened_s=0.0, attention=False, blind=False)
     decisions.pending.append(pending)
@@ -64,7 +65,7 @@ def test_what_becomes_of_a_decision(failure: Exception | None, goes_away: bool):
         journey.let.set()
         await woken.wait()
         (told,) = await asyncio.gather(asking, return_exceptions=True)
-        assert isinstance(told, asyncio.CancelledError) if goes_away else told is failure
+        assert isinstance(told, asyncio.CancelledError) if goes_away else told is (True if failure is None else failure)
         assert (pending.clearance is not None) == (failure is None)
         # Only what certainly changed nothing may be decided again; what may have been stored ends the session.
         assert pending.answered == (not isinstance(failure, TransitionError))
