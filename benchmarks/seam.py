@@ -38,7 +38,7 @@ FloatArray = npt.NDArray[np.float64]
 PIXELS = 512
 PIXEL_MM = 0.8
 TUBE_KV = 160.0
-SAMPLES = 5
+SAMPLES = 6
 """Rays per pixel and direction at the edges of the thing that really lies there: the simulated detector sees them as an aperture does."""
 FOLDS = 10
 BOOTSTRAPS = 2000

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_sims.materials import MATERIALS
-from firmware_sims.shapes import FloatArray, Grid, Shape
+from firmware_sims.shapes import FloatArray, Grid, Rod, Shape, Wire
 from firmware_sims.xray_physics import piece_transmission, with_scatter
 
+_RAY_MM = 1e-3
 _EVEN_MM = 0.02
 """So much thickness more or less within a pixel makes no difference to the mean of what comes through."""
 
@@ -45,9 +46,18 @@ def _window(parts: Sequence[Part], lines: int, pixels: int, *, line_mm: float, p
 
 
 def _maps_mm(
-    parts: Sequence[Part], shape: tuple[int, int], *, line_mm: float, pixel_mm: float, first: tuple[int, int] = (0, 0)
+    parts: Sequence[Part],
+    shape: tuple[int, int],
+    *,
+    line_mm: float,
+    pixel_mm: float,
+    first: tuple[int, int] = (0, 0),
+    rays: bool = False,
 ) -> dict[str, FloatArray]:
-    """Thickness of each material on a grid of `shape` that begins at line and pixel `first`; never negative."""
+    """Thickness of each material on a grid of `shape` that begins at line and pixel `first`; never negative.
+
+    Averaged over each cell of the grid, as each shape does it; with `rays` that of one ray, but for round wires and rods without edges.
+    """
     lines, pixels = shape
     xs = ((np.arange(first[0], first[0] + lines, dtype=np.float32) + np.float32(0.5)) * np.float32(line_mm)).reshape(-1, 1)
     ys = ((np.arange(first[1], first[1] + pixels, dtype=np.float32) + np.float32(0.5)) * np.float32(pixel_mm)).reshape(1, -1)
@@ -57,7 +67,8 @@ def _maps_mm(
         rows, columns = (slice(max(0, one.start - at), one.stop - at) for one, at in ((rows, first[0]), (columns, first[1])))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
-        grid = Grid(x_mm=xs[rows], y_mm=ys[:, columns], line_mm=line_mm, pixel_mm=pixel_mm)
+        wide = not rays or isinstance(part.shape, Rod | Wire)
+        grid = Grid(x_mm=xs[rows], y_mm=ys[:, columns], line_mm=line_mm if wide else _RAY_MM, pixel_mm=pixel_mm if wide else _RAY_MM)
         target = maps.setdefault(part.material, np.zeros((lines, pixels), dtype=np.float32))
         target[rows, columns] += np.float32(part.sign) * part.shape.thickness_mm(grid)
     for values in maps.values():
@@ -95,7 +106,7 @@ class ThingBody:
     def _look_finely(
         self, direct: FloatArray, maps: dict[str, FloatArray], parts: list[Part], *, tube_kv: float, line_mm: float, pixel_mm: float
     ) -> None:
-        """Where an edge of `parts` runs through a pixel, put into `direct` (2, lines, pixels) the mean of what its samples see.
+        """Put into `direct` (2, lines, pixels), where `parts` lie, the mean of what the samples of each pixel see.
 
         `maps` are the whole body's; whatever else lies there counts as even over a pixel.
         """
@@ -103,19 +114,20 @@ class ThingBody:
         there = _window(parts, lines, pixels, line_mm=line_mm, pixel_mm=pixel_mm)
         first, shape = (there[0].start, there[1].start), (there[0].stop - there[0].start, there[1].stop - there[1].start)
         found = _maps_mm(
-            parts, (shape[0] * n, shape[1] * n), line_mm=line_mm / n, pixel_mm=pixel_mm / n, first=(first[0] * n, first[1] * n)
+            parts, (shape[0] * n, shape[1] * n), line_mm=line_mm / n, pixel_mm=pixel_mm / n, first=(first[0] * n, first[1] * n), rays=True
         )
         fine = {name: values.reshape(shape[0], n, shape[1], n).swapaxes(1, 2).reshape(*shape, n * n) for name, values in found.items()}
-        own = _maps_mm(parts, shape, line_mm=line_mm, pixel_mm=pixel_mm, first=first)
+        others = {name: values[there] for name, values in maps.items()}
+        for name, values in _maps_mm(parts, shape, line_mm=line_mm, pixel_mm=pixel_mm, first=first).items():
+            others[name] = others[name] - values
+        nothing = np.zeros((*shape, 1), dtype=np.float32)
+        rays = {name: np.maximum(values[:, :, None] + fine.get(name, nothing), 0.0) for name, values in others.items()}
+        seen = piece_transmission({name: values.mean(axis=2) for name, values in rays.items()}, tube_kv=tube_kv)
         uneven = np.any([np.ptp(values, axis=2) > _EVEN_MM for values in fine.values()], axis=0)
-        seen = {}
-        for name, values in maps.items():
-            seen[name] = np.repeat(values[there][uneven][:, None], n * n, axis=1)
-            if name in fine:
-                seen[name] += fine[name][uneven] - own[name][uneven][:, None]
-                np.maximum(seen[name], 0.0, out=seen[name])
         if uneven.any():
-            direct[:, there[0], there[1]][:, uneven] = piece_transmission(seen, tube_kv=tube_kv).mean(axis=2)
+            each = {name: np.broadcast_to(values[uneven], (int(uneven.sum()), n * n)) for name, values in rays.items()}
+            seen[:, uneven] = piece_transmission(each, tube_kv=tube_kv).mean(axis=2)
+        direct[:, there[0], there[1]] = seen
 
     def threat_thickness_mm(self, *, line_mm: float, pixel_mm: float) -> FloatArray:
         """Summed thickness (lines, pixels) of the forbidden parts alone: the truth about where they lie."""
