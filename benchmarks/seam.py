@@ -38,6 +38,8 @@ FloatArray = npt.NDArray[np.float64]
 PIXELS = 512
 PIXEL_MM = 0.8
 TUBE_KV = 160.0
+SAMPLES = 6
+"""Rays per pixel and direction at the edges of the thing that really lies there: the simulated detector sees them as an aperture does."""
 FOLDS = 10
 BOOTSTRAPS = 2000
 ARMS = ("real", "projected", "naive")
@@ -114,6 +116,7 @@ def pair(task: tuple[int, int]) -> tuple[str, str, list[FloatArray]] | None:
     parts, length, width = centred(drawn_thing(LIBRARY_SEED, class_name, form, int(which) - 1))
     parts = laid(parts, x_mm=-length / 2, y_mm=-width / 2, angle_rad=0.0)
     parts = laid(parts, x_mm=pose.x_mm - edge_mm, y_mm=pose.y_mm - pixel * PIXEL_MM, angle_rad=pose.angle_rad)
+    parts = [replace(part, samples=SAMPLES) for part in parts]
     real, real_edge_mm = scanned(replace(body, parts=(*body.parts, *parts)))
     arms = {
         "real": (real, replace(pose, x_mm=pose.x_mm - edge_mm + real_edge_mm)),

@@ -7,7 +7,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import APIRouter, FastAPI
 
-from station.api import alarms, certificates, console, guards, health, lanes, pieces, problems, reviews, scans, stream
+from station.api import (
+    alarms,
+    certificates,
+    console,
+    exercises,
+    guards,
+    health,
+    lanes,
+    performance,
+    pieces,
+    problems,
+    reviews,
+    scans,
+    stream,
+)
 from station.api.context import Context
 from station.api.texts import Texts
 from station.domain.errors import StationError
@@ -76,7 +90,7 @@ def create_app(
     problems.install(app, context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (pieces, scans, reviews, lanes, alarms, certificates, stream):
+    for resource in (pieces, scans, reviews, lanes, exercises, performance, alarms, certificates, stream):
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))

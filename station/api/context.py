@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from station.api.disguise import disguised
 from station.api.texts import Texts
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
 from station.domain.vault import ImageViewed
 from station.ports.clock import Clock
+from station.ports.screening import ScreeningResult
 from station.ports.store import EvidenceRow, Store
 from station.ports.vault import ImageStore
 from station.workflow.feed import EventFeed
@@ -30,6 +32,8 @@ class Context:
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""
+        image = self.handlers.projected_image(piece.piece_id)
+        rows = rows if image is None else disguised(rows, image)
         return [row for row in rows if not (isinstance(row.evidence, ImageViewed) or self._is_blind_reading(piece, row))]
 
     def _is_blind_reading(self, piece: Piece, row: EvidenceRow) -> bool:
@@ -40,4 +44,14 @@ class Context:
 
         It goes by what is stored, not by what a lane asks now: a scan may wait behind another question, or be about to be asked about.
         """
+        image = self.handlers.projected_image(piece.piece_id)
+        if image is not None and image.reading.projected_sha256 == scan_sha256:
+            scan_sha256 = image.scan_sha256
         return piece.state is PieceState.SCANNED and self.handlers.policy.reads_blind(piece.level, scan_sha256)
+
+    def pictures(self, piece_id: str, scan_sha256: str) -> ScreeningResult:
+        """The pictures of a scan, or of the projected image that is shown for one. Raises `NotFoundError` and `StoreError`."""
+        image = self.handlers.projected_image(piece_id)
+        if image is not None and image.reading.projected_sha256 == scan_sha256:
+            return image.views
+        return self.images.views(scan_sha256)

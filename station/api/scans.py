@@ -50,7 +50,7 @@ def router(context: Context) -> APIRouter:
 
     async def picture(sha256: str, piece_id: str, person: str, rendering: Rendering) -> Response:
         seen = await asyncio.to_thread(visible, sha256, piece_id, with_model=rendering is Rendering.HEAT)
-        views = await asyncio.to_thread(context.images.views, sha256)
+        views = await asyncio.to_thread(context.pictures, piece_id, sha256)
         await context.views.note(seen.piece, seen.scan, rendering, person)
         content = views.heat_png if rendering is Rendering.HEAT else views.view_png
         return Response(content, media_type="image/png", headers=_HEADERS)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from station.api.exercise_shapes import ExerciseOut
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision, ReviewOutcome
@@ -295,7 +296,7 @@ class TestPieceStandOut(BaseModel):
 
 
 class LaneOut(BaseModel):
-    """A snapshot of one lane. `latest_*` is the newest scan that may be shown."""
+    """A snapshot of one lane. `latest_*` is the newest scan that may be shown; `exercise` one that has been revealed."""
 
     lane_id: str
     at: datetime
@@ -308,6 +309,7 @@ class LaneOut(BaseModel):
     radiation_nsv_per_h: int
     pieces: list[PieceOnLaneOut]
     request: DecisionRequestOut | None
+    exercise: ExerciseOut | None
     latest_piece_id: str | None
     latest_restricted: bool
     latest_scan_sha256: str | None
@@ -325,16 +327,17 @@ class LanesOut(BaseModel):
 
 
 class LaneDecidedOut(BaseModel):
-    """The decision is recorded."""
+    """The decision is recorded; or, with `exercise`, the image was a projected one, and nothing was decided about the piece."""
 
     lane_id: str
     piece_id: str
     visit: int
     decision: OperatorDecision
+    exercise: bool = False
 
 
 class FrozenOut(BaseModel):
-    """The lane's latch is read back."""
+    """The lane's latch is read back. Not `frozen`: the freeze was about an exercise; all belts stand, and the truth is shown."""
 
     lane_id: str
     frozen: bool

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from station.api import schemas
+from station.api.exercise_shapes import ExerciseOut
 from station.domain.alarm import Alarm
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -20,7 +21,7 @@ from station.domain.scan import ModelReading, Scan
 from station.domain.test_piece import TestPieceRun
 from station.ports.store import Claim, Evidence, EvidenceRow
 from station.review import rules
-from station.workflow.views import DecisionRequest, LaneView, PieceOnLane
+from station.workflow.views import DecisionRequest, ExerciseView, LaneView, PieceOnLane
 
 _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Identification: frozenset({"lane_id", "tag", "barcode", "weight_g", "reasons"}),
@@ -187,6 +188,7 @@ def lane_out(view: LaneView) -> schemas.LaneOut:
         radiation_nsv_per_h=view.radiation_nsv_per_h,
         pieces=[_on_lane_out(piece) for piece in view.pieces],
         request=_request_out(view.request, restricted=view.request.piece_id not in open_pieces) if view.request else None,
+        exercise=_exercise_out(view.exercise) if view.exercise else None,
         latest_piece_id=view.latest_piece_id,
         latest_restricted=latest_restricted,
         latest_scan_sha256=None if latest_restricted else view.latest_scan_sha256,
@@ -195,6 +197,10 @@ def lane_out(view: LaneView) -> schemas.LaneOut:
         test_piece=_stand_out(view.test_piece_run) if view.test_piece_run else None,
         pieces_per_hour=view.pieces_per_hour if math.isfinite(view.pieces_per_hour) else 0.0,
     )
+
+
+def _exercise_out(view: ExerciseView) -> ExerciseOut:
+    return ExerciseOut(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view)})
 
 
 def _stand_out(run: TestPieceRun) -> schemas.TestPieceStandOut:

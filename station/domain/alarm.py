@@ -45,6 +45,7 @@ class AlarmCode(StrEnum):
     UNPROVED_MODEL = "unproved-model"
     RADIATION = "radiation"
     BIN_FULL = "bin-full"
+    EXERCISE_UNCONFIRMED = "exercise-unconfirmed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

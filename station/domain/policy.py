@@ -23,6 +23,7 @@ class Policy:
     """Rules of the site (design: safety and decisions). `sha256` is over the canonical form of all other members.
 
     `blind_sample`: share of unmarked scans that an operator reads before the model's finding is shown, whoever else clears them.
+    `projection_rate`: share of the images that could carry a projected threat which do (docs/reference/threat-projection.md); 0: none.
     `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `retention`: for how long images are kept; it decides about no piece.
@@ -38,6 +39,7 @@ class Policy:
     authority_a: Authority = Authority.TWO_PEOPLE
     blind_first_read: frozenset[Secrecy] = frozenset({Secrecy.A, Secrecy.B})
     blind_sample: float = 0.02
+    projection_rate: float = 0.0
     decision_window_s: float = 8.0
     extension_s: float = 45.0
     hold_unannounced: bool = True

@@ -102,3 +102,22 @@ _OBJECTIONS: MappingProxyType[Objection, Callable[[ProjectionQuestion], bool]] =
 def objections(question: ProjectionQuestion) -> tuple[Objection, ...]:
     """Everything that speaks against projecting a threat now; empty means that one may be shown."""
     return tuple(objection for objection, holds in _OBJECTIONS.items() if holds(question))
+
+
+_SKIPPED_DIGITS, _DRAWN_DIGITS = 12, 12
+
+
+def drawn_by(scan_sha256: str) -> float:
+    """The draw of a scan, in [0, 1), by twelve digits of its own hash (hex) that the blind sample does not look at (decision 0105).
+
+    Nobody can foresee it, and anybody can check it afterwards. What is no hash is never drawn: 1.
+    """
+    try:
+        return int(scan_sha256[_SKIPPED_DIGITS : _SKIPPED_DIGITS + _DRAWN_DIGITS], 16) / float(16**_DRAWN_DIGITS)
+    except ValueError:
+        return 1.0
+
+
+def seed_of(scan_sha256: str) -> int:
+    """What the thing, its place and its noise are drawn by: the rest of the hash."""
+    return int(scan_sha256[_SKIPPED_DIGITS + _DRAWN_DIGITS :], 16)

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from station.domain.projection import ProjectedThreat
 from station.domain.scan import Finding, ImageMatch
 from station.ports.xray import Counts, DetectorInfo
 
@@ -90,6 +91,17 @@ class ModelInfo:
     calibration_sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedReading:
+    """A scan into which a threat was projected, as people see it: what was projected, and what screening made of that image.
+
+    The counts of the image itself stay in the screening process; `threat` has their hash.
+    """
+
+    threat: ProjectedThreat
+    result: ScreeningResult
+
+
 class ScreeningEngine(Protocol):
     """Reads scans in a process of its own; a crash, a time-out or nonsense raises `ScreeningError` and the engine recovers."""
 
@@ -115,6 +127,10 @@ class ScreeningEngine(Protocol):
 
     async def score_test_piece(self, scan: RawScan) -> TestPieceResult:
         """Score a scan of the test piece."""
+        ...
+
+    async def project(self, scan: RawScan, *, tube_kv: float, seed: int) -> ProjectedReading | None:
+        """Draw a threat into a scan by `seed`, and read the image as any other; None when nothing fits into the piece."""
         ...
 
     async def close(self) -> None:

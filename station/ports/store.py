@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, TypeVar
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
@@ -20,6 +20,7 @@ from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.outbox import OutboxChanges, OutboxView
+from station.ports.readers import ReaderCounts
 
 T = TypeVar("T")
 
@@ -196,6 +197,10 @@ class ReadView(OutboxView, Protocol):
 
     def history(self, piece_id: str) -> list[StateChange]:
         """The steps of a piece's life in commit order."""
+        ...
+
+    def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
+        """What each reader did from day to day (UTC, both included): people, then models, each by name."""
         ...
 
     def audit_head(self) -> AuditHead:

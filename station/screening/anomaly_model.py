@@ -20,12 +20,13 @@ import onnxruntime
 
 from station.domain.errors import ScreeningError
 from station.domain.scan import ImageMatch
-from station.ports.screening import ModelInfo, RawScan, ScreeningResult, TestPieceResult
+from station.ports.screening import ModelInfo, ProjectedReading, RawScan, ScreeningResult, TestPieceResult
 from station.screening import frames
 from station.screening.image import one_thread
 from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
 from station.screening.manifest import load_model
 from station.screening.pipeline import Reader
+from station.screening.projected import read_projected
 from station.screening.refeed import new_findings
 
 FloatArray = npt.NDArray[np.float32]
@@ -187,6 +188,10 @@ class InlineScreening:
         """See `ScreeningEngine`."""
         return self._ready().score_test_piece(scan)
 
+    async def project(self, scan: RawScan, *, tube_kv: float, seed: int) -> ProjectedReading | None:
+        """See `ScreeningEngine`."""
+        return read_projected(self._ready(), scan, tube_kv=tube_kv, seed=seed)
+
     async def close(self) -> None:
         """See `ScreeningEngine`."""
         self._reader = None
@@ -250,9 +255,16 @@ class _Worker:
         scan = frames.scan_from(head["scan"], arrays)
         if asked == "test-piece":
             return {"test_piece": asdict(self._reader.score_test_piece(scan))}
-        result = self._reader.read(scan)
+        threat: frames.Head = {}
+        if asked == "project":
+            made = read_projected(self._reader, scan, tube_kv=head["tube_kv"], seed=int(head["seed"]))
+            if made is None:
+                return {"threat": None}
+            threat, result = {"threat": asdict(made.threat)}, made.result
+        else:
+            result = self._reader.read(scan)
         del arrays, scan
-        return {"result": frames.result_head(result), "arrays": frames.put_arrays(self._memory, frames.result_arrays(result))}
+        return {**threat, "result": frames.result_head(result), "arrays": frames.put_arrays(self._memory, frames.result_arrays(result))}
 
 
 def _warm_up(reader: Reader) -> None:

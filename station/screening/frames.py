@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from station.domain.errors import ScreeningError
+from station.domain.projection import ProjectedThreat
 from station.domain.reasons import Reason
 from station.domain.scan import Finding
 from station.ports.screening import ModelInfo, RawScan, ScreeningResult, TestPieceResult
@@ -26,6 +27,7 @@ _ALIGN = 64
 _TYPES = {"uint16": np.uint16, "uint8": np.uint8, "float32": np.float32}
 _SCAN_ARRAYS = ("le", "he", "dark_le", "dark_he", "air_le", "air_he")
 _SCAN_VALUES = ("lost_lines", "saturated", "speed_error_share", "beam_error_share", "calibration_age_s", "kind")
+_HASH_BYTES = 32
 _RESULT_NUMBERS = ("score", "threshold", "p_value", "length_mm", "width_mm", "duration_ms")
 
 Head = dict[str, Any]
@@ -211,6 +213,26 @@ def result_from(head: Head, arrays: Mapping[str, Array]) -> ScreeningResult:
         heat_png=pictures[1],
         **numbers,
     )
+
+
+def threat_from(raw: object) -> ProjectedThreat:
+    """What was projected, as the worker sent it (its members as JSON).
+
+    Raises:
+        ScreeningError: malformed.
+    """
+    try:
+        x, y, width, height = (int(side) for side in raw["box_px"])  # type: ignore[index]
+        texts = {
+            name: str(raw[name])  # type: ignore[index]
+            for name in ("scan_sha256", "projected_sha256", "library_sha256", "thing_id", "threat_class")
+        }
+        hashes = [bytes.fromhex(texts[name]) for name in ("scan_sha256", "projected_sha256", "library_sha256")]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise nonsense("what it projected is malformed") from error
+    if min(x, y, width - 1, height - 1) < 0 or any(len(one) != _HASH_BYTES for one in hashes):
+        raise nonsense("what it projected is malformed")
+    return ProjectedThreat(box_px=(x, y, width, height), **texts)
 
 
 def info_from(raw: object) -> ModelInfo:

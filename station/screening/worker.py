@@ -18,7 +18,8 @@ from typing import TypeVar
 import station
 from station.domain.errors import ScreeningError
 from station.domain.scan import ImageMatch
-from station.ports.screening import ModelInfo, RawScan, ScreeningResult, TestPieceResult
+from station.ports.screening import ModelInfo, ProjectedReading, RawScan, ScreeningResult, TestPieceResult
+from station.ports.xray import raw_sha256
 from station.screening import frames
 from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
 from station.screening.refeed import new_findings
@@ -130,6 +131,21 @@ class WorkerScreening:
         """See `ScreeningEngine`."""
         request: frames.Head = {"ask": "test-piece", "scan": frames.scan_head(scan)}
         return await self._answered(request, frames.scan_arrays(scan), _test_piece)
+
+    async def project(self, scan: RawScan, *, tube_kv: float, seed: int) -> ProjectedReading | None:
+        """See `ScreeningEngine`."""
+        request: frames.Head = {"ask": "project", "scan": frames.scan_head(scan), "tube_kv": tube_kv, "seed": str(seed)}
+        sha256 = raw_sha256(scan.le, scan.he)
+
+        def parse(answer: frames.Head, arrays: dict[str, frames.Array]) -> ProjectedReading | None:
+            if answer.get("threat", 0) is None:
+                return None
+            threat = frames.threat_from(_member(answer, "threat"))
+            if threat.scan_sha256 != sha256 or threat.projected_sha256 == sha256:
+                raise frames.nonsense("it projected into another scan")
+            return ProjectedReading(threat=threat, result=self._result(answer, arrays))
+
+        return await self._answered(request, frames.scan_arrays(scan), parse)
 
     async def close(self) -> None:
         """End the worker process; further reads raise."""

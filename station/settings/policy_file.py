@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from station.domain.errors import ConfigurationError
 from station.domain.piece import Secrecy
 from station.domain.policy import Authority, Policy
+from station.domain.projection_rules import GREATEST_RATE, LEAST_RATE
 from station.domain.vault import Retention
 from station.settings.toml_file import TomlFile, read
 from station.settings.validation import validate
@@ -53,6 +54,7 @@ class _PolicyFile(BaseModel):
     retention: _Retention = _Retention()
     blind_first_read: frozenset[Secrecy] = frozenset({Secrecy.A, Secrecy.B})
     blind_sample: float = Field(default=0.02, ge=0, le=1)
+    projection_rate: float = Field(default=0.0, ge=0, le=GREATEST_RATE)
     decision_window_s: float = Field(default=8.0, ge=1, le=60)
     extension_s: float = Field(default=45.0, ge=0, le=600)
     unannounced: Literal["hold", "accept"] = "hold"
@@ -101,6 +103,8 @@ def load_policy(path: Path, *, demo: bool = False) -> Policy:
     values = validate(_PolicyFile, file)
     if values.unproved_model and not demo:
         raise file.error(("unproved_model",), "True is not allowed here", "false; only the demo may waive the proof of a model")
+    if 0 < values.projection_rate < LEAST_RATE:
+        raise file.error(("projection_rate",), f"{values.projection_rate} is not allowed", f"0 (off), or {LEAST_RATE} to {GREATEST_RATE}")
     own = {"authority", "retention", "unannounced", "model_on_marked"}
     members: dict[str, Any] = {name: getattr(values, name) for name in _PolicyFile.model_fields if name not in own}
     policy = Policy(

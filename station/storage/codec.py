@@ -69,11 +69,16 @@ _KIND_OF = {kind_type: kind for kind, kind_type in KINDS.items()}
 
 def kind_of(fact: object) -> str:
     """The stored kind of a fact. Raises `StoreError` for a type that is no fact."""
+    return kind_of_type(type(fact))
+
+
+def kind_of_type(fact_type: type[Any]) -> str:
+    """The stored kind of facts of a type. Raises `StoreError` for a type that is no fact."""
     try:
-        return _KIND_OF[type(fact)]
+        return _KIND_OF[fact_type]
     except KeyError:
         raise StoreError(
-            f"{type(fact).__name__} is not a kind of evidence",
+            f"{fact_type.__name__} is not a kind of evidence",
             consequence="Nothing was stored",
             remedy="Report this as a programming error",
         ) from None

@@ -228,6 +228,20 @@ request = Table(
     Column("answer", Text, nullable=False),
 )
 
+reader_day = Table(
+    "reader_day",
+    metadata,
+    # What one reader did on one day (UTC). Follows from the evidence and is counted with it, in the same transaction.
+    Column("day", String(10), primary_key=True),
+    Column("by_model", Boolean, primary_key=True),
+    Column("reader", String(320), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("projections", BigId, nullable=False),
+    Column("hits", BigId, nullable=False),
+    Column("plain", BigId, nullable=False),
+    Column("false_alarms", BigId, nullable=False),
+)
+
 seen_event = Table(
     "seen_event",
     receiver_metadata,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NoReturn
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
 from station.domain.piece import Announcement, Piece, PieceState
 from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
+from station.ports.readers import ReaderCounts
 from station.ports.store import (
     AuditFact,
     AuditHead,
@@ -24,7 +25,7 @@ from station.ports.store import (
     StateChange,
     StoredCheckpoint,
 )
-from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, small_things
+from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, reader_days, small_things
 from station.storage.salts import FactSalts
 
 
@@ -113,6 +114,10 @@ class SqlReadView:
     def events_of(self, piece_id: str) -> list[OutboxEvent]:
         """All events of a piece in order."""
         return outbox.of_piece(self._connection, piece_id)
+
+    def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
+        """What each reader did from day to day (UTC, both included)."""
+        return reader_days.between(self._connection, first, last)
 
     def audit_head(self) -> AuditHead:
         """Size and root of the audit log."""
@@ -208,6 +213,7 @@ class SqlUnitOfWork(SqlReadView):
     def append(self, evidence: Evidence) -> EvidenceRow:
         """Append a fact and its audit leaf."""
         row_id, leaf_index = facts.append(self._connection, self._log, evidence, self._injected.salts)
+        reader_days.count(self._connection, evidence)
         return facts.row_of(self._connection, evidence, row_id, leaf_index)
 
     def publish(self, event: PieceEvent) -> None:

@@ -8,8 +8,10 @@ import structlog
 
 from station.domain.clearance import Clearance
 from station.domain.errors import ConflictError, StationError, StoreError
+from station.domain.projection import DECISIONS
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.clock import Clock
+from station.workflow.exercises import Exercise, Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 
@@ -18,7 +20,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
-    """A scan that waits for the operator; identity is the object."""
+    """A scan that waits for the operator; identity is the object. `exercise`: a threat is, or was, projected into its image."""
 
     piece: LanePiece
     scan_sha256: str
@@ -27,10 +29,16 @@ class Pending:
     blind: bool
     answered: bool = False
     clearance: Clearance | None = None
+    exercise: Exercise | None = None
+
+    @property
+    def shown_sha256(self) -> str:
+        """The hash of the image that is on the screen."""
+        return self.exercise.shown_sha256 if self.exercise is not None else self.scan_sha256
 
     def is_about(self, piece_id: str, visit: int, scan_sha256: str) -> bool:
-        """True when a decision names this very scan."""
-        return (self.piece.piece_id, self.piece.visit, self.scan_sha256) == (piece_id, visit, scan_sha256)
+        """True when a decision names the very image that is on the screen."""
+        return (self.piece.piece_id, self.piece.visit, self.shown_sha256) == (piece_id, visit, scan_sha256)
 
 
 class Decisions:
@@ -40,10 +48,12 @@ class Decisions:
         journey: makes a decision durable.
         clock: the station's time.
         wake: called when a decision has been taken, or has not.
+        exercises: the lane's.
     """
 
-    def __init__(self, journey: Journey, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(self, journey: Journey, clock: Clock, wake: Callable[[], None], exercises: Exercises) -> None:
         self.pending: list[Pending] = []
+        self.exercises = exercises
         self._journey = journey
         self._clock = clock
         self._wake = wake
@@ -52,19 +62,31 @@ class Decisions:
 
     @property
     def stops(self) -> bool:
-        """True while an attention stop waits: the belts stand still."""
-        return any(pending.attention for pending in self.pending)
+        """True while an attention stop waits, or a threat was called in an exercise: the belts stand still."""
+        return any(pending.attention or self.exercises.stands(pending.piece) for pending in self.pending)
+
+    def open(self, pending: Pending) -> None:
+        """Ask the operator about a scan, or about what is projected into it."""
+        self.exercises.forget()
+        if pending.exercise is not None:
+            self.exercises.show(pending.exercise)
+        self.pending.append(pending)
+
+    def silence_freezes(self, pending: Pending) -> bool:
+        """True when the lane freezes unless somebody decides about this scan."""
+        return pending.attention or self.exercises.suspect == pending.piece.piece_id
 
     def question(self) -> Pending | None:
         """What to ask the operator now, the one for which the belts stand before all others; None while nobody needs to be asked."""
         waiting = [pending for pending in self.pending if not pending.answered]
         return next((pending for pending in waiting if pending.attention), waiting[0] if waiting else None)
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
-        """An operator's decision about a scan that waits; durable when it returns.
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
+        """An operator's decision about a scan that waits; durable when it returns. False: it was about a projected image.
 
         Raises:
             ConflictError: that scan does not wait (any more).
+            TransitionError: the truth about a projected image is just being shown.
             StoreError: whether it was stored is not known; the session ends and holds everything.
         """
         pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
@@ -72,6 +94,10 @@ class Decisions:
             raise ConflictError(
                 "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
+        if pending.exercise is not None and pending.exercise.opens_nothing:
+            self.exercises.happened(DECISIONS[decision], now_s=self._clock.monotonic_s(), person=person)
+            self._wake()
+            return False
         pending.answered = True
         taking = asyncio.create_task(self._take(pending, self._reading(pending, decision, person)))
         self._taking.add(taking)
@@ -80,11 +106,14 @@ class Decisions:
         failure = await asyncio.shield(taking)
         if failure is not None:
             raise failure
+        return True
 
     def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
         """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
         pending = next((p for p in self.pending if p.piece.piece_id == piece_id and not p.answered), None)
-        return None if pending is None else self._reading(pending, OperatorDecision.FREEZE, person)
+        if pending is None or (pending.exercise is not None and pending.exercise.opens_nothing):
+            return None
+        return self._reading(pending, OperatorDecision.FREEZE, person)
 
     def check(self) -> None:
         """Raise what kept a decision from being stored: the session ends as by every other record that could not be made."""
@@ -106,6 +135,7 @@ class Decisions:
         """Store the decision and let it take effect. A failure is returned: an exception would be nobody's when who asked has gone."""
         try:
             pending.clearance = await self._journey.decided(pending.piece, reading)
+            self.exercises.decided(pending.exercise, DECISIONS[reading.decision])
         except StationError as error:
             log.warning("a decision was not taken", piece=reading.piece_id, visit=reading.visit, error=str(error))
             if isinstance(error, StoreError):

@@ -20,7 +20,7 @@ from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
 from station.workflow.refusals import CancelTooLateError, NotAnnounceableError, UnfreezeRefusedError
-from station.workflow.views import LaneCommand, LaneControl
+from station.workflow.views import LaneCommand, LaneControl, ProjectedImage
 
 T = TypeVar("T")
 
@@ -189,7 +189,7 @@ class Handlers:
         person: str,
         once: Once,
     ) -> Answer:
-        """The operator decides the scan that waits on a lane.
+        """The operator decides the scan that waits on a lane; `exercise` in the answer: nothing was decided, the image was a projected one.
 
         `scan_sha256` may be None only for a piece whose picture is shown to nobody; such a piece cannot be cleared here.
 
@@ -200,8 +200,8 @@ class Handlers:
         lane = self.lane(lane_id)
         answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
         if decision is OperatorDecision.FREEZE:
-            await self.freeze(lane_id, person=person, piece_id=piece_id)
-            return answer
+            frozen = await self.freeze(lane_id, person=person, piece_id=piece_id)
+            return answer | {"exercise": not frozen["frozen"]}
         earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
@@ -213,17 +213,27 @@ class Handlers:
         request = lane.view().request
         if scan_sha256 is None and request is not None and request.piece_id == piece_id and request.visit == visit:
             scan_sha256 = request.scan_sha256
-        await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
+        decided = await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
+        answer["exercise"] = not decided
         await self._write(lambda uow: remember(uow, once, answer))
         return answer
 
     async def freeze(self, lane_id: str, *, person: str, piece_id: str | None = None) -> Answer:
         """Freeze a lane in place. Freezing twice is freezing once, so the store is not asked first: it works with a full disk too.
 
-        `piece_id` is the suspect, if the person named one.
+        `piece_id` is the suspect, if the person named one. Not `frozen`: that piece's image was an exercise, and all belts stand.
         """
-        await self.lane(lane_id).freeze(person=person, piece_id=piece_id)
-        return {"lane_id": lane_id, "frozen": True}
+        return {"lane_id": lane_id, "frozen": await self.lane(lane_id).freeze(person=person, piece_id=piece_id)}
+
+    async def confirm_exercise(self, lane_id: str, *, piece_id: str, visit: int) -> Answer:
+        """A screen shows the truth about an exercise. Saying so twice is saying it once; the lane waits, so the store is not asked."""
+        await self.lane(lane_id).confirm_exercise(piece_id=piece_id, visit=visit)
+        return {"lane_id": lane_id, "piece_id": piece_id, "visit": visit}
+
+    def projected_image(self, piece_id: str) -> ProjectedImage | None:
+        """What stands for the true image of this piece's scan on some lane now."""
+        images = (lane.projected_image() for lane in self._lanes.values())
+        return next((image for image in images if image is not None and image.reading.piece_id == piece_id), None)
 
     def unfreeze(self, lane_id: str) -> None:
         """Refused with the reason: it takes two people with roles, who are not known to this station yet."""

@@ -7,31 +7,35 @@ one place (`_in_lane`).
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 
-from station.domain.alarm import Alarm
+from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
+from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
-from station.ports.lane_plc import Command, CommandResult, Zone
+from station.workflow.access import clear_access
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
+from station.workflow.exercises import Exercises
+from station.workflow.failures import first, tried
 from station.workflow.journey import Journey
 from station.workflow.lane_alarms import OVER_WHEN_PREPARED, alarm_of_stop
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_view import LaneCounts, view_of
 from station.workflow.preparation import Prepared, prepare
-from station.workflow.safe_state import make_safe
+from station.workflow.safe_state import close_devices, make_safe
 from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
-from station.workflow.views import LaneCommand, LaneState, LaneView
+from station.workflow.views import LaneCommand, LaneState, LaneView, ProjectedImage
 
 FROZEN_POLL_S = 0.25
 SHOW_S = 0.4
 RESTART_S = 1.0
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Lane:
@@ -56,6 +60,7 @@ class Lane:
         self._again = False
         self._freeze_asked = False
         self._suspect: str | None = None
+        self._exercises = Exercises()
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
@@ -72,12 +77,17 @@ class Lane:
         """The newest snapshot."""
         return self._view
 
+    def projected_image(self) -> ProjectedImage | None:
+        """See `LaneControl.projected_image`."""
+        return self._exercises.image
+
     async def run(self) -> None:
         """Prepare and run, again and again, until cancelled."""
         self._loop = asyncio.get_running_loop()
         hold_reason = Reason.RESTARTED
         ticking = asyncio.create_task(self._keep_showing())
         try:
+            await self._record(self._journey.recall_exercise())
             while True:
                 await self._one_session(hold_reason)
                 hold_reason = Reason.PURGED
@@ -90,7 +100,7 @@ class Lane:
         finally:
             ticking.cancel()
             await make_safe(self._equipment, frozen=self._state is LaneState.FROZEN)
-            await self._close_devices()
+            await close_devices(self._equipment)
 
     async def _keep_showing(self) -> None:
         """A view that stands still looks live on no page, so a new one is made even while nothing happens."""
@@ -102,28 +112,41 @@ class Lane:
                 # Nobody waits for this task, and the next view may succeed.
                 log.exception("the lane could not be shown", lane=self.lane_id)
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
         """See `LaneControl.decide`."""
         if decision is OperatorDecision.FREEZE:
-            await self.freeze(person=person, piece_id=piece_id)
-            return
+            return await self.freeze(person=person, piece_id=piece_id)
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
         decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person)
-        await self._in_lane(decided)
+        return await self._in_lane(decided)
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
         """See `LaneControl.freeze`."""
-        await self._in_lane(self._freeze(person, piece_id))
+        return await self._in_lane(self._freeze(person, piece_id))
+
+    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
+        """See `LaneControl.confirm_exercise`."""
+        await self._in_lane(self._confirm_exercise(piece_id, visit))
 
     async def command(self, command: LaneCommand, *, person: str) -> None:
         """See `LaneControl.command`."""
         log.info("lane command", lane=self.lane_id, command=command.value, person=person)
         await self._in_lane(self._command(command))
 
-    async def _freeze(self, person: str, piece_id: str | None) -> None:
+    async def _confirm_exercise(self, piece_id: str, visit: int) -> None:
+        self._exercises.confirm(piece_id, visit, self._equipment.clock.utc_now())
+        if self._session is not None:
+            self._session.wake()
+        await self._journey.clear_alarm(AlarmCode.EXERCISE_UNCONFIRMED, self.lane_id)
+
+    async def _freeze(self, person: str, piece_id: str | None) -> bool:
         session = self._session
+        if session is not None and self._exercises.takes_freeze(piece_id):
+            self._exercises.happened(ProjectionEvent.FREEZE, now_s=self._equipment.clock.monotonic_s(), person=person)
+            session.wake()
+            return False
         # Noted before anything can fail: whatever ends the session now ends it as a freeze.
         self._freeze_asked = True
         self._suspect = piece_id if session is not None and any(p.piece_id == piece_id for p in session.pieces) else self._suspect
@@ -134,6 +157,7 @@ class Lane:
             # A standing lane wakes up to stay frozen.
             self._start.set()
         await self._record(self._record_freeze(session, person))
+        return True
 
     async def _latch(self) -> None:
         """Set the PLC's freeze latch; its link may have been cut off in the middle of a request."""
@@ -159,7 +183,7 @@ class Lane:
         if command is LaneCommand.CLEAR_ACCESS:
             if not standing:
                 raise RefusedError("The lane runs; there is no access to clear", remedy="Stop the lane first")
-            await self._clear_access()
+            await clear_access(self._equipment.devices.plc)
         elif command is LaneCommand.STOP:
             self._end(LaneTrouble(Reason.PURGED, say(Says.STOPPED_BY_PERSON)))
         elif standing:
@@ -181,27 +205,15 @@ class Lane:
         if self._ending is not None:
             raise self._ending
 
-    async def _clear_access(self) -> None:
-        plc = self._equipment.devices.plc
-        status = await plc.connect()
-        for zone in Zone:
-            if status.access_bits >> zone & 1:
-                result = await plc.command(Command.CLEAR_ACCESS, int(zone))
-                if result is not CommandResult.ACCEPTED:
-                    raise RefusedError(
-                        f"The PLC does not clear zone {zone.name.lower()}: {result.name.lower()}",
-                        consequence="The lane stays stopped",
-                        remedy="Take everything out of the zone and close its hood",
-                    )
-
-    async def _in_lane(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _in_lane(self, work: Coroutine[Any, Any, T]) -> T:
         """The bridge from any thread's loop to the lane's own."""
         if self._loop is None:
             work.close()
             raise ConflictError("The lane has not started", remedy="Start the station's lane process")
-        failure = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_tried(work), self._loop))
+        result, failure = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(tried(work), self._loop))
         if failure is not None:
             raise failure
+        return cast("T", result)
 
     async def _one_session(self, hold_reason: Reason) -> None:
         """Prepare and run until trouble; returns with the lane made safe and its pieces held."""
@@ -216,6 +228,7 @@ class Lane:
                 self._equipment,
                 self._journey,
                 prepared,
+                self._exercises,
                 check=self._check,
                 on_poll=self._publish,
                 on_end=self._count_end,
@@ -229,17 +242,17 @@ class Lane:
         except* RecalibrationDue:
             reason, detail, self._again = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE), self._ending is None
         except* LaneTrouble as group:
-            reason, detail = _first(group, LaneTrouble).reason, _first(group, LaneTrouble).detail
+            reason, detail = first(group, LaneTrouble).reason, first(group, LaneTrouble).detail
         except* DeviceError as group:
-            reason, detail = Reason.DEVICE_LOST, str(_first(group, DeviceError))
+            reason, detail = Reason.DEVICE_LOST, str(first(group, DeviceError))
         except* StoreError as group:
-            log.warning("a record could not be made", lane=self.lane_id, error=str(_first(group, StoreError)))
+            log.warning("a record could not be made", lane=self.lane_id, error=str(first(group, StoreError)))
             reason, detail = Reason.STORE_FAILING, say(Says.STORE_FAILS)
         except* StationError as group:
-            reason, detail = Reason.DEVICE_LOST, str(_first(group, StationError))
+            reason, detail = Reason.DEVICE_LOST, str(first(group, StationError))
         except* Exception as group:
             log.exception("lane ended by a defect", lane=self.lane_id)
-            reason, detail = Reason.DEVICE_LOST, repr(_first(group, Exception))
+            reason, detail = Reason.DEVICE_LOST, repr(first(group, Exception))
         try:
             await self._settle(reason, detail, frozen=frozen)
         except Exception:
@@ -272,7 +285,9 @@ class Lane:
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
-        frozen = frozen or self._freeze_asked or await self._must_freeze()
+        self._suspect = self._exercises.suspect or self._suspect
+        frozen = frozen or self._freeze_asked or self._exercises.suspect is not None or await self._must_freeze()
+        shown = self._exercises.interrupt(frozen=frozen, now_s=self._equipment.clock.monotonic_s())
         # Shown before it is stored: a disk that hangs keeps no alarm from the pages.
         at, why = self._equipment.clock.utc_now(), Reason.FROZEN if frozen else reason
         alarm = self._alarm = None if self._again and not frozen else alarm_of_stop(why, lane_id=self.lane_id, detail=detail, at=at)
@@ -283,6 +298,7 @@ class Lane:
             self._lost[name] = detail
         if frozen:
             await self._record(self._record_freeze(session, ""))
+            await self._record(self._journey.exercise_cut_off(shown))
             await self._wait_while_frozen(latched=latched)
             # Once more: the store may have failed while the lane was freezing.
             await self._record(self._record_freeze(session, ""))
@@ -292,6 +308,7 @@ class Lane:
             self._again = False
             reason = Reason.FROZEN
         await self._record(self._journey.hold_everything(reason, ring_was_read=False))
+        await self._record(self._journey.exercise_cut_off(shown))
         if alarm is not None:
             await self._record(self._journey.raise_alarm(alarm.code, alarm.priority, alarm.subject, alarm.detail))
         self._set_state(LaneState.STOPPED if reason is not Reason.DEVICE_LOST else LaneState.OFFLINE, detail)
@@ -347,11 +364,6 @@ class Lane:
         for code in OVER_WHEN_PREPARED:
             await self._journey.clear_alarm(code, self.lane_id)
 
-    async def _close_devices(self) -> None:
-        devices = self._equipment.devices
-        for device in (devices.plc, devices.generator, devices.detector, devices.unit, devices.infeed_reader, devices.gate_reader):
-            await device.close()
-
     def _note(self, step: str) -> None:
         self._set_state(LaneState.STARTING, step)
 
@@ -368,33 +380,10 @@ class Lane:
             self._equipment,
             self._journey,
             self._session,
+            self._exercises,
             state=self._state,
             detail=self._detail,
             lost=self._lost,
             alarm=self._alarm,
             counts=self.counts,
         )
-
-
-async def _tried(work: Coroutine[Any, Any, None]) -> Exception | None:
-    """How the work failed, if it did: raised, it would be nobody's when who asked has gone away."""
-    try:
-        await work
-    except Exception as failure:
-        if not isinstance(failure, StationError):
-            log.exception("what was asked of the lane met a defect")
-        return failure
-    return None
-
-
-E = TypeVar("E", bound=BaseException)
-
-
-def _first(group: BaseExceptionGroup[E], kind: type[E]) -> E:
-    """The first exception of that kind in a group of them."""
-    for error in group.exceptions:
-        if isinstance(error, kind):
-            return error
-        if isinstance(error, BaseExceptionGroup):
-            return _first(error, kind)  # type: ignore[no-any-return]  # isinstance cannot carry the group's parameter
-    raise RuntimeError("an exception group without an exception")

@@ -14,12 +14,14 @@ from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
 from station.domain.piece import Piece, PieceState
 from station.domain.policy import Policy
+from station.domain.projection import ProjectionResult
 from station.domain.reasons import Reason
 from station.domain.review import OperatorReading
 from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
+from station.workflow.exercises import Exercise
 from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, was_taken_out
 from station.workflow.lane_facts import (
     length_of,
@@ -55,6 +57,7 @@ class LaneRecords:
         self._clock = clock
         self._on_change = on_change
         self._ring_key = f"gate-ring:{lane_id}"
+        self._exercise_key = f"exercise:{lane_id}"
         self._disbelieved: set[PassedPiece] = set()
 
     async def escaped(self, piece_id: str, detail: str) -> None:
@@ -182,6 +185,42 @@ class LaneRecords:
     async def clear_alarm(self, code: AlarmCode, subject: str) -> None:
         """The cause of an alarm is gone."""
         await self._commit(lambda uow: uow.clear_alarm(code, subject, self._clock.utc_now()))
+
+    async def exercise_begins(self, piece_id: str) -> None:
+        """A projected threat will be shown in this piece's image: durable, so that whoever saw it can be told even if the station dies."""
+        await self._write(lambda uow: uow.set_value(self._exercise_key, piece_id))
+
+    async def exercise_over(self, result: ProjectionResult, *, unconfirmed: bool = False) -> None:
+        """Record an exercise that was shown; call people when no screen has said that it showed the truth."""
+
+        def work(uow: UnitOfWork) -> None:
+            uow.append(result)
+            uow.set_value(self._exercise_key, "")
+            if unconfirmed:
+                self._call_unconfirmed(uow, result.piece_id)
+
+        await self._commit(work)
+
+    async def exercise_cut_off(self, exercise: Exercise | None) -> None:
+        """Record an exercise whose session has ended, if there is one and it is not recorded."""
+        if exercise is not None and not exercise.recorded:
+            await self.exercise_over(exercise.result(), unconfirmed=exercise.revealed_at is None)
+            exercise.recorded = True
+
+    async def recall_exercise(self) -> None:
+        """After a start: an exercise that the station died in counts for nothing, and whoever saw it is to be told."""
+        piece_id = self._store.read(lambda view: view.value(self._exercise_key))
+        if not piece_id:
+            return
+
+        def work(uow: UnitOfWork) -> None:
+            self._call_unconfirmed(uow, piece_id)
+            uow.set_value(self._exercise_key, "")
+
+        await self._commit(work)
+
+    def _call_unconfirmed(self, uow: UnitOfWork, piece_id: str) -> None:
+        uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, self._clock.utc_now())
 
     def tell_alarms(self) -> None:
         """Tell the pages to look at the alarms, although nothing has been stored."""

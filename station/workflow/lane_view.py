@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from station.domain.alarm import Alarm
 from station.workflow.deciding import Pending
 from station.workflow.equipment import Equipment
+from station.workflow.exercises import REVEALING, Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.session import LaneSession
@@ -40,6 +41,7 @@ def view_of(
     equipment: Equipment,
     journey: Journey,
     session: LaneSession | None,
+    exercises: Exercises,
     *,
     state: LaneState,
     detail: str,
@@ -69,14 +71,21 @@ def view_of(
         radiation_nsv_per_h=status.radiation_nsv_per_h if status else 0,
         pieces=tuple(_on_lane(piece) for piece in session.pieces if piece.piece_id is not None) if session else (),
         request=_request(equipment, journey, question) if question is not None else None,
+        exercise=exercises.view(),
         latest_piece_id=newest.piece_id if newest else None,
-        latest_scan_sha256=shown.scan.sha256 if shown is not None and shown.scan is not None else None,
+        latest_scan_sha256=_shown_sha256(shown, exercises) if shown is not None else None,
         devices=_devices(session, state, detail, lost),
         alarm=alarm,
         test_piece_passed_at=journey.test_piece_passed_at(),
         test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),
     )
+
+
+def _shown_sha256(piece: LanePiece, exercises: Exercises) -> str | None:
+    if exercises.current is not None and exercises.current.piece is piece:
+        return exercises.current.shown_sha256
+    return piece.scan.sha256 if piece.scan is not None else None
 
 
 def _on_lane(piece: LanePiece) -> PieceOnLane:
@@ -96,9 +105,11 @@ def _on_lane(piece: LanePiece) -> PieceOnLane:
 
 
 def _request(equipment: Equipment, journey: Journey, pending: Pending) -> DecisionRequest:
-    policy = journey.policy
-    passed_s = equipment.clock.monotonic_s() - pending.opened_s
-    reading = None if pending.blind else pending.piece.reading
+    policy, exercise = journey.policy, pending.exercise
+    waits = exercise is not None and exercise.state in REVEALING
+    passed_s = 0.0 if waits else equipment.clock.monotonic_s() - pending.opened_s
+    shown = exercise.shown_reading if exercise is not None else pending.piece.reading
+    reading = None if pending.blind else shown
     scan = pending.piece.scan
     reasons = [f.reason.value for f in scan.findings] if scan else []
     if reading is not None:
@@ -106,7 +117,7 @@ def _request(equipment: Equipment, journey: Journey, pending: Pending) -> Decisi
     return DecisionRequest(
         piece_id=pending.piece.known_id,
         visit=pending.piece.visit,
-        scan_sha256=pending.scan_sha256,
+        scan_sha256=pending.shown_sha256,
         opened_at=pending.piece.scan.at if pending.piece.scan else equipment.clock.utc_now(),
         seconds_left=max(0.0, policy.decision_window_s + policy.extension_s - passed_s),
         extended=passed_s >= policy.decision_window_s,

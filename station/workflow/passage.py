@@ -16,12 +16,13 @@ from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import NotFoundError, ScreeningError, StoreError
 from station.domain.gate import GateRequest, Permit
 from station.domain.piece import PieceState
+from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
 from station.screening.image_quality import quality_of
-from station.workflow import says
+from station.workflow import exercising, says
 from station.workflow.deciding import Pending
 from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
@@ -87,7 +88,9 @@ class Passage:
         else:
             clearance = await self._judge(raw)
             if clearance.outcome in {Outcome.AWAITING, Outcome.ATTENTION}:
-                clearance = await self._ask_operator(clearance)
+                clearance = await self._ask_operator(clearance, raw)
+            else:
+                self._show()
             track.branch_1 = Branch.THROUGH if clearance.outcome is Outcome.CLEARED else Branch.BIN
         if track.branch_1 is Branch.BIN:
             return
@@ -211,8 +214,12 @@ class Passage:
         clearance = await self._journey.scanned(piece, scan, reading, match, quality_of(raw))
         # Counted now: the session may end before the piece does.
         self._session.note_decision(piece, self._clock.monotonic_s() - piece.last_line_s)
-        self._session.newest = piece
         return clearance
+
+    def _show(self) -> None:
+        """From now on the piece's image is the newest one."""
+        if self._piece.scan is not None:
+            self._session.newest = self._piece
 
     async def _keep_views(self, sha256: str, read: ScreeningResult) -> None:
         equipment = self._session.equipment
@@ -239,20 +246,25 @@ class Passage:
         except (ScreeningError, StoreError, NotFoundError):
             return None
 
-    async def _ask_operator(self, clearance: Clearance) -> Clearance:
+    async def _ask_operator(self, clearance: Clearance, raw: RawScan | None) -> Clearance:
         piece, session, policy = self._piece, self._session, self._journey.policy
         if piece.scan is None:
             return clearance
+        exercise = await exercising.prepare(session, piece, raw, clearance, self._until)
         pending = Pending(
             piece=piece,
             scan_sha256=piece.scan.sha256,
             opened_s=self._clock.monotonic_s(),
             attention=clearance.outcome is Outcome.ATTENTION,
             blind=policy.reads_blind(piece.level, piece.scan.sha256),
+            exercise=exercise,
         )
-        session.decisions.pending.append(pending)
+        session.decisions.open(pending)
+        self._show()
         try:
-            await self._answer(pending)
+            if exercise is None or await exercising.reveal(session, pending, exercise, self._until):
+                pending.opened_s = self._clock.monotonic_s()
+                await self._answer(pending)
         finally:
             session.decisions.pending.remove(pending)
         final = pending.clearance
@@ -271,10 +283,11 @@ class Passage:
         await self._until(lambda: pending.clearance is not None or not pending.answered)
         if pending.clearance is not None:
             return
-        if pending.attention:
+        if session.decisions.silence_freezes(pending):
             raise LaneTrouble(Reason.FROZEN, say(Says.UNDECIDED))
         pending.answered = True
         pending.clearance = await self._journey.decided(piece, None)
+        session.decisions.exercises.decided(pending.exercise, ProjectionEvent.WINDOW_OVER)
 
     async def _disinfect(self) -> None:
         piece, session = self._piece, self._session

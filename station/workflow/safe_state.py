@@ -77,3 +77,10 @@ async def _done(device: _Connectable, step: _Step) -> bool:
             return False
         return True
     return False
+
+
+async def close_devices(equipment: Equipment) -> None:
+    """Drop the links to all devices of a lane."""
+    devices = equipment.devices
+    for device in (devices.plc, devices.generator, devices.detector, devices.unit, devices.infeed_reader, devices.gate_reader):
+        await device.close()

@@ -16,6 +16,7 @@ from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.deciding import Decisions
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
+from station.workflow.exercises import Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage
@@ -53,6 +54,7 @@ class LaneSession:
         equipment: Equipment,
         journey: Journey,
         prepared: Prepared,
+        exercises: Exercises,
         *,
         check: Callable[[], None],
         on_poll: Callable[[], None],
@@ -69,7 +71,7 @@ class LaneSession:
         self.tracker = Tracker(self.geometry)
         self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id, clock_jump_ms=self.settings.clock_jump_ms)
         self.pieces: list[LanePiece] = []
-        self.decisions = Decisions(journey, equipment.clock, self.wake)
+        self.decisions = Decisions(journey, equipment.clock, self.wake, exercises)
         self.status: LaneStatus | None = None
         self.unit: UnitStatus | None = None
         self.ring = prepared.ring

@@ -7,8 +7,11 @@ from typing import Protocol
 
 from station.domain.alarm import Alarm
 from station.domain.piece import PieceState, Secrecy, Urgency
+from station.domain.projection import ProjectionAnswer
 from station.domain.review import OperatorDecision
+from station.domain.scan import ModelReading
 from station.domain.test_piece import TestPieceRun
+from station.ports.screening import ScreeningResult
 
 
 class LaneState(StrEnum):
@@ -65,6 +68,32 @@ class DecisionRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedImage:
+    """What stands for the true image of a scan now: the model's reading of it (which names piece, visit and hash), and its pictures."""
+
+    scan_sha256: str
+    reading: ModelReading
+    views: ScreeningResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExerciseView:
+    """The image before showed a projected threat, and this is the truth about it.
+
+    `box_share` is where the thing was: x, y, width, height in shares of the image. `confirmed`: a screen has said that it shows this.
+    `silence_freezes`: a freeze was called, and without an answer about the true image the lane freezes.
+    """
+
+    piece_id: str
+    visit: int
+    answer: ProjectionAnswer
+    threat_class: str
+    box_share: tuple[float, float, float, float]
+    confirmed: bool
+    silence_freezes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceHealth:
     """One device as the supervisor sees it; `detail` says what is wrong, language-free."""
 
@@ -77,7 +106,7 @@ class DeviceHealth:
 class LaneView:
     """A snapshot of one lane. `latest_scan` is the piece and SHA-256 of the newest complete scan that may be shown.
 
-    `alarm` is what stopped the lane, whether or not it could be stored.
+    `alarm` is what stopped the lane, whether or not it could be stored. `exercise` is one that has been revealed.
     """
 
     lane_id: str
@@ -91,6 +120,7 @@ class LaneView:
     radiation_nsv_per_h: int
     pieces: tuple[PieceOnLane, ...]
     request: DecisionRequest | None
+    exercise: ExerciseView | None
     latest_piece_id: str | None
     latest_scan_sha256: str | None
     devices: tuple[DeviceHealth, ...]
@@ -121,16 +151,33 @@ class LaneControl(Protocol):
         """The newest snapshot."""
         ...
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+    def projected_image(self) -> ProjectedImage | None:
+        """The image that stands for the true one of its piece now."""
+        ...
+
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
         """The operator decides the scan that waits; returns when the decision is durable.
+
+        False when the image was a projected one, so that nothing was decided about the piece.
 
         Raises:
             ConflictError: that scan is not waiting (any more); nothing was changed.
         """
         ...
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
-        """Freeze in place: returns when the PLC's latch is read back. `piece_id` is the suspect, if the person named one."""
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
+        """Freeze in place: returns when the PLC's latch is read back. `piece_id` is the suspect, if the person named one.
+
+        False when that piece's image was a projected one: every belt stands, and nothing is latched (decision 0052).
+        """
+        ...
+
+    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
+        """A screen shows that the image in this piece was an exercise, and the true image.
+
+        Raises:
+            ConflictError: no exercise in that piece was revealed.
+        """
         ...
 
     async def command(self, command: LaneCommand, *, person: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from station.domain.errors import ScreeningError
 from station.domain.reasons import Reason
 from station.ports.screening import ScreeningEngine
+from station.ports.xray import raw_sha256
 from station.screening.anomaly_model import InlineScreening
 from station.screening.worker import WorkerScreening
 from tests.support.screening_models import KEYS, SHIPPED, raw_scan, sound_model, write_model
@@ -187,3 +188,22 @@ async def test_the_worker_knows_nothing_of_the_rest_of_the_station():
         assert line.split()[3] == str(1024 * 1024 * 1024)
     finally:
         await engine.close()
+
+
+async def test_a_threat_is_drawn_into_a_scan_by_its_seed_and_read_like_any_other(engine: ScreeningEngine):
+    info = await engine.start()
+    scan = raw_scan()
+    made, again = await engine.project(scan, tube_kv=140.0, seed=1 << 150), await engine.project(scan, tube_kv=140.0, seed=1 << 150)
+    assert made is not None
+    assert again is not None
+    assert made.threat == again.threat
+    assert made.threat.scan_sha256 == raw_sha256(scan.le, scan.he)
+    assert made.result.model_sha256 == info.sha256
+    plain = await engine.read(scan)
+    assert made.result.heat_map.shape == plain.heat_map.shape
+    assert made.result.view_png != plain.view_png
+    assert (made.result.length_mm, made.result.width_mm) == pytest.approx((plain.length_mm, plain.width_mm), abs=3.0)
+    small = replace(
+        scan, le=scan.dark_le.astype(np.uint16) + np.zeros_like(scan.le), he=scan.dark_he.astype(np.uint16) + np.zeros_like(scan.he)
+    )
+    assert await engine.project(small, tube_kv=140.0, seed=1) is None

@@ -31,7 +31,7 @@ from station.ports.xray import DetectorInfo
 from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
-from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane
+from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane, ProjectedImage
 from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
 from tests.support.vaults import vault
@@ -55,6 +55,8 @@ class DeskLane:
         self.asked: list[tuple[Any, ...]] = []
         self.stale = False
         self.refuses = self.dies = False
+        self.image: ProjectedImage | None = None
+        self.answers_exercises = False
         self._ticks = itertools.count()
         self._view = LaneView(
             lane_id=lane_id,
@@ -68,6 +70,7 @@ class DeskLane:
             radiation_nsv_per_h=90,
             pieces=(),
             request=None,
+            exercise=None,
             latest_piece_id=None,
             latest_scan_sha256=None,
             devices=(DeviceHealth(name="lane_plc", ok=True, detail=""), DeviceHealth(name="xray_generator", ok=True, detail="")),
@@ -89,16 +92,29 @@ class DeskLane:
             return self._view
         return dataclasses.replace(self._view, at=START + timedelta(milliseconds=next(self._ticks)))
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> None:
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
         request = self._view.request
         if request is None or (request.piece_id, request.visit, request.scan_sha256) != (piece_id, visit, scan_sha256):
             raise ConflictError("That scan is not waiting any more", consequence="Nothing was changed")
         self.asked.append(("decide", piece_id, visit, scan_sha256, decision, person))
+        if self.answers_exercises:
+            return False
         self.show(request=None, state=LaneState.RUNNING)
+        return True
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> None:
+    def projected_image(self) -> ProjectedImage | None:
+        return self.image
+
+    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
+        if self._view.exercise is None:
+            raise ConflictError("No exercise in that piece was revealed", consequence="Nothing was changed")
+        self.asked.append(("confirm", piece_id, visit))
+        self.show(exercise=dataclasses.replace(self._view.exercise, confirmed=True))
+
+    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
         self.asked.append(("freeze", piece_id, person) if piece_id else ("freeze", person))
         self.show(frozen=True, state=LaneState.FROZEN, request=None, belt_speeds_mm_s=(0, 0, 0, 0, 0), beam_on=False, lamps_on=False)
+        return True
 
     async def command(self, command: LaneCommand, *, person: str) -> None:
         self.asked.append((command, person))

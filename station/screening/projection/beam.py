@@ -69,3 +69,9 @@ class Beam:
         through *= np.exp(-(thickness_mm.T @ thing_rows))
         ratio: FloatArray = (through @ self.weights.T / before).T
         return ratio
+
+    def attenuation_in_air(self, thickness_mm: FloatArray, names: tuple[str, ...]) -> FloatArray:
+        """Attenuation (n,) of LE by so little of materials `names` (materials, n) that it hardens nothing."""
+        rows = self.attenuation_per_mm[[self.materials.index(name) for name in names]]
+        result: FloatArray = thickness_mm.T @ (rows @ self.weights[0])
+        return result

@@ -10,7 +10,7 @@ from station.ports.xray import Counts
 
 FloatArray = npt.NDArray[np.float32]
 
-_LEAST_LINES = 8
+_LEAST_LINES = 4
 _NORMAL_FROM_MEDIAN = 1.4826
 _ELECTRONIC_SHARE = 1e-4
 """Electronic noise in parts of full scale. No scan is dark enough to show it; it matters only where next to nothing comes through."""
@@ -35,7 +35,7 @@ def noise_of(raw: Counts, dark: FloatArray, air: FloatArray, *, empty_lines: npt
     Successive lines of air differ by noise alone, whatever the pixels' gains are.
 
     Raises:
-        ScreeningError: fewer than eight pairs of empty lines, or no noise in them.
+        ScreeningError: fewer than four pairs of empty lines, or no noise in them.
     """
     pairs = np.flatnonzero(empty_lines[1:] & empty_lines[:-1])
     steps = raw[pairs + 1].astype(np.float32) - raw[pairs].astype(np.float32)

@@ -1,6 +1,7 @@
 """One thing multiplied into the raw counts of both energies, as if it had lain in the piece (docs/reference/threat-projection.md)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,25 +20,23 @@ from station.screening.projection.place import Pose
 
 FloatArray = npt.NDArray[np.float32]
 
-_PLACES = 48
-_OWN_BLUR = 3.0
-"""What a cell blurs by itself, in squares of its size: it is read as even, and its edges fall where the next cell begins."""
+_OWN_BLUR = 1.0
+"""What a cell of a map blurs by itself, in squares of its size: it is read as even, and its edges fall where the next cell begins."""
 _SMOOTH_PIXELS = 3
 COVERED_MM = 0.01
+_EVEN = 0.02
+"""So much attenuation more or less within a pixel makes no difference to the mean of what comes through: a square of it."""
 _EMPTY_TRANSMISSION = 0.985
+_LATTICE = (55, 34)
+"""Places within a pixel, neighbours of the Fibonacci row: no two of them lie on one line along or across the belt."""
 
 
-def _shadows(count: int) -> list[tuple[float, float]]:
-    """Even places on the unit sphere (a Fibonacci spiral), laid flat."""
-    turn = math.pi * (3 - math.sqrt(5))
-    heights = [(2 * number + 1) / count - 1 for number in range(count)]
-    return [
-        (math.sqrt(1 - height * height) * math.cos(turn * number), math.sqrt(1 - height * height) * math.sin(turn * number))
-        for number, height in enumerate(heights)
-    ]
+def _lattice(count: int, step: int) -> list[tuple[float, float]]:
+    """Even places in the unit square about its middle."""
+    return [((number + 0.5) / count - 0.5, (number * step % count + 0.5) / count - 0.5) for number in range(count)]
 
 
-_SHADOWS = _shadows(_PLACES)
+_PLACES = _lattice(*_LATTICE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,31 +74,80 @@ def window_of(thing: Thing, pose: Pose, *, line_mm: float, pixel_mm: float, shap
     return Window(line=first_line, pixel=first_pixel, lines=last_line - first_line, pixels=last_pixel - first_pixel)
 
 
-def thickness_in(thing: Thing, pose: Pose, window: Window, *, line_mm: float, pixel_mm: float, ahead_mm: float = 0.0) -> FloatArray:
-    """Mean thickness (materials, lines, pixels) over each pixel of a window, seen from places `ahead_mm` further along the belt.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Places of a thing's map under pixels: middles `u`, `v` (n,) in cells, and how far from them a pixel sees, (u, v) for each place."""
 
-    The mean is such that an edge of any direction is spread evenly over one pitch: places are weighed as a sphere's surface is when it is
-    laid flat (Archimedes: its shadow on any line is even). The map's cells blur by themselves, and so much narrower is the sphere taken, or
-    edges would come out softer than those of things that were really there.
-    """
+    flat: FloatArray
+    shape: tuple[int, int]
+    u: FloatArray
+    v: FloatArray
+    steps: tuple[tuple[float, float], ...]
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> "_Places":
+        """The same for some of the pixels."""
+        return replace(self, u=self.u[wanted], v=self.v[wanted])
+
+    def thickness_mm(self) -> Iterator[FloatArray]:
+        """Thickness (materials, n) at one place of each pixel after the other."""
+        rows, columns = self.shape
+        for du, dv in self.steps:
+            # the map's rim is air, so that clamping to it adds nothing
+            row = np.clip(self.u + np.float32(du), 0, rows - 1).astype(np.intp)
+            column = np.clip(self.v + np.float32(dv), 0, columns - 1).astype(np.intp)
+            row *= columns
+            row += column
+            yield self.flat[:, row]
+
+
+def _places_in(thing: Thing, pose: Pose, window: Window, *, line_mm: float, pixel_mm: float, ahead_mm: float) -> _Places:
+    """Places evenly over each pixel of a window. The map's cells blur by themselves, and so much narrower they lie."""
     xs = ((window.line + np.arange(window.lines) + 0.5) * line_mm + ahead_mm - pose.x_mm)[:, None]
     ys = ((window.pixel + np.arange(window.pixels) + 0.5) * pixel_mm - pose.y_mm)[None, :]
     cosine, sine = math.cos(pose.angle_rad) / thing.cell_mm, math.sin(pose.angle_rad) / thing.cell_mm
     _, rows, columns = thing.thickness_mm.shape
-    middle_u = (xs * cosine + ys * sine + rows / 2).astype(np.float32)
-    middle_v = (ys * cosine - xs * sine + columns / 2).astype(np.float32)
-    reach_x, reach_y = (math.sqrt(max(pitch * pitch - _OWN_BLUR * thing.cell_mm**2, 0.0)) / 2 for pitch in (line_mm, pixel_mm))
-    flat = thing.thickness_mm.reshape(len(thing.materials), -1)
-    total = np.zeros((len(flat), window.lines, window.pixels), dtype=np.float32)
-    for shadow_x, shadow_y in _SHADOWS:
-        dx, dy = shadow_x * reach_x, shadow_y * reach_y
-        # the map's rim is air, so that clamping to it adds nothing
-        row = np.clip(middle_u + np.float32(dx * cosine + dy * sine), 0, rows - 1).astype(np.intp)
-        column = np.clip(middle_v + np.float32(dy * cosine - dx * sine), 0, columns - 1).astype(np.intp)
-        row *= columns
-        row += column
-        total += flat[:, row]
-    return total / np.float32(len(_SHADOWS))
+    reach_x, reach_y = (math.sqrt(max(pitch * pitch - _OWN_BLUR * thing.cell_mm**2, 0.0)) for pitch in (line_mm, pixel_mm))
+    return _Places(
+        flat=thing.thickness_mm.reshape(len(thing.materials), -1),
+        shape=(rows, columns),
+        u=(xs * cosine + ys * sine + rows / 2).astype(np.float32).ravel(),
+        v=(ys * cosine - xs * sine + columns / 2).astype(np.float32).ravel(),
+        steps=tuple((x * reach_x * cosine + y * reach_y * sine, y * reach_y * cosine - x * reach_x * sine) for x, y in _PLACES),
+    )
+
+
+def thickness_in(thing: Thing, pose: Pose, window: Window, *, line_mm: float, pixel_mm: float) -> FloatArray:
+    """Mean thickness (materials, lines, pixels) over each pixel of a window."""
+    places = _places_in(thing, pose, window, line_mm=line_mm, pixel_mm=pixel_mm, ahead_mm=0.0)
+    mean, _ = _mean_and_spread(places)
+    return mean.reshape(len(thing.materials), window.lines, window.pixels)
+
+
+def _mean_and_spread(places: _Places) -> tuple[FloatArray, FloatArray]:
+    """Mean thickness (materials, n) of each pixel, and how much it differs within the pixel."""
+    total = np.zeros((len(places.flat), places.u.size), dtype=np.float32)
+    least, most = np.full_like(total, np.inf), np.zeros_like(total)
+    for thickness in places.thickness_mm():
+        total += thickness
+        np.minimum(least, thickness, out=least)
+        np.maximum(most, thickness, out=most)
+    return total / np.float32(len(places.steps)), most - least
+
+
+def _through(places: _Places, beam: Beam, overlay_mm: FloatArray, materials: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    """Transmission (2, n) of the thing behind its cover, as a pixel sees it, and mean thickness (materials, n).
+
+    A pixel counts what comes through over all its width: where an edge runs through it, that is not what its mean thickness lets through.
+    """
+    mean, spread = _mean_and_spread(places)
+    seen = beam.behind(overlay_mm, mean, materials)
+    uneven = beam.attenuation_in_air(spread, materials) > _EVEN
+    if uneven.any():
+        total = np.zeros((2, int(uneven.sum())), dtype=np.float32)
+        for thickness in places.only(uneven).thickness_mm():
+            total += beam.behind(overlay_mm[:, uneven], thickness, materials)
+        seen[:, uneven] = total / np.float32(len(places.steps))
+    return seen, mean
 
 
 def project(scan: RawScan, thing: Thing, pose: Pose, library: Library, *, tube_kv: float, rng: np.random.Generator) -> Projection:
@@ -189,9 +237,10 @@ def weakened(
     ratio = np.zeros((2, window.lines * window.pixels), dtype=np.float32)
     covered = np.zeros((window.lines, window.pixels), dtype=bool)
     for ahead_mm, share in ((-between * line_mm, 1 - between), ((1 - between) * line_mm, between)):
-        thickness = thickness_in(thing, pose, window, line_mm=line_mm, pixel_mm=pixel_mm, ahead_mm=ahead_mm)
-        covered |= thickness.sum(axis=0) > COVERED_MM
-        ratio += np.float32(share) * beam.behind(overlay, thickness.reshape(len(thing.materials), -1), thing.materials)
+        places = _places_in(thing, pose, window, line_mm=line_mm, pixel_mm=pixel_mm, ahead_mm=ahead_mm)
+        seen, thickness = _through(places, beam, overlay, thing.materials)
+        covered |= thickness.sum(axis=0).reshape(covered.shape) > COVERED_MM
+        ratio += np.float32(share) * seen
     return ratio.reshape(2, window.lines, window.pixels), covered
 
 

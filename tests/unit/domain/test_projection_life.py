@@ -1,5 +1,6 @@
 """The life of a projected threat: every walk through the table, and what it can never do to the piece."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from station.domain.projection import ANSWERS, DECISIONS, TRANSITIONS, Projectio
 from station.domain.projection import ProjectionEffect as F
 from station.domain.projection import ProjectionEvent as E
 from station.domain.projection import ProjectionState as S
-from station.domain.projection_rules import Objection, ProjectionQuestion, objections
+from station.domain.projection_rules import Objection, ProjectionQuestion, drawn_by, objections, seed_of
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.domain.scan import Finding
@@ -199,3 +200,13 @@ def test_what_speaks_against_it(asked: ProjectionQuestion, expected: Objection):
 @given(st.floats(0, 1, exclude_max=True), st.sampled_from([0.01, 0.02, 0.04]))
 def test_the_share_is_the_rate(drawn: float, rate: float):
     assert (objections(question(rate=rate, drawn=drawn)) == ()) == (drawn < rate)
+
+
+def test_the_draw_is_even_and_has_nothing_to_do_with_the_blind_sample():
+    hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(5_000)]
+    drawn = [one for one in hashes if drawn_by(one) < 0.04]
+    assert abs(len(drawn) - 200) < 3 * (5_000 * 0.04 * 0.96) ** 0.5
+    sampled = Policy(sha256="", blind_sample=0.5)
+    assert 0.35 < sum(sampled.is_sampled(None, one) for one in drawn) / len(drawn) < 0.65
+    assert len({seed_of(one) for one in drawn}) == len(drawn)
+    assert drawn_by("no hash") == drawn_by("") == 1.0

@@ -116,6 +116,8 @@ WRONG: list[tuple[str, str, str, str, str, str]] = [
     ("one person for A", "policy.toml", 'A = "two_people"', 'A = "operator"', "authority.A: 'operator' is not allowed", "two_people"),
     ("access waived", "policy.toml", "marked_need_access = true", "marked_need_access = false", "marked_need_access: False", "True"),
     ("proof waived", "policy.toml", "unproved_model = false", "unproved_model = true", "unproved_model: True is not allowed", "demo"),
+    ("too rare exercises", "policy.toml", "projection_rate = 0.0", "projection_rate = 0.005", "projection_rate", "0.01 to 0.04"),
+    ("too many exercises", "policy.toml", "projection_rate = 0.0", "projection_rate = 0.05", "projection_rate", "0.04"),
     ("no level D", "policy.toml", '["A", "B"]', '["A", "D"]', "blind_first_read.1: 'D' is not allowed", "'A', 'B' or 'C'"),
     ("endpoint", "devices/lane-1.toml", '"tcp:192.168.10.10:502"', '"192.168.10.10"', "plc.endpoint: '192.168.10.10'", "tcp:HOST:PORT"),
     ("port 0", "devices/lane-1.toml", '"tcp:192.168.10.10:502"', '"tcp:x:0"', "plc.endpoint: 'tcp:x:0'", "tcp:HOST:PORT"),

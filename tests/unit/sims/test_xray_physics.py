@@ -120,3 +120,21 @@ def test_scatter_lifts_what_is_opaque_but_not_air():
     seen = body.transmission(tube_kv=160.0, line_mm=0.8, pixel_mm=0.8)
     assert 1e-4 < seen[0, 37, 37] < 0.01
     assert seen[0, 2, 2] > 0.993
+
+
+def test_with_samples_a_pixel_sees_the_mean_of_what_comes_through():
+    """Three quarters of a pixel under lead: a quarter of the beam comes through; by its mean thickness next to nothing would."""
+    lead = Outline(points_mm=((-5.0, 2.25), (15.0, 2.25), (15.0, 15.0), (-5.0, 15.0)), thick_mm=4.0)
+    seen = {
+        samples: ThingBody(
+            length_mm=10, width_mm=10, parts=(Part(material="lead", shape=lead, samples=samples), Part(material="paper", shape=SHEET))
+        ).transmission(tube_kv=160, line_mm=1.0, pixel_mm=1.0)
+        for samples in (1, 8)
+    }
+    row = 0, 5
+    assert seen[8][row][2] == pytest.approx(0.25 * seen[8][row][0], abs=0.02)
+    assert seen[1][row][2] < 0.1
+    assert seen[8][row][[0, 1, 3, 4]] == pytest.approx(seen[1][row][[0, 1, 3, 4]], abs=0.005)
+
+
+SHEET = Slab(x_mm=5, y_mm=5, length_mm=40, width_mm=40, thick_mm=0.5)

@@ -12,6 +12,7 @@ import pytest
 from station.domain.errors import ConflictError, StoreError, TransitionError
 from station.domain.review import OperatorDecision
 from station.workflow.deciding import Decisions, Pending
+from station.workflow.exercises import Exercises
 from station.workflow.lane_piece import LanePiece
 from station.workflow.tracker import Track
 
@@ -34,7 +35,7 @@ class Writing:
 
 def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]:
     clock: Any = SimpleNamespace(utc_now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
-    decisions = Decisions(journey, clock, wake)
+    decisions = Decisions(journey, clock, wake, Exercises())
     piece = LanePiece(track=Track(number=1, head_mm=0.0, seen_at_s=0.0), piece_id=PIECE, visit=1)
     pending = Pending(piece=piece, scan_sha256=SHA, opened_s=0.0, attention=False, blind=False)
     decisions.pending.append(pending)

@@ -14,6 +14,7 @@ from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 from station.workflow.equipment import LaneTrouble
+from station.workflow.exercises import Exercises
 from station.workflow.geometry import LaneGeometry
 from station.workflow.lane_piece import LanePiece
 from station.workflow.session import LaneSession
@@ -55,7 +56,9 @@ def a_session(feeding: Feeding) -> LaneSession:
     equipment: Any = SimpleNamespace(settings=settings, clock=clock, devices=SimpleNamespace(plc=None))
     prepared: Any = SimpleNamespace(lines=None, calibration=None, ring=())
     ignored: Any = lambda *_: None  # noqa: E731
-    return LaneSession(equipment, feeding.journey, prepared, check=ignored, on_poll=ignored, on_end=ignored, on_decision=ignored)
+    return LaneSession(
+        equipment, feeding.journey, prepared, Exercises(), check=ignored, on_poll=ignored, on_end=ignored, on_decision=ignored
+    )
 
 
 def reading(way_mm: float) -> LaneStatus:

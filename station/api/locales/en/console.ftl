@@ -168,3 +168,17 @@ fact-TestPieceReferenceEnded = reference of the daily test piece ended after wor
 fact-TestPieceRun = daily test piece run
 fact-ProjectionResult = exercise: a threat was projected into the image
 fact-Handover = handed over
+
+## Exercises
+ui-exercise-hit = Exercise: the image before had { $thing } projected into it. Found.
+ui-exercise-missed = Exercise: the image before had { $thing } projected into it. Missed.
+ui-exercise-unanswered = Exercise: the image before had { $thing } projected into it. Nobody answered in time.
+ui-exercise-withdrawn = Exercise: the image before had { $thing } projected into it. Broken off, it does not count.
+ui-exercise-now = What was answered does not count for piece { $piece }. This is the true image: look at it anew and decide.
+ui-exercise-silence-freezes = A freeze was called: without a decision in time the lane freezes.
+thing-blade = a knife or blade
+thing-handgun = a handgun
+thing-bomb = an explosive device
+thing-powder = suspicious powder
+thing-dense_liquid = a dense liquid
+thing-shield = an X-ray shield

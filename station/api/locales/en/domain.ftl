@@ -186,3 +186,5 @@ alarm-radiation = Radiation above background
 alarm-radiation-remedy = Keep away from the lane and call the technician with a meter.
 alarm-bin-full = A bin is full
 alarm-bin-full-remedy = Empty the bin. The lane waits.
+alarm-exercise-unconfirmed = The threat that was on the screen was an exercise; no screen has confirmed that it said so
+alarm-exercise-unconfirmed-remedy = Tell whoever saw it: that thing is not in this piece. The piece is held; review the true image. Look after the lane's screen.

@@ -168,3 +168,17 @@ fact-TestPieceReferenceEnded = kết thúc mốc so sánh của mẫu thử sau 
 fact-TestPieceRun = chạy mẫu thử hằng ngày
 fact-ProjectionResult = luyện tập: đã chèn hình vật cấm vào ảnh soi
 fact-Handover = bàn giao
+
+## Bài tập
+ui-exercise-hit = Bài tập: ảnh vừa rồi có chèn thử { $thing }. Đã phát hiện.
+ui-exercise-missed = Bài tập: ảnh vừa rồi có chèn thử { $thing }. Đã bỏ sót.
+ui-exercise-unanswered = Bài tập: ảnh vừa rồi có chèn thử { $thing }. Hết giờ, chưa ai trả lời.
+ui-exercise-withdrawn = Bài tập: ảnh vừa rồi có chèn thử { $thing }. Bị ngắt, không tính.
+ui-exercise-now = Điều vừa trả lời không tính cho bưu gửi { $piece }. Đây là ảnh thật: xem lại từ đầu rồi quyết định.
+ui-exercise-silence-freezes = Đã gọi giữ nguyên hiện trạng: hết giờ mà chưa quyết định thì làn bị đóng băng.
+thing-blade = dao hoặc lưỡi sắc
+thing-handgun = súng ngắn
+thing-bomb = thiết bị nổ
+thing-powder = bột khả nghi
+thing-dense_liquid = chất lỏng đậm đặc
+thing-shield = vật che chắn tia X

@@ -186,3 +186,5 @@ alarm-radiation = Phóng xạ cao hơn nền
 alarm-radiation-remedy = Tránh xa làn và gọi kỹ thuật viên mang máy đo.
 alarm-bin-full = Thùng đã đầy
 alarm-bin-full-remedy = Lấy bưu gửi khỏi thùng. Làn đang chờ.
+alarm-exercise-unconfirmed = Ảnh có vật cấm vừa hiện là bài tập; chưa màn hình nào xác nhận đã cho biết điều đó
+alarm-exercise-unconfirmed-remedy = Báo cho người soi: trong bưu gửi này không có vật đó. Bưu gửi được giữ, thẩm định ảnh thật. Xem lại màn hình của làn.

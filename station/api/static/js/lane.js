@@ -26,6 +26,7 @@ let recent = [];
 let requestKey = "";
 let requestSince = 0;
 let requestLasts = 0;
+let told = "";
 let failure = "";
 let laneOld = false;
 let streamOld = true;
@@ -37,6 +38,7 @@ function build(/** @type {HTMLElement} */ main) {
   parts = {
     state: h("p", { class: "big-state", id: "lane-state" }),
     tiles: h("dl", { class: "tiles", id: "tiles" }),
+    exercise: h("div", { class: "exercise", id: "exercise", role: "alert", hidden: true }),
     request: h("div", { class: "request", id: "request" }),
     countdown: h("div", { class: "countdown", id: "countdown" }),
     bar: h("progress", { max: "1", value: "0", "aria-label": t("ui-time-left") }),
@@ -63,6 +65,7 @@ function build(/** @type {HTMLElement} */ main) {
     h(
       "section",
       { class: "decide-side" },
+      parts.exercise,
       parts.request,
       parts.countdown,
       parts.bar,
@@ -110,6 +113,7 @@ function show() {
   parts.bar.max = requestLasts || 1;
   parts.bar.value = request ? Math.max(0, request.seconds_left) : 0;
   showScan(request);
+  showExercise();
   keep(parts.picture, [view.pieces, view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, request?.piece_id], () => [lanePicture(view)]);
   keep(parts.devices, [view.devices, view.test_piece], () => [
     ...testNotes(),
@@ -131,6 +135,39 @@ function showScan(request) {
   else viewer.nothing("ui-scan-none");
   parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
   parts.heat.disabled = !viewer.heatUrl || !viewer.key;
+}
+
+/** The truth about an exercise. Once it is really on screen, with the true image, the lane is told so. */
+function showExercise() {
+  const exercise = view.exercise;
+  parts.exercise.hidden = !exercise;
+  keep(parts.exercise, exercise && { ...exercise, confirmed: true }, () => (exercise ? exerciseParts(exercise) : []));
+  const about = exercise && view.request?.piece_id === exercise.piece_id;
+  viewer.mark(about ? exercise.box_share : null);
+  if (!exercise) told = "";
+  else if (!exercise.confirmed && !document.hidden && (!about || viewer.ready)) tellShown(exercise);
+}
+
+/** @param {any} exercise */
+function exerciseParts(exercise) {
+  const hit = "ui-exercise-hit";
+  const outcome = { called_hold: hit, called_freeze: hit, missed: "ui-exercise-missed", unanswered: "ui-exercise-unanswered" }[String(exercise.answer)] ?? "ui-exercise-withdrawn";
+  return [
+    h("p", { class: "truth" }, t(outcome, { thing: t(`thing-${exercise.threat_class}`) })),
+    h("p", {}, t("ui-exercise-now", { piece: exercise.piece_id })),
+    exercise.silence_freezes ? h("p", { class: "attention" }, `▲ ${t("ui-exercise-silence-freezes")}`) : null,
+  ];
+}
+
+/** @param {any} exercise */
+function tellShown({ piece_id, visit }) {
+  const key = `${piece_id} ${visit}`;
+  if (told === key) return;
+  told = key;
+  // After the second frame it has been painted.
+  requestAnimationFrame(() => requestAnimationFrame(async () => {
+    if (!(await attempt(() => post(`${path}/exercise/shown`, { piece_id, visit })))) told = "";
+  }));
 }
 
 function tiles() {
@@ -204,8 +241,9 @@ function permit() {
   const request = view?.request;
   const fresh = !streamOld && !laneOld && !busy;
   const settled = performance.now() - requestSince >= SETTLE_MS;
-  parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted);
-  parts.hold.disabled = !(request && fresh);
+  const revealing = view?.exercise && !view.exercise.confirmed && view.exercise.piece_id === request?.piece_id;
+  parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted && !revealing);
+  parts.hold.disabled = !(request && fresh && !revealing);
 }
 
 /** @param {"clear" | "hold"} decision */
@@ -218,14 +256,20 @@ async function decide(decision) {
   const { piece_id, visit, scan_sha256 } = view.request;
   busy = true;
   permit();
-  if (await attempt(() => post(`${path}/decision`, { piece_id, visit, scan_sha256, decision }))) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
+  await attempt(async () => {
+    const answer = await post(`${path}/decision`, { piece_id, visit, scan_sha256, decision });
+    if (!answer.exercise) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
+  });
   busy = false;
   permit();
 }
 
 async function freeze() {
   // The piece on the screen is what the person saw.
-  if (await attempt(() => post(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null }))) tell(t("ui-frozen"));
+  await attempt(async () => {
+    const answer = await post(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null });
+    if (answer.frozen) tell(t("ui-frozen"));
+  });
 }
 
 function toggleHeat() {
@@ -284,7 +328,11 @@ listen({
 });
 setInterval(refreshRecent, REFRESH_MS);
 // The settle time ends between two snapshots; the buttons must not wait for the next one.
-setInterval(() => !isStale() && permit(), 100);
+setInterval(() => {
+  if (isStale() || !view) return;
+  permit();
+  showExercise();
+}, 100);
 
 function refreshSoon() {
   clearTimeout(refreshTimer);

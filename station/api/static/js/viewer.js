@@ -1,6 +1,6 @@
 // The picture of a scan: opens in the standard view every time; the heat map is laid over it when asked for.
 
-import { h, say } from "./dom.js";
+import { h, say, svg } from "./dom.js";
 import { t } from "./words.js";
 
 /** One viewer. `ready` is true only when the picture that is named is really on screen. */
@@ -9,14 +9,18 @@ export class Viewer {
     this.picture = h("img", { class: "scan", alt: "" });
     this.heat = h("img", { class: "heat", alt: "", hidden: true });
     this.note = h("p", { class: "placeholder" });
-    this.stack = h("div", { class: "stack" }, this.picture, this.heat);
+    this.frame = svg("svg", { class: "thing-mark", "aria-hidden": "true" });
+    this.stack = h("div", { class: "stack" }, this.picture, this.heat, this.frame);
     this.root = h("div", { class: "viewer", id: "viewer" }, this.stack, this.note);
     this.ready = false;
     this.heatOn = false;
     this.key = "";
     this.heatUrl = "";
+    /** @type {number[] | null} */
+    this.box = null;
     this.picture.addEventListener("load", () => {
       this.ready = true;
+      this.#drawBox();
       this.root.dataset.ready = "true";
     });
     this.picture.addEventListener("error", () => {
@@ -70,6 +74,25 @@ export class Viewer {
       this.picture.src = `${base}/view.png${query}`;
     }
     if (!heatAllowed && this.heatOn) this.toggleHeat();
+  }
+
+  /**
+   * Show where a thing was; the frame goes by itself, and nothing of it stays on the picture.
+   * @param {number[] | null} box x, y, width, height in shares of the picture
+   */
+  mark(box) {
+    if (String(box) === String(this.box)) return;
+    this.box = box;
+    this.#drawBox();
+  }
+
+  #drawBox() {
+    this.frame.replaceChildren();
+    if (!this.box || !this.ready) return;
+    const { naturalWidth: across, naturalHeight: along } = this.picture;
+    const [x, y, width, height] = this.box;
+    this.frame.setAttribute("viewBox", `0 0 ${across} ${along}`);
+    this.frame.append(svg("rect", { x: x * across, y: y * along, width: width * across, height: height * along }));
   }
 
   /** Lay the heat map over the picture, or take it away. */
