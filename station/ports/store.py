@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from station.domain.accounts import AccessFact
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -13,11 +14,12 @@ from station.domain.events import PieceEvent
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
+from station.ports.access import AccessUnit, AccessView
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.xray import Counts
 
@@ -44,6 +46,7 @@ Evidence = (
     | TestPieceReferenceEnded
     | TestPieceRun
     | ProjectionResult
+    | AccessFact
 )
 
 
@@ -164,7 +167,7 @@ class Claim:
     expires_at: datetime
 
 
-class ReadView(Protocol):
+class ReadView(AccessView, Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
     def piece(self, piece_id: str) -> Piece | None:
@@ -178,16 +181,20 @@ class ReadView(Protocol):
         lane_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
+        levels: Collection[Secrecy] | None = None,
     ) -> list[Piece]:
-        """Pieces by state and lane: urgent and marked first, then oldest; `after` is the cursor (a piece id) of the last page."""
+        """Pieces by state and lane: urgent and marked first, then oldest; `after` is the cursor (a piece id) of the last page.
+
+        With `levels` only pieces that count as one of these, and unmarked ones.
+        """
         ...
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
         """All facts about a piece in commit order."""
         ...
 
-    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
-        """The pieces of a lane that last got their outcome (released, held, rejected, …), newest first."""
+    def recent(self, *, lane_id: str, limit: int, levels: Collection[Secrecy] | None = None) -> list[Piece]:
+        """The pieces of a lane that last got their outcome (released, held, rejected, …), newest first; `levels` as above."""
         ...
 
     def claim(self, piece_id: str) -> Claim | None:
@@ -243,7 +250,7 @@ class ReadView(Protocol):
         ...
 
 
-class UnitOfWork(ReadView, Protocol):
+class UnitOfWork(ReadView, AccessUnit, Protocol):
     """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
 
     def announce(self, announcement: Announcement, at: datetime) -> Piece:

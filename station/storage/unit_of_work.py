@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.ports.store import (
     AuditFact,
     AuditHead,
@@ -25,9 +25,10 @@ from station.ports.store import (
     StoredCheckpoint,
 )
 from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, small_things
+from station.storage.access import SqlAccessUnit, SqlAccessView
 
 
-class SqlReadView:
+class SqlReadView(SqlAccessView):
     """`station.ports.store.ReadView` over the snapshot of one transaction."""
 
     def __init__(self, connection: Connection) -> None:
@@ -44,9 +45,10 @@ class SqlReadView:
         lane_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
+        levels: Collection[Secrecy] | None = None,
     ) -> list[Piece]:
-        """Pieces by state and lane, urgent and marked first, then oldest; raises `NotFoundError` for a bad cursor."""
-        return pieces.find(self._connection, states=states, lane_id=lane_id, after=after, limit=limit)
+        """Pieces by state, lane and level, urgent and marked first, then oldest; raises `NotFoundError` for a bad cursor."""
+        return pieces.find(self._connection, states=states, lane_id=lane_id, after=after, limit=limit, levels=levels)
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
         """All facts about a piece in commit order."""
@@ -56,9 +58,9 @@ class SqlReadView:
         """The steps of a piece's life in commit order."""
         return facts.history_of(self._connection, piece_id)
 
-    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
+    def recent(self, *, lane_id: str, limit: int, levels: Collection[Secrecy] | None = None) -> list[Piece]:
         """The pieces of a lane that last got their outcome, newest first."""
-        return pieces.with_outcome(self._connection, lane_id=lane_id, limit=limit)
+        return pieces.with_outcome(self._connection, lane_id=lane_id, limit=limit, levels=levels)
 
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece, expired or not."""
@@ -118,7 +120,7 @@ class Injected:
     random_bytes: Callable[[int], bytes]
 
 
-class SqlUnitOfWork(SqlReadView):
+class SqlUnitOfWork(SqlReadView, SqlAccessUnit):
     """`station.ports.store.UnitOfWork`: changes of one transaction, which somebody else commits."""
 
     def __init__(self, connection: Connection, injected: Injected) -> None:
