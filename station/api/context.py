@@ -3,18 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from station.api.sight import Sight
 from station.api.texts import Texts
+from station.domain.access import Caller
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
 from station.ports.clock import Clock
 from station.ports.store import EvidenceRow, ImageStore, Store
+from station.workflow.access import Access
+from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Everything that is injected into the application."""
+    """Everything that is injected into the application. Only `sight` and the health endpoints read `store`."""
 
     handlers: Handlers
     store: Store
@@ -22,6 +26,12 @@ class Context:
     feed: EventFeed
     clock: Clock
     texts: Texts
+    access: Access
+    accounts: Accounts
+
+    def sight(self, caller: Caller) -> Sight:
+        """What this caller may see."""
+        return Sight(self.store, caller)
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now."""

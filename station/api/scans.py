@@ -2,17 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from station.api import schemas, shown
+from station.api.callers import Needs
 from station.api.context import Context
+from station.api.sight import SeenView
+from station.domain.access import Action, Caller
 from station.domain.errors import NotFoundError
 from station.domain.scan import Scan
-from station.ports.store import ReadView
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The piece whose scan it is.")]
+
+SeesScans = Annotated[Caller, Depends(Needs(Action.SEE_SCANS))]
 
 _PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
 _HEADERS = {"Cache-Control": "no-store"}
@@ -22,8 +26,8 @@ def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(prefix="/scans", tags=["scans"])
 
-    def visible(sha256: str, piece_id: str, *, with_model: bool = False) -> schemas.ScanOut:
-        def query(view: ReadView) -> schemas.ScanOut:
+    def visible(caller: Caller, sha256: str, piece_id: str, *, with_model: bool = False) -> schemas.ScanOut:
+        def query(view: SeenView) -> schemas.ScanOut:
             piece = view.piece(piece_id)
             facts = [row.evidence for row in context.told(piece, view.evidence(piece_id))] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
@@ -32,23 +36,23 @@ def router(context: Context) -> APIRouter:
                 raise NotFoundError("No such scan", remedy="Check the number")
             return shown.scan_out(scan, facts)
 
-        return context.store.read(query)
+        return context.sight(caller).read(query)
 
     @routes.get("/{sha256}")
-    def scan(sha256: ScanPath, piece: PieceQuery) -> schemas.ScanOut:
+    def scan(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> schemas.ScanOut:
         """What is known of a scan: sizes, findings, and the model's reading of it."""
-        return visible(sha256, piece)
+        return visible(caller, sha256, piece)
 
     @routes.get("/{sha256}/view.png", responses=_PNG, response_class=Response)
-    def view_png(sha256: ScanPath, piece: PieceQuery) -> Response:
+    def view_png(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> Response:
         """The scan in the standard pseudo-colour view."""
-        visible(sha256, piece)
+        visible(caller, sha256, piece)
         return Response(context.images.views(sha256).view_png, media_type="image/png", headers=_HEADERS)
 
     @routes.get("/{sha256}/heat.png", responses=_PNG, response_class=Response)
-    def heat_png(sha256: ScanPath, piece: PieceQuery) -> Response:
+    def heat_png(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
-        visible(sha256, piece, with_model=True)
+        visible(caller, sha256, piece, with_model=True)
         return Response(context.images.views(sha256).heat_png, media_type="image/png", headers=_HEADERS)
 
     return routes
