@@ -1,9 +1,15 @@
 """Who may come in, as the root puts it together; and how the first one does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from station.auth.passwords import Argon2Passwords
+from station.bootstrap.stores import open_store
+from station.clock import SystemClock
 from station.domain.access import Role
 from station.ports.clock import Clock
 from station.ports.store import Store
+from station.settings import Configuration
 from station.workflow.access import Access
 from station.workflow.accounts import Accounts, Change
 
@@ -15,6 +21,16 @@ def open_access(store: Store, clock: Clock) -> tuple[Access, Accounts]:
     passwords = Argon2Passwords()
     access = Access(store=store, clock=clock, passwords=passwords)
     return access, Accounts(access=access, passwords=passwords, clock=clock)
+
+
+@contextmanager
+def accounts_at_rest(configuration: Configuration) -> Iterator[Accounts]:
+    """Accounts over the store of a station that does not run. Raises `StoreError` while it does: then it changes them itself."""
+    store = open_store(configuration)
+    try:
+        yield open_access(store, SystemClock())[1]
+    finally:
+        store.close()
 
 
 async def let_somebody_in(accounts: Accounts) -> str | None:

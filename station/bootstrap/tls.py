@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from station.clock import SystemClock
 from station.domain.errors import ConfigurationError
 
 LASTS = timedelta(days=730)
@@ -68,8 +69,8 @@ def check_certificate(certificate_file: Path, key_file: Path, now: datetime) -> 
     return _told(certificate, certificate_file, key_file)
 
 
-def make_certificate(certificate_file: Path, key_file: Path, names: Sequence[str], now: datetime) -> Certificate:
-    """Make a certificate of the site's own, signed by itself, for these host names and addresses.
+def make_certificate(certificate_file: Path, key_file: Path, names: Sequence[str], now: datetime | None = None) -> Certificate:
+    """Make a certificate of the site's own, signed by itself, for these host names and addresses, from now on.
 
     Raises:
         ConfigurationError: one of the files is there already (nothing is changed then) or cannot be written, or a name is none.
@@ -77,6 +78,7 @@ def make_certificate(certificate_file: Path, key_file: Path, names: Sequence[str
     for path in (certificate_file, key_file):
         if path.exists():
             raise ConfigurationError(f"{path} exists already", consequence="Nothing was written", remedy="Move it away first")
+    now = now or SystemClock().utc_now()
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     try:

@@ -10,10 +10,8 @@ from typing import Annotated
 import typer
 
 from station.api.users import WELCOME
-from station.bootstrap.access import open_access
-from station.bootstrap.stores import open_store
+from station.bootstrap.access import accounts_at_rest
 from station.cli.options import ConfigOption, JsonOption, configuration_path
-from station.clock import SystemClock
 from station.domain.access import Role
 from station.domain.errors import ConfigurationError, NotFoundError
 from station.domain.piece import Secrecy
@@ -127,12 +125,8 @@ def list_tokens(config: ConfigOption = None) -> None:
 def _accounts(config: Path | None) -> Iterator[tuple[Accounts, Configuration]]:
     """Accounts over the station's own store, which no station may be using: while it runs, it changes them through its interface."""
     configuration = load(configuration_path(config), demo=True)
-    store = open_store(configuration)
-    try:
-        _, accounts = open_access(store, SystemClock())
+    with accounts_at_rest(configuration) as accounts:
         yield accounts, configuration
-    finally:
-        store.close()
 
 
 def _change(config: Path | None, login: str, change: Change) -> None:

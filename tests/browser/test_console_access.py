@@ -101,6 +101,7 @@ def test_clearing_what_takes_two_people_asks_for_the_password(
     come_in(context, desk, "lan", confirmed=False)
     page.goto("/review")
     expect(page.locator("#about")).to_contain_text(piece_id)
+    expect(page.locator("#stale")).to_be_hidden()
     page.keyboard.press("F3")
     expect(page.locator("#clear")).to_be_enabled()
     page.keyboard.press("F2")
