@@ -59,10 +59,12 @@ class SeenView:
         return [self._alarm(alarm) for alarm in self._view.alarms(active_only=active_only, limit=limit)]
 
     def _alarm(self, alarm: Alarm) -> Alarm:
+        if may_see(self._clearance, Secrecy.A):
+            return alarm
         about = self._view.piece(alarm.subject)
         if about is not None and not may_see(self._clearance, about.level):
             return replace(alarm, subject="", detail="")
-        if alarm.code in NAMES_ANY_PIECE and not may_see(self._clearance, Secrecy.A):
+        if alarm.code in NAMES_ANY_PIECE:
             return replace(alarm, detail="")
         return alarm
 

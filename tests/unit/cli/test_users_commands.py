@@ -153,7 +153,6 @@ def test_beyond_the_loopback_everything_goes_by_tls(tmp_path: Path):
         assert server._server.config.ssl.minimum_version is ssl.TLSVersion.TLSv1_2
         for wrong, verify in (
             (server.url.replace("https", "http"), trusting),
-            (server.url, old),
             (server.url, ssl.create_default_context()),
         ):
             with pytest.raises(httpx.TransportError):
