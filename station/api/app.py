@@ -20,14 +20,19 @@ from station.api import (
     problems,
     reviews,
     scans,
+    session,
     stream,
+    users,
 )
 from station.api.context import Context
+from station.api.doorway import Doorway
 from station.api.texts import Texts
 from station.domain.errors import StationError
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.vault import ImageStore
+from station.workflow.access import Access
+from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.viewing import ViewLog
@@ -45,14 +50,16 @@ def create_app(
     feed: EventFeed,
     clock: Clock,
     certify: Callable[[str], bytes],
+    access: Access,
+    accounts: Accounts,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
     texts: Texts | None = None,
 ) -> FastAPI:
     """The interface under `/api/v1`, the console, and the health endpoints.
 
-    While it runs it also holds pieces again whose reviewer's lease ran out. Serve it on loopback only: people are not told apart by
-    log-in yet.
+    While it runs it also holds pieces again whose reviewer's lease ran out, and records refused log-ins. Off the loopback serve it by TLS
+    only.
 
     Args:
         handlers: the use cases.
@@ -61,6 +68,8 @@ def create_app(
         feed: events for the live pages.
         clock: the station's time.
         certify: makes the certificate of a piece, as a file.
+        access: who is here, and how they come and go.
+        accounts: who may come in.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
@@ -74,23 +83,28 @@ def create_app(
         texts=texts or Texts(),
         certify=certify,
         views=ViewLog(store=store, clock=clock),
+        access=access,
+        accounts=accounts,
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweep = asyncio.create_task(_sweep(handlers))
+        sweep = asyncio.create_task(_sweep(handlers, access))
         yield
         sweep.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sweep
+        await access.tell_all()
 
     app = FastAPI(
         title="KT1 station", version=version, lifespan=lifespan, docs_url=None, redoc_url=None, separate_input_output_schemas=False
     )
+    app.state.clock = clock
     problems.install(app, context.texts)
+    app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (pieces, scans, reviews, lanes, exercises, performance, alarms, certificates, stream):
+    for resource in (session, users, pieces, scans, reviews, lanes, exercises, performance, alarms, certificates, stream):
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))
@@ -98,11 +112,12 @@ def create_app(
     return app
 
 
-async def _sweep(handlers: Handlers) -> None:
+async def _sweep(handlers: Handlers, access: Access) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         try:
             await handlers.hold_expired_claims()
+            await access.sweep()
         except StationError as error:
             # The store says for itself that it is failing; the next round tries again.
-            _log.warning("claims were not swept: %s", error)
+            _log.warning("claims or log-ins were not swept: %s", error)

@@ -1,12 +1,16 @@
 """`/certificates`: what proves, to somebody who has nothing else, that a piece was screened, cleared, disinfected and released."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from station.api.callers import Needs
 from station.api.context import Context
 from station.api.pieces import PieceIdPath
+from station.domain.access import Action, Caller
+
+SeesCertificates = Annotated[Caller, Depends(Needs(Action.SEE_CERTIFICATES))]
 
 _HEADERS = {"Cache-Control": "no-store"}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -23,8 +27,9 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix="/certificates", tags=["certificates"])
 
     @routes.get("/{piece_id}", responses=_ANSWERS, response_class=Response)
-    def certificate(piece_id: PieceIdPath) -> Response:
+    def certificate(caller: SeesCertificates, piece_id: PieceIdPath) -> Response:
         """The clearance certificate of a released piece; of a marked one in the form that tells nothing of its content."""
+        context.sight(caller).demand(piece_id)
         return Response(context.certify(piece_id), media_type="application/json", headers=_HEADERS)
 
     return routes

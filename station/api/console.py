@@ -50,6 +50,14 @@ def install(app: FastAPI, context: Context) -> None:
     async def review() -> HTMLResponse:
         return page("review")
 
+    @routes.get("/login")
+    async def login() -> HTMLResponse:
+        return page("login")
+
+    @routes.get("/welcome")
+    async def welcome() -> HTMLResponse:
+        return page("welcome")
+
     @routes.get("/docs")
     async def docs() -> HTMLResponse:
         return page("docs")

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from station.api.disguise import disguised
+from station.api.sight import Sight
 from station.api.texts import Texts
+from station.domain.access import Caller
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
 from station.domain.vault import ImageViewed
@@ -12,6 +14,8 @@ from station.ports.clock import Clock
 from station.ports.screening import ScreeningResult
 from station.ports.store import EvidenceRow, Store
 from station.ports.vault import ImageStore
+from station.workflow.access import Access
+from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.viewing import ViewLog
@@ -19,7 +23,10 @@ from station.workflow.viewing import ViewLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Everything that is injected into the application. `certify` makes the certificate of a piece."""
+    """Everything that is injected into the application. Only `sight` and the health endpoints read `store`.
+
+    `certify` makes the certificate of a piece, whoever asks: ask `sight` first.
+    """
 
     handlers: Handlers
     store: Store
@@ -29,6 +36,12 @@ class Context:
     texts: Texts
     certify: Callable[[str], bytes]
     views: ViewLog
+    access: Access
+    accounts: Accounts
+
+    def sight(self, caller: Caller) -> Sight:
+        """What this caller may see."""
+        return Sight(self.store, caller)
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""

@@ -1,12 +1,17 @@
 """`/lanes/{lane}/exercise`: the screen says that it has shown the truth about a projected image."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from station.api.callers import OnceKey, Person
+from fastapi import APIRouter, Depends
+
+from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.exercise_shapes import ExerciseShownIn, ExerciseShownOut
 from station.api.lanes import LanePath
+from station.domain.access import Action, Caller
 from station.workflow.once import Answer
+
+Decides = Annotated[Caller, Depends(Needs(Action.DECIDE_ON_LANE))]
 
 
 def router(context: Context) -> APIRouter:
@@ -14,8 +19,9 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix="/lanes", tags=["lanes"])
 
     @routes.post("/{lane_id}/exercise/shown", response_model=ExerciseShownOut)
-    async def shown(lane_id: LanePath, body: ExerciseShownIn, person: Person, once: OnceKey) -> Answer:  # noqa: ARG001 - saying so twice is saying it once
+    async def shown(caller: Decides, lane_id: LanePath, body: ExerciseShownIn, once: OnceKey) -> Answer:  # noqa: ARG001 - saying so twice is saying it once
         """The screen shows that the image was an exercise, and the true image: the window on that one opens."""
+        context.sight(caller).demand_exercise(context.handlers.lane(lane_id).view(), body.piece_id)
         return await context.handlers.confirm_exercise(lane_id, piece_id=body.piece_id, visit=body.visit)
 
     return routes

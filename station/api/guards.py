@@ -25,6 +25,10 @@ SECURITY_HEADERS = {
 }
 
 
+HSTS = "max-age=31536000"
+"""Once a browser has heard it by TLS, it asks for nothing in the open here for a year."""
+
+
 class Guards:
     """ASGI middleware around the whole application.
 
@@ -45,12 +49,12 @@ class Guards:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, guarding = Headers(scope=scope), _guarding(scope["scheme"])
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in guarding.items():
                     answer[name] = value
             await send(message)
 
@@ -76,6 +80,10 @@ class Guards:
             return message
 
         await self._app(scope, receive_bounded, send_guarded)
+
+
+def _guarding(scheme: str) -> dict[str, str]:
+    return SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if scheme == "https" else {})
 
 
 def _host_name(host: str) -> str:

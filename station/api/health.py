@@ -2,14 +2,19 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from station.api.callers import Needs, open_to_all
 from station.api.context import Context
+from station.domain.access import Action, Caller
 from station.domain.errors import StoreError
 from station.ports.store import Store, UnitOfWork
 from station.workflow.views import LaneState
+
+SeesMetrics = Annotated[Caller, Depends(Needs(Action.SEE_METRICS))]
 
 PROBE_LIMIT_S = 2.0
 """A write takes milliseconds; supervisors wait a few seconds for an answer."""
@@ -84,12 +89,12 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(tags=["health"])
     probe = _Probe(context.store)
 
-    @routes.get("/healthz")
+    @routes.get("/healthz", dependencies=[Depends(open_to_all)])
     async def healthz() -> dict[str, str]:
         """The interface answers."""
         return {"status": "ok"}
 
-    @routes.get("/readyz")
+    @routes.get("/readyz", dependencies=[Depends(open_to_all)])
     async def readyz() -> JSONResponse:
         """Ready when facts can be read and made durable; otherwise 503 with the `cause`. Lanes are listed for information."""
         lanes = {lane_id: lane.view().state.value for lane_id, lane in dict(context.handlers.lanes).items()}
@@ -99,8 +104,8 @@ def router(context: Context) -> APIRouter:
         return JSONResponse({"ready": ready, "store": ready, "cause": cause, "lanes": lanes}, status_code=status.value)
 
     @routes.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> PlainTextResponse:
-        """Figures in the Prometheus text format."""
+    def metrics(_caller: SeesMetrics) -> PlainTextResponse:
+        """Figures in the Prometheus text format, for a program's token too."""
         samples: list[tuple[str, dict[str, str], float]] = [("kt1_store_healthy", {}, float(context.store.healthy()))]
         (written, receipted, blocked), alarms = context.store.read(lambda view: (view.outbox_depth(), view.alarms(limit=1000)))
         samples += [

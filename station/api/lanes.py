@@ -1,76 +1,95 @@
 """`/lanes`: what the lanes do now, and what people ask of them."""
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from station.api import schemas, shown
-from station.api.callers import OnceKey, Person
+from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.domain.access import Action, Caller
+from station.domain.review import OperatorDecision
 from station.workflow.once import Answer
 
 LanePath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
+SeesLanes = Annotated[Caller, Depends(Needs(Action.SEE_LANES))]
+SeesPieces = Annotated[Caller, Depends(Needs(Action.SEE_PIECES))]
+EndsReference = Annotated[Caller, Depends(Needs(Action.END_TEST_REFERENCE))]
+Decides = Annotated[Caller, Depends(Needs(Action.DECIDE_ON_LANE))]
+Freezes = Annotated[Caller, Depends(Needs(Action.FREEZE_LANE))]
+Unfreezes = Annotated[Caller, Depends(Needs(Action.UNFREEZE_LANE))]
+Commands = Annotated[Caller, Depends(Needs(Action.COMMAND_LANE))]
 
-def router(context: Context) -> APIRouter:
+
+def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it has
     """The routes of this resource."""
     routes = APIRouter(prefix="/lanes", tags=["lanes"])
     handlers = context.handlers
 
     @routes.get("")
-    def lanes() -> schemas.LanesOut:
+    def lanes(caller: SeesLanes) -> schemas.LanesOut:
         """Every running lane."""
-        return schemas.LanesOut(items=[shown.lane_out(handlers.lanes[lane_id].view()) for lane_id in sorted(handlers.lanes)])
+        sight = context.sight(caller)
+        return schemas.LanesOut(items=[shown.lane_out(handlers.lanes[lane_id].view(), sight) for lane_id in sorted(handlers.lanes)])
 
     @routes.get("/{lane_id}")
-    def lane(lane_id: LanePath) -> schemas.LaneOut:
-        """One lane's newest snapshot."""
-        return shown.lane_out(handlers.lane(lane_id).view())
+    def lane(caller: SeesLanes, lane_id: LanePath) -> schemas.LaneOut:
+        """One lane's newest snapshot. A piece that the caller may not see is there as a restricted piece without a name."""
+        return shown.lane_out(handlers.lane(lane_id).view(), context.sight(caller))
 
     @routes.get("/{lane_id}/test-piece")
-    def test_piece(lane_id: LanePath) -> schemas.TestPieceRunOut | None:
+    def newest_test_piece(_caller: SeesLanes, lane_id: LanePath) -> schemas.TestPieceRunOut | None:
         """The newest run of the lane's test piece with every value and its limit; null when there was none."""
         run = handlers.lane(lane_id).view().test_piece_run
         return shown.test_piece_run_out(run) if run is not None else None
 
     @routes.post("/{lane_id}/test-piece/reference-ended", response_model=schemas.ReferenceEndedOut)
-    async def end_reference(lane_id: LanePath, body: schemas.ReferenceEndedIn, person: Person, once: OnceKey) -> Answer:
+    async def end_reference(caller: EndsReference, lane_id: LanePath, body: schemas.ReferenceEndedIn, once: OnceKey) -> Answer:
         """After work on the scanner: the next 15 passed runs of the test piece make the reference of its trend."""
-        return await handlers.end_test_piece_reference(lane_id, person=person, note=body.note, once=once)
+        return await handlers.end_test_piece_reference(lane_id, person=caller.name, note=body.note, once=once)
 
     @routes.get("/{lane_id}/recent")
-    def recent(lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
+    def recent(caller: SeesPieces, lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
         """The pieces that last got their outcome on this lane, newest first."""
         handlers.lane(lane_id)
-        found = context.store.read(lambda view: view.recent(lane_id=lane_id, limit=limit))
+        found = context.sight(caller).read(lambda view: view.recent(lane_id=lane_id, limit=limit))
         return schemas.PageOut(items=[shown.piece_out(piece) for piece in found], next=None)
 
     @routes.post("/{lane_id}/decision", response_model=schemas.LaneDecidedOut)
-    async def decide(lane_id: LanePath, body: schemas.LaneDecisionIn, person: Person, once: OnceKey) -> Answer:
+    async def decide(caller: Decides, lane_id: LanePath, body: schemas.LaneDecisionIn, once: OnceKey) -> Answer:
         """The operator clears, holds, or freezes the piece whose scan waits."""
+        if body.decision is OperatorDecision.FREEZE:
+            frozen = await freeze(caller, lane_id, once, schemas.FreezeIn(piece_id=body.piece_id))
+            told = body.model_dump(include={"piece_id", "visit", "decision"})
+            return {"lane_id": frozen["lane_id"], **told, "exercise": not frozen["frozen"]}
+        handlers.lane(lane_id)
+        await asyncio.to_thread(context.sight(caller).demand, body.piece_id)
         return await handlers.lane_decide(
             lane_id,
             piece_id=body.piece_id,
             visit=body.visit,
             scan_sha256=body.scan_sha256,
             decision=body.decision,
-            person=person,
+            person=caller.name,
             once=once,
         )
 
     @routes.post("/{lane_id}/freeze", response_model=schemas.FrozenOut)
-    async def freeze(lane_id: LanePath, person: Person, once: OnceKey, body: schemas.FreezeIn | None = None) -> Answer:  # noqa: ARG001 - freezing twice is freezing once
+    async def freeze(caller: Freezes, lane_id: LanePath, once: OnceKey, body: schemas.FreezeIn | None = None) -> Answer:  # noqa: ARG001 - freezing twice is freezing once
         """Freeze in place: belts, high voltage and lamps stop, nothing is moved."""
-        return await handlers.freeze(lane_id, person=person, piece_id=body.piece_id if body is not None else None)
+        suspect = context.sight(caller).named_suspect(handlers.lane(lane_id).view(), body.piece_id if body is not None else None)
+        return await handlers.freeze(lane_id, person=caller.name, piece_id=suspect)
 
     @routes.post("/{lane_id}/unfreeze", response_model=schemas.FrozenOut)
-    def unfreeze(lane_id: LanePath, person: Person, once: OnceKey) -> None:  # noqa: ARG001
+    def unfreeze(_caller: Unfreezes, lane_id: LanePath, once: OnceKey) -> None:  # noqa: ARG001
         """Always refused, with the reason: it takes two people with roles."""
         handlers.unfreeze(lane_id)
 
     @routes.post("/{lane_id}/commands", response_model=schemas.CommandedOut)
-    async def command(lane_id: LanePath, body: schemas.LaneCommandIn, person: Person, once: OnceKey) -> Answer:
+    async def command(caller: Commands, lane_id: LanePath, body: schemas.LaneCommandIn, once: OnceKey) -> Answer:
         """Start, stop, purge, or take a cleared access as seen."""
-        return await handlers.lane_command(lane_id, body.command, person=person, once=once)
+        return await handlers.lane_command(lane_id, body.command, person=caller.name, once=once)
 
     return routes

@@ -3,15 +3,19 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
+from station.api.callers import Needs
 from station.api.context import Context
+from station.domain.access import Action, Caller
 from station.domain.errors import RefusedError
 from station.ports.readers import ReaderCounts
 from station.review.performance import RANKED_FROM, RELIABLE_FROM, Interval, Ranking, Tally, performance, rank_readers
 
 MOST_DAYS = 400
+
+SeesPerformance = Annotated[Caller, Depends(Needs(Action.SEE_PERFORMANCE))]
 
 
 class RateOut(BaseModel):
@@ -59,6 +63,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/performance")
     def shown(
+        caller: SeesPerformance,
         first: Annotated[date | None, Query(description="First day, UTC; the first of this month unless given.")] = None,
         last: Annotated[date | None, Query(description="Last day, UTC, included; today unless given.")] = None,
     ) -> PerformanceOut:
@@ -67,7 +72,7 @@ def router(context: Context) -> APIRouter:
         since = first or to.replace(day=1)
         if not 0 <= (to - since).days < MOST_DAYS:
             raise RefusedError(f"From {since} to {to} is no period of 1 to {MOST_DAYS} days", remedy="Ask for a shorter one")
-        return performance_out(since, to, context.store.read(lambda view: view.reader_counts(since, to)))
+        return performance_out(since, to, context.sight(caller).read(lambda view: view.reader_counts(since, to)))
 
     return routes
 

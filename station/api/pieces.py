@@ -1,21 +1,27 @@
 """`/pieces`: pre-advice, lists, one piece with its evidence, withdrawal and hand-over."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from station.api import schemas, shown
-from station.api.callers import OnceKey, Person
+from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.sight import SeenView
+from station.domain.access import Action, Caller
 from station.domain.piece import Announcement, PieceState, Secrecy
-from station.ports.store import ReadView
 from station.workflow.once import Answer
 from station.workflow.reviewing import known_piece
 
 PieceIdPath = Annotated[str, Path(pattern=r"^[!-.0-~]{1,40}$")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=40, description="`next` of the page before.")]
+
+SeesPieces = Annotated[Caller, Depends(Needs(Action.SEE_PIECES))]
+Announces = Annotated[Caller, Depends(Needs(Action.ANNOUNCE_PIECES))]
+HandsOver = Annotated[Caller, Depends(Needs(Action.HAND_OVER_PIECES))]
 
 
 def _secrecy(level: str | None) -> Secrecy | None:
@@ -30,13 +36,14 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix="/pieces", tags=["pieces"])
 
     @routes.post("", status_code=HTTPStatus.CREATED, response_model=schemas.ChangedOut)
-    async def announce(body: schemas.AnnouncementIn, once: OnceKey, person: Person) -> Answer:  # noqa: ARG001 - part of the request's identity
+    async def announce(_caller: Announces, body: schemas.AnnouncementIn, once: OnceKey) -> Answer:
         """Announce a piece before it comes. The same advice again changes nothing."""
         members = body.model_dump() | {"secrecy": _secrecy(body.secrecy)}
         return await context.handlers.announce(Announcement(**members), once=once)
 
     @routes.get("")
     def list_pieces(
+        caller: SeesPieces,
         state: Annotated[list[PieceState] | None, Query()] = None,
         lane_id: Annotated[str | None, Query(max_length=32)] = None,
         after: Cursor = None,
@@ -44,34 +51,36 @@ def router(context: Context) -> APIRouter:
     ) -> schemas.PageOut:
         """Pieces by state and lane: urgent and marked first, then oldest."""
 
-        def query(view: ReadView) -> schemas.PageOut:
+        def query(view: SeenView) -> schemas.PageOut:
             found = view.pieces(states=state or (), lane_id=lane_id, after=after, limit=limit)
             return schemas.PageOut(
                 items=[shown.piece_out(piece) for piece in found], next=found[-1].piece_id if len(found) == limit else None
             )
 
-        return context.store.read(query)
+        return context.sight(caller).read(query)
 
     @routes.get("/{piece_id}")
-    def one_piece(piece_id: PieceIdPath) -> schemas.PieceDetailOut:
+    def one_piece(caller: SeesPieces, piece_id: PieceIdPath) -> schemas.PieceDetailOut:
         """One piece with its newest scan, its claim and its evidence. Of a restricted piece nothing that describes its content."""
 
-        def query(view: ReadView) -> schemas.PieceDetailOut:
+        def query(view: SeenView) -> schemas.PieceDetailOut:
             piece = known_piece(view, piece_id)
             return shown.piece_detail_out(
                 piece, context.told(piece, view.evidence(piece_id)), view.claim(piece_id), context.clock.utc_now()
             )
 
-        return context.store.read(query)
+        return context.sight(caller).read(query)
 
     @routes.post("/{piece_id}/cancel", response_model=schemas.ChangedOut)
-    async def cancel(piece_id: PieceIdPath, once: OnceKey) -> Answer:
+    async def cancel(caller: Announces, piece_id: PieceIdPath, once: OnceKey) -> Answer:
         """Withdraw a pre-advice whose piece has not come."""
+        await asyncio.to_thread(context.sight(caller).demand, piece_id)
         return await context.handlers.cancel(piece_id, once=once)
 
     @routes.post("/{piece_id}/hand-over", response_model=schemas.ChangedOut)
-    async def hand_over(piece_id: PieceIdPath, body: schemas.HandOverIn, person: Person, once: OnceKey) -> Answer:
+    async def hand_over(caller: HandsOver, piece_id: PieceIdPath, body: schemas.HandOverIn, once: OnceKey) -> Answer:
         """A rejected piece leaves by hand: back to its sender unit, or to the competent force."""
-        return await context.handlers.hand_over(piece_id, returned=body.how == "returned", to=body.to, person=person, once=once)
+        await asyncio.to_thread(context.sight(caller).demand, piece_id)
+        return await context.handlers.hand_over(piece_id, returned=body.how == "returned", to=body.to, person=caller.name, once=once)
 
     return routes

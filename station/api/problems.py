@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, with a stable code and both languages: the one place where errors meet HTTP."""
 
 import logging
+import math
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -10,9 +11,13 @@ from starlette.exceptions import HTTPException
 
 from station.api.texts import LANGUAGES, Texts
 from station.domain import errors
-from station.workflow.refusals import KeyReusedError
+from station.ports.access import TooBusyError
+from station.workflow.refusals import KeyReusedError, NotLoggedInError, TooManyTriesError
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = "Bearer"
+"""How a program may make itself known. People do it on a page of the console, so a browser must not ask by itself."""
+_BUSY_S = 2
 _log = logging.getLogger(__name__)
 
 STATUS: dict[type[errors.StationError], HTTPStatus] = {
@@ -22,6 +27,9 @@ STATUS: dict[type[errors.StationError], HTTPStatus] = {
     errors.RefusedError: HTTPStatus.FORBIDDEN,
     errors.IdentifierError: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotLoggedInError: HTTPStatus.UNAUTHORIZED,
+    TooManyTriesError: HTTPStatus.TOO_MANY_REQUESTS,
+    TooBusyError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeviceUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeviceError: HTTPStatus.BAD_GATEWAY,
@@ -41,12 +49,6 @@ class KeyMissingError(RequestError):
     """A write came without an idempotency key."""
 
     code = "idempotency-key-missing"
-
-
-class PersonMalformedError(RequestError):
-    """The person's name cannot be used."""
-
-    code = "person-malformed"
 
 
 def status_of(error: errors.StationError) -> HTTPStatus:
@@ -102,7 +104,12 @@ def install(app: FastAPI, texts: Texts) -> None:
         status = status_of(error)
         language = language_of(request)
         body = document(texts, code=error.code, status=status, detail=str(error), language=language, text_id=_text_id(texts, error))
-        return problem(status, body)
+        answer = problem(status, body)
+        if status is HTTPStatus.UNAUTHORIZED:
+            answer.headers["WWW-Authenticate"] = CHALLENGE
+        elif status is HTTPStatus.TOO_MANY_REQUESTS:
+            answer.headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after_s", _BUSY_S)))
+        return answer
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101

@@ -4,20 +4,24 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from station.api import schemas, shown
-from station.api.callers import Person
+from station.api.callers import Needs
 from station.api.context import Context
+from station.api.sight import SeenView
+from station.domain.access import Action, Caller
 from station.domain.errors import NotFoundError
 from station.domain.piece import Piece
 from station.domain.scan import Scan
 from station.domain.vault import Rendering
-from station.ports.store import Evidence, ReadView
+from station.ports.store import Evidence
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The piece whose scan it is.")]
+
+SeesScans = Annotated[Caller, Depends(Needs(Action.SEE_SCANS))]
 
 _PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
 _HEADERS = {"Cache-Control": "no-store"}
@@ -36,8 +40,8 @@ def router(context: Context) -> APIRouter:
     """The routes of this resource. Whatever is given out here is written down first."""
     routes = APIRouter(prefix="/scans", tags=["scans"])
 
-    def visible(sha256: str, piece_id: str, *, with_model: bool) -> _Visible:
-        def query(view: ReadView) -> _Visible:
+    def visible(caller: Caller, sha256: str, piece_id: str, *, with_model: bool) -> _Visible:
+        def query(view: SeenView) -> _Visible:
             piece = view.piece(piece_id)
             facts = [row.evidence for row in context.told(piece, view.evidence(piece_id))] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
@@ -46,30 +50,30 @@ def router(context: Context) -> APIRouter:
                 raise NotFoundError("No such scan", remedy="Check the number")
             return _Visible(piece, scan, facts)
 
-        return context.store.read(query)
+        return context.sight(caller).read(query)
 
-    async def picture(sha256: str, piece_id: str, person: str, rendering: Rendering) -> Response:
-        seen = await asyncio.to_thread(visible, sha256, piece_id, with_model=rendering is Rendering.HEAT)
+    async def picture(caller: Caller, sha256: str, piece_id: str, rendering: Rendering) -> Response:
+        seen = await asyncio.to_thread(visible, caller, sha256, piece_id, with_model=rendering is Rendering.HEAT)
         views = await asyncio.to_thread(context.pictures, piece_id, sha256)
-        await context.views.note(seen.piece, seen.scan, rendering, person)
+        await context.views.note(seen.piece, seen.scan, rendering, caller.name)
         content = views.heat_png if rendering is Rendering.HEAT else views.view_png
         return Response(content, media_type="image/png", headers=_HEADERS)
 
     @routes.get("/{sha256}")
-    async def scan(sha256: ScanPath, piece: PieceQuery, person: Person) -> schemas.ScanOut:
+    async def scan(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> schemas.ScanOut:
         """What is known of a scan: sizes, findings, and the model's reading of it."""
-        seen = await asyncio.to_thread(visible, sha256, piece, with_model=False)
-        await context.views.note(seen.piece, seen.scan, Rendering.FIGURES, person)
+        seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
+        await context.views.note(seen.piece, seen.scan, Rendering.FIGURES, caller.name)
         return shown.scan_out(seen.scan, seen.facts)
 
     @routes.get("/{sha256}/view.png", responses=_PNG, response_class=Response)
-    async def view_png(sha256: ScanPath, piece: PieceQuery, person: Person) -> Response:
+    async def view_png(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> Response:
         """The scan in the standard pseudo-colour view."""
-        return await picture(sha256, piece, person, Rendering.STANDARD)
+        return await picture(caller, sha256, piece, Rendering.STANDARD)
 
     @routes.get("/{sha256}/heat.png", responses=_PNG, response_class=Response)
-    async def heat_png(sha256: ScanPath, piece: PieceQuery, person: Person) -> Response:
+    async def heat_png(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
-        return await picture(sha256, piece, person, Rendering.HEAT)
+        return await picture(caller, sha256, piece, Rendering.HEAT)
 
     return routes

@@ -196,11 +196,11 @@ class ClaimedOut(BaseModel):
 
 
 class PieceOnLaneOut(BaseModel):
-    """One piece on the belts; `head_mm` is its leading edge from the start of the lane."""
+    """One piece on the belts; `head_mm` is its leading edge from the start of the lane. Nameless: one that you may not see lies there."""
 
-    piece_id: str
-    visit: int
-    state: PieceState
+    piece_id: str | None
+    visit: int | None
+    state: PieceState | None
     restricted: bool
     secrecy: Secrecy | None
     urgency: Urgency | None
@@ -211,13 +211,16 @@ class PieceOnLaneOut(BaseModel):
 
 
 class DecisionRequestOut(BaseModel):
-    """A scan that waits for the operator. Of a restricted piece neither the scan nor what was found in it is given."""
+    """A scan that waits for the operator. Of a restricted piece neither the scan nor what was found in it is given.
 
-    piece_id: str
-    visit: int
+    Nameless: the lane waits for somebody who may see the piece.
+    """
+
+    piece_id: str | None
+    visit: int | None
     restricted: bool
     scan_sha256: str | None
-    opened_at: datetime
+    opened_at: datetime | None
     seconds_left: float
     extended: bool
     attention: bool
@@ -351,7 +354,10 @@ class CommandedOut(BaseModel):
 
 
 class AlarmOut(BaseModel):
-    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`. Without `alarm_id` it could not be stored yet."""
+    """One alarm; active until `cleared_at`, unacknowledged until `acknowledged_at`. Without `alarm_id` it could not be stored yet.
+
+    `restricted`: it is about a piece that you may not see, so neither subject nor detail is given.
+    """
 
     alarm_id: int | None
     code: AlarmCode
@@ -362,6 +368,7 @@ class AlarmOut(BaseModel):
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     cleared_at: datetime | None
+    restricted: bool
 
 
 class AlarmsOut(BaseModel):

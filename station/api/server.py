@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import ssl
 import threading
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,22 +31,23 @@ class _Server(uvicorn.Server):
 
 
 class ApiServer:
-    """A running server on loopback.
+    """A running server.
 
     Args:
         app: the application.
         feed: closed when the server stops, so that live pages do not keep it open.
         port: TCP port; 0 takes a free one.
-        host: a loopback address.
+        host: a loopback address, or with `tls` any.
+        tls: files of the certificate and its key, checked before; then nothing older than TLS 1.2 is spoken.
 
     Raises:
         ConfigurationError: the port is taken, or cannot be listened on.
     """
 
-    def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1", tls: tuple[Path, Path] | None = None) -> None:
         self._feed = feed
         try:
-            self._socket = socket.create_server((host, port))
+            self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
             raise ConfigurationError(
                 f"The console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
@@ -53,9 +56,23 @@ class ApiServer:
             ) from error
         self._host = host
         self.port: int = self._socket.getsockname()[1]
+        self._scheme = "https" if tls is not None else "http"
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=30, ws="none"
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Nobody's header says where a request comes from: log-in delays go by the address itself.
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=30,
+            ws="none",
+            ssl_certfile=tls[0] if tls is not None else None,
+            ssl_keyfile=tls[1] if tls is not None else None,
         )
+        config.load()
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         self._started = threading.Event()
         self._server = _Server(config, self._started)
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
@@ -63,7 +80,8 @@ class ApiServer:
     @property
     def url(self) -> str:
         """Where it can be reached."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{self.port}"
 
     def start(self) -> None:
         """Start serving; returns when the application is up."""

@@ -8,6 +8,8 @@ from enum import Enum
 
 from station.api import schemas
 from station.api.exercise_shapes import ExerciseOut
+from station.api.sight import Sight
+from station.domain.access import may_see
 from station.domain.alarm import Alarm
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -48,7 +50,7 @@ def reasons_shown(reasons: Sequence[str], *, restricted: bool) -> list[str]:
 
 
 def piece_out(piece: Piece) -> schemas.PieceOut:
-    """A piece as anybody may see it."""
+    """A piece as anybody sees it who may see it at all."""
     return schemas.PieceOut(**_piece_members(piece))
 
 
@@ -170,12 +172,22 @@ def _plain(value: object) -> object:
     return value
 
 
-def lane_out(view: LaneView) -> schemas.LaneOut:
-    """A lane's snapshot. A piece that the lane does not list any more counts as restricted, for its level is not known here."""
+def lane_out(view: LaneView, sight: Sight) -> schemas.LaneOut:
+    """A lane's snapshot. A piece that the lane does not list any more counts as restricted, for its level is not known here.
+
+    A piece that the viewer may not see is there, for it lies on the belts, without anything that would tell which it is.
+    """
     open_pieces = {piece.piece_id for piece in view.pieces if not piece.marked}
+    hidden = {piece.piece_id for piece in view.pieces if not sight.may_see_on_lane(piece)}
     latest_restricted = view.latest_piece_id is not None and any(
         piece.piece_id == view.latest_piece_id and piece.marked for piece in view.pieces
     )
+    request = None
+    if view.request is not None and (view.request.piece_id in hidden or not _on_belts(view, view.request.piece_id)):
+        request = _hidden_request(view.request) if not sight.sees_all else _request_out(view.request, restricted=True)
+    elif view.request is not None:
+        request = _request_out(view.request, restricted=view.request.piece_id not in open_pieces)
+    latest_hidden = view.latest_piece_id in hidden or (view.latest_scan_sha256 is None and not sight.sees_all)
     return schemas.LaneOut(
         lane_id=view.lane_id,
         at=view.at,
@@ -186,12 +198,12 @@ def lane_out(view: LaneView) -> schemas.LaneOut:
         gate=view.gate,
         frozen=view.frozen,
         radiation_nsv_per_h=view.radiation_nsv_per_h,
-        pieces=[_on_lane_out(piece) for piece in view.pieces],
-        request=_request_out(view.request, restricted=view.request.piece_id not in open_pieces) if view.request else None,
-        exercise=_exercise_out(view.exercise) if view.exercise else None,
-        latest_piece_id=view.latest_piece_id,
+        pieces=[_on_lane_out(piece) if piece.piece_id not in hidden else _hidden_on_lane(piece) for piece in view.pieces],
+        request=request,
+        exercise=_exercise_out(view.exercise) if view.exercise and may_see(sight.clearance, view.exercise.level) else None,
+        latest_piece_id=None if latest_hidden else view.latest_piece_id,
         latest_restricted=latest_restricted,
-        latest_scan_sha256=None if latest_restricted else view.latest_scan_sha256,
+        latest_scan_sha256=None if latest_restricted or latest_hidden else view.latest_scan_sha256,
         devices=[schemas.DeviceOut(name=device.name, ok=device.ok, detail=device.detail) for device in view.devices],
         test_piece_passed_at=view.test_piece_passed_at,
         test_piece=_stand_out(view.test_piece_run) if view.test_piece_run else None,
@@ -200,7 +212,45 @@ def lane_out(view: LaneView) -> schemas.LaneOut:
 
 
 def _exercise_out(view: ExerciseView) -> ExerciseOut:
-    return ExerciseOut(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view)})
+    return ExerciseOut(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view) if field.name != "level"})
+
+
+def _on_belts(view: LaneView, piece_id: str) -> bool:
+    return any(piece.piece_id == piece_id for piece in view.pieces)
+
+
+def _hidden_on_lane(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
+    """That something lies there: whoever stands at the lane sees as much."""
+    return schemas.PieceOnLaneOut(
+        piece_id=None,
+        visit=None,
+        state=None,
+        restricted=True,
+        secrecy=None,
+        urgency=None,
+        destination="",
+        head_mm=piece.head_mm,
+        length_mm=0.0,
+        outcome=None,
+    )
+
+
+def _hidden_request(request: DecisionRequest) -> schemas.DecisionRequestOut:
+    """That the lane waits for somebody who is cleared for the piece, and for how long."""
+    return schemas.DecisionRequestOut(
+        piece_id=None,
+        visit=None,
+        restricted=True,
+        scan_sha256=None,
+        opened_at=None,
+        seconds_left=request.seconds_left,
+        extended=request.extended,
+        attention=request.attention,
+        blind=True,
+        score=None,
+        threshold=None,
+        findings=[],
+    )
 
 
 def _stand_out(run: TestPieceRun) -> schemas.TestPieceStandOut:
@@ -258,5 +308,6 @@ def _request_out(request: DecisionRequest, *, restricted: bool) -> schemas.Decis
 
 
 def alarm_out(alarm: Alarm) -> schemas.AlarmOut:
-    """An alarm."""
-    return schemas.AlarmOut(**{field.name: getattr(alarm, field.name) for field in dataclasses.fields(alarm)})
+    """An alarm; without a subject it is about a piece that the viewer may not see."""
+    members = {field.name: getattr(alarm, field.name) for field in dataclasses.fields(alarm)}
+    return schemas.AlarmOut(**members, restricted=not alarm.subject)

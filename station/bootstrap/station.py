@@ -8,19 +8,22 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from station.api.app import create_app
+from station.api.app import LOOPBACK_HOSTS, create_app
 from station.api.server import ApiServer
 from station.audit.reading import Progress
+from station.bootstrap.access import open_access
 from station.bootstrap.audit import open_keeper
 from station.bootstrap.certificates import certifier_of
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.stores import drift_watch, open_store
+from station.bootstrap.tls import check_certificate
 from station.bootstrap.tracking import open_reconciler, open_relay
 from station.bootstrap.vault import open_images, prepare_images
 from station.clock import SystemClock
@@ -37,6 +40,7 @@ from station.screening.worker import WorkerScreening
 from station.settings import Configuration, refuse_unproved_model, with_freeze_score
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
+from station.workflow.accounts import Accounts
 from station.workflow.audit_keeper import AuditKeeper
 from station.workflow.equipment import Equipment
 from station.workflow.feed import EventFeed
@@ -65,6 +69,7 @@ class Station:
     server: ApiServer
     relay: Relay | None
     keeper: AuditKeeper
+    accounts: Accounts
     threads: list[LoopThread]
 
     def stop(self) -> None:
@@ -135,8 +140,19 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     handlers = Handlers(store=store, lanes=lanes, policy=policy, clock=clock, feed=feed, schemes=configuration.schemes)
     http = configuration.station.http
     certify = certifier_of(configuration, store, keeper).certificate
-    app = create_app(handlers=handlers, store=store, images=images, feed=feed, clock=clock, certify=certify)
-    server = ApiServer(app, feed=feed, port=http.port, host=http.host)
+    access, accounts = open_access(store, clock)
+    app = create_app(
+        handlers=handlers,
+        store=store,
+        images=images,
+        feed=feed,
+        clock=clock,
+        certify=certify,
+        access=access,
+        accounts=accounts,
+        hosts=(*LOOPBACK_HOSTS, *map(_host_name, (http.host, *http.names))),
+    )
+    server = ApiServer(app, feed=feed, port=http.port, host=http.host, tls=_tls(configuration, clock))
     relay, reconciler = None, None
     if configuration.station.tracking.receiver:
         relay = tracking_thread.submit(open_relay(configuration, store, clock)).result()
@@ -165,8 +181,22 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         server=server,
         relay=relay,
         keeper=keeper,
+        accounts=accounts,
         threads=[lanes_thread, tracking_thread],
     )
+
+
+def _host_name(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
+
+
+def _tls(configuration: Configuration, clock: Clock) -> tuple[Path, Path] | None:
+    """The console's certificate and key, if it has them; raises `ConfigurationError` when they are not as they must be."""
+    certificate, key = configuration.tls_certificate_file, configuration.tls_key_file
+    if certificate is None or key is None:
+        return None
+    checked = check_certificate(certificate, key, clock.utc_now())
+    return checked.certificate_file, checked.key_file
 
 
 def _say_whether_proved(configuration: Configuration, model: ModelInfo | None, store: SqliteStore, clock: Clock) -> None:

@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from station.cli import audit, certificate, config, demo, doctor, model, model_fit, run, tracking, vault
+from station.cli import audit, certificate, config, demo, doctor, model, model_fit, run, tracking, users, vault
 from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_USAGE, report_errors
 from station.domain.errors import ConfigurationError
 
@@ -20,6 +20,7 @@ for name, command in (("fit", model_fit.fit), ("list", model_fit.models), ("adop
     model.app.command(name)(command)
 app.add_typer(model.app, name="model")
 app.add_typer(tracking.app, name="tracking")
+app.add_typer(users.app, name="users")
 app.add_typer(vault.app, name="vault")
 
 __all__ = ["EXIT_USAGE", "app", "main"]

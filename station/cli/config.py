@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
+from station.bootstrap.tls import make_certificate
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.demo.run import DEMO_SITE
 from station.settings import Configuration, load, read, write_shipped
 
 app = typer.Typer(no_args_is_help=True, help="Cấu hình / configuration.")
+
+TLS_FILES = {"tls_certificate_file": "keys/console.pem", "tls_key_file": "keys/console.key"}
+"""Where the console's certificate and key lie unless the configuration says otherwise."""
 
 
 @app.command("init")
@@ -27,6 +31,23 @@ def validate(config: ConfigOption = None) -> None:
     typer.echo(f"{configuration.path}: đúng / valid ({len(configuration.lanes)} lane(s), policy {configuration.policy.sha256[:12]})")
     if configuration.policy.unproved_model:
         typer.echo("unproved_model = true: the demo's own; `station run` refuses it", err=True)
+
+
+@app.command("tls")
+def tls(
+    name: Annotated[list[str], typer.Option("--name", help="Host name or address under which the station is called; several times.")],
+    config: ConfigOption = None,
+) -> None:
+    """Make a certificate of the site's own for the console, signed by itself, and the key that only the station's user may read."""
+    path = configuration_path(config)
+    http = read(path).values.get("http", {})
+    certificate, key_file = (path.parent / http.get(key, default) for key, default in TLS_FILES.items())
+    made = make_certificate(certificate, key_file, name)
+    typer.echo(f"{made.certificate_file}  SHA-256 {made.sha256}  đến / until {made.not_after:%Y-%m-%d}")
+    typer.echo(f"{made.key_file}  (0600)")
+    if not set(TLS_FILES) <= set(http):
+        lines = [f'{key} = "{default}"' for key, default in TLS_FILES.items()]
+        typer.echo(f"{path}: [http] " + "; ".join([*lines, f"names = {json.dumps(name)}"]))
 
 
 @app.command("show")

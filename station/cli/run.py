@@ -1,5 +1,6 @@
 """`station run`."""
 
+import asyncio
 import signal
 import threading
 from enum import StrEnum
@@ -7,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from station.api.users import WELCOME
+from station.bootstrap.access import let_somebody_in
 from station.bootstrap.station import start_station
 from station.cli.logs import configure_logs
 from station.cli.options import ConfigOption, configuration_path
@@ -39,6 +42,10 @@ def run(
     configuration = load(configuration_path(config))
     station = start_station(configuration, only_lane=lane)
     typer.echo(f"Bảng điều khiển / console: {station.server.url}")
+    secret = asyncio.run(let_somebody_in(station.accounts))
+    if secret is not None:
+        typer.echo("Chưa có người quản trị: mở liên kết này một lần, trong 24 giờ / no administrator yet: open this once, within 24 hours:")
+        typer.echo(f"  {station.server.url}{WELCOME}{secret}")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import structlog
 
+from station.demo.accounts import OPERATOR, REVIEWERS, TRACKING
 from station.demo.client import Refused, StationClient
 from station.demo.processes import DemoError, SimulatorControl
 
-OPERATOR, REVIEWERS = "demo-operator", ("demo-reviewer-1", "demo-reviewer-2")
 MOST_REFEEDS = 6
 MAIL_BATCH = 12
 """Pieces that a console user's hands fetch when nothing is left to lay on."""
@@ -59,7 +59,7 @@ class LanePeople:
         """Draw mail, announce it as the tracking system would, and lay it before the lane, at first behind a test piece."""
         covers = (await self.control.do("mail", count=count))["pieces"]
         for cover in covers:
-            await self.client.post("/api/v1/pieces", cover, person="tracking")
+            await self.client.post("/api/v1/pieces", cover, person=TRACKING)
         if covers:
             truths = (await self.control.do("truth", piece_ids=[cover["piece_id"] for cover in covers]))["pieces"]
             self.secrecy.update({cover["piece_id"]: cover["secrecy"] for cover in covers})

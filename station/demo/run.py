@@ -14,6 +14,7 @@ from typing import Any
 from station.bootstrap.audit import log_key
 from station.bootstrap.station import Station, start_station
 from station.bootstrap.stores import refuse_used_data
+from station.demo.accounts import let_people_in
 from station.demo.client import StationClient
 from station.demo.people import LanePeople, observe_clearances
 from station.demo.processes import DemoError, Program, SimulatorControl, start_program, wait_for_file
@@ -77,9 +78,11 @@ async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop
         receiver_url = await _start_receiver(options.data, stack)
         configuration = load(_write_configuration(options, endpoints, receiver_url), demo=True)
         station = await _start_station(configuration)
-        client, receiver = StationClient(station.server.url), StationClient(receiver_url)
+        receiver = StationClient(receiver_url)
+        client = StationClient(station.server.url)
         try:
             _greet(station, options, note)
+            client = StationClient(station.server.url, await let_people_in(station.accounts, note))
             people = [
                 LanePeople(lane_id=lane_id, client=client, control=SimulatorControl(found["control"]), decide=options.headless, note=note)
                 for lane_id, found in endpoints
@@ -117,7 +120,7 @@ def _greet(station: Station, options: DemoOptions, note: Note) -> None:
     if options.headless:
         note("Người thử tự quyết định / scripted people decide: demo-operator, demo-reviewer-1, demo-reviewer-2")
     else:
-        note("Không cần đăng nhập, bạn quyết định / no log-in yet, you decide: F2 clears, F4 holds, F9 freezes, ? shows all keys")
+        note("Đăng nhập là demo, bạn quyết định / log in as demo, you decide: F2 clears, F4 holds, F9 freezes, ? shows all keys")
         note("Ctrl-C kết thúc / ends the demo")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
+from station.domain.accounts import AccessFact
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -19,6 +20,7 @@ from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImagesDestroyed, ImageViewed
+from station.ports.access import AccessUnit, AccessView
 from station.ports.outbox import OutboxChanges, OutboxView
 from station.ports.readers import ReaderCounts
 
@@ -47,6 +49,7 @@ Evidence = (
     | ProjectionResult
     | ImageViewed
     | ImagesDestroyed
+    | AccessFact
 )
 
 
@@ -149,7 +152,7 @@ class ScanOwner:
     level: Secrecy | None
 
 
-class ReadView(OutboxView, Protocol):
+class ReadView(AccessView, OutboxView, Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
     def piece(self, piece_id: str) -> Piece | None:
@@ -163,8 +166,12 @@ class ReadView(OutboxView, Protocol):
         lane_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
+        levels: Collection[Secrecy] | None = None,
     ) -> list[Piece]:
-        """Pieces by state and lane: urgent and marked first, then oldest; `after` is the cursor (a piece id) of the last page."""
+        """Pieces by state and lane: urgent and marked first, then oldest; `after` is the cursor (a piece id) of the last page.
+
+        With `levels` only pieces that count as one of these, and unmarked ones.
+        """
         ...
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
@@ -179,8 +186,8 @@ class ReadView(OutboxView, Protocol):
         """The pieces of which this scan is in evidence: more than one where the raw counts are the very same."""
         ...
 
-    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
-        """The pieces of a lane that last got their outcome (released, held, rejected, …), newest first."""
+    def recent(self, *, lane_id: str, limit: int, levels: Collection[Secrecy] | None = None) -> list[Piece]:
+        """The pieces of a lane that last got their outcome (released, held, rejected, …), newest first; `levels` as above."""
         ...
 
     def claim(self, piece_id: str) -> Claim | None:
@@ -228,7 +235,7 @@ class ReadView(OutboxView, Protocol):
         ...
 
 
-class UnitOfWork(ReadView, OutboxChanges, Protocol):
+class UnitOfWork(ReadView, AccessUnit, OutboxChanges, Protocol):
     """All changes of one transaction. Nothing is visible or durable before it commits; the store commits, never the caller."""
 
     def announce(self, announcement: Announcement, at: datetime) -> Piece:

@@ -15,7 +15,7 @@ from station.domain.policy import Policy
 from station.settings.checklist import Checklist, load_checklist
 from station.settings.lane_file import LaneFile
 from station.settings.policy_file import load_policy
-from station.settings.station_file import StationFile
+from station.settings.station_file import LOOPBACK, Http, StationFile
 from station.settings.toml_file import TomlFile, read
 from station.settings.validation import validate
 
@@ -52,6 +52,8 @@ class Configuration:
     receiver_key_file: Path
     audit_key_file: Path
     image_key_dir: Path
+    tls_certificate_file: Path | None
+    tls_key_file: Path | None
     policy: Policy
     policy_file: TomlFile
     checklist: Checklist
@@ -73,6 +75,17 @@ def load_recipe(path: Path) -> Recipe:
     return Recipe(path=path, values=MappingProxyType(file.values), sha256=hashlib.sha256(rfc8785.dumps(members)).hexdigest())
 
 
+def _refuse_open_network(http: Http, file: TomlFile) -> None:
+    """Raise unless the console is served by TLS wherever more than this machine can hear it."""
+    has = {"tls_certificate_file": http.tls_certificate_file is not None, "tls_key_file": http.tls_key_file is not None}
+    if len(set(has.values())) != 1:
+        missing, given = sorted(has, key=has.__getitem__)
+        raise file.error(("http", given), f"stands without {missing}", f"both {given} and {missing}, or neither")
+    if http.host not in LOOPBACK and not has["tls_key_file"]:
+        allowed = f"{', '.join(sorted(LOOPBACK))}; any other address with tls_certificate_file and tls_key_file (`station config tls`)"
+        raise file.error(("http", "host"), f"{http.host!r} is not allowed without TLS", allowed)
+
+
 def load(path: Path, *, demo: bool = False) -> Configuration:
     """Load and check everything. Files are looked for beside the one that names them.
 
@@ -87,6 +100,7 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
     file = read(path)
     station = validate(StationFile, file)
     beside = path.parent
+    _refuse_open_network(station.http, file)
     lanes: list[LaneConfiguration] = []
     for index, lane in enumerate(station.lanes):
         if any(other.lane_id == lane.id for other in lanes):
@@ -110,6 +124,8 @@ def load(path: Path, *, demo: bool = False) -> Configuration:
         receiver_key_file=beside / station.tracking.receiver_key_file,
         audit_key_file=beside / station.audit.signing_key_file,
         image_key_dir=image_key_dir,
+        tls_certificate_file=beside / station.http.tls_certificate_file if station.http.tls_certificate_file else None,
+        tls_key_file=beside / station.http.tls_key_file if station.http.tls_key_file else None,
         policy=load_policy(beside / station.policy, demo=demo),
         policy_file=read(beside / station.policy),
         checklist=load_checklist(beside / station.checklist),

@@ -23,13 +23,22 @@ def _is_pattern(text: str) -> str:
     return text
 
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
 class Http(BaseModel):
-    """Where the console and the interface listen. Without log-in only the loopback is allowed."""
+    """Where the console and the interface listen: in the open on the loopback alone, anywhere else by TLS.
+
+    `names` are the host names and addresses under which they may be called besides `host`; key files lie beside this file.
+    """
 
     model_config = _STRICT
 
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9.:-]{1,253}$")
     port: int = Field(default=8080, ge=0, le=65535)
+    names: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")], ...] = Field(default=(), max_length=16)
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
 
 
 class Tracking(BaseModel):

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
+from station.domain.accounts import AccessFact
 from station.domain.canonical import canonical
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -35,6 +36,7 @@ _Convert = Callable[[Any], Any]
 _SAFE_INTEGER = 2**53 - 1
 
 KINDS: dict[str, type[Any]] = {
+    "access.v1": AccessFact,
     "announcement.v1": Announcement,
     "clearance.v1": Clearance,
     "disinfection.v1": DisinfectionResult,

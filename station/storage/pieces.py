@@ -1,12 +1,12 @@
 """Pieces: what the station knows of each one now."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select, update
 
 from station.domain.canonical import canonical
 from station.domain.errors import AnnouncementTooLateError, ConflictError, NotFoundError, WithdrawnError
@@ -38,30 +38,50 @@ def get(connection: Connection, piece_id: str) -> Piece | None:
     return None if row is None else of_row(row)
 
 
-def find(connection: Connection, *, states: Sequence[PieceState], lane_id: str | None, after: str | None, limit: int) -> list[Piece]:
-    """Pieces by state and lane, urgent and marked first, then in the order in which they came. Raises `NotFoundError` for a bad cursor."""
-    query = select(_T).order_by(_C.rank, _C.turn).limit(limit)
+def find(
+    connection: Connection,
+    *,
+    states: Sequence[PieceState],
+    lane_id: str | None,
+    after: str | None,
+    limit: int,
+    levels: Collection[Secrecy] | None = None,
+) -> list[Piece]:
+    """Pieces by state, lane and level, urgent and marked first, then in the order in which they came.
+
+    Raises `NotFoundError` for a bad cursor; one that is of none of the `levels` is no better than one that does not exist.
+    """
+    query = select(_T).where(*_of(levels)).order_by(_C.rank, _C.turn).limit(limit)
     if states:
         query = query.where(_C.state.in_([state.value for state in states]))
     if lane_id is not None:
         query = query.where(_C.lane_id == lane_id)
     if after is not None:
-        cursor = connection.execute(select(_C.rank, _C.turn).where(_C.piece_id == after)).one_or_none()
+        cursor = connection.execute(select(_C.rank, _C.turn).where(_C.piece_id == after, *_of(levels))).one_or_none()
         if cursor is None:
             raise NotFoundError(f"There is no piece {after} to go on after", remedy="Start again from the first page")
         query = query.where(or_(_C.rank > cursor.rank, and_(_C.rank == cursor.rank, _C.turn > cursor.turn)))
     return [of_row(row) for row in connection.execute(query)]
 
 
-def with_outcome(connection: Connection, *, lane_id: str, limit: int) -> list[Piece]:
+def with_outcome(connection: Connection, *, lane_id: str, limit: int, levels: Collection[Secrecy] | None = None) -> list[Piece]:
     """Pieces of a lane by their latest outcome, newest first."""
     query = (
         select(_T)
-        .where(_C.lane_id == lane_id, _C.state.in_(_OUTCOMES))
+        .where(_C.lane_id == lane_id, _C.state.in_(_OUTCOMES), *_of(levels))
         .order_by(_C.state_since.desc(), _C.turn.desc(), _C.piece_id)
         .limit(limit)
     )
     return [of_row(row) for row in connection.execute(query)]
+
+
+def _of(levels: Collection[Secrecy] | None) -> list[ColumnElement[bool]]:
+    """Only pieces that count as one of these levels, and unmarked ones: `Piece.level` in the database's words."""
+    if levels is None or set(levels) >= set(Secrecy):
+        # Whoever may see the highest level may see whatever counts as it.
+        return []
+    named = _C.secrecy.in_(sorted(level.value for level in levels))
+    return [and_(_C.announced, or_(_C.secrecy.is_(None), named))]
 
 
 def announce(connection: Connection, announcement: Announcement, at: datetime) -> tuple[Piece | None, Piece]:

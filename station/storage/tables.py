@@ -242,6 +242,66 @@ reader_day = Table(
     Column("false_alarms", BigId, nullable=False),
 )
 
+user_account = Table(
+    "user_account",
+    metadata,
+    Column("user_id", String(32), primary_key=True),
+    Column("login", String(32), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("clearance", String(1)),
+    Column("disabled", Boolean, nullable=False),
+    Column("password_hash", Text),
+    UniqueConstraint("login"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("user_account.user_id"), nullable=False),
+    Column("made_at", UtcText, nullable=False),
+    Column("seen_at", UtcText, nullable=False),
+    Column("confirmed_at", UtcText),
+)
+
+machine_token = Table(
+    "machine_token",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("name", String(32), nullable=False),
+    Column("clearance", String(1)),
+    Column("revoked", Boolean, nullable=False),
+    Column("token_sha256", String(64), nullable=False),
+    UniqueConstraint("token_sha256"),
+)
+
+one_time_link = Table(
+    "one_time_link",
+    metadata,
+    Column("link_sha256", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("user_account.user_id"), nullable=False),
+    Column("expires_at", UtcText, nullable=False),
+    UniqueConstraint("user_id"),
+)
+
+known_browser = Table(
+    "known_browser",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("user_id", String(32), ForeignKey("user_account.user_id"), primary_key=True),
+    Column("seen_at", UtcText, nullable=False),
+)
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", UtcText, nullable=False),
+    Index("ix_tries_last_at", "last_at"),
+)
+
 seen_event = Table(
     "seen_event",
     receiver_metadata,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
-from station.domain.piece import Announcement, Piece, PieceState
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
 from station.ports.readers import ReaderCounts
 from station.ports.store import (
@@ -26,10 +26,11 @@ from station.ports.store import (
     StoredCheckpoint,
 )
 from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, reader_days, small_things
+from station.storage.access import SqlAccessUnit, SqlAccessView
 from station.storage.salts import FactSalts
 
 
-class SqlReadView:
+class SqlReadView(SqlAccessView):
     """`station.ports.store.ReadView` over the snapshot of one transaction."""
 
     def __init__(self, connection: Connection) -> None:
@@ -46,9 +47,10 @@ class SqlReadView:
         lane_id: str | None = None,
         after: str | None = None,
         limit: int = 100,
+        levels: Collection[Secrecy] | None = None,
     ) -> list[Piece]:
-        """Pieces by state and lane, urgent and marked first, then oldest; raises `NotFoundError` for a bad cursor."""
-        return pieces.find(self._connection, states=states, lane_id=lane_id, after=after, limit=limit)
+        """Pieces by state, lane and level, urgent and marked first, then oldest; raises `NotFoundError` for a bad cursor."""
+        return pieces.find(self._connection, states=states, lane_id=lane_id, after=after, limit=limit, levels=levels)
 
     def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
         """All facts about a piece in commit order."""
@@ -66,9 +68,9 @@ class SqlReadView:
         """The pieces of which this scan is in evidence."""
         return facts.owners_of(self._connection, sha256)
 
-    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
+    def recent(self, *, lane_id: str, limit: int, levels: Collection[Secrecy] | None = None) -> list[Piece]:
         """The pieces of a lane that last got their outcome, newest first."""
-        return pieces.with_outcome(self._connection, lane_id=lane_id, limit=limit)
+        return pieces.with_outcome(self._connection, lane_id=lane_id, limit=limit, levels=levels)
 
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece, expired or not."""
@@ -152,7 +154,7 @@ class Injected:
     salts: FactSalts
 
 
-class SqlUnitOfWork(SqlReadView):
+class SqlUnitOfWork(SqlReadView, SqlAccessUnit):
     """`station.ports.store.UnitOfWork`: changes of one transaction, which somebody else commits."""
 
     def __init__(self, connection: Connection, injected: Injected) -> None:

@@ -193,4 +193,5 @@ class Exercises:
             box_share=(x / pixels, y / lines, width / pixels, height / lines),
             confirmed=exercise.revealed_at is not None,
             silence_freezes=exercise.state in SUSPECT,
+            level=exercise.piece.level,
         )

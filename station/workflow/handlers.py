@@ -236,10 +236,10 @@ class Handlers:
         return next((image for image in images if image is not None and image.reading.piece_id == piece_id), None)
 
     def unfreeze(self, lane_id: str) -> None:
-        """Refused with the reason: it takes two people with roles, who are not known to this station yet."""
+        """Refused with the reason: it takes two people who agree, which this station cannot take yet."""
         self.lane(lane_id)
         raise UnfreezeRefusedError(
-            f"Lane {lane_id} stays frozen: giving the all clear takes two people with roles, and people do not log in to this station yet",
+            f"Lane {lane_id} stays frozen: giving the all clear takes two people, and this station has no way to take it from them yet",
             consequence="Belts, X-ray and lamps stay inhibited",
             remedy="Follow the checklist and call the competent force",
         )

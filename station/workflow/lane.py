@@ -16,7 +16,6 @@ from station.domain.errors import ConflictError, DeviceError, RefusedError, Stat
 from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
-from station.workflow.access import clear_access
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.exercises import Exercises
 from station.workflow.failures import first, tried
@@ -29,6 +28,7 @@ from station.workflow.safe_state import close_devices, make_safe
 from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
 from station.workflow.views import LaneCommand, LaneState, LaneView, ProjectedImage
+from station.workflow.zone_access import clear_access
 
 FROZEN_POLL_S = 0.25
 SHOW_S = 0.4

@@ -1,5 +1,7 @@
 """Why a use case says no: each refusal has a stable code with a text in both languages (`problem-<code>`)."""
 
+import math
+
 from station.domain.errors import ConflictError, RefusedError, StationError
 
 
@@ -97,3 +99,51 @@ class CancelTooLateError(WrongStateError):
     """A piece that has come cannot be withdrawn."""
 
     code = "cancel-too-late"
+
+
+class NotLoggedInError(RefusedError):
+    """Nobody is logged in, or no longer."""
+
+    code = "not-logged-in"
+
+
+class LogInRefusedError(NotLoggedInError):
+    """Login and password do not belong together; which of them is wrong is not said."""
+
+    code = "log-in-refused"
+
+
+class NotPermittedError(RefusedError):
+    """The caller's roles do not allow it."""
+
+    code = "not-permitted"
+
+
+class StepUpNeededError(RefusedError):
+    """The person must give the password once more."""
+
+    code = "step-up-needed"
+
+
+class TooManyTriesError(RefusedError):
+    """A guess too many; `retry_after_s` tells when the next may be made."""
+
+    code = "too-many-tries"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            "Too many wrong passwords", consequence="This one was not looked at", remedy=f"Try again in {math.ceil(retry_after_s)} s"
+        )
+        self.retry_after_s = retry_after_s
+
+
+class LinkInvalidError(RefusedError):
+    """The one-time link was used, has expired, or never was one."""
+
+    code = "link-invalid"
+
+
+class OwnAccountError(RefusedError):
+    """Nobody changes what they themselves may do."""
+
+    code = "own-account"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
@@ -37,7 +38,15 @@ class ReviewRequest:
     at: datetime
 
 
-def known_piece(view: ReadView, piece_id: str) -> Piece:
+class KnowsPieces(Protocol):
+    """Wherever a piece can be looked up."""
+
+    def piece(self, piece_id: str) -> Piece | None:
+        """One piece, or None."""
+        ...
+
+
+def known_piece(view: KnowsPieces, piece_id: str) -> Piece:
     """The piece, or `NotFoundError`."""
     piece = view.piece(piece_id)
     if piece is None:
@@ -166,10 +175,10 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
 
 
 def refuse_restricted(piece: Piece) -> None:
-    """Raise unless anybody may clear this piece while people are not told apart by role and clearance."""
+    """Raise unless the piece is unmarked: marked ones end held until the rules of their review are there."""
     if piece.is_marked and piece.announced:
         raise MarkedPieceRefusedError(
-            f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared until people are told apart by role and clearance",
+            f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared at this station yet",
             consequence="The piece is held",
             remedy="Hold it, or reject it for hand-over to the competent authority",
         )

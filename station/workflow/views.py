@@ -81,7 +81,8 @@ class ExerciseView:
     """The image before showed a projected threat, and this is the truth about it.
 
     `box_share` is where the thing was: x, y, width, height in shares of the image. `confirmed`: a screen has said that it shows this.
-    `silence_freezes`: a freeze was called, and without an answer about the true image the lane freezes.
+    `silence_freezes`: a freeze was called, and without an answer about the true image the lane freezes. `level` is what the piece counts as
+    now: nothing is projected into a marked piece, but advice may come late.
     """
 
     piece_id: str
@@ -91,6 +92,7 @@ class ExerciseView:
     box_share: tuple[float, float, float, float]
     confirmed: bool
     silence_freezes: bool
+    level: Secrecy | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

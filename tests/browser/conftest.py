@@ -4,10 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from station.api.cookies import SESSION
 from tests.support.api_station import Desk
 
 _ARGS = (
@@ -41,10 +43,21 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.close()
 
 
+def come_in(context: BrowserContext, desk: Desk, login: str, **what: Any) -> None:
+    """Let the browser hold that person's session, as after a log-in."""
+    cookie = {"name": SESSION, "value": desk.door.signed(login, **what).session, "url": desk.server.url, "path": "/"}
+    # Playwright's own way names the domain, which a cookie with this prefix must not have.
+    page = context.new_page()
+    wire = context.new_cdp_session(page)
+    assert wire.send("Network.setCookie", {**cookie, "secure": True, "httpOnly": True, "sameSite": "Strict"})["success"]
+    page.close()
+
+
 @pytest.fixture
 def context(browser: Browser, desk: Desk) -> Iterator[BrowserContext]:
     context = browser.new_context(base_url=desk.server.url, viewport={"width": 1366, "height": 768}, locale="vi-VN")
     context.set_default_timeout(10_000)
+    come_in(context, desk, "operator")
     yield context
     context.close()
 

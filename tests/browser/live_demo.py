@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from playwright.sync_api import Page, expect
 
 from tests.e2e.programs import Caller, HandFailedError, Hands, program, wait_until
 
 LANE = "lane-1"
+DEMO = "demo"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +28,15 @@ class LiveDemo:
     hands: Hands
     log: Path
     report_file: Path
+    password: str
+
+    def log_in(self, page: Page, path: str) -> None:
+        """Open a page, and log in on the way."""
+        page.goto(path)
+        page.locator("#login").fill(DEMO)
+        page.locator("#password").fill(self.password)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(f"{re.escape(path)}$"))
 
     def lane(self) -> dict[str, Any]:
         return self.caller.get(f"/api/v1/lanes/{LANE}")
@@ -36,16 +47,16 @@ class LiveDemo:
     def feed(self, **wishes: Any) -> str:
         """Draw a piece as wished, announce it, and lay it before the others; its id."""
         cover = self.hands.do("piece", **wishes)["piece"]
-        assert self.caller.post("/api/v1/pieces", cover, person="tracking").is_success
+        assert self.caller.post("/api/v1/pieces", cover).is_success
         # The demo's own hands may have taken it from the shelf already.
         with suppress(HandFailedError):
             self.hands.do("feed", piece_id=cover["piece_id"], first=True)
         return str(cover["piece_id"])
 
 
-def _press_start(url: str, over: threading.Event) -> None:
+def _press_start(url: str, password: str, over: threading.Event) -> None:
     """Somebody at the lane who presses START whenever a busy machine has let a device wait too long. A frozen lane refuses it."""
-    caller = Caller(url, prefix="start")
+    caller = Caller(url, prefix="start", passwords={DEMO: password})
     while not over.wait(1.0):
         try:
             if caller.get(f"/api/v1/lanes/{LANE}")["state"] in {"stopped", "offline"}:
@@ -70,12 +81,18 @@ def live_demo(directory: Path, *options: str) -> Iterator[LiveDemo]:
         found = re.search(r"(http://[0-9.]+:[0-9]+)/review", log.read_text())
         assert found is not None
         endpoints = json.loads((directory / "data" / f"{LANE}-endpoints.json").read_text())
-        caller, hands = Caller(found.group(1), prefix="live"), Hands(endpoints["control"])
+
+        def told() -> bool:
+            return re.search(rf"^ *{DEMO}: (\S+) ", log.read_text(), re.MULTILINE) is not None
+
+        wait_until(told, what="the demo's passwords")
+        password = re.findall(rf"^ *{DEMO}: (\S+) ", log.read_text(), re.MULTILINE)[0]
+        caller, hands = Caller(found.group(1), prefix="live", passwords={DEMO: password}), Hands(endpoints["control"])
         over = threading.Event()
-        starter = threading.Thread(target=_press_start, args=(found.group(1), over))
+        starter = threading.Thread(target=_press_start, args=(found.group(1), password, over))
         starter.start()
         try:
-            yield LiveDemo(url=found.group(1), caller=caller, hands=hands, log=log, report_file=report_file)
+            yield LiveDemo(url=found.group(1), caller=caller, hands=hands, log=log, report_file=report_file, password=password)
         finally:
             over.set()
             starter.join()

@@ -19,7 +19,7 @@ LANE_UP_MS = 180_000
 
 def take_lane(demo: LiveDemo, page: Page) -> None:
     """The lane at work, with the newest scan and its heat map, after a few pieces have left."""
-    page.goto(f"/lane/{LANE}")
+    demo.log_in(page, f"/lane/{LANE}")
     expect(page.locator("#lane-state")).to_have_text("Đang chạy", timeout=LANE_UP_MS)
     wait_until(lambda: demo.hands.do("world")["world"]["released"] >= 3, limit_s=300, what="released pieces")
     wait_until(lambda: demo.lane()["state"] == "running" and len(demo.lane()["pieces"]) >= 2, limit_s=120, what="pieces on the belts")

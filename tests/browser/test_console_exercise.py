@@ -36,6 +36,7 @@ def test_the_truth_follows_the_answer_and_the_true_image_is_decided_anew(desk: D
         box_share=(0.25, 0.25, 0.5, 0.5),
         confirmed=False,
         silence_freezes=False,
+        level=None,
     )
     desk.lane.answers_exercises = False
     desk.ask_operator(piece_id, true_sha256)

@@ -4,12 +4,13 @@ import re
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.workflow.views import LaneState
+from tests.browser.conftest import come_in
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
@@ -62,19 +63,19 @@ def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page:
     assert (decision.person, decision.note, decision.scan_sha256) == ("operator", "hóa đơn", sha256)
 
 
-def test_two_people_on_two_screens(desk: Desk, page: Page) -> None:
+def test_two_people_on_two_screens(desk: Desk, context: BrowserContext, page: Page) -> None:
     piece_id, _ = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    come_in(context, desk, "binh")
     open_review(page)
-    page.locator("#person").fill("Bình")
-    page.locator("#person").press("Tab")
+    expect(page.locator("#who")).to_have_text("binh")
     expect(page.locator("#two-people")).to_be_visible()
     page.locator("#claim").click()
     expect(page.locator("#clear")).to_be_enabled()
     page.keyboard.press("F2")
     expect(page.locator("#message")).to_contain_text("Chờ người duyệt thứ hai")
-    page.locator("#person").fill("Chi")
-    page.locator("#person").press("Tab")
-    expect(page.locator("#history")).not_to_contain_text("Bình")
+    come_in(context, desk, "chi")
+    open_review(page)
+    expect(page.locator("#history")).not_to_contain_text("binh")
     page.locator("#claim").click()
     expect(page.locator("#clear")).to_be_enabled()
     page.locator("#clear").click()

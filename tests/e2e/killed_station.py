@@ -17,13 +17,16 @@ from typing import Any
 
 import httpx
 
-from station.settings import edit
+from station.bootstrap.stores import open_store
+from station.settings import edit, load
 from station.tracking.signatures import load_or_create_key, public_text
 from station.tracking.verdict import LONGEST_DELAY_S
 from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
+from tests.support.accounts import PASSWORD, put_people, user
 from tests.support.dangers import DANGERS
 
 LANE = "lane-1"
+PEOPLE = ("thu", "lan", "minh", "tracking")
 STEP_S = 0.1
 DELIVERED_S = 60.0 + LONGEST_DELAY_S / 4.0
 """An event that failed often waits for its next try up to the longest back-off of station time, which runs four times as fast here."""
@@ -92,6 +95,9 @@ class KilledStation:
         (keys / "tracking-receiver.pub").write_text(told["public_key"], encoding="ascii")
         port = free_port()
         _configure(directory, endpoints, told["url"], port)
+        store = open_store(load(directory / "station.toml"))
+        put_people(store, *map(user, PEOPLE))
+        store.close()
         hands = Hands(endpoints["control"])
         stack.callback(hands.close)
         rig = cls(
@@ -99,7 +105,7 @@ class KilledStation:
             rng=random.Random(seed),
             hands=hands,
             tracking=Caller(told["url"]),
-            station=Caller(f"http://127.0.0.1:{port}", prefix=f"kill-{seed}"),
+            station=Caller(f"http://127.0.0.1:{port}", prefix=f"kill-{seed}", passwords=dict.fromkeys(PEOPLE, PASSWORD)),
         )
         stack.callback(rig.tracking.close)
         stack.callback(rig.station.close)

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from station.api.cookies import SESSION
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
@@ -134,20 +137,46 @@ class Hands:
 
 
 class Caller:
-    """A client of the station's interface; every write has a key of its own."""
+    """A client of the station's interface, or of another one; every write has a key of its own.
 
-    def __init__(self, url: str, *, prefix: str = "e2e") -> None:
+    `passwords` are those of the people who ask, by login; the first of them reads. They log in when they first ask.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "e2e", passwords: Mapping[str, str] | None = None) -> None:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=20, trust_env=False)
         self._keys = (f"{prefix}-{number}" for number in itertools.count())
+        self._passwords = dict(passwords or {})
+        self._reader = next(iter(self._passwords), "")
+        self._sessions: dict[str, dict[str, str]] = {}
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        answer = self._client.get(path, params=query)
+        answer = self.fetch(path, **query)
         answer.raise_for_status()
         return answer.json()
 
-    def post(self, path: str, body: dict[str, Any] | None = None, *, person: str = "thu") -> httpx.Response:
-        return self._client.post(path, json=body, headers={"Idempotency-Key": next(self._keys), "X-Person": person})
+    def fetch(self, path: str, **query: Any) -> httpx.Response:
+        """Read, whatever the answer is."""
+        return self._client.get(path, params=query, headers=self._who(self._reader) if path.startswith("/api/") else {})
+
+    def post(self, path: str, body: dict[str, Any] | None = None, *, person: str = "") -> httpx.Response:
+        who = person or self._reader
+        headers = {"Idempotency-Key": next(self._keys), **self._who(who)}
+        answer = self._client.post(path, json=body, headers=headers)
+        if answer.status_code == 403 and answer.json()["code"] == "step-up-needed":
+            self._client.post("/api/v1/session/step-up", json={"password": self._passwords[who]}, headers=headers).raise_for_status()
+            answer = self._client.post(path, json=body, headers=headers)
+        return answer
+
+    def _who(self, person: str) -> dict[str, str]:
+        if person not in self._sessions and person in self._passwords:
+            answer = self._client.post("/api/v1/session", json={"login": person, "password": self._passwords[person]})
+            answer.raise_for_status()
+            given = SimpleCookie("; ".join(answer.headers.get_list("set-cookie")))
+            cookie = f"{SESSION}={given[SESSION].value}"
+            self._sessions[person] = {"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]}
+            self._client.cookies.clear()
+        return self._sessions.get(person, {})
 
     def close(self) -> None:
         self._client.close()

@@ -99,7 +99,7 @@ def test_what_is_missing_is_told_and_comes_back(tmp_path: Path):
         assert files
         for file in files:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-        picture = rig.station._client.get(f"/api/v1/scans/{sha256}/view.png", params={"piece": with_scan["piece_id"]})
+        picture = rig.station.fetch(f"/api/v1/scans/{sha256}/view.png", piece=with_scan["piece_id"])
         assert 400 <= picture.status_code < 600
         assert picture.headers["content-type"].startswith("application/problem+json")
         rig.until(lambda: rig.lane.get("state") in WORKING, limit_s=LANE_UP_S, what="the lane to go on")

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import httpx
 import numpy as np
+from fastapi import FastAPI
 
 from station.api.app import create_app
 from station.api.server import ApiServer
@@ -32,6 +33,7 @@ from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane, ProjectedImage
+from tests.support.accounts import Door
 from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
 from tests.support.vaults import vault
@@ -138,8 +140,9 @@ class Desk:
         self.lane = DeskLane()
         self.lanes = {LANE: self.lane}
         self.handlers = self._handlers()
+        self.door = Door(self.store, self.clock)
         self.server = self._serve(0)
-        self.client = httpx.Client(base_url=self.server.url, timeout=20)
+        self.client = self._client()
         self._keys = itertools.count()
         self._serials = itertools.count(10000000)
 
@@ -148,18 +151,32 @@ class Desk:
         return Handlers(store=self.store, lanes=self.lanes, policy=policy, clock=self.clock, feed=self.feed)
 
     def _serve(self, port: int) -> ApiServer:
-        app = create_app(
+        app = self.app()
+        server = ApiServer(app, feed=self.feed, port=port)
+        server.start()
+        return server
+
+    def app(self) -> FastAPI:
+        """The application over everything here."""
+        return create_app(
             handlers=self.handlers,
             store=self.store,
             images=self.images,
             feed=self.feed,
             clock=self.clock,
+            access=self.door.access,
+            accounts=self.door.accounts,
             texts=_texts(),
             certify=certifier(self.store).certificate,
         )
-        server = ApiServer(app, feed=self.feed, port=port)
-        server.start()
-        return server
+
+    def _client(self) -> httpx.Client:
+        """Somebody who may do everything, already logged in."""
+        return httpx.Client(base_url=self.server.url, timeout=20, headers=self.door.signed("an").headers)
+
+    def stranger(self) -> httpx.Client:
+        """Somebody who is not logged in."""
+        return httpx.Client(base_url=self.server.url, timeout=20)
 
     def _render(self, event: PieceEvent, sequence: int) -> RenderedEvent:
         self.events.append(event)
@@ -180,13 +197,13 @@ class Desk:
         self.feed = EventFeed(epoch="run2", capacity=64)
         self.handlers = self._handlers()
         self.server = self._serve(self.server.port)
-        self.client = httpx.Client(base_url=self.server.url, timeout=20)
+        self.client = self._client()
 
     def write(self, work: Any) -> Any:
         return self.store.write(work).result()
 
     def post(self, path: str, body: Any = None, *, person: str = "an", key: str | None = None) -> httpx.Response:
-        headers = {"Idempotency-Key": key or f"k{next(self._keys)}", "X-Person": person}
+        headers = {"Idempotency-Key": key or f"k{next(self._keys)}", **self.door.signed(person).headers}
         return self.client.post(f"/api/v1{path}", json=body, headers=headers)
 
     def get(self, path: str) -> Any:

@@ -71,7 +71,7 @@ def test_while_it_is_shown_nothing_tells_the_projected_image_from_a_true_one(des
 
 def test_the_screen_confirms_what_it_has_shown(desk: Desk) -> None:
     path, body = f"/lanes/{LANE}/exercise/shown", {"piece_id": "P1", "visit": 2}
-    assert desk.post(path, body).status_code == 409
+    assert desk.post(path, body).status_code == 404
     told = ExerciseView(
         piece_id="P1",
         visit=2,
@@ -80,6 +80,7 @@ def test_the_screen_confirms_what_it_has_shown(desk: Desk) -> None:
         box_share=(0.1, 0.2, 0.3, 0.4),
         confirmed=False,
         silence_freezes=False,
+        level=None,
     )
     desk.lane.show(exercise=told)
     assert not desk.get(f"/lanes/{LANE}")["exercise"]["confirmed"]

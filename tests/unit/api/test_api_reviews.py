@@ -38,7 +38,7 @@ def test_what_a_device_found_takes_two_people(desk: Desk) -> None:
     stored = desk.store.read(lambda view: view.piece(piece_id))
     assert stored is not None
     assert set(stored.reasons) == {Reason.MODEL_ALARM, reason, Reason.AWAITING_SECOND_PERSON}
-    again = decide(desk, piece_id, "clear", sha256, person="%20AN")
+    again = decide(desk, piece_id, "clear", sha256, person="an")
     assert (again.status_code, again.json()["code"]) == (403, "second-person-needed")
     assert desk.post(f"/reviews/{piece_id}/release", person="an").status_code == 200
     assert decide(desk, piece_id, "clear", sha256, person="binh").json()["state"] == "cleared"

@@ -130,7 +130,7 @@ def test_a_wrong_key_is_named_with_its_place(terminal: Terminal, site: Path, com
     assert code == 2
     line = site.read_text(encoding="utf-8").splitlines().index("prot = 8080") + 1
     assert f"{site}:{line}: http.prot: unknown key" in err
-    assert "host, port" in err
+    assert "Allowed: host, names, port" in err
 
 
 def test_only_the_demo_may_waive_the_proof_of_the_model(terminal: Terminal, site: Path):

@@ -93,7 +93,7 @@ def test_own_numbering_schemes(site: Path):
 
 WRONG: list[tuple[str, str, str, str, str, str]] = [
     ("unknown key", "station.toml", "data_dir =", "data_dri =", "data_dri: unknown key", "data_dir"),
-    ("unknown nested key", "station.toml", "port = 8080", "prot = 8080", "http.prot: unknown key", "host, port"),
+    ("unknown nested key", "station.toml", "port = 8080", "prot = 8080", "http.prot: unknown key", "host, names, port"),
     ("wrong port", "station.toml", "port = 8080", "port = 80800", "http.port: 80800 is not allowed", "65535"),
     ("open to the network", "station.toml", 'host = "127.0.0.1"', 'host = "0.0.0.0"', "http.host: '0.0.0.0' is not allowed", "127.0.0.1"),
     ("too fast", "station.toml", "speed = 1.0", "speed = 9", "speed: 9 is not allowed", "4"),

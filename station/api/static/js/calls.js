@@ -5,6 +5,11 @@ import { lang, t } from "./words.js";
 const BASE = "/api/v1";
 const TIMEOUT_MS = 8000;
 
+/** @type {any} */
+let session = null;
+/** @type {() => Promise<boolean>} */
+let confirmPerson = async () => false;
+
 /** A refusal or a failure, with the words to show. */
 export class CallError extends Error {
   /**
@@ -17,14 +22,35 @@ export class CallError extends Error {
   }
 }
 
-/** Who acts. */
-export function person() {
-  return localStorage.getItem("kt1.person") || "operator";
+/** Who is logged in; null before `loadSession`. */
+export function who() {
+  return session;
 }
 
-/** @param {string} name */
-export function setPerson(name) {
-  localStorage.setItem("kt1.person", name.normalize("NFC").split(/\s+/).filter(Boolean).join(" ") || "operator");
+/**
+ * True when whoever is logged in may do it.
+ * @param {string} action
+ */
+export function may(action) {
+  return Boolean(session?.permissions.includes(action));
+}
+
+/** Learn who is logged in; leads to the log-in page where nobody is. */
+export async function loadSession() {
+  session = await call("/session", {});
+}
+
+/**
+ * How to ask for the password once more, where the station wants it.
+ * @param {() => Promise<boolean>} ask
+ */
+export function useConfirmation(ask) {
+  confirmPerson = ask;
+}
+
+/** Log in, and come back to this page. */
+export function toLogIn() {
+  location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 /**
@@ -39,8 +65,9 @@ async function call(path, options) {
     throw new CallError(t("ui-no-answer"), "no-answer");
   }
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new CallError((body.titles && body.titles[lang()]) || t("problem-station-error"), body.code || "station-error");
-  return body;
+  if (answer.ok) return body;
+  if (body.code === "not-logged-in") toLogIn();
+  throw new CallError((body.titles && body.titles[lang()]) || t("problem-station-error"), body.code || "station-error");
 }
 
 /** @param {string} path */
@@ -53,11 +80,44 @@ export function get(path) {
  * @param {unknown} [body]
  */
 export async function post(path, body) {
-  const options = {
-    method: "POST",
-    body: body === undefined ? undefined : JSON.stringify(body),
-    headers: { "Content-Type": "application/json", "Idempotency-Key": newKey(), "X-Person": encodeURIComponent(person()) },
-  };
+  const options = write("POST", body);
+  try {
+    return await twice(path, options);
+  } catch (error) {
+    if (!(error instanceof CallError) || error.code !== "step-up-needed" || !(await confirmPerson())) throw error;
+    return twice(path, options);
+  }
+}
+
+/**
+ * Come in, or choose a password. Never repeated by itself: each one counts as a try.
+ * @param {string} path
+ * @param {unknown} body
+ */
+export async function enter(path, body) {
+  session = await call(path, write("POST", body));
+}
+
+/** Go out. */
+export async function leave() {
+  await call("/session", write("DELETE", undefined));
+  location.replace("/login");
+}
+
+/**
+ * @param {string} method
+ * @param {unknown} body
+ */
+function write(method, body) {
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": newKey(), "X-CSRF-Token": session?.csrf_token ?? "" };
+  return { method, body: body === undefined ? undefined : JSON.stringify(body), headers };
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ */
+async function twice(path, options) {
   try {
     return await call(path, options);
   } catch (error) {

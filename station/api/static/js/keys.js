@@ -7,7 +7,7 @@ let keys = [];
 
 /** @param {EventTarget | null} target */
 function isWriting(target) {
-  return target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type === "text");
+  return target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && ["text", "password"].includes(target.type));
 }
 
 /**

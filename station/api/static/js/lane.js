@@ -200,6 +200,7 @@ function testNotes() {
 /** @param {any} request */
 function whyNot(request) {
   if (!request.restricted) return "ui-not-yet";
+  if (request.piece_id === null) return "ui-not-cleared-for";
   const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
   return piece?.secrecy ? "problem-marked-needs-access" : "problem-level-unknown";
 }
@@ -210,10 +211,10 @@ function requestParts(request) {
   const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
   const level = piece?.secrecy ?? (request.restricted ? "unknown" : "none");
   return [
-    h("p", { class: "piece-id" }, request.piece_id, request.visit > 1 ? ` (${t("ui-visit", { visit: request.visit })})` : ""),
+    h("p", { class: "piece-id" }, request.piece_id ?? t("ui-restricted-piece"), request.visit > 1 ? ` (${t("ui-visit", { visit: request.visit })})` : ""),
     h("p", {}, `${t(`secrecy-${level}`)} · ${t(`urgency-${piece?.urgency ?? "none"}`)} · ${piece?.destination || "–"}`),
     request.attention ? h("p", { class: "attention" }, `▲ ${t("ui-attention")}`) : null,
-    request.restricted ? h("p", {}, t("ui-restricted")) : null,
+    request.restricted ? h("p", {}, t(request.piece_id === null ? "ui-not-cleared-for" : "ui-restricted")) : null,
     request.blind && !request.restricted ? h("p", {}, t("ui-blind")) : null,
     request.score !== null ? h("p", { id: "score" }, t("ui-score", { score: figure(request.score, 2), threshold: figure(request.threshold, 2) })) : null,
     h("ul", {}, ...request.findings.map((/** @type {string} */ reason) => h("li", { class: "finding" }, `▲ ${t(`reason-${reason}`)}`))),
@@ -243,7 +244,7 @@ function permit() {
   const settled = performance.now() - requestSince >= SETTLE_MS;
   const revealing = view?.exercise && !view.exercise.confirmed && view.exercise.piece_id === request?.piece_id;
   parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted && !revealing);
-  parts.hold.disabled = !(request && fresh && !revealing);
+  parts.hold.disabled = !(request && fresh && request.piece_id !== null && !revealing);
 }
 
 /** @param {"clear" | "hold"} decision */

@@ -47,11 +47,11 @@ export function lanePicture(view) {
  */
 function pieceShape(piece, waits) {
   const tail = Math.max(0, piece.head_mm - piece.length_mm);
-  const title = `${piece.piece_id} ${t(`piece-state-${piece.state}`)}`;
+  const title = piece.piece_id === null ? t("ui-restricted-piece") : `${piece.piece_id} ${t(`piece-state-${piece.state}`)}`;
   const mark = { held: "✕", cleared: "✓", disinfecting: "✓", disinfected: "✓", released: "✓", frozen: "■", escaped: "!" }[String(piece.state)] ?? "·";
   return svg(
     "g",
-    { class: `piece ${piece.state}${waits ? " waits" : ""}`, "data-piece": piece.piece_id },
+    { class: `piece ${piece.state ?? "hidden"}${waits ? " waits" : ""}`, "data-piece": piece.piece_id },
     svg("title", {}, title),
     svg("rect", { x: tail, y: 205, width: Math.max(60, piece.head_mm - tail), height: 100, rx: 10 }),
     svg("text", { x: tail + 20, y: 280, class: "mark" }, piece.restricted ? `${mark} ${piece.secrecy ?? "?"}` : mark),

@@ -1,5 +1,7 @@
 // Live by server-sent events. Silence is loud: after two seconds without any event everything on screen counts as old.
 
+import { get } from "./calls.js";
+
 const STALE_MS = 2000;
 const REOPEN_MS = 6000;
 
@@ -56,6 +58,8 @@ export function listen(listener) {
     // A stream that the browser has given up, or that hangs, is opened anew; the server then says "reset".
     if ((source.readyState === EventSource.CLOSED && now - opened > 1000) || now - Math.max(last, opened) > REOPEN_MS) {
       source.close();
+      // The stream itself does not tell why it ended: if the session did, this leads to the log-in page.
+      get("/session").catch(() => {});
       open();
     }
   }, 250);

@@ -1,6 +1,6 @@
 // The reviewer's page: held pieces, the lease on one of them, its picture and history, and the decision.
 
-import { get, person, post } from "./calls.js";
+import { get, post, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { listen } from "./live.js";
@@ -75,7 +75,7 @@ function build(/** @type {HTMLElement} */ main) {
 }
 
 function mine() {
-  return Boolean(detail?.claim) && detail.state === "in_review" && detail.claim.person.toLowerCase() === person().toLowerCase();
+  return Boolean(detail?.claim) && detail.state === "in_review" && detail.claim.person === who().login;
 }
 
 function show() {

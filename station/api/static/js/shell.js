@@ -1,6 +1,6 @@
-// What every page has: heading, language, person, alarm bar, old-data banner, messages, help.
+// What every page has: heading, language, who is logged in, alarm bar, old-data banner, messages, help, confirmation.
 
-import { person, post, setPerson, get } from "./calls.js";
+import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { allKeys, listenToKeys } from "./keys.js";
 import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
@@ -13,6 +13,7 @@ const parts = {
   stale: h("div", { class: "stale-banner", id: "stale", role: "alert", hidden: true }),
   message: h("div", { class: "message", id: "message", role: "status", hidden: true }),
   help: h("dialog", { class: "help", id: "help" }),
+  confirm: h("dialog", { class: "help", id: "confirm" }),
   main: h("main", { id: "main" }),
 };
 
@@ -30,6 +31,8 @@ let rebuildPage = () => {};
  */
 export async function openPage(page) {
   await loadWords();
+  await loadSession();
+  useConfirmation(askPassword);
   rebuildPage = () => {
     document.title = `${t(page.title)} – KT1`;
     document.body.replaceChildren(
@@ -40,6 +43,7 @@ export async function openPage(page) {
       parts.message,
       parts.main,
       parts.help,
+      parts.confirm,
     );
     say(parts.stale, t("ui-stale"));
     parts.main.replaceChildren();
@@ -57,18 +61,14 @@ export async function openPage(page) {
 function header(current) {
   const link = (/** @type {string} */ name, /** @type {string} */ path) =>
     h("a", { href: path, "aria-current": name === current ? "page" : null }, t(`ui-nav-${name}`));
-  const name = h("input", { type: "text", id: "person", value: person(), maxlength: 64, size: 12, autocomplete: "off", spellcheck: "false" });
-  name.addEventListener("change", () => {
-    setPerson(name.value);
-    name.value = person();
-  });
   return h(
     "header",
     {},
     h("strong", { class: "brand" }, t("ui-brand")),
-    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), link("review", "/review")),
+    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null),
     h("span", { class: "gap" }),
-    h("label", { class: "person" }, t("ui-person"), " ", name),
+    h("span", { class: "person", id: "who", title: who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ") }, who().display_name),
+    h("button", { type: "button", id: "log-out", onclick: () => attempt(leave) }, t("ui-log-out")),
     h("button", { type: "button", id: "language", lang: lang() === "vi" ? "en" : "vi", onclick: switchLanguage }, t("ui-other-language")),
     h("button", { type: "button", id: "help-button", onclick: openHelp, "aria-label": t("ui-help") }, "?"),
   );
@@ -83,6 +83,41 @@ export async function switchLanguage() {
   } catch {
     tell(t("ui-no-answer"), true);
   }
+}
+
+/** Ask for the password once more; true when the station took it. */
+function askPassword() {
+  return new Promise((/** @type {(done: boolean) => void} */ resolve) => {
+    const password = h("input", { type: "password", id: "confirm-password", autocomplete: "current-password", required: true, maxlength: 128 });
+    const wrong = h("p", { class: "message bad", id: "confirm-message", role: "alert", hidden: true });
+    let done = false;
+    const form = h(
+      "form",
+      {
+        class: "door",
+        onsubmit: async (/** @type {Event} */ event) => {
+          event.preventDefault();
+          try {
+            await post("/session/step-up", { password: password.value });
+            done = true;
+            parts.confirm.close();
+          } catch (error) {
+            wrong.hidden = false;
+            say(wrong, `⚠ ${error instanceof Error ? error.message : String(error)}`);
+            password.select();
+          }
+        },
+      },
+      h("h2", {}, t("ui-confirm")),
+      h("label", { for: "confirm-password" }, t("ui-confirm-explained", { person: who().display_name }), password),
+      wrong,
+      h("div", { class: "lease" }, h("button", { type: "submit", id: "confirm-go" }, t("ui-confirm")), h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
+    );
+    parts.confirm.replaceChildren(form);
+    parts.confirm.addEventListener("close", () => resolve(done), { once: true });
+    parts.confirm.showModal();
+    password.focus();
+  });
 }
 
 function openHelp() {
@@ -144,6 +179,7 @@ export function isStale() {
 
 /** Read the alarms again. */
 export async function refreshAlarms() {
+  if (!may("see-alarms")) return;
   try {
     alarms = (await get("/alarms?limit=100")).items;
     alarmsKnown = true;
@@ -170,13 +206,15 @@ function showAlarms() {
     return [
       h("span", { class: "mark", "aria-hidden": "true" }, alarm.acknowledged_at || alarm.cleared_at ? "○" : "▲"),
       h("strong", {}, `${t(`alarm-priority-${alarm.priority}`)}: ${t(`alarm-${alarm.code}`)}`),
-      h("span", { class: "subject" }, `${alarm.subject} ${said(alarm.detail)}`.trim()),
+      h("span", { class: "subject" }, `${alarm.restricted ? t("ui-restricted-piece") : alarm.subject} ${said(alarm.detail)}`.trim()),
       h("span", { class: "remedy" }, alarm.cleared_at ? t("ui-alarm-over", { time: timeOf(alarm.cleared_at) }) : t(`alarm-${alarm.code}-remedy`)),
       h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
       alarm.alarm_id === null
         ? null
         : alarm.acknowledged_at
         ? h("span", {}, t("ui-acknowledged"))
+        : !may("acknowledge-alarms")
+        ? null
         : h("button", { type: "button", id: "acknowledge", "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
     ];
   });

@@ -1,6 +1,6 @@
 // The first page: every lane in one word, and the way to the other pages.
 
-import { get } from "./calls.js";
+import { get, may } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { listen } from "./live.js";
@@ -62,10 +62,10 @@ function show() {
 
 async function refresh() {
   try {
-    const found = (await get("/lanes")).items;
+    const found = may("see-lanes") ? (await get("/lanes")).items : [];
     lanes.clear();
     for (const lane of found) lanes.set(lane.lane_id, lane);
-    held = (await get("/reviews?limit=100")).items.length;
+    if (may("see-reviews")) held = (await get("/reviews?limit=100")).items.length;
     loaded = true;
     failed = false;
   } catch {
@@ -76,7 +76,8 @@ async function refresh() {
 
 await openPage({ title: "ui-start", current: "start", build });
 await refresh();
-listen({
+const live = may("see-events") ? listen : () => {};
+live({
   lane: (view) => {
     lanes.set(view.lane_id, view);
     show();

@@ -1,0 +1,123 @@
+"""What one caller may see: the only place where routers read the store. What may not be seen is as if it did not exist.
+
+Whatever is looked up here goes the same way for a piece that may not be seen as for one that does not exist: the same query, the same
+answer, the same words.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TypeVar
+
+from station.domain.access import Caller, levels_seen, may_see
+from station.domain.alarm import Alarm, AlarmCode
+from station.domain.errors import NotFoundError
+from station.domain.piece import Piece, PieceState, Secrecy
+from station.ports.readers import ReaderCounts
+from station.ports.store import Claim, EvidenceRow, ReadView, Store
+from station.workflow.reviewing import known_piece
+from station.workflow.views import LaneView, PieceOnLane
+
+T = TypeVar("T")
+
+NAMES_ANY_PIECE = frozenset({AlarmCode.TRACKING_BLOCKED, AlarmCode.TRACKING_BACKLOG, AlarmCode.TRACKING_DIFFERS})
+"""Alarms whose detail may name a piece that is not their subject."""
+
+
+class SeenView:
+    """A snapshot of the store as one caller may see it.
+
+    Args:
+        view: the whole snapshot.
+        clearance: the caller's.
+    """
+
+    def __init__(self, view: ReadView, clearance: Secrecy | None) -> None:
+        self._view = view
+        self._clearance = clearance
+
+    def piece(self, piece_id: str) -> Piece | None:
+        """One piece, or None."""
+        piece = self._view.piece(piece_id)
+        return piece if piece is not None and may_see(self._clearance, piece.level) else None
+
+    def pieces(self, *, states: Sequence[PieceState] = (), lane_id: str | None = None, after: str | None = None, limit: int) -> list[Piece]:
+        """See `ReadView.pieces`."""
+        return self._view.pieces(states=states, lane_id=lane_id, after=after, limit=limit, levels=levels_seen(self._clearance))
+
+    def recent(self, *, lane_id: str, limit: int) -> list[Piece]:
+        """See `ReadView.recent`."""
+        return self._view.recent(lane_id=lane_id, limit=limit, levels=levels_seen(self._clearance))
+
+    def evidence(self, piece_id: str, visit: int | None = None) -> list[EvidenceRow]:
+        """Facts about a piece; none about one that may not be seen."""
+        return self._view.evidence(piece_id, visit) if self.piece(piece_id) is not None else []
+
+    def claim(self, piece_id: str) -> Claim | None:
+        """The lease on a piece; none on one that may not be seen."""
+        return self._view.claim(piece_id) if self.piece(piece_id) is not None else None
+
+    def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
+        """See `ReadView.reader_counts`: sums of days, without any piece."""
+        return self._view.reader_counts(first, last)
+
+    def alarms(self, *, active_only: bool, limit: int) -> list[Alarm]:
+        """Alarms. One about a piece that may not be seen stands there without its subject: it calls people to the lane all the same."""
+        return [self._alarm(alarm) for alarm in self._view.alarms(active_only=active_only, limit=limit)]
+
+    def _alarm(self, alarm: Alarm) -> Alarm:
+        if may_see(self._clearance, Secrecy.A):
+            return alarm
+        # Its detail is the piece, for those who saw its image must be told of which piece it was not.
+        about = self._view.piece(alarm.detail if alarm.code is AlarmCode.EXERCISE_UNCONFIRMED else alarm.subject)
+        if about is not None and not may_see(self._clearance, about.level):
+            return replace(alarm, subject="", detail="")
+        if alarm.code in NAMES_ANY_PIECE:
+            return replace(alarm, detail="")
+        return alarm
+
+
+class Sight:
+    """The eyes of one caller.
+
+    Args:
+        store: what is looked at.
+        caller: who looks.
+    """
+
+    def __init__(self, store: Store, caller: Caller) -> None:
+        self._store = store
+        self.clearance = caller.clearance
+
+    @property
+    def sees_all(self) -> bool:
+        """True for whoever may see pieces of every level."""
+        return may_see(self.clearance, Secrecy.A)
+
+    def read(self, query: Callable[[SeenView], T]) -> T:
+        """Run a query on one snapshot, as `Store.read` does."""
+        return self._store.read(lambda view: query(SeenView(view, self.clearance)))
+
+    def demand(self, piece_id: str) -> Piece:
+        """The piece that something is to be done about; `NotFoundError` if there is none that the caller may see."""
+        return self.read(lambda view: known_piece(view, piece_id))
+
+    def may_see_on_lane(self, piece: PieceOnLane) -> bool:
+        """True when the caller may know that it is this piece that lies there."""
+        return may_see(self.clearance, level_on_lane(piece))
+
+    def demand_exercise(self, lane: LaneView, piece_id: str) -> None:
+        """Raise `NotFoundError` unless the lane tells this caller of an exercise in that piece. The store is not asked: the lane waits."""
+        exercise = lane.exercise
+        if exercise is None or exercise.piece_id != piece_id or not may_see(self.clearance, exercise.level):
+            raise NotFoundError("No exercise in that piece was revealed", remedy="Look at the lane page again")
+
+    def named_suspect(self, lane: LaneView, piece_id: str | None) -> str | None:
+        """The piece that a freeze is about, if the caller can see it on the lane. The store is not asked: freezing waits for nothing."""
+        on_lane = (piece for piece in lane.pieces if piece.piece_id == piece_id)
+        return next((piece.piece_id for piece in on_lane if self.may_see_on_lane(piece)), None)
+
+
+def level_on_lane(piece: PieceOnLane) -> Secrecy | None:
+    """The level that a piece on a lane counts as; the highest where it is marked and nobody said how high."""
+    return (piece.secrecy or Secrecy.A) if piece.marked else None

@@ -1,0 +1,64 @@
+// What the pages before log-in share: a form in the middle, in both languages.
+
+import { h, say } from "./dom.js";
+import { lang, loadWords, t, useLanguage } from "./words.js";
+
+/**
+ * Build a page with one form.
+ * @param {{ title: string, explain: string, fields: () => any[], go: string, submit: () => Promise<void> }} page message ids; `submit` throws what to say
+ */
+export async function openDoor(page) {
+  await loadWords();
+  const message = h("p", { class: "message bad", id: "message", role: "alert", hidden: true });
+  const build = () => {
+    document.title = `${t(page.title)} – KT1`;
+    const go = h("button", { type: "submit", id: "go" }, t(page.go));
+    const form = h(
+      "form",
+      {
+        class: "door",
+        onsubmit: async (/** @type {Event} */ event) => {
+          event.preventDefault();
+          go.disabled = true;
+          message.hidden = true;
+          try {
+            await page.submit();
+          } catch (error) {
+            message.hidden = false;
+            say(message, `⚠ ${error instanceof Error ? error.message : String(error)}`);
+            go.disabled = false;
+            form.querySelector("input[type=password]")?.select();
+          }
+        },
+      },
+      h("h1", {}, t(page.title)),
+      h("p", {}, t(page.explain)),
+      ...page.fields(),
+      message,
+      go,
+    );
+    const other = h("button", { type: "button", id: "language", lang: lang() === "vi" ? "en" : "vi", onclick: change }, t("ui-other-language"));
+    document.body.replaceChildren(h("header", {}, h("strong", { class: "brand" }, t("ui-brand")), h("span", { class: "gap" }), other), h("main", { id: "main" }, form));
+    form.querySelector("input")?.focus();
+  };
+  const change = async () => {
+    await useLanguage(lang() === "vi" ? "en" : "vi");
+    build();
+  };
+  build();
+}
+
+/**
+ * @param {string} id
+ * @param {string} label message id
+ * @param {Record<string, unknown>} more
+ */
+export function field(id, label, more) {
+  return h("label", { for: id }, t(label), h("input", { id, name: id, required: true, maxlength: 128, ...more }));
+}
+
+/** @param {string} id */
+export function valueOf(id) {
+  const input = document.getElementById(id);
+  return input instanceof HTMLInputElement ? input.value : "";
+}

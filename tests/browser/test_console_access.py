@@ -1,0 +1,127 @@
+"""Log-in, log-out, the first start's link, an ended session, confirmation: in a real browser, by keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from station.api.cookies import BROWSER, SESSION
+from station.domain.access import Role
+from station.domain.piece import PieceState, Secrecy
+from station.domain.reasons import Reason
+from tests.browser.conftest import come_in
+from tests.support.accounts import PASSWORD, run
+from tests.support.api_station import LANE, Desk
+
+pytestmark = pytest.mark.browser
+
+
+def log_in(page: Page, login: str, password: str) -> None:
+    page.locator("#login").fill(login)
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+
+
+def test_who_logs_in_gets_the_page_that_was_asked_for_and_who_logs_out_is_out(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
+) -> None:
+    context.clear_cookies()
+    desk.door.let_in("lan")
+    page.goto("/review")
+    expect(page).to_have_url(re.compile("/login\\?next=%2Freview$"))
+    expect(page.locator("#login")).to_be_focused()
+    log_in(page, "lan", "một mật khẩu khác")
+    expect(page.locator("#message")).to_contain_text("Tên đăng nhập hoặc mật khẩu không đúng")
+    page.locator("#language").click()
+    log_in(page, "lan", "another password")
+    expect(page.locator("#message")).to_contain_text("Login or password is wrong")
+    log_in(page, "LAN", PASSWORD)
+    expect(page).to_have_url(re.compile("/review$"))
+    expect(page.locator("#who")).to_have_text("lan")
+    given = {cookie["name"]: cookie for cookie in context.cookies()}
+    assert {name: (one["secure"], one["httpOnly"], one["sameSite"], one["path"]) for name, one in given.items()} == dict.fromkeys(
+        (SESSION, BROWSER), (True, True, "Strict", "/")
+    )
+    assert page.evaluate("document.cookie") == ""
+    page.locator("#log-out").press("Enter")
+    expect(page).to_have_url(re.compile("/login$"))
+    assert [cookie["name"] for cookie in context.cookies()] == [BROWSER]
+    page.goto(f"/lane/{LANE}")
+    expect(page).to_have_url(re.compile("/login\\?next="))
+    complaints.clear()
+
+
+@pytest.mark.parametrize("next_page", ["//evil.example/x", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/login"])
+def test_log_in_never_leads_elsewhere(desk: Desk, context: BrowserContext, page: Page, next_page: str) -> None:
+    context.clear_cookies()
+    desk.door.let_in("lan")
+    page.goto(f"/login?next={next_page}")
+    log_in(page, "lan", PASSWORD)
+    expect(page.locator("#who")).to_have_text("lan")
+    expect(page).to_have_url(f"{desk.server.url}/")
+
+
+def test_a_session_that_ends_leads_to_the_log_in_page_and_back(desk: Desk, page: Page, complaints: list[str]) -> None:
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#lane-state")).to_have_text("Đang chạy")
+    desk.clock.forward(31 * 60)
+    expect(page).to_have_url(re.compile("/login\\?next=%2Flane%2Flane-1$"), timeout=15_000)
+    log_in(page, "operator", PASSWORD)
+    expect(page.locator("#lane-state")).to_have_text("Đang chạy")
+    complaints.clear()
+
+
+def test_the_first_administrator_chooses_a_password_once(desk: Desk, context: BrowserContext, page: Page, complaints: list[str]) -> None:
+    context.clear_cookies()
+    made = run(desk.door.accounts.add("quan-tri", display_name="Quản trị", roles=[Role.ADMINISTRATOR], clearance=None))
+    page.goto(f"/welcome#{made.secret}")
+    expect(page.locator("#password")).to_be_focused()
+    assert str(made.secret) not in page.url
+    page.keyboard.type("mưa rơi trên phố cũ")
+    page.keyboard.press("Tab")
+    page.keyboard.type("mưa rơi trên phố")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("không giống nhau")
+    page.locator("#again").fill("mưa rơi trên phố cũ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#who")).to_have_text("Quản trị")
+    page.goto(f"/welcome#{made.secret}")
+    for name in ("#password", "#again"):
+        page.locator(name).fill("mưa rơi trên phố mới")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("Liên kết đã dùng")
+    complaints.clear()
+
+
+def test_clearing_what_takes_two_people_asks_for_the_password(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
+) -> None:
+    piece_id, _ = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    come_in(context, desk, "lan", confirmed=False)
+    page.goto("/review")
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    expect(page.locator("#stale")).to_be_hidden()
+    page.keyboard.press("F3")
+    expect(page.locator("#clear")).to_be_enabled()
+    page.keyboard.press("F2")
+    expect(page.locator("#confirm-password")).to_be_focused()
+    page.keyboard.type("không phải mật khẩu")
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirm-message")).to_be_visible()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("Chờ người duyệt thứ hai")
+    complaints.clear()
+
+
+def test_who_is_not_cleared_sees_that_something_lies_there_and_nothing_more(desk: Desk, context: BrowserContext, page: Page) -> None:
+    piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED, secrecy=Secrecy.B)
+    desk.ask_operator(piece_id, str(sha256), secrecy=Secrecy.B)
+    come_in(context, desk, "nam", clearance=Secrecy.C)
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#request")).to_contain_text("người được xem độ mật này phải quyết định")
+    expect(page.locator("#lane-picture .piece.hidden")).to_have_count(1)
+    expect(page.locator("#hold")).to_be_disabled()
+    expect(page.locator("#freeze")).to_be_enabled()
+    assert piece_id not in page.content()

@@ -1,0 +1,335 @@
+"""Coming in and going out over HTTP: cookies, foreign pages, guesses, revocation, links, tokens, and what is kept of secrets."""
+
+import asyncio
+import itertools
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from station.api.cookies import BROWSER, CSRF_HEADER, SESSION
+from station.domain.access import Role
+from station.domain.accounts import AccessEvent
+from station.domain.errors import StationError, StoreError
+from station.domain.piece import Secrecy
+from station.workflow.access import Visitor, source_of
+from station.workflow.accounts import Change
+from station.workflow.refusals import LogInRefusedError, TooManyTriesError
+from tests.support.accounts import PASSWORD, run
+from tests.support.api_station import LANE, Desk
+
+KEYS = itertools.count()
+
+
+def log_in(client: httpx.Client, login: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
+    client.cookies.clear()
+    return client.post("/api/v1/session", json={"login": login, "password": password}, headers=headers)
+
+
+def given(answer: httpx.Response) -> dict[str, str]:
+    """The cookies that an answer sets, with their attributes."""
+    found = {}
+    for line in answer.headers.get_list("set-cookie"):
+        name, _, rest = line.partition("=")
+        found[name] = rest
+    return found
+
+
+def signed(answer: httpx.Response) -> dict[str, str]:
+    """The headers of the session that an answer began."""
+    secret = given(answer)[SESSION].partition(";")[0]
+    return {"Cookie": f"{SESSION}={secret}", CSRF_HEADER: answer.json()["csrf_token"], "Idempotency-Key": f"a{next(KEYS)}"}
+
+
+def facts(desk: Desk) -> list[Any]:
+    return [row.evidence for row in desk.store.read(lambda view: view.evidence("ACCESS"))]
+
+
+def test_a_session_is_a_new_secret_that_scripts_and_other_sites_cannot_get_at(desk: Desk) -> None:
+    desk.door.let_in("lan", roles=frozenset({Role.OPERATOR}), clearance=Secrecy.B)
+    with desk.stranger() as client:
+        planted = {"Cookie": f"{SESSION}=planted-by-somebody; {BROWSER}=planted-too"}
+        first, second = log_in(client, "Lan", **planted), log_in(client, "lan")
+        assert first.status_code == 201
+        for attribute in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+            assert attribute in given(first)[SESSION]
+            assert attribute in given(first)[BROWSER]
+        assert "Domain" not in given(first)[SESSION]
+        assert "Max-Age" not in given(first)[SESSION]
+        assert "planted" not in str(given(first))
+        assert given(first)[SESSION] != given(second)[SESSION]
+        me = client.get("/api/v1/session", headers=signed(first)).json()
+        assert (me["login"], me["roles"], me["clearance"], me["confirmed_for_s"]) == ("lan", ["operator"], "B", 0)
+        assert "decide-on-lane" in me["permissions"]
+        assert "change-users" not in me["permissions"]
+        assert client.delete("/api/v1/session", headers=signed(first)).status_code == 204
+        assert client.get("/api/v1/session", headers=signed(first)).json()["code"] == "not-logged-in"
+        assert client.get("/api/v1/session", headers=signed(second)).status_code == 200
+    assert [fact.event for fact in facts(desk)] == ["logged-in", "logged-in", "logged-out"]
+
+
+def test_logging_in_again_ends_the_session_that_the_browser_had(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    with desk.stranger() as client:
+        first = log_in(client, "lan")
+        held = f"{signed(first)['Cookie']}; {BROWSER}={given(first)[BROWSER].partition(';')[0]}"
+        again = log_in(client, "lan", Cookie=held)
+        assert BROWSER not in given(again)
+        assert client.get("/api/v1/session", headers=signed(first)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {CSRF_HEADER: ""},
+        {CSRF_HEADER: "0" * 64},
+    ],
+    ids=str,
+)
+def test_what_another_sites_page_asks_is_not_done(desk: Desk, foreign: dict[str, str]) -> None:
+    answer = desk.client.post(f"/api/v1/lanes/{LANE}/freeze", headers={"Idempotency-Key": "f"} | foreign)
+    assert (answer.status_code, answer.json()["code"]) == (403, "request-foreign")
+    assert desk.lane.asked == []
+    if CSRF_HEADER not in foreign:
+        with desk.stranger() as client:
+            assert log_in(client, "an", **foreign).json()["code"] == "request-foreign"
+    own = {"Idempotency-Key": "f", "Origin": desk.server.url, "Sec-Fetch-Site": "same-origin"}
+    assert desk.client.post(f"/api/v1/lanes/{LANE}/freeze", headers=own).status_code == 200
+
+
+def test_unknown_wrong_and_disabled_get_the_same_answer(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    off = desk.door.let_in("off")
+    run(desk.door.accounts.change(off.user_id, Change(disabled=True)))
+    with desk.stranger() as client:
+        told = [log_in(client, *pair) for pair in (("nobody", PASSWORD), ("lan", "another password"), ("off", PASSWORD))]
+    seen = [(one.status_code, one.content, {name: value for name, value in one.headers.items() if name != "date"}) for one in told]
+    assert seen == [seen[0]] * 3
+    assert told[0].json()["code"] == "log-in-refused"
+
+
+def test_a_guess_too_many_is_told_when_to_come_again(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    with desk.stranger() as client:
+        for _ in range(5):
+            assert log_in(client, "lan", "another password").status_code == 401
+        late = log_in(client, "lan")
+        assert (late.status_code, late.json()["code"], late.headers["retry-after"]) == (429, "too-many-tries", "1")
+        desk.clock.forward(1)
+        assert log_in(client, "lan").status_code == 201
+
+
+class Counted:
+    """Counts the passwords that are looked at."""
+
+    def __init__(self, passwords: Any) -> None:
+        self._passwords = passwords
+        self.looked_at = 0
+
+    async def hash(self, password: str) -> str:
+        return await self._passwords.hash(password)
+
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        self.looked_at += 1
+        return await self._passwords.matches(password_hash, password)
+
+
+@pytest.mark.parametrize("way", ["one account, many addresses", "many names, one address", "many names, many addresses"])
+async def test_of_ten_thousand_guesses_fewer_than_a_hundred_are_looked_at_and_the_real_user_gets_in(desk: Desk, way: str) -> None:
+    desk.door.let_in("lan")
+    access = desk.door.access
+    known = await access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7"))
+    counted = Counted(desk.door.passwords)
+    access._passwords = counted
+    before = len(facts(desk))
+    for number in range(10_000):
+        desk.clock.forward(1)
+        login = "lan" if way.startswith("one account") else f"name{number}"
+        source = "10.0.0.7" if way.endswith("one address") else f"10.1.{number // 250}.{number % 250}"
+        with pytest.raises((LogInRefusedError, TooManyTriesError)):
+            await access.log_in(login, "a wrong password", Visitor(source=source))
+    assert 5 < counted.looked_at < 100
+    came = await access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7", browser=known.browser))
+    assert came.caller.name == "lan"
+    await access.tell_all()
+    told = facts(desk)[before:]
+    refused = [fact for fact in told if fact.event is AccessEvent.LOG_IN_REFUSED]
+    assert sum(fact.count for fact in refused) == 10_000
+    assert len(refused) < 350
+    assert {fact.login for fact in refused} == ({"lan"} if way.startswith("one account") else {""})
+    # Strangers wait, but are not locked out for good.
+    desk.clock.forward(901)
+    assert (await access.log_in("lan", PASSWORD, Visitor(source="10.9.9.9"))).caller.name == "lan"
+
+
+async def test_guesses_at_the_same_moment_do_not_slip_through_together(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    access = desk.door.access
+    counted = Counted(desk.door.passwords)
+    access._passwords = counted
+    tries = (access.log_in("lan", "a wrong password", Visitor(source="10.0.0.7")) for _ in range(40))
+    assert all(isinstance(error, StationError) for error in await asyncio.gather(*tries, return_exceptions=True))
+    assert counted.looked_at == 5
+
+
+def test_a_confirmation_counts_for_a_minute_and_cannot_be_guessed_at(desk: Desk) -> None:
+    headers = desk.door.signed("lan", confirmed=False, roles=frozenset({Role.ADMINISTRATOR})).headers
+
+    def add(login: str) -> httpx.Response:
+        key = {"Idempotency-Key": f"a{next(KEYS)}"}
+        return client.post("/api/v1/users", json={"login": login, "roles": ["operator"]}, headers=headers | key)
+
+    with desk.stranger() as client:
+        assert (add("u1").status_code, add("u1").json()["code"]) == (403, "step-up-needed")
+        for _ in range(3):
+            assert client.post("/api/v1/session/step-up", json={"password": "wrong"}, headers=headers).status_code == 401
+        assert client.post("/api/v1/session/step-up", json={"password": PASSWORD}, headers=headers).status_code == 429
+        desk.clock.forward(1)
+        assert client.post("/api/v1/session/step-up", json={"password": PASSWORD}, headers=headers).json()["confirmed_for_s"] == 60
+        assert add("u2").status_code == 201
+        desk.clock.forward(61)
+        assert add("u3").json()["code"] == "step-up-needed"
+
+
+def test_whoever_is_disabled_or_changed_is_out_at_once_and_so_is_their_stream(desk: Desk) -> None:
+    headers = desk.door.signed("lan").headers
+    user = desk.door.accounts.called("lan").user
+    with desk.stranger() as client, client.stream("GET", "/api/v1/events", headers=headers) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        assert client.get("/api/v1/lanes", headers=headers).status_code == 200
+        run(desk.door.accounts.change(user.user_id, Change(disabled=True)))
+        # It ends by itself; until then it may say a few words more.
+        assert sum(1 for _ in itertools.islice(lines, 200)) < 200
+        assert client.get("/api/v1/lanes", headers=headers).json()["code"] == "not-logged-in"
+        assert log_in(client, "lan").status_code == 401
+        run(desk.door.accounts.change(user.user_id, Change(disabled=False)))
+        fresh = signed(log_in(client, "lan"))
+        run(desk.door.accounts.change(user.user_id, Change(roles=frozenset({Role.AUDITOR}))))
+        assert client.get("/api/v1/lanes", headers=fresh).status_code == 401
+
+
+def test_sessions_end_unused_and_old_and_outlive_a_restart(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    with desk.stranger() as client:
+        headers = signed(log_in(client, "lan"))
+        for _ in range(24):
+            desk.clock.forward(29 * 60)
+            assert client.get("/api/v1/session", headers=headers).status_code == 200
+        desk.store.write(lambda _: None).result()
+        desk.door.access.memory.__init__(desk.store, desk.clock)
+        assert client.get("/api/v1/session", headers=headers).status_code == 200
+        desk.clock.forward(29 * 60)
+        assert client.get("/api/v1/session", headers=headers).status_code == 401
+        headers = signed(log_in(client, "lan"))
+        desk.clock.forward(31 * 60)
+        assert client.get("/api/v1/session", headers=headers).status_code == 401
+
+
+def test_users_are_added_changed_and_told_once_of_their_link(desk: Desk) -> None:
+    body = {"login": "Thu", "display_name": "Lê Thu", "roles": ["reviewer"], "clearance": "C"}
+    first, again = desk.post("/users", body, key="add"), desk.post("/users", body, key="add")
+    assert (first.status_code, again.json()) == (201, first.json() | {"link": None})
+    assert desk.post("/users", body).json()["code"] == "conflict"
+    for bad in ({"login": "Bình"}, {"roles": ["machine"]}, {"roles": ["king"]}, {"clearance": "D"}):
+        assert desk.post("/users", {"login": "x", "roles": ["operator"]} | bad).status_code in {403, 422}, bad
+    link = first.json()["link"].partition("#")[2]
+    with desk.stranger() as client:
+        short = client.post("/api/v1/session/link", json={"link": link, "password": "short"})
+        assert short.json()["code"] == "password-refused"
+        came = client.post("/api/v1/session/link", json={"link": link, "password": PASSWORD})
+        assert (came.status_code, came.json()["login"], came.json()["clearance"]) == (201, "thu", "C")
+        for secret in (link, "no such link"):
+            assert client.post("/api/v1/session/link", json={"link": secret, "password": PASSWORD}).json()["code"] == "link-invalid"
+        newer = desk.post(f"/users/{first.json()['user_id']}/password-link").json()["link"].partition("#")[2]
+        desk.clock.forward(timedelta(hours=25).total_seconds())
+        assert client.post("/api/v1/session/link", json={"link": newer, "password": PASSWORD}).json()["code"] == "link-invalid"
+
+
+def test_nobody_changes_their_own_rights_and_one_administrator_is_left(desk: Desk) -> None:
+    me = desk.door.accounts.called("an").user
+    with desk.stranger() as client:
+        headers = desk.door.signed("an").headers | {"Idempotency-Key": "x"}
+
+        def patch(user_id: str, body: dict[str, Any]) -> httpx.Response:
+            return client.patch(f"/api/v1/users/{user_id}", json=body, headers=headers | {"Idempotency-Key": f"p{next(KEYS)}"})
+
+        for body in ({"roles": ["auditor"]}, {"clearance": None}, {"disabled": True}):
+            assert patch(me.user_id, body).json()["code"] == "own-account"
+        assert patch(me.user_id, {"display_name": "An"}).json()["display_name"] == "An"
+        other = desk.door.let_in("binh", roles=frozenset({Role.OPERATOR}), clearance=None)
+        assert patch(other.user_id, {"clearance": "B"}).json()["clearance"] == "B"
+        assert patch(other.user_id, {"display_name": "Bình"}).json()["clearance"] == "B"
+        assert patch(other.user_id, {"clearance": None, "disabled": True}).json()["disabled"] is True
+        assert patch("u-00", {"disabled": True}).status_code == 404
+        assert {one["login"]: one["disabled"] for one in desk.get("/users")["items"]} == {"an": False, "binh": True}
+    with pytest.raises(StationError, match="let people in"):
+        run(desk.door.accounts.change(me.user_id, Change(disabled=True)))
+
+
+def test_a_program_asks_by_its_token_until_it_is_revoked(desk: Desk) -> None:
+    made = desk.post("/tokens", {"name": "tracking", "clearance": "A"}).json()
+    assert desk.post("/tokens", {"name": "tracking"}).json()["code"] == "conflict"
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    with desk.stranger() as client:
+        body = {"piece_id": desk.new_id(), "secrecy": "B"}
+        assert client.post("/api/v1/pieces", json=body, headers=bearer | {"Idempotency-Key": "1"}).status_code == 201
+        assert client.get("/metrics", headers=bearer).status_code == 200
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/api/v1/lanes", headers=bearer).json()["code"] == "not-permitted"
+        assert client.get("/api/v1/session", headers=bearer).json()["csrf_token"] is None
+        # A token that is shown counts alone, whatever session comes along.
+        assert client.get("/api/v1/lanes", headers=desk.door.signed("an").headers | {"Authorization": "Bearer x"}).status_code == 401
+        low = desk.post("/tokens", {"name": "other"}).json()
+        refused = client.post("/api/v1/pieces", json=body, headers={"Authorization": f"Bearer {low['token']}", "Idempotency-Key": "2"})
+        assert refused.json()["code"] == "not-permitted"
+        assert desk.post(f"/tokens/{made['token_id']}/revoke").json()["revoked"] is True
+        assert client.get("/metrics", headers=bearer).status_code == 401
+
+
+def test_nothing_that_is_stored_or_answered_twice_lets_anybody_in(desk: Desk, tmp_path: Path) -> None:
+    added = desk.post("/users", {"login": "thu", "roles": ["operator"]}).json()["link"].partition("#")[2]
+    token = desk.post("/tokens", {"name": "tracking"}).json()["token"]
+    with desk.stranger() as client:
+        answer = log_in(client, "an")
+    secrets = [added, token, PASSWORD, *(value.partition(";")[0] for value in given(answer).values()), answer.json()["csrf_token"]]
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").glob("station.db*"))
+    assert [secret for secret in secrets if secret.encode() in stored] == []
+    state = desk.store.read(lambda view: view.access_state())
+    assert all(str(one.password_hash).startswith("$argon2id$") for one in state.accounts if one.password_hash)
+
+
+def test_with_a_failing_store_whoever_is_in_still_freezes_and_nobody_comes_in(desk: Desk) -> None:
+    desk.door.let_in("lan")
+    desk.store.close()
+    assert desk.client.post(f"/api/v1/lanes/{LANE}/freeze", headers={"Idempotency-Key": "f"}).status_code == 200
+    with desk.stranger() as client:
+        assert log_in(client, "lan").json()["code"] == "store-error"
+    with pytest.raises(StoreError):
+        run(desk.door.access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7")))
+
+
+def test_addresses_count_as_their_network() -> None:
+    assert [source_of(host) for host in ("10.0.0.7", "::ffff:10.0.0.7", "2001:db8::1", "2001:db8::2:1", "fe80::1%eth0", "?")] == [
+        "10.0.0.7",
+        "10.0.0.7",
+        "2001:db8::/64",
+        "2001:db8::/64",
+        "fe80::/64",
+        "unknown",
+    ]
+
+
+def test_the_answers_of_log_in_are_kept_nowhere(desk: Desk) -> None:
+    with desk.stranger() as client:
+        answer = log_in(client, "an")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "etag" not in answer.headers
+    assert PASSWORD not in answer.text
