@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, not_, or_, select, update
 
 from station.domain.people import person_key
 from station.domain.projection import ProjectionResult
@@ -17,17 +17,20 @@ _RESULT_KIND = codec.kind_of_type(ProjectionResult)
 
 
 def count(connection: Connection, fact: object) -> None:
-    """Count a fact that is just being stored; most kinds of facts count for nobody. The rules are those of `station.review.performance`."""
+    """Count a fact that is just being stored; most kinds of facts count for nobody. The rules are those of `station.review.performance`.
+
+    A marked piece counts for nobody: no person saw its picture, and the figures are shown to people who may not know of it.
+    """
     if isinstance(fact, ProjectionResult):
         if fact.person is not None and fact.answer.counts:
             _add(connection, fact.at, fact.person, by_model=False, projected=True, called=fact.answer.is_hit)
         if fact.model_alarmed is not None and fact.model_sha256 is not None:
             _add(connection, fact.at, fact.model_sha256, by_model=True, projected=True, called=fact.model_alarmed)
     elif isinstance(fact, OperatorReading):
-        if fact.projected_sha256 is None and not _was_exercise(connection, fact):
+        if fact.projected_sha256 is None and not _was_exercise(connection, fact) and not _is_marked(connection, fact.piece_id):
             called = fact.decision is not OperatorDecision.CLEAR
             _add(connection, fact.at, fact.person, by_model=False, projected=False, called=called)
-    elif isinstance(fact, ModelReading) and fact.projected_sha256 is None:
+    elif isinstance(fact, ModelReading) and fact.projected_sha256 is None and not _is_marked(connection, fact.piece_id):
         _add(connection, fact.at, fact.model_sha256, by_model=True, projected=False, called=fact.alarms)
 
 
@@ -56,6 +59,12 @@ def between(connection: Connection, first: date, last: date) -> list[ReaderCount
 def _was_exercise(connection: Connection, fact: OperatorReading) -> bool:
     kept = tables.evidence.c
     query = select(kept.row_id).where(kept.piece_id == fact.piece_id, kept.visit == fact.visit, kept.kind == _RESULT_KIND).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _is_marked(connection: Connection, piece_id: str) -> bool:
+    known = tables.piece.c
+    query = select(known.piece_id).where(known.piece_id == piece_id, or_(not_(known.announced), known.secrecy.is_not(None)))
     return connection.execute(query).first() is not None
 
 

@@ -408,9 +408,13 @@ def test_readers_are_counted_as_the_evidence_says_also_by_the_migration(tmp_path
         person("P2", "AN ", OperatorDecision.HOLD),
         person("P3", "Bình", OperatorDecision.FREEZE, day_s),
         person("P4", "An", OperatorDecision.CLEAR, 9 * day_s),
+        # Marked: it counts for nobody.
+        model("P5", 0.2),
+        person("P5", "An", OperatorDecision.HOLD),
     ]
     days = (at().date(), at(day_s).date())
     with opened(tmp_path) as store:
+        written(store, lambda unit: unit.announce(Announcement(piece_id="P5", secrecy=Secrecy.C), at()))
         for fact in facts:
             written(store, lambda unit, fact=fact: unit.append(fact))
         counted = store.read(lambda view: view.reader_counts(*days))
@@ -422,7 +426,7 @@ def test_readers_are_counted_as_the_evidence_says_also_by_the_migration(tmp_path
 
         def as_before(unit: Any) -> None:
             unit._connection.exec_driver_sql("DROP TABLE reader_day")
-            unit._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+            unit._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
 
         written(store, as_before)
     with opened(tmp_path) as store:

@@ -5,15 +5,27 @@ from datetime import timedelta
 
 import numpy as np
 
-from station.domain.piece import PieceState
+from station.domain.access import Role
+from station.domain.piece import PieceState, Secrecy
 from station.domain.projection import ProjectedThreat, ProjectionAnswer, ProjectionResult
 from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import ModelReading
 from station.ports.screening import ScreeningResult
+from station.ports.store import UnitOfWork
 from station.workflow.views import ExerciseView, ProjectedImage
 from tests.support.api_station import LANE, MODEL, START, Desk
 
 PROJECTED = "fe" * 32
+TOLD = ExerciseView(
+    piece_id="P1",
+    visit=2,
+    answer=ProjectionAnswer.MISSED,
+    threat_class="blade",
+    box_share=(0.1, 0.2, 0.3, 0.4),
+    confirmed=False,
+    silence_freezes=False,
+    level=None,
+)
 
 
 def projected_image(piece_id: str, sha256: str) -> ProjectedImage:
@@ -72,17 +84,7 @@ def test_while_it_is_shown_nothing_tells_the_projected_image_from_a_true_one(des
 def test_the_screen_confirms_what_it_has_shown(desk: Desk) -> None:
     path, body = f"/lanes/{LANE}/exercise/shown", {"piece_id": "P1", "visit": 2}
     assert desk.post(path, body).status_code == 404
-    told = ExerciseView(
-        piece_id="P1",
-        visit=2,
-        answer=ProjectionAnswer.MISSED,
-        threat_class="blade",
-        box_share=(0.1, 0.2, 0.3, 0.4),
-        confirmed=False,
-        silence_freezes=False,
-        level=None,
-    )
-    desk.lane.show(exercise=told)
+    desk.lane.show(exercise=TOLD)
     assert not desk.get(f"/lanes/{LANE}")["exercise"]["confirmed"]
     assert desk.post(path, body).json() == {"lane_id": LANE, **body}
     assert desk.get(f"/lanes/{LANE}")["exercise"] | {"confirmed": False} == {
@@ -147,3 +149,32 @@ def test_the_figures_come_with_intervals_and_nobody_is_ranked_by_chance(desk: De
     october = desk.get("/performance?first=2026-10-01&last=2026-10-31")
     assert [(one["name"], one["projections"], one["hits"]) for one in october["people"]] == [("An", 5, 0)]
     assert desk.client.get("/api/v1/performance?first=2026-01-02&last=2026-01-01").status_code == 403
+
+
+def test_figures_know_of_no_marked_piece(desk: Desk) -> None:
+    plain, marked, unknown = desk.put_piece()[0], desk.put_piece(secrecy=Secrecy.C)[0], desk.put_piece(announced=False)[0]
+
+    def work(uow: UnitOfWork) -> None:
+        for piece_id in (plain, marked, unknown):
+            reading = OperatorReading(
+                piece_id=piece_id, visit=1, at=START, scan_sha256="a" * 64, person="lan", decision=OperatorDecision.HOLD, blind=False
+            )
+            uow.append(reading)
+
+    desk.write(work)
+    found = desk.get("/performance")
+    counted = [(one["name"], one["images"], one["false_alarms"]) for one in found["people"] + found["models"]]
+    assert counted == [
+        ("lan", 1, 1),
+        (MODEL, 1, 1),
+    ]
+
+
+def test_the_truth_about_an_exercise_is_for_those_who_may_see_the_piece(desk: Desk) -> None:
+    desk.lane.show(exercise=replace(TOLD, level=Secrecy.B))
+    path, body = f"/lanes/{LANE}/exercise/shown", {"piece_id": "P1", "visit": 2}
+    for login, clearance, sees in (("lan", Secrecy.C, False), ("mai", Secrecy.B, True)):
+        headers = desk.door.signed(login, roles=frozenset({Role.OPERATOR}), clearance=clearance).headers
+        shown = desk.client.get(f"/api/v1/lanes/{LANE}", headers=headers).json()["exercise"]
+        assert (shown is not None, desk.post(path, body, person=login).status_code) == (sees, 200 if sees else 404)
+    assert desk.lane.asked == [("confirm", "P1", 2)]

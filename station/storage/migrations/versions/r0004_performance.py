@@ -31,11 +31,16 @@ def upgrade() -> None:
     )
     names: dict[tuple[str, bool, str], str] = {}
     counts: Counter[tuple[tuple[str, bool, str], str]] = Counter()
-    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in ("row_id", "at", "kind", "payload")]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in ("row_id", "piece_id", "at", "kind", "payload")]
     query = (
         sa.select(*columns).select_from(sa.table("evidence")).where(sa.column("kind").in_((PERSON, MODEL))).order_by(sa.column("row_id"))
     )
+    piece_id, announced, secrecy = sa.column("piece_id"), sa.column("announced", sa.Boolean()), sa.column("secrecy")
+    known = sa.select(piece_id).select_from(sa.table("piece")).where(sa.or_(sa.not_(announced), secrecy.is_not(None)))
+    marked = {row.piece_id for row in op.get_bind().execute(known)}
     for row in op.get_bind().execute(query):
+        if row.piece_id in marked:
+            continue
         # No threat had been projected for anybody before this table came.
         fact, by_model = json.loads(row.payload), row.kind == MODEL
         name = fact["model_sha256"] if by_model else fact["person"]
