@@ -112,5 +112,5 @@ class ImageVault(ImageStore, Protocol):
         ...
 
     def finish(self, key: ImageKey) -> Shredded:
-        """Remove what may be left of the images under a key that `begun` names; may be repeated."""
+        """Make durable that a key which `begun` names is gone, and remove what may be left of the images under it; may be repeated."""
         ...

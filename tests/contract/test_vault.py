@@ -163,6 +163,19 @@ def test_destroyed_is_destroyed_in_every_copy_and_needed_images_stay(images: Fil
     assert same(images.scan(hashes[0]), raw_scan(seed=0))
 
 
+def test_a_lane_looks_through_no_roll_of_the_past(images: FileImageStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch):
+    images.put(raw_scan(seed=1), None)
+    images.destroy(images.existing_keys()[0], (), ORDER)
+
+    def looks(*_: object) -> None:
+        raise AssertionError("there is one for each day and level of all years")
+
+    monkeypatch.setattr(images._rolls, "begun", looks)
+    monkeypatch.setattr(images._rolls, "holds", looks)
+    for seed in (1, 2):
+        images.put_views(images.put(raw_scan(seed=seed), None), result())
+
+
 def test_a_key_of_this_very_day_can_be_destroyed_and_another_takes_its_place(images: FileImageStore):
     gone, needed = images.put(raw_scan(seed=1), None), images.put(raw_scan(seed=2), None)
     (key,) = images.existing_keys()
@@ -214,25 +227,29 @@ def dies(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, after: bo
     monkeypatch.setattr(owner, name, call)
 
 
-@pytest.mark.parametrize(("step", "gone"), [("write", False), ("destroy", False), ("finish", True), ("_forget", True)])
+@pytest.mark.parametrize(("step", "gone"), [("write", False), ("destroy", False), ("read", True), ("_forget", True)])
 def test_a_destruction_that_is_interrupted_is_none_or_is_finished(
     images: FileImageStore, clock: SetClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, gone: bool
 ):
     lost, needed = (images.put(raw_scan(seed=seed), Secrecy.B) for seed in (1, 2))
     (key,) = images.existing_keys()
     clock.forward(A_DAY_S)
-    owner = {"write": images._rolls, "destroy": images._keys}.get(step, images)
+    owner = {"write": images._rolls, "destroy": images._keys, "read": images._rolls}.get(step, images)
     with monkeypatch.context() as patch:
         dies(patch, owner, step, after=step == "_forget")
         with pytest.raises(SystemExit):
             images.destroy(key, {needed}, ORDER)
     again = vault(tmp_path / "images", clock)
     assert again.begun() == ((key,) if gone else ())
+    flushed: list[Path] = []
+    monkeypatch.setattr(key_files, "flush_directory", flushed.append)
     assert same(again.scan(needed), raw_scan(seed=2))
     if not gone:
         assert same(again.scan(lost), raw_scan(seed=1))
         again.destroy(key, {needed}, ORDER)
     assert again.finish(key).images == 1
+    # Before a record can say so, it is durable that the key is gone.
+    assert flushed[-1] == tmp_path / KEYS
     with pytest.raises(ImageDestroyedError):
         again.scan(lost)
     assert same(again.scan(needed), raw_scan(seed=2))
