@@ -122,6 +122,17 @@ def test_without_its_key_an_image_cannot_be_read_and_can_be_put_again(images: Fi
         again.views(sha256)
 
 
+def test_a_link_is_no_key(images: FileImageStore, clock: SetClock, tmp_path: Path):
+    sha256 = images.put(raw_scan(), None)
+    (path,) = key_files_of(tmp_path)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="cannot be used"):
+        vault(tmp_path / "images", clock).scan(sha256)
+    (tmp_path / "elsewhere").unlink()
+    assert len(key_files.FileKeyStore(tmp_path / KEYS).trouble()) == 2
+
+
 def test_where_no_key_can_be_made_nothing_is_stored(tmp_path: Path):
     (tmp_path / KEYS).write_text("a file where the directory of keys should be")
     images = vault(tmp_path / "images")
