@@ -20,8 +20,8 @@ from station.storage.image_store import FileImageStore
 from station.storage.store import SqliteStore
 from station.workflow import image_keeper
 from station.workflow.image_keeper import ImageKeeper, destructions
-from tests.contract.test_image_store import raw_scan, same
 from tests.support.clocks import SetClock
+from tests.support.images import raw_scan, same
 from tests.support.store_facts import announcement, check_audit, opened, scan
 from tests.support.vaults import DAY, vault
 

@@ -14,7 +14,7 @@ from station.storage import image_file
 from station.storage.codec import to_json
 from station.storage.image_store import FileImageStore
 from station.storage.plain_images import _PlainViews, seal_plain
-from tests.contract.test_image_store import raw_scan, result, same
+from tests.support.images import raw_scan, result, same
 from tests.support.vaults import KEYS, vault
 
 

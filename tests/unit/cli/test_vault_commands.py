@@ -14,9 +14,9 @@ from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ImageDestroyedError
 from station.domain.piece import PieceState, Secrecy
 from station.settings import Configuration, edit, load
-from tests.contract.test_image_store import raw_scan, same
 from tests.contract.test_plain_images import write_plain
 from tests.support.clocks import SetClock
+from tests.support.images import raw_scan, same
 from tests.support.store_facts import announcement, at, scan
 from tests.support.terminal import Terminal
 
