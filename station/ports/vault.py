@@ -84,10 +84,6 @@ class Shredded:
 class ImageVault(ImageStore, Protocol):
     """The image store, as those see it who keep its keys. Every method blocks, and may raise `StoreError`."""
 
-    def level_of(self, sha256: str) -> Secrecy | None:
-        """The level under whose key an image lies. Raises `NotFoundError`."""
-        ...
-
     def relevel(self, sha256: str, level: Secrecy | None) -> bool:
         """Move an image under today's key of that level; False when it lies under that level already. Raises `NotFoundError`."""
         ...

@@ -46,7 +46,7 @@ class FileImageStore:
         # One image is changed by one thread at a time.
         self._guards = [threading.Lock() for _ in range(_FOLDERS)]
         try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(root)
         except OSError as error:
             raise _not_written(root, error) from error
 
@@ -111,11 +111,6 @@ class FileImageStore:
         except OSError:
             return 0
 
-    def level_of(self, sha256: str) -> Secrecy | None:
-        """See `ImageVault`."""
-        with self._telling_destroyed(sha256):
-            return self._envelope_of(sha256)[0].level
-
     def relevel(self, sha256: str, level: Secrecy | None) -> bool:
         """See `ImageVault`."""
         with self._guard(sha256):
@@ -127,10 +122,6 @@ class FileImageStore:
     def existing_keys(self) -> tuple[ImageKey, ...]:
         """See `ImageVault`."""
         return self._keys.existing()
-
-    def under(self, key: ImageKey) -> list[str]:
-        """The scans' hashes of the images under a key. Raises `StoreError`."""
-        return [sha256 for sha256, found in self.each() if found == key]
 
     def each(self) -> Iterator[tuple[str, ImageKey]]:
         """Every image that can still tell its key, and that key, in no order that means anything.
@@ -148,7 +139,7 @@ class FileImageStore:
 
     def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
         """See `ImageVault`. The roll is written first, then the key is removed, then the files."""
-        here = self.under(key)
+        here = [sha256 for sha256, under in self.each() if under == key]
         kept = [sha256 for sha256 in here if sha256 in needed]
         for sha256 in kept:
             with self._guard(sha256):

@@ -23,7 +23,7 @@ from station.workflow.image_keeper import ImageKeeper, destructions
 from tests.support.clocks import SetClock
 from tests.support.images import raw_scan, same
 from tests.support.store_facts import announcement, check_audit, opened, scan
-from tests.support.vaults import DAY, vault
+from tests.support.vaults import DAY, level_of, vault
 
 T = TypeVar("T")
 POLICY = Policy(sha256="cd" * 32, retention=Retention(days_a=1, days_b=2, days_c=3, days_unmarked=4))
@@ -122,14 +122,14 @@ async def test_a_late_announcement_moves_the_image_and_the_strictest_piece_count
     )
     site.store.write(lambda uow: (uow.add_piece(unknown), uow.append(scan("P1", sha256)))).result()
     await site.keeper.look()
-    assert site.images.level_of(sha256) is Secrecy.A
+    assert level_of(site.images, sha256) is Secrecy.A
     site.store.write(lambda uow: uow.announce(announcement("P1", secrecy=Secrecy.C), at)).result()
     await site.keeper.look()
-    assert site.images.level_of(sha256) is Secrecy.C
+    assert level_of(site.images, sha256) is Secrecy.C
     assert site.piece(2, HELD, Secrecy.B, seed=1) == sha256
     assert site.piece(3, HELD, seed=1) == sha256
     await site.keeper.look()
-    assert site.images.level_of(sha256) is Secrecy.B
+    assert level_of(site.images, sha256) is Secrecy.B
 
 
 async def test_one_damaged_image_keeps_no_other_past_its_time(site: Site):

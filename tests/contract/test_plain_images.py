@@ -14,6 +14,7 @@ from station.storage import image_file
 from station.storage.codec import to_json
 from station.storage.image_store import FileImageStore
 from station.storage.plain_images import _PlainViews, seal_plain
+from tests.support import vaults
 from tests.support.images import raw_scan, result, same
 from tests.support.vaults import KEYS, vault
 
@@ -60,7 +61,7 @@ def check(root: Path, images: FileImageStore, hashes: dict[int, str]) -> None:
     for seed, sha256 in hashes.items():
         assert same(images.scan(sha256), raw_scan(seed=seed))
         assert same(images.views(sha256), result(seed))
-        assert images.level_of(sha256) is level_of(sha256)
+        assert vaults.level_of(images, sha256) is level_of(sha256)
     assert {path.suffix for path in root.glob("[0-9a-f][0-9a-f]/*")} == {".key", ".scan", ".views"}
 
 

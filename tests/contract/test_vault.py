@@ -19,7 +19,7 @@ from station.storage.image_store import FileImageStore
 from tests.support.clocks import SetClock
 from tests.support.images import raw_scan, result, same
 from tests.support.vault_killed import NEEDED, ORDER
-from tests.support.vaults import DAY, KEYS, vault
+from tests.support.vaults import DAY, KEYS, level_of, vault
 
 A_DAY_S = timedelta(days=1).total_seconds()
 
@@ -48,7 +48,7 @@ def test_each_day_and_level_has_a_key(images: FileImageStore, clock: SetClock, t
     assert [key.key_id[:-9] for key in port.existing_keys()] == ["2026-11-20-A", "2026-11-20-unmarked", "2026-11-21-A"]
     assert {path.stat().st_mode & 0o777 for path in key_files_of(tmp_path)} == {0o600}
     assert (tmp_path / KEYS).stat().st_mode & 0o777 == 0o700
-    assert port.level_of(first) is Secrecy.A
+    assert level_of(images, first) is Secrecy.A
     keys: KeyStore = key_files.FileKeyStore(tmp_path / KEYS)
     assert keys.existing() == port.existing_keys()
 
@@ -59,7 +59,7 @@ def test_an_image_follows_its_level_without_being_written_anew(images: FileImage
     before = {suffix: images._path(sha256, suffix).read_bytes() for suffix in (".scan", ".views", ".key")}
     assert not images.relevel(sha256, Secrecy.A)
     assert images.relevel(sha256, Secrecy.C)
-    assert images.level_of(sha256) is Secrecy.C
+    assert level_of(images, sha256) is Secrecy.C
     after = {suffix: images._path(sha256, suffix).read_bytes() for suffix in before}
     assert [suffix for suffix in before if before[suffix] != after[suffix]] == [".key"]
     images.destroy(images.existing_keys()[0], (), ORDER)
@@ -153,7 +153,7 @@ def test_destroyed_is_destroyed_in_every_copy_and_needed_images_stay(images: Fil
     assert (done.images, done.kept, done.order) == (3, 1, ORDER)
     assert [key.key_id[:-9] for key in images.existing_keys()] == ["2026-11-20-unmarked", "2026-11-21-A"]
     for sha256 in (hashes[0], hashes[2], hashes[3]):
-        for read in (images.scan, images.views, images.raw, images.level_of):
+        for read in (images.scan, images.views, images.raw):
             with pytest.raises(ImageDestroyedError, match="destroyed with its key"):
                 read(sha256)
         assert not list((tmp_path / "images" / sha256[:2]).glob(f"{sha256}*"))
