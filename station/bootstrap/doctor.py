@@ -151,7 +151,12 @@ def _examine_vault(configuration: Configuration, today: date) -> Check:
     found = f"{len(there)} keys in {configuration.image_key_dir}, in no backup" if there else "none yet: made with the first image"
     if late:
         found += f"; past their time: {', '.join(key.key_id for key in late)}"
-    return Check(name="image keys", ok=not late, found=found, remedy="Start the station: it destroys them within minutes" if late else "")
+    return Check(
+        name="image keys",
+        ok=not late,
+        found=found,
+        remedy="Start the station: it destroys them within minutes, or after a day of work if the date leapt" if late else "",
+    )
 
 
 def _examine_keys(configuration: Configuration) -> list[Check]:
