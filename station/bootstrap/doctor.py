@@ -9,7 +9,7 @@ from station.bootstrap.model_in_use import model_place, reader_at
 from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import StationError, StoreError
-from station.domain.vault import due
+from station.domain.vault import ahead, due
 from station.settings import Configuration
 from station.storage.key_files import FileKeyStore
 from station.storage.space import MEBIBYTE
@@ -140,11 +140,23 @@ def _examine_vault(configuration: Configuration, today: date) -> Check:
             remedy=f"Let the station's user alone read {configuration.image_key_dir}; restore a key that is damaged, or move it away: "
             "images under it are lost then",
         )
-    late = due(there, configuration.policy.retention, today)
+    late, early = due(there, configuration.policy.retention, today), ahead(there, today)
+    if early:
+        return Check(
+            name="image keys",
+            ok=False,
+            found=f"keys of days to come: {', '.join(key.key_id for key in early)}; today is {today.isoformat()}",
+            remedy="Set the clock if the date is wrong; else destroy them when their time is over (`station vault destroy`)",
+        )
     found = f"{len(there)} keys in {configuration.image_key_dir}, in no backup" if there else "none yet: made with the first image"
     if late:
         found += f"; past their time: {', '.join(key.key_id for key in late)}"
-    return Check(name="image keys", ok=not late, found=found, remedy="Start the station: it destroys them within minutes" if late else "")
+    return Check(
+        name="image keys",
+        ok=not late,
+        found=found,
+        remedy="Start the station: it destroys them within minutes, or after a day of work if the date leapt" if late else "",
+    )
 
 
 def _examine_keys(configuration: Configuration) -> list[Check]:

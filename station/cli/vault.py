@@ -10,7 +10,7 @@ import typer
 from station.bootstrap.vault import KeyStatus, destroy_early, vault_status
 from station.cli.model_fit import NoteOption, SupervisorOption
 from station.cli.options import ConfigOption, JsonOption, configuration_path
-from station.domain.vault import DestructionCause, ImagesDestroyed, level_name, level_named
+from station.domain.vault import ImagesDestroyed, level_name, level_named
 from station.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Kho ảnh / the image vault.")
@@ -85,7 +85,7 @@ def _row(record: ImagesDestroyed) -> dict[str, object]:
         "level": level_name(record.level),
         "images": record.images,
         "roll_sha256": record.roll_sha256,
-        "cause": DestructionCause(record.order.cause).value,
+        "cause": record.order.cause.value,
         "person": record.order.person,
         "note": record.order.note,
         "policy_sha256": record.order.policy_sha256,

@@ -86,6 +86,11 @@ def due(keys: Iterable[ImageKey], retention: Retention, today: date) -> tuple[Im
     return tuple(sorted((key for key in keys if retention.last_day(key) < today), key=lambda key: (key.day, key.key_id)))
 
 
+def ahead(keys: Iterable[ImageKey], today: date) -> tuple[ImageKey, ...]:
+    """The keys of days to come, tomorrow's apart: made while the date was wrong, if it is not wrong now."""
+    return tuple(key for key in keys if key.day > today + timedelta(days=1))
+
+
 def needs_images(state: PieceState) -> bool:
     """True while the images of a piece in this state must stay, however old they are: nothing is decided for good, or it escaped."""
     return state is PieceState.ESCAPED or not state.is_terminal

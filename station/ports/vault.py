@@ -84,10 +84,6 @@ class Shredded:
 class ImageVault(ImageStore, Protocol):
     """The image store, as those see it who keep its keys. Every method blocks, and may raise `StoreError`."""
 
-    def level_of(self, sha256: str) -> Secrecy | None:
-        """The level under whose key an image lies. Raises `NotFoundError`."""
-        ...
-
     def relevel(self, sha256: str, level: Secrecy | None) -> bool:
         """Move an image under today's key of that level; False when it lies under that level already. Raises `NotFoundError`."""
         ...
@@ -112,5 +108,5 @@ class ImageVault(ImageStore, Protocol):
         ...
 
     def finish(self, key: ImageKey) -> Shredded:
-        """Remove what may be left of the images under a key that `begun` names; may be repeated."""
+        """Make durable that a key which `begun` names is gone, and remove what may be left of the images under it; may be repeated."""
         ...

@@ -39,9 +39,10 @@ def write_durably(files: Mapping[Path, bytes | bytearray]) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """A directory for its owner alone, made durably if missing. Raises `OSError`."""
+    """A directory for its owner alone, made durably if missing, as are those above it. Raises `OSError`."""
     if not directory.is_dir():
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
         flush_directory(directory.parent)
 
 

@@ -46,7 +46,7 @@ class FileImageStore:
         # One image is changed by one thread at a time.
         self._guards = [threading.Lock() for _ in range(_FOLDERS)]
         try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(root)
         except OSError as error:
             raise _not_written(root, error) from error
 
@@ -91,14 +91,16 @@ class FileImageStore:
 
     def scan(self, sha256: str) -> RawScan:
         """The scan with its calibration, as it was stored. Raises `NotFoundError` or `StoreError`."""
-        _, data_key = self._open(sha256)
-        return image_file.decode_scan(self._unsealed(sha256, SCAN, data_key), sha256)
+        with self._telling_destroyed(sha256):
+            _, data_key = self._open(sha256)
+            return image_file.decode_scan(self._unsealed(sha256, SCAN, data_key), sha256)
 
     def views(self, sha256: str) -> ScreeningResult:
         """What screening made of a scan; the seal is checked before decoding. Raises `NotFoundError` or `StoreError`."""
-        _, data_key = self._open(sha256)
         try:
-            return views_file.unpack(self._unsealed(sha256, VIEWS, data_key))
+            with self._telling_destroyed(sha256):
+                _, data_key = self._open(sha256)
+                return views_file.unpack(self._unsealed(sha256, VIEWS, data_key))
         except ValueError as error:
             raise image_file.damaged(sha256, f"its views: {error}") from error
 
@@ -109,14 +111,10 @@ class FileImageStore:
         except OSError:
             return 0
 
-    def level_of(self, sha256: str) -> Secrecy | None:
-        """See `ImageVault`."""
-        return self._envelope_of(sha256)[0].level
-
     def relevel(self, sha256: str, level: Secrecy | None) -> bool:
         """See `ImageVault`."""
         with self._guard(sha256):
-            if self.level_of(sha256) is level:
+            if self._envelope_of(sha256)[0].level is level:
                 return False
             self._move(sha256, level)
             return True
@@ -124,10 +122,6 @@ class FileImageStore:
     def existing_keys(self) -> tuple[ImageKey, ...]:
         """See `ImageVault`."""
         return self._keys.existing()
-
-    def under(self, key: ImageKey) -> list[str]:
-        """The scans' hashes of the images under a key. Raises `StoreError`."""
-        return [sha256 for sha256, found in self.each() if found == key]
 
     def each(self) -> Iterator[tuple[str, ImageKey]]:
         """Every image that can still tell its key, and that key, in no order that means anything.
@@ -145,7 +139,7 @@ class FileImageStore:
 
     def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
         """See `ImageVault`. The roll is written first, then the key is removed, then the files."""
-        here = self.under(key)
+        here = [sha256 for sha256, under in self.each() if under == key]
         kept = [sha256 for sha256 in here if sha256 in needed]
         for sha256 in kept:
             with self._guard(sha256):
@@ -154,7 +148,6 @@ class FileImageStore:
             self._rolls.write(key, order, (sha256 for sha256 in here if sha256 not in needed))
         except OSError as error:
             raise _not_removed(key, error) from error
-        self._keys.destroy(key)
         return dataclasses.replace(self.finish(key), kept=len(kept))
 
     def begun(self) -> tuple[ImageKey, ...]:
@@ -164,6 +157,8 @@ class FileImageStore:
 
     def finish(self, key: ImageKey) -> Shredded:
         """See `ImageVault`."""
+        # Here too where it is gone already: a process may have died before that was durable, and a key must not come back.
+        self._keys.destroy(key)
         try:
             roll = self._rolls.read(key)
             for sha256 in roll.hashes:
@@ -234,7 +229,6 @@ class FileImageStore:
                 # It may have been moved to another key while this one was destroyed.
                 again, wrapped = self._envelope_of(sha256)
                 if again == key:
-                    self._raise_if_destroyed(sha256, (key,))
                     raise
                 key = again
 
@@ -262,25 +256,37 @@ class FileImageStore:
         try:
             return path.read_bytes()
         except FileNotFoundError:
-            if suffix == KEY:
-                self._raise_if_destroyed(sha256, self._rolls.begun())
             raise _no_scan(sha256) from None
         except OSError as error:
             raise image_file.damaged(sha256, f"{path} cannot be read: {error.strerror}") from error
 
-    def _raise_if_destroyed(self, sha256: str, keys: Collection[ImageKey]) -> None:
-        there = self._keys.existing()
-        for key in keys:
-            try:
-                gone = key not in there and self._rolls.holds(key, sha256)
-            except OSError:
-                gone = False
-            if gone:
-                raise ImageDestroyedError(
-                    f"The image {sha256} was destroyed with its key {key.key_id}",
-                    consequence="What is known of it stands in the evidence",
-                    remedy="Nothing brings it back; see `station vault status`",
-                ) from None
+    @contextlib.contextmanager
+    def _telling_destroyed(self, sha256: str) -> Iterator[None]:
+        """Tell an image that was destroyed from one that is unknown or whose key is lost.
+
+        For those alone who show it: there is a roll for each day and level of all years, and a lane has no time to look through them.
+        """
+        try:
+            yield
+        except (NotFoundError, ImageKeyLostError):
+            key = self._destroyed_with(sha256)
+            if key is None:
+                raise
+            raise ImageDestroyedError(
+                f"The image {sha256} was destroyed with its key {key.key_id}",
+                consequence="What is known of it stands in the evidence",
+                remedy="Nothing brings it back; see `station vault status`",
+            ) from None
+
+    def _destroyed_with(self, sha256: str) -> ImageKey | None:
+        try:
+            under = self._key_of(sha256)
+        except NotFoundError:
+            under = None
+        # A roll that cannot be read tells nothing.
+        with contextlib.suppress(OSError):
+            return next((key for key in self.begun() if under in {None, key} and self._rolls.holds(key, sha256)), None)
+        return None
 
     def _forget(self, sha256: str, key: ImageKey) -> None:
         """Remove an image's files, if it still lies under that key."""

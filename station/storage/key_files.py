@@ -1,6 +1,7 @@
 """Key-encryption keys of images, one file each, in a directory of their own that no backup may hold (decision 0101)."""
 
 import hashlib
+import os
 import secrets
 import threading
 from datetime import date
@@ -104,7 +105,8 @@ class FileKeyStore:
         """What is wrong with the directory and its files, a line each; reads every key."""
         found: list[str] = []
         try:
-            modes = {path: path.stat().st_mode & 0o077 for path in (self._root, *self._root.iterdir())}
+            # The directory may be a link to another medium; a key may not.
+            modes = {self._root: self._root.stat().st_mode & 0o077} | {path: path.lstat().st_mode & 0o077 for path in self._root.iterdir()}
         except FileNotFoundError:
             return found
         except OSError as error:
@@ -128,7 +130,9 @@ class FileKeyStore:
             return known
         path = self._path(key)
         try:
-            text = path.read_bytes()
+            # Not through a link: what destroys a key would remove the link and leave the key.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+                text = file.read()
         except FileNotFoundError:
             raise ImageKeyLostError(
                 f"There is no image key {key.key_id}",

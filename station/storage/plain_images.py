@@ -1,5 +1,6 @@
 """Images from before there was encryption: sealed where they lie, before the station starts (decision 0103)."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from station.domain.errors import StoreError
+from station.domain.errors import ImageKeyLostError, NotFoundError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.scan import Finding
 from station.ports.screening import ScreeningResult
-from station.storage import image_file
+from station.storage import image_file, sealing
 from station.storage.codec import decode
 from station.storage.durable_file import flush_directory
 from station.storage.image_store import SCAN, VIEWS, FileImageStore
@@ -72,13 +73,13 @@ def seal_plain(
 
 def _plain_files(root: Path) -> Iterator[Path]:
     for path in root.glob("[0-9a-f][0-9a-f]/*"):
-        if path.name.endswith((_DESCRIPTION, *_PARTS)) or (path.suffix == SCAN and _begins_plain(path)):
+        if path.name.endswith((_DESCRIPTION, *_PARTS)) or (path.suffix == SCAN and _is_clear(path)):
             yield path
 
 
 def _seal(folder: Path, sha256: str, images: FileImageStore, level: Secrecy | None) -> None:
     scan = folder / f"{sha256}{SCAN}"
-    if _begins_plain(scan):
+    if _is_clear(scan):
         try:
             raw = image_file.decode_scan(scan.read_bytes(), sha256)
         except StoreError:
@@ -87,17 +88,20 @@ def _seal(folder: Path, sha256: str, images: FileImageStore, level: Secrecy | No
             images.put(raw, level)
     views = _views(folder, sha256)
     if views is not None and scan.exists() and not scan.with_suffix(VIEWS).exists():
-        images.put_views(sha256, views)
+        # Of an image that nobody can open any more they must not stay, and must not keep the station from starting.
+        with contextlib.suppress(NotFoundError, ImageKeyLostError):
+            images.put_views(sha256, views)
     for path in folder.glob(f"{sha256}.*"):
         if path.name.endswith((_DESCRIPTION, *_PARTS)):
             path.unlink()
     flush_directory(folder)
 
 
-def _begins_plain(path: Path) -> bool:
+def _is_clear(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(image_file.MAGIC)) == image_file.MAGIC
+            # Not by its own magic: one whose first bytes are damaged shows a piece all the same.
+            return not sealing.is_sealed(file.read(len(sealing.MAGIC)))
     except FileNotFoundError:
         return False
 

@@ -81,8 +81,8 @@ class Relay:
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
         self._alarms = _alarmed(store)
+        self._backlog = RECEIVER_SUBJECT in _alarmed(store, AlarmCode.TRACKING_BACKLOG)
         self._pace = Pace() if self._paused is None else Pace().told_gone(clock.monotonic_s())
-        self._backlog = False
         self._next_watch_s = 0.0
 
     async def run(self) -> None:
@@ -284,7 +284,7 @@ def _reopen(unit: UnitOfWork, *, piece_id: str, from_sequence: int, at: datetime
     return unit.reopen_events(piece_id, from_sequence, at)
 
 
-def _alarmed(store: Store) -> set[str]:
-    """What tracking has called a person for and is not over."""
+def _alarmed(store: Store, code: AlarmCode = AlarmCode.TRACKING_BLOCKED) -> set[str]:
+    """What tracking has called a person for, perhaps before the station was started, and is not over."""
     alarms = store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
-    return {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_BLOCKED and alarm.cleared_at is None}
+    return {alarm.subject for alarm in alarms if alarm.code is code and alarm.cleared_at is None}

@@ -5,15 +5,15 @@ theirs is destroyed.
 """
 
 import contextlib
-from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Collection, Iterable
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import structlog
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import NotFoundError, StoreError
-from station.domain.piece import PieceState
+from station.domain.piece import PieceState, Secrecy
 from station.domain.policy import Policy
 from station.domain.vault import (
     VAULT_SUBJECT,
@@ -21,6 +21,7 @@ from station.domain.vault import (
     DestructionOrder,
     ImageKey,
     ImagesDestroyed,
+    ahead,
     due,
     level_name,
     needs_images,
@@ -33,9 +34,12 @@ from station.workflow.equipment import RunBlocking
 
 ROUND_S = 60.0
 LOOKED_AT = "images.looked-at"
+ROUNDS_TO_WAIT = "images.rounds-to-wait"
+RECORDED = "images.recorded."
 LEAP = timedelta(days=2)
 """More than this between two rounds means that the clock was set, or that the station was off; which of them it does not know."""
-LEAP_WAIT_S = 86_400.0
+LEAP_WAIT_ROUNDS = 1440
+"""A day of work, whether it is one without a break or three shifts."""
 LOOK_BACK = timedelta(days=2)
 """Pieces that got their outcome since then are looked at too: their level may have changed just before."""
 
@@ -55,9 +59,9 @@ def needed_images(view: ReadView) -> frozenset[str]:
 
 def record(uow: UnitOfWork, key: ImageKey, done: Shredded, at: datetime) -> ImagesDestroyed:
     """Append the record of a destruction, once for each key."""
-    for known in destructions(uow):
-        if known.key_id == key.key_id:
-            return known
+    # Marked by name: the writer has no time to read the records of years.
+    if uow.value(f"{RECORDED}{key.key_id}") is not None:
+        return next(known for known in destructions(uow) if known.key_id == key.key_id)
     fact = ImagesDestroyed(
         piece_id=VAULT_SUBJECT,
         visit=uow.next_number("images.destroyed"),
@@ -69,6 +73,7 @@ def record(uow: UnitOfWork, key: ImageKey, done: Shredded, at: datetime) -> Imag
         order=done.order,
     )
     uow.append(fact)
+    uow.set_value(f"{RECORDED}{key.key_id}", str(fact.visit))
     return fact
 
 
@@ -93,7 +98,9 @@ class ImageKeeper:
         self._run = run_blocking
         # What an earlier run said is taken back with the first round that goes well.
         self._overdue = True
-        self._waits_until_s: float | None = None
+        # What need not be asked again: most of it is as it was a minute ago.
+        self._recorded: frozenset[ImageKey] = frozenset()
+        self._followed: frozenset[tuple[str, Secrecy | None]] = frozenset()
 
     async def run(self) -> None:
         """Do what is due every minute, until cancelled."""
@@ -114,31 +121,54 @@ class ImageKeeper:
             StoreError: the first thing that failed; everything else was done all the same.
         """
         troubles: list[StoreError] = []
-        recorded = {one.key_id for one in self._store.read(destructions)}
-        for key in await self._run(self._images.begun):
-            if key.key_id not in recorded:
-                await self._try(troubles, self._finish(key))
-        for sha256 in sorted({one.sha256 for one in self._store.read(self._recent)}):
-            await self._try(troubles, self._relevel(sha256))
-        if await self._clock_is_believed():
-            for key in due(await self._run(self._images.existing_keys), self._policy.retention, self._clock.utc_now().date()):
-                await self._try(troubles, self._destroy(key))
+        await self._finish_begun(troubles)
+        await self._follow_levels(troubles)
+        await self._destroy_due(troubles)
         if troubles:
             raise troubles[0]
 
-    async def _try(self, troubles: list[StoreError], step: Awaitable[None]) -> None:
+    async def _finish_begun(self, troubles: list[StoreError]) -> None:
+        begun = frozenset(await self._run(self._images.begun))
+        missing = await self._run(partial(self._store.read, partial(_unrecorded, begun - self._recorded)))
+        for key in sorted(missing, key=lambda key: key.key_id):
+            await self._try(troubles, self._finish(key))
+        self._recorded = begun - missing
+
+    async def _follow_levels(self, troubles: list[StoreError]) -> None:
+        owners = await self._run(partial(self._store.read, self._recent))
+        there = frozenset((owner.sha256, owner.level) for owner in owners)
+        new = {sha256 for sha256, _ in there - self._followed}
+        failed = {sha256 for sha256 in sorted(new) if not await self._try(troubles, self._relevel(sha256))}
+        self._followed = frozenset(one for one in there if one[0] not in failed)
+
+    async def _destroy_due(self, troubles: list[StoreError]) -> None:
+        believed, today = await self._clock_is_believed(), self._clock.utc_now().date()
+        keys = await self._run(self._images.existing_keys)
+        over = due(keys, self._policy.retention, today)
+        if believed:
+            for key in over:
+                await self._try(troubles, self._destroy(key))
+        elif over:
+            troubles.append(_leapt(today, len(over)))
+        early = ahead(keys, today)
+        if early:
+            troubles.append(_of_days_to_come(early, today))
+
+    async def _try(self, troubles: list[StoreError], step: Awaitable[None]) -> bool:
         # One damaged image must not keep all others past their time.
         try:
             await step
         except StoreError as error:
             troubles.append(error)
+            return False
+        return True
 
     async def _finish(self, key: ImageKey) -> None:
         await self._record(key, await self._run(partial(self._images.finish, key)))
 
     async def _destroy(self, key: ImageKey) -> None:
         # Asked for each key anew: it takes a while to destroy one.
-        needed = self._store.read(needed_images)
+        needed = await self._run(partial(self._store.read, needed_images))
         order = DestructionOrder(cause=DestructionCause.RETENTION, person="", note="", policy_sha256=self._policy.sha256)
         done = await self._run(partial(self._images.destroy, key, needed, order))
         await self._record(key, done)
@@ -147,17 +177,17 @@ class ImageKeeper:
     async def _clock_is_believed(self) -> bool:
         """False for a day of work after the date has leapt: a wrong clock must not destroy what nothing brings back."""
         now = self._clock.utc_now()
-        before = self._store.read(lambda view: view.value(LOOKED_AT))
-        if before is not None and now - datetime.fromisoformat(before) > LEAP:
-            if self._waits_until_s is None:
-                self._waits_until_s = self._clock.monotonic_s() + LEAP_WAIT_S
-                _log.warning("the date has leapt, or the station was off; no image is destroyed for a day", before=before)
-            if self._clock.monotonic_s() < self._waits_until_s:
-                return False
-        self._waits_until_s = None
-        # Not while it waits: a restart must not cut that short.
-        await self._store.write(lambda uow: uow.set_value(LOOKED_AT, now.isoformat()))
-        return True
+        before, left = self._store.read(lambda view: (view.value(LOOKED_AT), int(view.value(ROUNDS_TO_WAIT) or 0)))
+        leapt = before is not None and now - datetime.fromisoformat(before) > LEAP
+        # Counted in the store: a restart neither cuts the wait short nor begins it anew.
+        wait = LEAP_WAIT_ROUNDS if leapt else max(0, left - 1)
+
+        def keep(uow: UnitOfWork) -> None:
+            uow.set_value(LOOKED_AT, now.isoformat())
+            uow.set_value(ROUNDS_TO_WAIT, str(wait))
+
+        await self._store.write(keep)
+        return wait == 0
 
     async def _relevel(self, sha256: str) -> None:
         """Late announcements: an image follows the level of its pieces, the strictest if they differ."""
@@ -190,3 +220,23 @@ class ImageKeeper:
 
 def _owners(sha256: str, view: ReadView) -> list[ScanOwner]:
     return view.owners(sha256)
+
+
+def _unrecorded(keys: Collection[ImageKey], view: ReadView) -> frozenset[ImageKey]:
+    return frozenset(key for key in keys if view.value(f"{RECORDED}{key.key_id}") is None)
+
+
+def _leapt(today: date, over: int) -> StoreError:
+    return StoreError(
+        f"The date leapt by more than two days, to {today.isoformat()}, or the station was off; {over} image keys are past their time",
+        consequence="Their images are destroyed after a day of work",
+        remedy="If the date is wrong, set the clock before that",
+    )
+
+
+def _of_days_to_come(keys: Iterable[ImageKey], today: date) -> StoreError:
+    return StoreError(
+        f"There are image keys of days to come, and today is {today.isoformat()}: {', '.join(key.key_id for key in keys)}",
+        consequence="The date is wrong now, or was when their images were put: these are kept for too long",
+        remedy="Set the clock, or destroy them when their time is over: `station vault destroy`",
+    )

@@ -282,6 +282,7 @@ def test_a_database_from_before_checkpoints_is_read_and_brought_up(tmp_path: Pat
         store.write(lambda unit: append_facts(unit, 0, 7)).result(10)
     tamper(
         files,
+        "DROP TABLE reader_day",
         "DROP TABLE audit_cosignature",
         "DROP TABLE audit_checkpoint",
         "UPDATE alembic_version SET version_num = '0001'",

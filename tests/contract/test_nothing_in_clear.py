@@ -8,8 +8,8 @@ import pytest
 
 from station.domain.errors import ImageKeyLostError
 from station.domain.piece import Secrecy
-from tests.contract.test_image_store import raw_scan, result
 from tests.support.api_station import Desk
+from tests.support.images import raw_scan, result
 from tests.support.plain_search import hits, scan_forms, view_forms, write_in_clear
 from tests.support.vault_killed import ORDER
 from tests.support.vaults import KEYS, vault

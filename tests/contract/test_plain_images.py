@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from station.storage import image_file
 from station.storage.codec import to_json
 from station.storage.image_store import FileImageStore
 from station.storage.plain_images import _PlainViews, seal_plain
-from tests.contract.test_image_store import raw_scan, result, same
-from tests.support.vaults import vault
+from tests.support import vaults
+from tests.support.images import raw_scan, result, same
+from tests.support.vaults import KEYS, vault
 
 
 def write_plain(root: Path, seed: int) -> str:
@@ -59,7 +61,7 @@ def check(root: Path, images: FileImageStore, hashes: dict[int, str]) -> None:
     for seed, sha256 in hashes.items():
         assert same(images.scan(sha256), raw_scan(seed=seed))
         assert same(images.views(sha256), result(seed))
-        assert images.level_of(sha256) is level_of(sha256)
+        assert vaults.level_of(images, sha256) is level_of(sha256)
     assert {path.suffix for path in root.glob("[0-9a-f][0-9a-f]/*")} == {".key", ".scan", ".views"}
 
 
@@ -100,10 +102,24 @@ def test_interrupted_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     check(root, images, hashes)
 
 
-def test_a_damaged_image_in_clear_does_not_stay(tmp_path: Path):
+@pytest.mark.parametrize("damaged", [slice(0, -1), slice(1, None)], ids=["end", "magic"])
+def test_a_damaged_image_in_clear_does_not_stay(tmp_path: Path, damaged: slice):
     root = tmp_path / "images"
     sha256 = write_plain(root, 1)
     path = root / sha256[:2] / f"{sha256}.scan"
-    path.write_bytes(path.read_bytes()[:-1])
+    path.write_bytes(path.read_bytes()[damaged])
     seal_plain(root, vault(root), level_of)
     assert not list(root.glob("[0-9a-f][0-9a-f]/*"))
+
+
+def test_views_in_clear_of_an_image_whose_key_is_lost_go_and_keep_no_station_from_starting(tmp_path: Path):
+    root = tmp_path / "images"
+    images = vault(root)
+    images.put(raw_scan(seed=1), None)
+    sealed = {path.name: path.read_bytes() for path in root.glob("[0-9a-f][0-9a-f]/*")}
+    sha256 = write_plain(root, 1)
+    for name, content in sealed.items():
+        (root / sha256[:2] / name).write_bytes(content)
+    shutil.rmtree(tmp_path / KEYS)
+    seal_plain(root, vault(root), level_of)
+    assert {path.name for path in root.glob("[0-9a-f][0-9a-f]/*")} == set(sealed)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from station.domain.piece import Secrecy
 from station.domain.vault import DestructionCause, DestructionOrder
-from tests.contract.test_image_store import raw_scan, result
 from tests.support.clocks import SetClock
+from tests.support.images import raw_scan, result
 from tests.support.vaults import DAY, vault
 
 ORDER = DestructionOrder(cause=DestructionCause.RETENTION, person="", note="", policy_sha256="ab" * 32)

@@ -14,11 +14,12 @@ from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ImageDestroyedError
 from station.domain.piece import PieceState, Secrecy
 from station.settings import Configuration, edit, load
-from tests.contract.test_image_store import raw_scan, same
 from tests.contract.test_plain_images import write_plain
 from tests.support.clocks import SetClock
+from tests.support.images import raw_scan, same
 from tests.support.store_facts import announcement, at, scan
 from tests.support.terminal import Terminal
+from tests.support.vaults import level_of
 
 
 @pytest.fixture
@@ -119,6 +120,8 @@ def test_the_doctor_looks_at_every_key(terminal: Terminal, site: Configuration):
     assert not ok
     assert "past their time" in text
     assert "Start the station" in remedy
+    open_images(site, SetClock(now + timedelta(days=9))).put(raw_scan(seed=3), None)
+    assert "days to come" in found()[1]
     path = next(iter(sorted(site.image_key_dir.iterdir())))
     path.chmod(0o644)
     assert "open to others" in found()[1]
@@ -145,7 +148,7 @@ def test_a_station_that_comes_from_before_encryption_seals_what_it_finds(site: C
         prepare_images(site, images, store, lambda _done, _of: None)
     finally:
         store.close()
-    assert images.level_of(known) is None
+    assert level_of(images, known) is None
     # Nobody knows whose it is: it counts as the highest.
-    assert images.level_of(unknown) is Secrecy.A
+    assert level_of(images, unknown) is Secrecy.A
     assert same(images.scan(unknown), raw_scan(seed=2))
