@@ -35,8 +35,8 @@ def upgrade() -> None:
     query = (
         sa.select(*columns).select_from(sa.table("evidence")).where(sa.column("kind").in_((PERSON, MODEL))).order_by(sa.column("row_id"))
     )
-    piece_id, announced, secrecy = sa.column("piece_id"), sa.column("announced", sa.Boolean()), sa.column("secrecy")
-    known = sa.select(piece_id).select_from(sa.table("piece")).where(sa.or_(sa.not_(announced), secrecy.is_not(None)))
+    piece = sa.table("piece", sa.column("piece_id"), sa.column("announced", sa.Boolean()), sa.column("secrecy"))
+    known = sa.select(piece.c.piece_id).where(sa.or_(sa.not_(piece.c.announced), piece.c.secrecy.is_not(None)))
     marked = {row.piece_id for row in op.get_bind().execute(known)}
     for row in op.get_bind().execute(query):
         if row.piece_id in marked:
