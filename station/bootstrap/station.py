@@ -23,7 +23,7 @@ from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.stores import drift_watch, open_store
-from station.bootstrap.tls import check_certificate
+from station.bootstrap.tls import check_tls_certificate
 from station.bootstrap.tracking import open_reconciler, open_relay
 from station.bootstrap.vault import open_images, prepare_images
 from station.clock import SystemClock
@@ -195,7 +195,7 @@ def _tls(configuration: Configuration, clock: Clock) -> tuple[Path, Path] | None
     certificate, key = configuration.tls_certificate_file, configuration.tls_key_file
     if certificate is None or key is None:
         return None
-    checked = check_certificate(certificate, key, clock.utc_now())
+    checked = check_tls_certificate(certificate, key, clock.utc_now())
     return checked.certificate_file, checked.key_file
 
 

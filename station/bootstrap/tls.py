@@ -24,7 +24,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class TlsCertificate:
     """A certificate and its key, as files; `sha256` is the fingerprint that people compare."""
 
     certificate_file: Path
@@ -33,7 +33,7 @@ class Certificate:
     not_after: datetime
 
 
-def check_certificate(certificate_file: Path, key_file: Path, now: datetime) -> Certificate:
+def check_tls_certificate(certificate_file: Path, key_file: Path, now: datetime) -> TlsCertificate:
     """Look at what the console is to be served with.
 
     Raises:
@@ -69,7 +69,7 @@ def check_certificate(certificate_file: Path, key_file: Path, now: datetime) -> 
     return _told(certificate, certificate_file, key_file)
 
 
-def make_certificate(certificate_file: Path, key_file: Path, names: Sequence[str], now: datetime | None = None) -> Certificate:
+def make_tls_certificate(certificate_file: Path, key_file: Path, names: Sequence[str], now: datetime | None = None) -> TlsCertificate:
     """Make a certificate of the site's own, signed by itself, for these host names and addresses, from now on.
 
     Raises:
@@ -122,8 +122,8 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _told(certificate: x509.Certificate, certificate_file: Path, key_file: Path) -> Certificate:
-    return Certificate(
+def _told(certificate: x509.Certificate, certificate_file: Path, key_file: Path) -> TlsCertificate:
+    return TlsCertificate(
         certificate_file=certificate_file,
         key_file=key_file,
         sha256=certificate.fingerprint(hashes.SHA256()).hex(":").upper(),

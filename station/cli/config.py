@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from station.bootstrap.tls import make_certificate
+from station.bootstrap.tls import make_tls_certificate
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.demo.run import DEMO_SITE
 from station.settings import Configuration, load, read, write_shipped
@@ -42,7 +42,7 @@ def tls(
     path = configuration_path(config)
     http = read(path).values.get("http", {})
     certificate, key_file = (path.parent / http.get(key, default) for key, default in TLS_FILES.items())
-    made = make_certificate(certificate, key_file, name)
+    made = make_tls_certificate(certificate, key_file, name)
     typer.echo(f"{made.certificate_file}  SHA-256 {made.sha256}  đến / until {made.not_after:%Y-%m-%d}")
     typer.echo(f"{made.key_file}  (0600)")
     if not set(TLS_FILES) <= set(http):

@@ -20,7 +20,7 @@ from station.auth.passwords import Argon2Passwords
 from station.bootstrap import access as access_root
 from station.bootstrap.access import let_somebody_in, open_access
 from station.bootstrap.stores import open_store
-from station.bootstrap.tls import check_certificate, make_certificate
+from station.bootstrap.tls import check_tls_certificate, make_tls_certificate
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError
 from station.settings import edit, load
@@ -105,7 +105,7 @@ def test_a_certificate_of_the_sites_own(terminal: Terminal, tmp_path: Path):
     certificate, key = tmp_path / "keys/console.pem", tmp_path / "keys/console.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert terminal.run("config", "tls", "--name", "localhost")[0] == 2
-    checked = check_certificate(certificate, key, SystemClock().utc_now())
+    checked = check_tls_certificate(certificate, key, SystemClock().utc_now())
     assert checked.sha256 in said
     edit(tmp_path / "station.toml", {"http.host": "192.168.1.5"})
     assert terminal.run("config", "validate")[0] == 2
@@ -118,14 +118,14 @@ def test_a_certificate_of_the_sites_own(terminal: Terminal, tmp_path: Path):
 def test_what_cannot_be_served_is_refused(tmp_path: Path):
     pairs = [(tmp_path / f"{name}.pem", tmp_path / f"{name}.key") for name in ("one", "two")]
     for certificate, key in pairs:
-        make_certificate(certificate, key, ["station.local", "::1"], NOW)
+        make_tls_certificate(certificate, key, ["station.local", "::1"], NOW)
     (certificate, key), (_, other) = pairs
 
     def refused(words: str, *files: Any, now: datetime = NOW) -> None:
         with pytest.raises(ConfigurationError, match=words):
-            check_certificate(*files, now)
+            check_tls_certificate(*files, now)
 
-    check_certificate(certificate, key, NOW)
+    check_tls_certificate(certificate, key, NOW)
     refused("is not that of the certificate", certificate, other)
     refused("ended on", certificate, key, now=NOW + timedelta(days=731))
     refused("cannot be read", tmp_path / "none.pem", key)
@@ -133,13 +133,13 @@ def test_what_cannot_be_served_is_refused(tmp_path: Path):
     key.chmod(0o640)
     refused("others may read", certificate, key)
     with pytest.raises(ConfigurationError, match="host name cannot be used"):
-        make_certificate(tmp_path / "bad.pem", tmp_path / "bad.key", ["trạm"], NOW)
+        make_tls_certificate(tmp_path / "bad.pem", tmp_path / "bad.key", ["trạm"], NOW)
     assert not (tmp_path / "bad.key").exists()
 
 
 def test_beyond_the_loopback_everything_goes_by_tls(tmp_path: Path):
     files = (tmp_path / "console.pem", tmp_path / "console.key")
-    make_certificate(*files, ["localhost", "127.0.0.1"], SystemClock().utc_now())
+    make_tls_certificate(*files, ["localhost", "127.0.0.1"], SystemClock().utc_now())
     app = FastAPI()
     app.add_middleware(Guards, texts=Texts(), hosts=("127.0.0.1",))
     app.get("/scheme")(lambda: {"ok": True})
