@@ -220,7 +220,7 @@ def audit_rows(database: Path) -> list[object] | None:
                 types = ", ".join(f"typeof({column})" for column in columns)
                 query = f"SELECT {', '.join(columns)}, {types} FROM {table} NOT INDEXED"  # noqa: S608 - names of this schema
                 found += connection.execute(query).fetchall()
-    except pysqlite3.dbapi2.Error:
+    except (pysqlite3.dbapi2.Error, UnicodeDecodeError):
         return None
     return found
 
