@@ -21,6 +21,7 @@ from station.tracking.replay import PAUSED_KEY, RECEIVER_SUBJECT, Replay, Replay
 from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, Verdict, delay_s, judge
 
 _MOST_ALARMS = 10_000
+_LONGEST_ERROR = 200
 _log = structlog.get_logger()
 
 
@@ -169,12 +170,15 @@ class Relay:
             verdict = judge(await self._sender.send(event), event, self._rule)
         except StationError as error:
             verdict = Again(error=error.what)
+        except Exception as error:
+            _log.exception("an attempt of the tracking relay failed", event_id=event.event_id)
+            verdict = Again(error=ascii(error)[:_LONGEST_ERROR], alarm=True)
         self._pace = self._pace_after(event, verdict)
         try:
             await self._settle(event, verdict)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be tried again without a pause
             # The event is as it was, and will be sent again: the receiver knows it by its id.
-            _log.warning("what became of an event could not be stored", event_id=event.event_id, error=str(error))
+            _log.warning("what became of an event could not be stored", event_id=event.event_id, error=repr(error))
             await self._clock.sleep(self._settings.store_retry_s)
 
     def _pace_after(self, event: OutboxEvent, verdict: Verdict) -> Pace:
@@ -184,12 +188,12 @@ class Relay:
                 return Pace()
             case Again(alarm=True, whole_receiver=False):
                 # It refuses this event; so it works.
-                return self._pace.answered()
+                return self._pace.answered(now_s)
             case Again():
                 return self._pace.failed(event.piece_id, now_s, self._chance, retry_after_s=verdict.retry_after_s)
             case Pause():
                 return self._pace.told_gone(now_s)
-        return self._pace.answered()
+        return self._pace.answered(now_s)
 
     async def _settle(self, event: OutboxEvent, verdict: Verdict) -> None:
         match verdict:
@@ -199,8 +203,7 @@ class Relay:
                 await self._again(event, verdict)
             case ResendFrom():
                 _log.warning("the receiver lacks earlier events", piece_id=event.piece_id, expected=verdict.sequence, sent=event.sequence)
-                now = self._clock.utc_now()
-                await self._store.write(partial(_reopen, piece_id=event.piece_id, from_sequence=verdict.sequence, at=now))
+                await self._resend(event, verdict)
             case Block():
                 await self._write_with_alarm(
                     lambda unit: unit.mark_blocked(event.piece_id, event.sequence, verdict.error),
@@ -209,7 +212,8 @@ class Relay:
                 )
             case Pause():
                 self._paused = verdict.error
-                await self._write_with_alarm(lambda unit: unit.set_value(PAUSED_KEY, verdict.error), RECEIVER_SUBJECT, verdict.error)
+                paused = partial(_pause, event=event, error=verdict.error, due=self._next_attempt(event))
+                await self._write_with_alarm(paused, RECEIVER_SUBJECT, verdict.error)
 
     async def _receipted(self, event: OutboxEvent, verdict: Receipted) -> None:
         now, was_paused = self._clock.utc_now(), self._paused is not None
@@ -228,9 +232,21 @@ class Relay:
             _log.info("the receiver is back")
             self._paused = None
 
+    def _next_attempt(self, event: OutboxEvent, *, at_least_s: float = 0.0) -> datetime:
+        return self._clock.utc_now() + timedelta(seconds=delay_s(event.attempts, self._chance, at_least_s=at_least_s))
+
+    async def _resend(self, event: OutboxEvent, verdict: ResendFrom) -> None:
+        now, due = self._clock.utc_now(), self._next_attempt(event)
+
+        def work(unit: UnitOfWork) -> None:
+            # A receiver that takes the earlier ones and lacks them all the same must not be asked without end, without a pause.
+            unit.mark_retry(event.piece_id, event.sequence, due, f"the receiver lacks the events from {verdict.sequence} on")
+            unit.reopen_events(event.piece_id, verdict.sequence, now)
+
+        await self._store.write(work)
+
     async def _again(self, event: OutboxEvent, verdict: Again) -> None:
-        wait_s = delay_s(event.attempts, self._chance, at_least_s=verdict.retry_after_s)
-        due = self._clock.utc_now() + timedelta(seconds=wait_s)
+        due = self._next_attempt(event, at_least_s=verdict.retry_after_s)
 
         def work(unit: UnitOfWork) -> None:
             unit.mark_retry(event.piece_id, event.sequence, due, verdict.error)
@@ -280,8 +296,10 @@ class Relay:
             woken.cancel()
 
 
-def _reopen(unit: UnitOfWork, *, piece_id: str, from_sequence: int, at: datetime) -> int:
-    return unit.reopen_events(piece_id, from_sequence, at)
+def _pause(unit: UnitOfWork, *, event: OutboxEvent, error: str, due: datetime) -> None:
+    unit.set_value(PAUSED_KEY, error)
+    # It was tried, so that the next question is about another one: perhaps only this one is answered so.
+    unit.mark_retry(event.piece_id, event.sequence, due, error)
 
 
 def _alarmed(store: Store) -> set[str]:
