@@ -81,9 +81,9 @@ class Relay:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
-        self._alarms = _alarmed(store)
+        self._alarms = _standing(store, AlarmCode.TRACKING_BLOCKED)
         self._pace = Pace() if self._paused is None else Pace().told_gone(clock.monotonic_s())
-        self._backlog = False
+        self._backlog = bool(_standing(store, AlarmCode.TRACKING_BACKLOG))
         self._next_watch_s = 0.0
 
     async def run(self) -> None:
@@ -93,9 +93,10 @@ class Relay:
             while True:
                 self._wake.clear()
                 try:
-                    await self._replay_what_was_left()
                     self._start_due()
                     await self._watch_backlog()
+                    # Last, so that a box that cannot be used keeps nothing from being sent.
+                    await self._replay_what_was_left()
                 except StoreError as error:
                     _log.warning("tracking relay cannot use the store", error=str(error))
                 await self._wait()
@@ -116,23 +117,23 @@ class Relay:
     def status(self) -> RelayStatus:
         """Figures for people."""
         outbox = self._store.read(lambda view: view.outbox_status())
-        oldest_s = 0.0
-        if outbox.oldest_pending_at is not None:
-            oldest_s = max(0.0, (self._clock.utc_now() - outbox.oldest_pending_at).total_seconds())
         return RelayStatus(
             written=outbox.written,
             receipted=outbox.receipted,
             blocked=outbox.blocked,
             pending=outbox.pending,
-            oldest_s=oldest_s,
+            oldest_s=self._age_s(outbox.oldest_pending_at),
             in_flight=len(self._active),
             paused=self._paused,
         )
 
+    def _age_s(self, oldest: datetime | None) -> float:
+        return 0.0 if oldest is None else max(0.0, (self._clock.utc_now() - oldest).total_seconds())
+
     async def replay(self, wanted: Replay) -> int:
         """A person wants events sent again, or a paused receiver tried; returns how many became due that were not pending."""
         count = await replay(self._store, wanted, self._clock.utc_now())
-        self._alarms = _alarmed(self._store)
+        self._alarms = _standing(self._store, AlarmCode.TRACKING_BLOCKED)
         self._paused, self._pace = None, Pace()
         self._wake.set()
         return count
@@ -170,7 +171,7 @@ class Relay:
             verdict = judge(await self._sender.send(event), event, self._rule)
         except StationError as error:
             verdict = Again(error=error.what)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an error in judging, too, must not have the event sent again without a pause
             _log.exception("an attempt of the tracking relay failed", event_id=event.event_id)
             verdict = Again(error=ascii(error)[:_LONGEST_ERROR], alarm=True)
         self._pace = self._pace_after(event, verdict)
@@ -273,7 +274,8 @@ class Relay:
         if self._clock.monotonic_s() < self._next_watch_s:
             return
         self._next_watch_s = self._clock.monotonic_s() + self._settings.watch_s
-        late = self.status().oldest_s > self._settings.backlog_alarm_s
+        oldest = self._store.read(lambda view: view.oldest_pending_at())
+        late = self._age_s(oldest) > self._settings.backlog_alarm_s
         if late == self._backlog:
             return
         now = self._clock.utc_now()
@@ -302,7 +304,7 @@ def _pause(unit: UnitOfWork, *, event: OutboxEvent, error: str, due: datetime) -
     unit.mark_retry(event.piece_id, event.sequence, due, error)
 
 
-def _alarmed(store: Store) -> set[str]:
-    """What tracking has called a person for and is not over."""
+def _standing(store: Store, code: AlarmCode) -> set[str]:
+    """What a person was called for and is not over."""
     alarms = store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
-    return {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_BLOCKED and alarm.cleared_at is None}
+    return {alarm.subject for alarm in alarms if alarm.code is code and alarm.cleared_at is None}

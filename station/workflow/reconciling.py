@@ -117,7 +117,7 @@ class Reconciler:
         done = self._store.read(lambda view: view.value(RECONCILED_KEY))
         alarms = self._store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
         differed = {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_DIFFERS and alarm.cleared_at is None}
-        first = date.fromisoformat(done) + timedelta(days=1) if done else last
+        first = date.fromisoformat(done) + timedelta(days=1) if done and done <= last.isoformat() else last
         first = max(first, last - timedelta(days=self._settings.most_days - 1))
         new = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         return [*map(date.fromisoformat, sorted(differed)), *new]
@@ -128,5 +128,7 @@ class Reconciler:
             unit.clear_alarm(AlarmCode.TRACKING_DIFFERS, subject, now)
         else:
             unit.raise_alarm(AlarmCode.TRACKING_DIFFERS, AlarmPriority.HIGH, subject, in_short(report), now)
-        if subject > (unit.value(RECONCILED_KEY) or ""):
+        done = unit.value(RECONCILED_KEY) or ""
+        # A day that is yet to come was compared by a clock that was wrong.
+        if subject > done or done >= now.date().isoformat():
             unit.set_value(RECONCILED_KEY, subject)
