@@ -47,11 +47,16 @@ def _is_head() -> ColumnElement[bool]:
     return and_(_C.receipted_at.is_(None), _C.state == PENDING, ~exists().where(open_before))
 
 
+# Made once: the relay asks with every receipt, and making them costs more than their answer.
+_HEADS = select(_T).where(_is_head())
+_OLDEST = select(_C.created_at).where(_C.receipted_at.is_(None)).order_by(_C.position).limit(1)
+
+
 def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str], least_tried_first: bool) -> list[OutboxEvent]:
     """Pending heads of line that are due, oldest first, or those first that were tried least."""
     order = (_C.attempts, _C.position) if least_tried_first else (_C.position,)
     is_due = or_(_C.next_attempt_at <= now, _C.next_attempt_at > now + LONGEST_WAIT)
-    query = select(_T).where(_is_head(), is_due).order_by(*order).limit(limit)
+    query = _HEADS.where(is_due).order_by(*order).limit(limit)
     if excluding:
         query = query.where(_C.piece_id.not_in(excluding))
     return [_event(row) for row in connection.execute(query)]
@@ -100,7 +105,7 @@ def digests(connection: Connection, start: datetime, end: datetime) -> list[Even
 
 def oldest_pending_at(connection: Connection) -> datetime | None:
     """When the oldest event without a receipt was written."""
-    return connection.execute(select(_C.created_at).where(_C.receipted_at.is_(None)).order_by(_C.position).limit(1)).scalar_one_or_none()
+    return connection.execute(_OLDEST).scalar_one_or_none()
 
 
 def status(connection: Connection) -> OutboxStatus:
