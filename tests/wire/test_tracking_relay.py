@@ -401,16 +401,6 @@ async def test_a_backlog_calls_for_a_person(store: SqliteStore, ledger: SqliteRe
             await until(lambda: alarms(store) == [])
 
 
-async def test_a_backlog_that_was_alarmed_about_before_a_restart_is_over_too(store: SqliteStore, ledger: SqliteReceiverLedger):
-    publish(store, pieces=1, events=1)
-    settings = RelaySettings(poll_s=1.0, backlog_alarm_s=30.0, watch_s=1.0)
-    async with relaying(store, "http://127.0.0.1:9", settings=settings):
-        await until(lambda: (AlarmCode.TRACKING_BACKLOG, "tracking") in alarms(store))
-    async with serving(ledger) as url, relaying(store, url):
-        await until(delivered(store, 1))
-        await until(lambda: alarms(store) == [])
-
-
 async def test_a_failing_store_loses_no_event(store: SqliteStore, ledger: SqliteReceiverLedger):
     publish(store, pieces=3, events=3)
     await store.write(lambda unit: unit._connection.exec_driver_sql("PRAGMA query_only=ON"))
