@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from station.domain.commitment import SALT_BYTES
 from station.domain.gate import Permit
 from station.storage import tables
 from station.storage.codec import to_json
@@ -51,7 +52,7 @@ def _rows(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     payload = to_json(_permit(number))
     leaf = {"leaf_index": number, "commitment": hashlib.sha256(payload.encode()).digest()}
     fact = {"piece_id": f"P{number % 97}", "visit": 1, "at": NOON, "kind": "permit.v1", "scan_sha256": None, "payload": payload}
-    return leaf, {**fact, "salt": bytes(16), "leaf_index": number}
+    return leaf, {**fact, "salt": bytes(2 * SALT_BYTES), "leaf_index": number}
 
 
 async def _rate(write: Callable[[int], Awaitable[Any]], facts: int) -> float:

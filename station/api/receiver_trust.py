@@ -12,6 +12,7 @@ from station.audit.note import VerifierKey
 from station.tracking.signatures import webhook_holds
 
 _LARGEST_BODY = 256 << 10
+_MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,8 @@ async def signed_request(request: Request, identity: ReceiverIdentity, now: date
     )
     if not signers:
         raise RefusedRequestError(401, "kt1:signature-wrong", "No signature of a known station")
-    if not timestamp.isascii() or not timestamp.isdigit() or abs(now.timestamp() - int(timestamp)) > identity.tolerance_s:
+    readable = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MOST_DIGITS
+    if not readable or abs(now.timestamp() - int(timestamp)) > identity.tolerance_s:
         raise RefusedRequestError(401, "kt1:timestamp-stale", "The attempt is too old or from the future; check both clocks")
     return SignedRequest(request_id=request_id, body=body, stations=signers)
 

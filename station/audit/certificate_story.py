@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from station.audit.certificate import MARKED, RELEASED, Certificate, ShownFact
 from station.domain.commitment import MODEL
-from station.domain.people import people_needed
+from station.domain.people import JUDGED_BY_PEOPLE, people_needed
 from station.domain.policy import Authority
 
 
@@ -179,6 +179,19 @@ def _cleared(story: Story) -> _Found:
     for reading in story.readings:
         if reading.open["decision"] != "clear":
             yield Flaw.NOT_CLEARED, reading
+    if story.model is None and not story.marked:
+        # Only of a marked piece may the policy keep the model away.
+        yield Flaw.FACT_MISSING, found
+
+
+def _findings(story: Story) -> _Found:
+    """What a device found holds the piece until people have reviewed it, and much of it even then; the model's an operator may judge."""
+    scanned = [] if story.scan.told is None else [finding["reason"] for finding in story.scan.told["findings"]]
+    named = [] if story.model is None or story.model.told is None else [finding["reason"] for finding in story.model.told["findings"]]
+    if not set(scanned) <= (JUDGED_BY_PEOPLE if story.reviews else set()):
+        yield Flaw.NOT_CLEARED, story.scan
+    if story.model is not None and not set(named) <= JUDGED_BY_PEOPLE:
+        yield Flaw.NOT_CLEARED, story.model
 
 
 def _reviewed(story: Story) -> _Found:
@@ -226,14 +239,18 @@ def _model_cleared(reading: ShownFact | None) -> bool:
     """False without a reading, and for one that alarms where its figures are told."""
     if reading is None:
         return False
-    return reading.told is None or float(reading.told["score"]) < float(reading.told["threshold"])
+    if reading.told is None:
+        return True
+    score, threshold = float(reading.told["score"]), float(reading.told["threshold"])
+    return not reading.told["findings"] and math.isfinite(score) and math.isfinite(threshold) and score < threshold
 
 
 def _disinfected(story: Story) -> _Found:
     found = story.disinfection.open
     dose, target = float(found["dose_mj_per_cm2"]), float(found["target_mj_per_cm2"])
-    moments = [datetime.fromisoformat(moment) for moment in (story.clearance.at, found["started_at"], found["ended_at"])]
-    if found["reasons"] or not (math.isfinite(dose) and dose >= target > 0) or not moments[0] < moments[1] < moments[2]:
+    moments = (story.clearance.at, found["started_at"], found["ended_at"], story.disinfection.at)
+    cleared, started, ended, judged = map(datetime.fromisoformat, moments)
+    if found["reasons"] or not (math.isfinite(dose) and dose >= target > 0) or not cleared < started < ended <= judged:
         yield Flaw.NOT_DISINFECTED, story.disinfection
 
 
@@ -258,6 +275,7 @@ _RULES: tuple[Callable[[Story], _Found], ...] = (
     _level,
     _one_scan,
     _cleared,
+    _findings,
     _reviewed,
     _authority,
     _disinfected,

@@ -73,15 +73,15 @@ async def open_relay(configuration: Configuration, store: SqliteStore, clock: Cl
     """The outbox's way to the receiver; built in the loop that it will run in."""
     tracking = configuration.station.tracking
     rule = ReceiptRule(trusted=receiver_keys(configuration))
-    signing = signing_of(configuration)
     link = HttpLink(tracking.receiver, timeout_s=tracking.timeout_s)
     sender: EventSender
     if tracking.transport == "epcis":
         sender = EpcisSender(link, token=read_token(configuration.token_file) if configuration.token_file is not None else None)
     else:
-        sender = HttpSender(link, utc_now=clock.utc_now, signing=signing)
-    settings = RelaySettings(poll_s=RELAY_POLL_S)
-    return Relay(store, sender, clock, random.SystemRandom(), rule, settings, replay_box(configuration))
+        sender = HttpSender(link, utc_now=clock.utc_now, signing=signing_of(configuration))
+    settings, box = RelaySettings(poll_s=RELAY_POLL_S), replay_box(configuration)
+    box.open()
+    return Relay(store, sender, clock, random.SystemRandom(), rule, settings, box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """`station certificate export|verify`."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +53,8 @@ def export(
     with bar("Lá / leaves") as progress:
         content = export_certificate(configuration, piece_id, progress)
     if out is None:
-        sys.stdout.write(content.decode())
+        # Its bytes, whatever encoding and line ends the terminal has.
+        typer.echo(content, nl=False)
         return
     try:
         out.write_bytes(content)

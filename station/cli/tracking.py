@@ -144,6 +144,6 @@ def _moment(text: str) -> datetime:
     """A day (from its beginning, in UTC) or a moment; one without an offset is in UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(f"--since {text} is no time", remedy="Write it like 2026-11-20 or 2026-11-20T08:00+07:00") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

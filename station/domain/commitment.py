@@ -6,14 +6,16 @@ same token is the same person or scan, and between pieces tokens say nothing.
 
     entry of the leaf = SHA-256("kt1:evidence:v2\0" + canonical JSON of {at, closed, guarded, kind, open, piece_id, visit})
     guarded, closed   = SHA-256("kt1:part:v2\0" + the part's salt + canonical JSON of its members), in hexadecimal
-    their salts       = first and second half of HMAC-SHA-256(the fact's own salt, "parts")
-    token             = HMAC-SHA-256(the piece's salt, "person\0" + the person's key, or "scan\0" + the hash), in hexadecimal
+    their salts       = first and second half of SHA-256("kt1:salts:v2\0" + the fact's own salt + the piece's salt)
+    token             = SHA-256("kt1:person:v2\0" + the piece's salt + the person's key), in hexadecimal
+                        or SHA-256("kt1:scan:v2\0" + the piece's salt + the hash)
+
+So an entry binds both salts, whatever its fact has in it.
 
 Facts from before there were parts have a salt of 16 bytes, and their leaf commits to them whole.
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ MODEL = "model"
 """Stands among those who cleared a piece where the model did; it is nobody, so it is no token."""
 
 _WHOLE, _PARTED, _PART = b"kt1:evidence:v1\0", b"kt1:evidence:v2\0", b"kt1:part:v2\0"
+_PART_SALTS, _PERSON, _SCAN = b"kt1:salts:v2\0", b"kt1:person:v2\0", b"kt1:scan:v2\0"
 _SCANS = frozenset({"sha256", "scan_sha256", "cleared_scan_sha256", "new_scan_sha256"})
 
 
@@ -149,16 +152,16 @@ def part(salt: bytes, row: Mapping[str, Any], members: Mapping[str, Any]) -> Par
     """
     if len(salt) != 2 * SALT_BYTES:
         raise ValueError("this fact has no parts")
-    own, of_piece = salt[:SALT_BYTES], salt[SALT_BYTES:]
     split = SPLITS.get(row["kind"], _ALL_CLOSED)
     shown = {name: members[name] for name in split.open}
     for name in split.tokens:
-        shown[name] = _token(of_piece, name, members[name])
-    salts = hmac.digest(own, b"parts", "sha256")
+        shown[name] = _token(salt[SALT_BYTES:], name, members[name])
+    closed = {name: member for name, member in members.items() if name not in split.open and name not in split.guarded}
+    salts = hashlib.sha256(_PART_SALTS + salt).digest()
     return PartedFact(
         row={**row, "open": shown},
         guarded=Part(salt=salts[:SALT_BYTES], members={name: members[name] for name in split.guarded}),
-        closed=Part(salt=salts[SALT_BYTES:], members={name: members[name] for name in members.keys() - split.open - split.guarded}),
+        closed=Part(salt=salts[SALT_BYTES:], members=closed),
     )
 
 
@@ -166,11 +169,7 @@ def _token(of_piece: bytes, name: str, value: Any) -> Any:
     if value is None:
         return None
     if name in _SCANS:
-        return _hmac(of_piece, f"scan\0{value}")
+        return hashlib.sha256(_SCAN + of_piece + value.encode()).hexdigest()
     if isinstance(value, list):
         return [each if each == MODEL else _token(of_piece, name, each) for each in value]
-    return _hmac(of_piece, f"person\0{person_key(value)}")
-
-
-def _hmac(key: bytes, text: str) -> str:
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return hashlib.sha256(_PERSON + of_piece + person_key(value).encode()).hexdigest()

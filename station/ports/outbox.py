@@ -2,8 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
+
+LONGEST_WAIT = timedelta(minutes=5)
+"""No event waits longer for its next attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,10 @@ class OutboxView(Protocol):
         """(events that were written, receipted, blocked)."""
         ...
 
+    def oldest_pending_at(self) -> datetime | None:
+        """When the oldest event without a receipt was written. Quick, however long the outbox is."""
+        ...
+
     def outbox_status(self) -> OutboxStatus:
         """The outbox in figures."""
         ...
@@ -58,7 +65,10 @@ class OutboxView(Protocol):
     def due_events(
         self, now: datetime, *, limit: int, excluding: Collection[str] = (), least_tried_first: bool = False
     ) -> list[OutboxEvent]:
-        """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first."""
+        """For each piece (none of `excluding`) its first event without a receipt, if that is pending and due; oldest first.
+
+        One whose next attempt is more than `LONGEST_WAIT` away is due: the clock was set back since.
+        """
         ...
 
     def events_of(self, piece_id: str) -> list[OutboxEvent]:

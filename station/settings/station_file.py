@@ -50,7 +50,7 @@ class Tracking(BaseModel):
 
     model_config = _STRICT
 
-    receiver: str = Field(default="", pattern=r"^(https?://[^\s/]+(/\S*)?)?$")
+    receiver: str = Field(default="", pattern=r"^(https?://[^\s/@]+(/\S*)?)?$")
     transport: Literal["webhook", "epcis"] = "webhook"
     signing_key_file: Path = Path("keys/tracking-signing.key")
     further_signing_key_files: tuple[Path, ...] = Field(default=(), max_length=3)

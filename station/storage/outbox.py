@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
-from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
+from station.ports.outbox import LONGEST_WAIT, EventDigest, OutboxEvent, OutboxStatus
 from station.ports.store import RenderedEvent
 from station.storage import tables
 
@@ -47,10 +47,16 @@ def _is_head() -> ColumnElement[bool]:
     return and_(_C.receipted_at.is_(None), _C.state == PENDING, ~exists().where(open_before))
 
 
+# Made once: the relay asks with every receipt, and making them costs more than their answer.
+_HEADS = select(_T).where(_is_head())
+_OLDEST = select(_C.created_at).where(_C.receipted_at.is_(None)).order_by(_C.position).limit(1)
+
+
 def due(connection: Connection, now: datetime, *, limit: int, excluding: Collection[str], least_tried_first: bool) -> list[OutboxEvent]:
     """Pending heads of line that are due, oldest first, or those first that were tried least."""
     order = (_C.attempts, _C.position) if least_tried_first else (_C.position,)
-    query = select(_T).where(_is_head(), _C.next_attempt_at <= now).order_by(*order).limit(limit)
+    is_due = or_(_C.next_attempt_at <= now, _C.next_attempt_at > now + LONGEST_WAIT)
+    query = _HEADS.where(is_due).order_by(*order).limit(limit)
     if excluding:
         query = query.where(_C.piece_id.not_in(excluding))
     return [_event(row) for row in connection.execute(query)]
@@ -97,13 +103,18 @@ def digests(connection: Connection, start: datetime, end: datetime) -> list[Even
     return sorted(found, key=lambda one: (one.piece_id, one.sequence))
 
 
+def oldest_pending_at(connection: Connection) -> datetime | None:
+    """When the oldest event without a receipt was written."""
+    return connection.execute(_OLDEST).scalar_one_or_none()
+
+
 def status(connection: Connection) -> OutboxStatus:
     """The outbox in figures."""
     written = connection.execute(select(func.count()).select_from(_T)).scalar_one()
     is_open = _C.receipted_at.is_(None)
     counts = {row.state: row.n for row in connection.execute(select(_C.state, func.count().label("n")).where(is_open).group_by(_C.state))}
     pending, blocked = counts.get(PENDING, 0), counts.get(BLOCKED, 0)
-    oldest = connection.execute(select(_C.created_at).where(is_open).order_by(_C.position).limit(1)).scalar_one_or_none()
+    oldest = oldest_pending_at(connection)
     return OutboxStatus(written=written, receipted=written - pending - blocked, blocked=blocked, pending=pending, oldest_pending_at=oldest)
 
 

@@ -82,18 +82,13 @@ class SqliteReceiverLedger:
         columns = effect.c
         query = select(columns.number, columns.subject, columns.sequence, columns.event_id, columns.body)
         query = query.where(columns.source == source, columns.day == day.isoformat(), columns.number > after)
+        page, last = [], after
         with self._read_engine.connect() as connection, connection.begin():
-            rows = connection.execute(query.order_by(columns.number).limit(limit)).all()
-        page = [
-            EventDigest(
-                piece_id=row.subject,
-                sequence=row.sequence,
-                event_id=row.event_id,
-                body_sha256=hashlib.sha256(row.body.encode()).hexdigest(),
-            )
-            for row in rows
-        ]
-        return page, rows[-1].number if rows else after
+            for row in connection.execute(query.order_by(columns.number).limit(limit).execution_options(yield_per=100)):
+                digest = hashlib.sha256(row.body.encode()).hexdigest()
+                page.append(EventDigest(piece_id=row.subject, sequence=row.sequence, event_id=row.event_id, body_sha256=digest))
+                last = row.number
+        return page, last
 
     def witnessed(self, origin: str) -> WitnessedLog | None:
         """The newest checkpoint of a log that was signed here."""
@@ -119,7 +114,9 @@ def _add_day(connection: Connection) -> None:
     if not tables.has_table(effect.name) or any(column["name"] == "day" for column in tables.get_columns(effect.name)):
         return
     connection.execute(text("ALTER TABLE effect ADD COLUMN day VARCHAR(10) NOT NULL DEFAULT ''"))
-    connection.execute(text("UPDATE effect SET day = date(json_extract(body, '$.time'))"))
+    # What was taken then need not say when it was in a way that can be read here.
+    told = "CASE WHEN json_valid(body) THEN json_extract(body, '$.time') END"
+    connection.execute(text(f"UPDATE effect SET day = coalesce(date({told}), '')"))  # noqa: S608 - a constant
     connection.execute(text("CREATE INDEX ix_effect_source_day_number ON effect (source, day, number)"))
 
 

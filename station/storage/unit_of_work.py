@@ -89,6 +89,10 @@ class SqlReadView(SqlAccessView):
         status = outbox.status(self._connection)
         return status.written, status.receipted, status.blocked
 
+    def oldest_pending_at(self) -> datetime | None:
+        """When the oldest event without a receipt was written."""
+        return outbox.oldest_pending_at(self._connection)
+
     def outbox_status(self) -> OutboxStatus:
         """The outbox in figures."""
         return outbox.status(self._connection)

@@ -6,6 +6,7 @@ from station.ports.tracking import Answer, Reply
 
 _FIRST_ERROR = 400
 _MOST_DIGITS = 9
+_LONGEST_PROBLEM = 100
 
 
 def answer_of(reply: Reply) -> Answer:
@@ -17,7 +18,9 @@ def answer_of(reply: Reply) -> Answer:
         except (ValueError, RecursionError):
             members = None
         if isinstance(members, dict):
-            problem = members["type"] if isinstance(members.get("type"), str) else None
+            told = members.get("type")
+            # It is stored and shown.
+            problem = told if isinstance(told, str) and told.isprintable() and len(told) <= _LONGEST_PROBLEM else None
             expected = members["expected_sequence"] if type(members.get("expected_sequence")) is int else None
     later = reply.headers.get("retry-after", "")
     seconds = float(later) if later.isascii() and later.isdigit() and len(later) <= _MOST_DIGITS else None

@@ -116,13 +116,14 @@ def _captured(event: OutboxEvent, reply: Reply) -> Answer:
 
 def _events(node: object) -> Iterator[Mapping[str, Any]]:
     """Every object in an answer, be it the bare event or a document around it."""
-    if isinstance(node, dict):
-        yield node
-        for member in node.values():
-            yield from _events(member)
-    elif isinstance(node, list):
-        for member in node:
-            yield from _events(member)
+    left = [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            yield one
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
 
 
 def _hash_of(one: Mapping[str, Any]) -> str | None:

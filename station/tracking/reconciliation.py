@@ -1,6 +1,5 @@
 """Asking the receiver what it has of a day: its signed statement, and its events one by one."""
 
-import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -8,13 +7,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import rfc8785
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.ports.outbox import EventDigest
 from station.ports.tracking import DayStatement, Link, ReceiverUnreachableError
-from station.tracking.signatures import Signing, webhook_headers
+from station.tracking.signatures import Signing, signed, signed_by, webhook_headers
 from station.tracking.trust import TrustedKey
 
 KIND = "kt1:reconciliation:v1"
@@ -41,7 +38,7 @@ def sign_statement(
         "receiver": receiver,
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
     }
-    return {**members, "signature": base64.b64encode(key.sign(rfc8785.dumps(members))).decode()}
+    return signed(members, key)
 
 
 class HttpCounterpart:
@@ -70,7 +67,7 @@ class HttpCounterpart:
         try:
             said = DayStatement(events=int(str(members["events"])), root=str(members["root"]))
             about = (members["kind"], members["source"], members["day"]) == (KIND, self._source, day.isoformat())
-            proved = about and self._is_signed(members)
+            proved = about and any(key.speaks_for(str(members["receiver"])) and signed_by(members, key.public) for key in self._trusted)
         except (ValueError, KeyError, TypeError) as error:
             raise _unusable(f"The receiver's statement about {day} cannot be read: {error!r}") from error
         if not proved:
@@ -89,7 +86,7 @@ class HttpCounterpart:
                     for piece, sequence, event_id, digest in members["events"]
                 ]
                 after = members["next"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise _unusable(f"The receiver's list of {day} cannot be read: {error}") from error
             if after is None:
                 return found
@@ -112,20 +109,6 @@ class HttpCounterpart:
         if not isinstance(members, dict):
             raise _unusable("The receiver's answer is no object")
         return members
-
-    def _is_signed(self, members: dict[str, Any]) -> bool:
-        others = {name: member for name, member in members.items() if name != "signature"}
-        signature = base64.b64decode(str(members["signature"]), validate=True)
-        signed = rfc8785.dumps(others)
-        return any(key.speaks_for(str(members["receiver"])) and _verifies(key, signature, signed) for key in self._trusted)
-
-
-def _verifies(key: TrustedKey, signature: bytes, message: bytes) -> bool:
-    try:
-        key.public.verify(signature, message)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _unusable(what: str) -> ReceiverUnreachableError:

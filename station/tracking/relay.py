@@ -21,6 +21,7 @@ from station.tracking.replay import PAUSED_KEY, RECEIVER_SUBJECT, Replay, Replay
 from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, Verdict, delay_s, judge
 
 _MOST_ALARMS = 10_000
+_LONGEST_ERROR = 200
 _log = structlog.get_logger()
 
 
@@ -80,9 +81,9 @@ class Relay:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
-        self._alarms = _alarmed(store)
-        self._backlog = RECEIVER_SUBJECT in _alarmed(store, AlarmCode.TRACKING_BACKLOG)
+        self._alarms = _standing(store, AlarmCode.TRACKING_BLOCKED)
         self._pace = Pace() if self._paused is None else Pace().told_gone(clock.monotonic_s())
+        self._backlog = bool(_standing(store, AlarmCode.TRACKING_BACKLOG))
         self._next_watch_s = 0.0
 
     async def run(self) -> None:
@@ -92,9 +93,10 @@ class Relay:
             while True:
                 self._wake.clear()
                 try:
-                    await self._replay_what_was_left()
                     self._start_due()
                     await self._watch_backlog()
+                    # Last, so that a box that cannot be used keeps nothing from being sent.
+                    await self._replay_what_was_left()
                 except StoreError as error:
                     _log.warning("tracking relay cannot use the store", error=str(error))
                 await self._wait()
@@ -115,23 +117,23 @@ class Relay:
     def status(self) -> RelayStatus:
         """Figures for people."""
         outbox = self._store.read(lambda view: view.outbox_status())
-        oldest_s = 0.0
-        if outbox.oldest_pending_at is not None:
-            oldest_s = max(0.0, (self._clock.utc_now() - outbox.oldest_pending_at).total_seconds())
         return RelayStatus(
             written=outbox.written,
             receipted=outbox.receipted,
             blocked=outbox.blocked,
             pending=outbox.pending,
-            oldest_s=oldest_s,
+            oldest_s=self._age_s(outbox.oldest_pending_at),
             in_flight=len(self._active),
             paused=self._paused,
         )
 
+    def _age_s(self, oldest: datetime | None) -> float:
+        return 0.0 if oldest is None else max(0.0, (self._clock.utc_now() - oldest).total_seconds())
+
     async def replay(self, wanted: Replay) -> int:
         """A person wants events sent again, or a paused receiver tried; returns how many became due that were not pending."""
         count = await replay(self._store, wanted, self._clock.utc_now())
-        self._alarms = _alarmed(self._store)
+        self._alarms = _standing(self._store, AlarmCode.TRACKING_BLOCKED)
         self._paused, self._pace = None, Pace()
         self._wake.set()
         return count
@@ -169,12 +171,15 @@ class Relay:
             verdict = judge(await self._sender.send(event), event, self._rule)
         except StationError as error:
             verdict = Again(error=error.what)
+        except Exception as error:  # noqa: BLE001 - an error in judging, too, must not have the event sent again without a pause
+            _log.exception("an attempt of the tracking relay failed", event_id=event.event_id)
+            verdict = Again(error=ascii(error)[:_LONGEST_ERROR], alarm=True)
         self._pace = self._pace_after(event, verdict)
         try:
             await self._settle(event, verdict)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event must not be tried again without a pause
             # The event is as it was, and will be sent again: the receiver knows it by its id.
-            _log.warning("what became of an event could not be stored", event_id=event.event_id, error=str(error))
+            _log.warning("what became of an event could not be stored", event_id=event.event_id, error=repr(error))
             await self._clock.sleep(self._settings.store_retry_s)
 
     def _pace_after(self, event: OutboxEvent, verdict: Verdict) -> Pace:
@@ -184,12 +189,12 @@ class Relay:
                 return Pace()
             case Again(alarm=True, whole_receiver=False):
                 # It refuses this event; so it works.
-                return self._pace.answered()
+                return self._pace.answered(now_s)
             case Again():
                 return self._pace.failed(event.piece_id, now_s, self._chance, retry_after_s=verdict.retry_after_s)
             case Pause():
                 return self._pace.told_gone(now_s)
-        return self._pace.answered()
+        return self._pace.answered(now_s)
 
     async def _settle(self, event: OutboxEvent, verdict: Verdict) -> None:
         match verdict:
@@ -199,8 +204,7 @@ class Relay:
                 await self._again(event, verdict)
             case ResendFrom():
                 _log.warning("the receiver lacks earlier events", piece_id=event.piece_id, expected=verdict.sequence, sent=event.sequence)
-                now = self._clock.utc_now()
-                await self._store.write(partial(_reopen, piece_id=event.piece_id, from_sequence=verdict.sequence, at=now))
+                await self._resend(event, verdict)
             case Block():
                 await self._write_with_alarm(
                     lambda unit: unit.mark_blocked(event.piece_id, event.sequence, verdict.error),
@@ -209,7 +213,8 @@ class Relay:
                 )
             case Pause():
                 self._paused = verdict.error
-                await self._write_with_alarm(lambda unit: unit.set_value(PAUSED_KEY, verdict.error), RECEIVER_SUBJECT, verdict.error)
+                paused = partial(_pause, event=event, error=verdict.error, due=self._next_attempt(event))
+                await self._write_with_alarm(paused, RECEIVER_SUBJECT, verdict.error)
 
     async def _receipted(self, event: OutboxEvent, verdict: Receipted) -> None:
         now, was_paused = self._clock.utc_now(), self._paused is not None
@@ -228,9 +233,21 @@ class Relay:
             _log.info("the receiver is back")
             self._paused = None
 
+    def _next_attempt(self, event: OutboxEvent, *, at_least_s: float = 0.0) -> datetime:
+        return self._clock.utc_now() + timedelta(seconds=delay_s(event.attempts, self._chance, at_least_s=at_least_s))
+
+    async def _resend(self, event: OutboxEvent, verdict: ResendFrom) -> None:
+        now, due = self._clock.utc_now(), self._next_attempt(event)
+
+        def work(unit: UnitOfWork) -> None:
+            # A receiver that takes the earlier ones and lacks them all the same must not be asked without end, without a pause.
+            unit.mark_retry(event.piece_id, event.sequence, due, f"the receiver lacks the events from {verdict.sequence} on")
+            unit.reopen_events(event.piece_id, verdict.sequence, now)
+
+        await self._store.write(work)
+
     async def _again(self, event: OutboxEvent, verdict: Again) -> None:
-        wait_s = delay_s(event.attempts, self._chance, at_least_s=verdict.retry_after_s)
-        due = self._clock.utc_now() + timedelta(seconds=wait_s)
+        due = self._next_attempt(event, at_least_s=verdict.retry_after_s)
 
         def work(unit: UnitOfWork) -> None:
             unit.mark_retry(event.piece_id, event.sequence, due, verdict.error)
@@ -257,7 +274,8 @@ class Relay:
         if self._clock.monotonic_s() < self._next_watch_s:
             return
         self._next_watch_s = self._clock.monotonic_s() + self._settings.watch_s
-        late = self.status().oldest_s > self._settings.backlog_alarm_s
+        oldest = self._store.read(lambda view: view.oldest_pending_at())
+        late = self._age_s(oldest) > self._settings.backlog_alarm_s
         if late == self._backlog:
             return
         now = self._clock.utc_now()
@@ -280,11 +298,13 @@ class Relay:
             woken.cancel()
 
 
-def _reopen(unit: UnitOfWork, *, piece_id: str, from_sequence: int, at: datetime) -> int:
-    return unit.reopen_events(piece_id, from_sequence, at)
+def _pause(unit: UnitOfWork, *, event: OutboxEvent, error: str, due: datetime) -> None:
+    unit.set_value(PAUSED_KEY, error)
+    # It was tried, so that the next question is about another one: perhaps only this one is answered so.
+    unit.mark_retry(event.piece_id, event.sequence, due, error)
 
 
-def _alarmed(store: Store, code: AlarmCode = AlarmCode.TRACKING_BLOCKED) -> set[str]:
-    """What tracking has called a person for, perhaps before the station was started, and is not over."""
+def _standing(store: Store, code: AlarmCode) -> set[str]:
+    """What a person was called for and is not over."""
     alarms = store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
     return {alarm.subject for alarm in alarms if alarm.code is code and alarm.cleared_at is None}

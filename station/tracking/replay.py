@@ -3,8 +3,9 @@
 import json
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,18 @@ class ReplayBox:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._done: set[str] = set()
+
+    def open(self) -> None:
+        """Make the directory, as the station's user, and clear away answers that nobody fetched. Raises `StoreError`."""
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            for path in (*self._directory.glob("*.done"), *self._directory.glob("*.part")):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self._directory} cannot be used: {error.strerror}", remedy="Let the station's user alone write there"
+            ) from error
 
     def put(self, wanted: Replay) -> str:
         """Leave it; returns the name under which `answer_to` will find what came of it. Raises `StoreError`."""
@@ -83,7 +96,6 @@ class ReplayBox:
             "blocked": wanted.blocked,
         }
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
             self._write(f"{name}.wanted", json.dumps(members))
         except OSError as error:
             raise StoreError(
@@ -95,17 +107,21 @@ class ReplayBox:
         """What was left, oldest name first; what is no replay is thrown away."""
         found = []
         for path in sorted(self._directory.glob("*.wanted")):
+            if path.stem in self._done:
+                continue
             try:
-                members = json.loads(path.read_text(encoding="utf-8"))
-                since = None if members["since"] is None else datetime.fromisoformat(members["since"])
-                found.append((path.stem, Replay(piece_id=members["piece_id"], since=since, blocked=members["blocked"])))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                found.append((path.stem, _read(path)))
+            except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
                 _log.warning("what was left for the relay is no replay", file=str(path), error=repr(error))
-                path.unlink(missing_ok=True)
+                self._done.add(path.stem)
+                with suppress(OSError):
+                    path.unlink()
         return found
 
     def done(self, name: str, events: int) -> None:
         """Answer it. Raises `StoreError`."""
+        # What cannot be taken away must not be done again and again.
+        self._done.add(name)
         try:
             self._write(f"{name}.done", str(events))
             (self._directory / f"{name}.wanted").unlink(missing_ok=True)
@@ -113,6 +129,7 @@ class ReplayBox:
             raise StoreError(
                 f"{self._directory} cannot be written: {error.strerror}", remedy="Let the station's user write there"
             ) from error
+        self._done.discard(name)
 
     def answer_to(self, name: str) -> int | None:
         """How many events became due, once it is done."""
@@ -126,4 +143,19 @@ class ReplayBox:
     def _write(self, name: str, text: str) -> None:
         part = self._directory / f"{name}.part"
         part.write_text(text, encoding="utf-8")
+        # Whoever left it, and under whatever mask: nobody but the station's user gets as far as here.
+        part.chmod(0o644)
         part.replace(self._directory / name)
+
+
+def _read(path: Path) -> Replay:
+    if not path.is_file():
+        raise ValueError("not a file")
+    members = json.loads(path.read_text(encoding="utf-8"))
+    piece_id, since, blocked = members["piece_id"], members["since"], members["blocked"]
+    if not (piece_id is None or (isinstance(piece_id, str) and piece_id.isprintable())) or not isinstance(blocked, bool):
+        raise ValueError("a piece is a text, blocked yes or no")
+    moment = None if since is None else datetime.fromisoformat(since)
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return Replay(piece_id=piece_id, since=moment and moment.astimezone(UTC), blocked=blocked)

@@ -64,27 +64,36 @@ def read_secret(path: Path) -> bytes:
         ConfigurationError: it cannot be read, is too short, or others may read or write it.
     """
     try:
-        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-        secret = base64.b64decode(path.read_text(encoding="ascii").strip().removeprefix(SECRET_PREFIX), validate=True)
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+        secret = base64.b64decode(_private_text(path).removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
         raise ConfigurationError(f"The secret {path} cannot be read: {error}", remedy=f"Write {SECRET_PREFIX} and base64 there") from error
-    if open_to_others:
-        raise ConfigurationError(
-            f"The secret {path} is one that others may read or write",
-            consequence="What it signs would prove nothing",
-            remedy=f"Agree on a new one, and `chmod 600 {path}`",
-        )
     if len(secret) < _SHORTEST_SECRET:
         raise ConfigurationError(f"The secret {path} has {len(secret)} bytes", remedy=f"Agree on one of at least {_SHORTEST_SECRET} bytes")
     return secret
 
 
 def read_token(path: Path) -> str:
-    """A bearer token from a file. Raises `ConfigurationError` when there is none, or one that no header can carry."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The token {path} cannot be read: {error}", remedy="Write the repository's token there") from error
+    """A bearer token from a file that only its owner may read.
+
+    Raises:
+        ConfigurationError: there is none, others may read or write it, or no header can carry it.
+    """
+    token = _private_text(path)
     if not token or not token.isprintable() or " " in token:
         raise ConfigurationError(f"The token {path} cannot be used", remedy="Write the repository's token there, alone on one line")
     return token
+
+
+def _private_text(path: Path) -> str:
+    try:
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The secret {path} cannot be read: {error}", remedy="Write it there, alone on one line") from error
+    if open_to_others:
+        raise ConfigurationError(
+            f"The secret {path} is one that others may read or write",
+            consequence="It would prove nothing",
+            remedy=f"Agree on a new one, and `chmod 600 {path}`",
+        )
+    return text

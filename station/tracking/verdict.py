@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from station.ports.outbox import OutboxEvent
+from station.ports.outbox import LONGEST_WAIT, OutboxEvent
 from station.ports.tracking import Answer
 from station.tracking.signatures import read_receipt, receipt_holds
 from station.tracking.trust import TrustedKey
@@ -13,7 +13,7 @@ from station.tracking.trust import TrustedKey
 SEQUENCE_GAP = "kt1:sequence-gap"
 BODY_DIFFERS = "kt1:body-differs"
 FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 300.0
+LONGEST_DELAY_S = LONGEST_WAIT.total_seconds()
 _LARGEST_EXPONENT = 16
 _WAIT_AND_TRY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 

@@ -67,7 +67,7 @@ class Certifier:
             check_certificate(made.content, self._keys)
         except CertificateError as error:
             raise _not_provable(piece_id, f"{error} {error.detail}".strip()) from error
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise _not_provable(piece_id, str(error)) from error
         return made.content
 

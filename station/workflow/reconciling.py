@@ -15,7 +15,7 @@ from station.domain.errors import StationError
 from station.ports.clock import Clock
 from station.ports.outbox import EventDigest
 from station.ports.store import ReadView, Store, UnitOfWork
-from station.ports.tracking import Counterpart
+from station.ports.tracking import Counterpart, ReceiverUnreachableError
 from station.workflow.day_digest import DayReport, Difference, compare, day_root
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ Read = Callable[[Callable[[ReadView], T]], T]
 
 RECONCILED_KEY = "tracking.reconciled"
 _SHOWN = 5
+_TRIES = 3
 _MOST_ALARMS = 10_000
 _log = structlog.get_logger()
 
@@ -46,11 +47,21 @@ async def reconcile_day(read: "Read[list[EventDigest]]", counterpart: Counterpar
     A day that is not over may be compared too: what had its receipt before must be there, what is there must have been written.
     """
     before = await asyncio.to_thread(_of_day, read, day)
-    said = await counterpart.statement(day)
     our_root = day_root(before)
-    if (said.events, said.root) == (len(before), our_root):
-        return DayReport(day=day, ours=len(before), theirs=said.events, our_root=our_root, their_root=said.root)
-    theirs = await counterpart.events(day)
+    for _ in range(_TRIES):
+        said = await counterpart.statement(day)
+        if (said.events, said.root) == (len(before), our_root):
+            return DayReport(day=day, ours=len(before), theirs=said.events, our_root=our_root, their_root=said.root)
+        theirs = await counterpart.events(day)
+        # The statement alone is signed. An event that came between is in the next one.
+        if (said.events, said.root) == (len(theirs), day_root(theirs)):
+            break
+    else:
+        raise ReceiverUnreachableError(
+            f"The receiver's list of {day} is not that of its signed statement",
+            consequence="The day was not compared",
+            remedy="Check the receiver, and who stands between",
+        )
     written = await asyncio.to_thread(_of_day, read, day)
     there = {(one.piece_id, one.sequence) for one in theirs}
     return DayReport(
@@ -58,7 +69,7 @@ async def reconcile_day(read: "Read[list[EventDigest]]", counterpart: Counterpar
         ours=len(written),
         theirs=len(theirs),
         our_root=day_root(written),
-        their_root=day_root(theirs),
+        their_root=said.root,
         waiting=sum((one.piece_id, one.sequence) not in there and not one.receipted for one in written),
         findings=compare([one for one in before if one.receipted], written, theirs),
     )
@@ -117,7 +128,7 @@ class Reconciler:
         done = self._store.read(lambda view: view.value(RECONCILED_KEY))
         alarms = self._store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
         differed = {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_DIFFERS and alarm.cleared_at is None}
-        first = date.fromisoformat(done) + timedelta(days=1) if done else last
+        first = date.fromisoformat(done) + timedelta(days=1) if done and done <= last.isoformat() else last
         first = max(first, last - timedelta(days=self._settings.most_days - 1))
         new = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         return [*map(date.fromisoformat, sorted(differed)), *new]
@@ -128,5 +139,7 @@ class Reconciler:
             unit.clear_alarm(AlarmCode.TRACKING_DIFFERS, subject, now)
         else:
             unit.raise_alarm(AlarmCode.TRACKING_DIFFERS, AlarmPriority.HIGH, subject, in_short(report), now)
-        if subject > (unit.value(RECONCILED_KEY) or ""):
+        done = unit.value(RECONCILED_KEY) or ""
+        # A day that is yet to come was compared by a clock that was wrong.
+        if subject > done or done >= now.date().isoformat():
             unit.set_value(RECONCILED_KEY, subject)

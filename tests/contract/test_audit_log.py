@@ -313,6 +313,9 @@ def test_facts_from_before_there_were_parts_still_hold(tmp_path: Path):
     assert (report.findings, report.signed) == ((), 15)
     tamper(files, "UPDATE evidence SET visit = 9 WHERE row_id IN (3, 12)")
     assert faults(verify_log(files))[Fault.FACT_CHANGED] == (2, 2)
+    # Nor does a salt of the other length make another reading of the same fact.
+    tamper(files, "UPDATE evidence SET salt = substr(salt, 1, 16) WHERE row_id BETWEEN 9 AND 15")
+    assert faults(verify_log(files))[Fault.FACT_CHANGED] == (2, 8)
 
 
 def test_flipped_bits_in_audit_rows_are_found(files: AuditFiles):

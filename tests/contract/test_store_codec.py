@@ -1,7 +1,6 @@
 """Facts survive storage exactly, and their bytes are RFC 8785."""
 
 import hashlib
-import hmac
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -53,13 +52,14 @@ def entry_of(salt: bytes, row: dict[str, Any]) -> bytes:
     row = dict(row)
     members, split = row.pop("payload"), SPLITS.get(row["kind"])
     opened, guarded, tokens = (split.open, split.guarded, split.tokens) if split else ((), (), ())
-    keys = hmac.new(salt[:16], b"parts", "sha256").digest()
+    keys = hashlib.sha256(b"kt1:salts:v2\0" + salt).digest()
 
     def token(name: str, value: Any) -> Any:
         if isinstance(value, list):
             return [one if one == "model" else token(name, one) for one in value]
-        key = f"person\0{person_key(value)}" if name in {"person", "by"} else f"scan\0{value}"
-        return value if value is None else hmac.new(salt[16:], key.encode(), "sha256").hexdigest()
+        is_person = name in {"person", "by"}
+        domain, key = (b"kt1:person:v2\0", person_key(value)) if is_person else (b"kt1:scan:v2\0", value)
+        return value if value is None else hashlib.sha256(domain + salt[16:] + key.encode()).hexdigest()
 
     def digest(key: bytes, names: Iterable[str]) -> str:
         return hashlib.sha256(b"kt1:part:v2\0" + key + rfc8785.dumps({name: members[name] for name in names})).hexdigest()
@@ -78,6 +78,14 @@ def test_the_entry_of_a_leaf_is_what_the_page_about_the_log_says(fact: Any, salt
     assert commitment_of(salt, content) == expected
     row = {"at": "2026", "kind": kind, "piece_id": "P1", "visit": 1}
     assert part(salt, row, codec.to_members(fact)).commitment == expected
+
+
+@pytest.mark.parametrize("kind", sorted(codec.KINDS))
+def test_an_entry_binds_every_byte_of_its_salt(kind: str):
+    split = SPLITS.get(kind)
+    members: dict[str, Any] = dict.fromkeys(split.open | split.guarded | split.tokens) if split else {"note": ""}
+    salts = [bytes(place == at for place in range(32)) for at in range(33)]
+    assert len({part(salt, {"kind": kind}, members).commitment for salt in salts}) == len(salts)
 
 
 def test_tokens_tell_people_and_scans_apart_within_a_piece_and_nowhere_else():

@@ -53,6 +53,12 @@ def edit(rows: Rows, at: int) -> Rows:
     return replace(rows, facts=[*rows.facts[:at], _other(rows.facts[at]), *rows.facts[at + 1 :]])
 
 
+def edit_salt(rows: Rows, at: int) -> Rows:
+    """The last byte of a fact's salt, which belongs to its piece: the fact itself says what it said."""
+    salt = rows.facts[at].salt or b""
+    return replace(rows, facts=[*rows.facts[:at], replace(rows.facts[at], salt=salt[:-1] + bytes([salt[-1] ^ 1])), *rows.facts[at + 1 :]])
+
+
 def edit_anew(rows: Rows, at: int) -> Rows:
     return rows.reckoned_anew(edit(rows, at).facts)
 
@@ -103,6 +109,7 @@ def reorder_anew(rows: Rows, at: int) -> Rows:
 Forgery = Callable[[Rows, int], Rows]
 FORGERIES: dict[Forgery, Fault] = {
     edit: Fault.FACT_CHANGED,
+    edit_salt: Fault.FACT_CHANGED,
     edit_anew: Fault.CHECKPOINT_DIFFERS,
     delete: Fault.FACT_MISSING,
     delete_both: Fault.LEAF_MISSING,
@@ -213,7 +220,7 @@ def audit_rows(database: Path) -> list[object] | None:
                 types = ", ".join(f"typeof({column})" for column in columns)
                 query = f"SELECT {', '.join(columns)}, {types} FROM {table} NOT INDEXED"  # noqa: S608 - names of this schema
                 found += connection.execute(query).fetchall()
-    except pysqlite3.dbapi2.Error:
+    except (pysqlite3.dbapi2.Error, UnicodeDecodeError):
         return None
     return found
 

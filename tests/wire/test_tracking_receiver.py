@@ -20,6 +20,7 @@ from tests.support.tracking_wire import RECEIVER_KEY, SIGNING, STATION, serving,
 RULES = MessageRules(site="TEST")
 SECRET = b"s" * 24
 TIME = "2026-11-20T05:00:00Z"
+EVENT = {"id": "x", "source": "s", "subject": "p", "sequence": 1, "type": "t", "time": TIME}
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def test_shared_secrets_count_too(client: httpx.AsyncClient):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("change", ["body", "id", "timestamp", "signature", "none", "version", "base64"])
+@pytest.mark.parametrize("change", ["body", "id", "timestamp", "signature", "none", "version", "base64", "not-ascii"])
 async def test_a_changed_attempt_is_refused(client: httpx.AsyncClient, change: str):
     event_id, body = rendered(1)
     headers = webhook_headers(event_id, body, utc_now(), SIGNING)
@@ -96,8 +97,10 @@ async def test_a_changed_attempt_is_refused(client: httpx.AsyncClient, change: s
             "signature": headers["webhook-signature"][:-8] + "AAAAAAA=",
             "version": headers["webhook-signature"].replace("v1a", "v1"),
             "base64": "v1a,###",
+            "not-ascii": "v1a,\xe9",
         }[change]
-    answer = await client.post("/events", content=body, headers=headers)
+    sent = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    answer = await client.post("/events", content=body, headers=sent)
     assert (answer.status_code, answer.json()["type"]) == (401, "kt1:signature-wrong")
     assert await effects(client) == 0
 
@@ -124,12 +127,28 @@ async def test_an_old_or_future_attempt_is_refused(client: httpx.AsyncClient, mi
         json.dumps({"id": "x", "source": 7, "subject": "p", "sequence": 1, "type": "t", "time": TIME}).encode(),
         json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 1, "type": "t"}).encode(),
         json.dumps({"id": "x", "source": "s", "subject": "p", "sequence": 1, "type": "t", "time": "2026-11-20T05:00:00"}).encode(),
+        *(json.dumps(EVENT | {"subject": subject}).encode() for subject in ("p\0", "p\u202e", "\ud800", "p" * 201)),
+        *(json.dumps(EVENT | {"sequence": sequence}).encode() for sequence in (2**31, 2**64, 10**400, True)),
+        json.dumps(EVENT).encode("utf-16-le"),
+        json.dumps(EVENT | {"data": float("nan")}).encode(),
+        json.dumps(EVENT).encode()[:-1] + b', "data": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     ],
 )
 async def test_what_is_no_event_is_refused(client: httpx.AsyncClient, body: bytes):
     answer = await post(client, "x", body)
     assert (answer.status_code, answer.json()["type"]) == (400, "kt1:event-malformed")
     assert await effects(client) == 0
+
+
+async def test_what_an_event_says_is_listed_word_for_word(client: httpx.AsyncClient):
+    data = '{"a": 1, "a": "\\ud800 \u202e", "deep": ' + "[" * 500 + "]" * 500 + ', "huge": 1e999}'
+    body = f'{json.dumps(EVENT)[:-1]}, "data": {data}}}'.encode()
+    assert (await post(client, "x", body)).status_code == 200
+    for path in ("/effects", "/pieces/p"):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert body in answer.content
+        assert answer.json()["effects"][0]["number"] == 1
 
 
 async def test_a_huge_event_is_refused(client: httpx.AsyncClient):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from station.api.receiver_trust import TrustedStation
 from station.domain.alarm import AlarmCode
 from station.domain.events import PieceStatus
-from station.ports.tracking import ReceiverUnreachableError
+from station.ports.outbox import EventDigest
+from station.ports.tracking import DayStatement, ReceiverUnreachableError
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
 from station.tracking.http import HttpLink
@@ -23,7 +24,7 @@ from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.replay import Replay
 from station.tracking.signatures import Signing, webhook_headers
 from station.tracking.trust import TrustedKey
-from station.workflow.day_digest import DayReport, Difference
+from station.workflow.day_digest import DayReport, Difference, day_root
 from station.workflow.reconciling import RECONCILED_KEY, Reconciler, reconcile_day
 from tests.support.clocks import SetClock
 from tests.support.store_facts import NOON, event, opened
@@ -183,3 +184,34 @@ async def test_a_receiver_from_before_days_were_kept_learns_them(tmp_path: Path,
         report = await compared(store, url)
     assert (report.holds, report.theirs) == (True, 2)
     ledger.close()
+
+
+class Other:
+    """A receiver's side that says what it is told to."""
+
+    def __init__(self, said: list[EventDigest], listed: list[EventDigest]) -> None:
+        self._said, self._listed = said, listed
+
+    async def statement(self, day: date) -> DayStatement:
+        return DayStatement(events=len(self._said), root=day_root(self._said))
+
+    async def events(self, day: date) -> list[EventDigest]:
+        return self._listed
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_a_list_that_is_not_the_signed_one_proves_nothing(store: SqliteStore):
+    publish(store, "P1")
+    ours = store.read(lambda view: view.event_digests(NOON - timedelta(days=1), NOON + timedelta(days=1)))
+    with pytest.raises(ReceiverUnreachableError, match="signed statement"):
+        await reconcile_day(store.read, Other(said=ours[:1], listed=ours), DAY)
+    assert (await reconcile_day(store.read, Other(said=ours[:1], listed=ours[:1]), DAY)).waiting == 1
+
+
+async def test_a_clock_that_was_years_ahead_stops_no_comparing(store: SqliteStore):
+    store.write(lambda unit: unit.set_value(RECONCILED_KEY, "2031-01-01")).result()
+    reconciler = Reconciler(store, Other([], []), SetClock(datetime(2026, 11, 21, 0, 15, tzinfo=UTC)))
+    assert [report.day for report in await reconciler.reconcile()] == [DAY]
+    assert await reconciler.reconcile() == []

@@ -70,8 +70,8 @@ def alarms(store: SqliteStore) -> list[tuple[AlarmCode, str]]:
     return [(alarm.code, alarm.subject) for alarm in store.read(lambda view: view.alarms()) if alarm.cleared_at is None]
 
 
-async def test_thousands_of_events_over_a_bad_line(store: SqliteStore, ledger: SqliteReceiverLedger):
-    publish(store, pieces=100, events=12)
+async def test_hundreds_of_events_over_a_bad_line(store: SqliteStore, ledger: SqliteReceiverLedger):
+    publish(store, pieces=25, events=12)
     unruly: list[Unruly] = []
 
     def wrap(app: Any) -> Unruly:
@@ -79,15 +79,15 @@ async def test_thousands_of_events_over_a_bad_line(store: SqliteStore, ledger: S
         return unruly[0]
 
     async with serving(ledger, wrap=wrap) as url, relaying(store, url, timeout_s=0.4, speed=1000.0) as relay:
-        await until(delivered(store, 1200), 120)
+        await until(delivered(store, 300), 120)
         # The last receipt is kept a moment before its request is over.
         await until(lambda: relay.status().in_flight == 0)
         # At this speed the backlog calls for a person, until the relay's next look finds it gone.
         await until(lambda: alarms(store) == [])
         status = relay.status()
     assert (status.pending, status.blocked, status.in_flight, status.paused) == (0, 0, 0, None)
-    assert clean(ledger.counts(), 1200)
-    for piece in range(100):
+    assert clean(ledger.counts(), 300)
+    for piece in range(25):
         assert [effect.sequence for effect in ledger.effects_of(f"P{piece}")] == list(range(1, 13))
     assert set(unruly[0].seen) >= {"good", "refuse", "busy", "effect-then-500", "effect-then-nothing", "twice", "slow-effect", "nonsense"}
 
@@ -399,16 +399,6 @@ async def test_a_backlog_calls_for_a_person(store: SqliteStore, ledger: SqliteRe
             relay._sender._link._url = url  # type: ignore[attr-defined]
             await until(delivered(store, 1))
             await until(lambda: alarms(store) == [])
-
-
-async def test_a_backlog_that_was_alarmed_about_before_a_restart_is_over_too(store: SqliteStore, ledger: SqliteReceiverLedger):
-    publish(store, pieces=1, events=1)
-    settings = RelaySettings(poll_s=1.0, backlog_alarm_s=30.0, watch_s=1.0)
-    async with relaying(store, "http://127.0.0.1:9", settings=settings):
-        await until(lambda: (AlarmCode.TRACKING_BACKLOG, "tracking") in alarms(store))
-    async with serving(ledger) as url, relaying(store, url):
-        await until(delivered(store, 1))
-        await until(lambda: alarms(store) == [])
 
 
 async def test_a_failing_store_loses_no_event(store: SqliteStore, ledger: SqliteReceiverLedger):

@@ -1,8 +1,10 @@
 """`station certificate` as a person at a terminal, and a program, gets it."""
 
 import asyncio
+import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ def certificate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     return Terminal(monkeypatch, capsys, "certificate")
 
 
-def test_from_the_station_to_the_inspector(certificate: Terminal, tmp_path: Path):
+def test_from_the_station_to_the_inspector(certificate: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert certificate.run("export", PIECE)[0] == 1
     configuration = load(tmp_path / "station.toml")
     store = open_store(configuration)
@@ -45,7 +47,11 @@ def test_from_the_station_to_the_inspector(certificate: Terminal, tmp_path: Path
     code, out, err = certificate.run("export", PIECE, "--out", "certificate.json")
     assert (code, out, err) == (0, "certificate.json\n", "")
     content = Path("certificate.json").read_bytes()
-    assert certificate.run("export", PIECE)[1].encode() == content
+    with monkeypatch.context() as other:
+        shown = io.BytesIO()
+        other.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", errors="replace", newline="\r\n"))
+        assert certificate.run("export", PIECE)[0] == 0
+        assert shown.getvalue() == content
     assert certifier_of(configuration, store, keeper).certificate(PIECE) == content
     code, out, err = certificate.run("export", OTHER)
     assert (code, out) == (1, "")

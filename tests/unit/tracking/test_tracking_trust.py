@@ -49,6 +49,10 @@ def test_a_secret_is_long_and_private(tmp_path: Path):
 def test_a_token_fits_a_header(tmp_path: Path):
     path = tmp_path / "token"
     path.write_text("abc.def\n", encoding="ascii")
+    path.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="others may read"):
+        read_token(path)
+    path.chmod(0o600)
     assert read_token(path) == "abc.def"
     for text in ("", "a b", "a\nb"):
         path.write_text(text, encoding="ascii")

@@ -63,7 +63,7 @@ def test_a_receipt_for_something_else_ends_nothing(changes: dict[str, Any]):
 @pytest.mark.parametrize("member", ["id", "subject", "sequence", "body_sha256", "receiver", "received_at", "signature"])
 def test_a_receipt_with_a_changed_member_ends_nothing(member: str):
     members = json.loads(receipt())
-    for value in ("x", 5, None, True, []):
+    for value in ("x", "é", 5, None, True, []):
         verdict = judge(Answer(status=200, body=json.dumps({**members, member: value})), EVENT, SIGNED)
         assert isinstance(verdict, Again), (member, value)
         assert verdict.whole_receiver
@@ -76,7 +76,7 @@ def test_a_strangers_receipt_ends_nothing():
     assert verdict == Again(error="the receipt's signature is not the receiver's", alarm=True, whole_receiver=True)
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", "7", "<html>", '{"id":1}', "\ud800"])
+@pytest.mark.parametrize("body", ["", "[" * 5000, "null", "[]", "7", "<html>", '{"id":1}', "\ud800"])
 def test_any_other_answer_is_no_receipt(body: str):
     assert isinstance(judge(Answer(status=200, body=body), EVENT, SIGNED), Again)
     assert judge(Answer(status=204, body=body), EVENT, PLAIN) == Receipted(receipt=body)

@@ -294,6 +294,11 @@ async def test_only_a_released_piece_whose_facts_have_parts_is_certified(tmp_pat
             certifier(store).certificate(PIECE)
 
 
+def by_model(facts: dict[str, Any], **reading: Any) -> dict[str, Any]:
+    """The same piece, cleared by the model, whose reading says something else."""
+    return changed(changed(facts, "clearance", authority=Authority.MODEL, by=("model",)), "model", **reading)
+
+
 CASES: dict[str, tuple[Flaw | None, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "another barcode": (Flaw.OTHER_PIECE, lambda it: changed(it, "identification", barcode="EE1")),
     "a reason against it": (Flaw.OTHER_PIECE, lambda it: changed(it, "identification", reasons=(Reason.UNANNOUNCED,))),
@@ -314,8 +319,18 @@ CASES: dict[str, tuple[Flaw | None, Callable[[dict[str, Any]], dict[str, Any]]]]
     "one who is not the model": (Flaw.AUTHORITY_MISSING, lambda it: changed(it, "clearance", authority=Authority.MODEL)),
     "the model alarms": (
         Flaw.AUTHORITY_MISSING,
-        lambda it: changed(changed(it, "clearance", authority=Authority.MODEL, by=("model",)), "model", score=0.6),
+        lambda it: by_model(it, score=0.6),
     ),
+    "the model fails": (Flaw.AUTHORITY_MISSING, lambda it: by_model(it, score=float("-inf"))),
+    "the model has no threshold": (Flaw.AUTHORITY_MISSING, lambda it: by_model(it, threshold=float("inf"))),
+    "the model names a thing": (Flaw.AUTHORITY_MISSING, lambda it: by_model(it, findings=(Finding(reason=Reason.MODEL_BLADE),))),
+    "no model looked": (
+        Flaw.FACT_MISSING,
+        lambda it: {name: fact for name, fact in changed(it, "clearance", model_sha256=None).items() if name != "model"},
+    ),
+    "a finding that nobody reviewed": (Flaw.NOT_CLEARED, lambda it: changed(it, "scan", findings=(Finding(reason=Reason.OPAQUE_AREA),))),
+    "what no operator may judge": (Flaw.NOT_CLEARED, lambda it: changed(it, "model", findings=(Finding(reason=Reason.TWO_PIECES),))),
+    "judged before it ended": (Flaw.NOT_DISINFECTED, lambda it: changed(it, "disinfection", ended_at=at(10))),
     "a short dose": (Flaw.NOT_DISINFECTED, lambda it: changed(it, "disinfection", dose_mj_per_cm2=29.9)),
     "an endless dose": (Flaw.NOT_DISINFECTED, lambda it: changed(it, "disinfection", dose_mj_per_cm2=float("inf"))),
     "no target": (Flaw.NOT_DISINFECTED, lambda it: changed(it, "disinfection", target_mj_per_cm2=0.0)),
@@ -336,7 +351,12 @@ CASES: dict[str, tuple[Flaw | None, Callable[[dict[str, Any]], dict[str, Any]]]]
     ),
     "a level": (Flaw.LEVEL_DIFFERS, lambda it: changed(it, "identification", secrecy=Secrecy.C)),
     "no dose": (Flaw.NOT_DISINFECTED, lambda it: changed(it, "disinfection", dose_mj_per_cm2=float("nan"))),
-    "nothing wrong": (None, lambda it: changed(it, "scan", findings=(Finding(reason=Reason.OPAQUE_AREA),))),
+    "nothing wrong": (None, lambda it: it),
+    "nothing wrong by the model": (None, by_model),
+    "a thing named by the model that an operator saw": (
+        None,
+        lambda it: changed(it, "model", score=0.6, findings=(Finding(reason=Reason.MODEL_BLADE),)),
+    ),
 }
 
 
