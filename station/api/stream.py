@@ -83,9 +83,13 @@ def router(context: Context) -> APIRouter:
         with feed.subscribe(feed.last_number if after is None else after) as subscription:
             start = feed.last_number if after is None else after
             yield ServerSentEvent(event="reset" if after is None else "resumed", raw_data="{}", id=feed.event_id(start), retry=1000)
-            while (now_allowed := context.access.memory.still(caller)) is not None and now_allowed.may(Action.SEE_EVENTS):
-                sight = context.sight(now_allowed)
+            while True:
                 batch = await subscription.next(min(_POLL_S, max(0.0, next_tick - loop.time())))
+                # Asked after the wait: what came meanwhile is not for somebody who may not hear it any more.
+                now_allowed = context.access.memory.still(caller)
+                if now_allowed is None or not now_allowed.may(Action.SEE_EVENTS):
+                    return
+                sight = context.sight(now_allowed)
                 if batch.missed:
                     yield ServerSentEvent(event="reset", raw_data="{}")
                 for event in batch.events:

@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -314,6 +317,53 @@ def test_with_a_failing_store_whoever_is_in_still_freezes_and_nobody_comes_in(de
         assert log_in(client, "lan").json()["code"] == "store-error"
     with pytest.raises(StoreError):
         run(desk.door.access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7")))
+
+
+def test_nobody_who_asks_waits_for_a_disk_that_hangs_while_people_are_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, memory = desk.door.signed("an").session, desk.door.access.memory
+    reading, hangs = threading.Event(), threading.Event()
+
+    state = desk.store.read(lambda view: view.access_state())
+
+    def read(_: Any) -> Any:
+        reading.set()
+        assert hangs.wait(20)
+        return state
+
+    with ThreadPoolExecutor(2) as threads:
+        monkeypatch.setattr(desk.store, "read", read)
+        again = threads.submit(memory.reload)
+        assert reading.wait(20)
+        try:
+            caller = threads.submit(memory.by_session, secret).result(5)
+        finally:
+            hangs.set()
+        again.result(20)
+    assert caller is not None
+
+
+async def test_what_becomes_durable_late_counts_all_the_same(desk: Desk) -> None:
+    secret, access = desk.door.signed("lan").session, desk.door.access
+    account = desk.door.accounts.called("lan")
+    desk.write(lambda uow: uow.put_account(replace(account, user=replace(account.user, disabled=True))))
+    await access.sweep()
+    assert access.memory.by_session(secret) is None
+
+
+async def test_a_password_chosen_while_an_administrator_takes_rights_away_does_not_bring_them_back(desk: Desk) -> None:
+    desk.door.let_in("lan", clearance=Secrecy.A)
+    access, accounts = desk.door.access, desk.door.accounts
+    user = accounts.called("lan").user
+    link = (await accounts.new_link(user.user_id)).secret
+
+    class Slow:
+        async def hash(self, password: str) -> str:
+            await accounts.change(user.user_id, Change(roles=frozenset({Role.AUDITOR}), clearance=None))
+            return await desk.door.passwords.hash(password)
+
+    access._passwords = Slow()  # type: ignore[assignment]
+    came = await access.choose_password(str(link), PASSWORD, Visitor(source="10.0.0.7"))
+    assert (came.caller.roles, came.caller.clearance) == ({Role.AUDITOR}, None)
 
 
 def test_addresses_count_as_their_network() -> None:
