@@ -3,13 +3,24 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from station.api.schemas import Asked
 from station.domain.access import Action, Role
 from station.domain.piece import Secrecy
 
-_Secret = Annotated[SecretStr, Field(min_length=1, max_length=512)]
+
+def _has_only_characters(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        # Not the encoder's own words: they show a piece of the secret.
+        raise ValueError("holds something that is no character") from None
+    return secret
+
+
+# A secret is not looked at as text by pydantic: half of a surrogate pair would get as far as its hash.
+_Secret = Annotated[SecretStr, Field(min_length=1, max_length=512), AfterValidator(_has_only_characters)]
 Name = Annotated[str, Field(max_length=80)]
 Roles = Annotated[frozenset[Role], Field(max_length=len(Role))]
 

@@ -16,7 +16,7 @@ from station.api.sight import Sight
 from station.domain.access import Action, Caller
 from station.domain.errors import StoreError
 from station.domain.piece import Secrecy
-from station.workflow.feed import FeedEvent
+from station.workflow.feed import FeedBatch, FeedEvent, Subscription
 from station.workflow.views import LaneView
 
 Hears = Annotated[Caller, Depends(Needs(Action.SEE_EVENTS))]
@@ -63,6 +63,14 @@ async def _may_hear(sight: Sight, event: FeedEvent) -> bool:
         return False
 
 
+async def _turn(context: Context, caller: Caller, subscription: Subscription, wait_s: float) -> tuple[FeedBatch, Sight] | None:
+    """What came within that time, and what the reader may see of it; None when the session has ended or may hear no more."""
+    batch = await subscription.next(wait_s)
+    # Asked after the wait: what came meanwhile is not for somebody who may not hear it any more.
+    now_allowed = context.access.memory.still(caller)
+    return (batch, context.sight(now_allowed)) if now_allowed is not None and now_allowed.may(Action.SEE_EVENTS) else None
+
+
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(tags=["events"])
@@ -83,9 +91,8 @@ def router(context: Context) -> APIRouter:
         with feed.subscribe(feed.last_number if after is None else after) as subscription:
             start = feed.last_number if after is None else after
             yield ServerSentEvent(event="reset" if after is None else "resumed", raw_data="{}", id=feed.event_id(start), retry=1000)
-            while (now_allowed := context.access.memory.still(caller)) is not None and now_allowed.may(Action.SEE_EVENTS):
-                sight = context.sight(now_allowed)
-                batch = await subscription.next(min(_POLL_S, max(0.0, next_tick - loop.time())))
+            while (turn := await _turn(context, caller, subscription, min(_POLL_S, max(0.0, next_tick - loop.time())))) is not None:
+                batch, sight = turn
                 if batch.missed:
                     yield ServerSentEvent(event="reset", raw_data="{}")
                 for event in batch.events:

@@ -58,10 +58,6 @@ class Argon2Passwords:
         found = await self._beside(lambda: self._verify(password_hash or self._nobodys, password))
         return found and password_hash is not None
 
-    def close(self) -> None:
-        """End the thread."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
     def _verify(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)

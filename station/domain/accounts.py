@@ -1,5 +1,6 @@
 """People and programs that the station knows, what is recorded of them, and what nobody may do to them. Pure."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ ACCESS_SUBJECT = "ACCESS"
 """Under this name the facts about people and programs stand, where a piece's stand under its id."""
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 128
+_TELLING_LOGIN = 3
+"""A shorter login stands in many a word."""
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _LONGEST_NAME = 80
 
@@ -141,7 +144,9 @@ def checked_password(password: str, login: str) -> str:
         problem = f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
     elif len(set(normal)) < SHORTEST_PASSWORD // 2:
         problem = "The password repeats the same few characters"
-    elif login in normal.casefold():
+    elif 2 * sum(abs(ord(after) - ord(before)) <= 1 for before, after in itertools.pairwise(normal)) >= len(normal):
+        problem = "The password is mostly a row of neighbouring characters"
+    elif len(login) >= _TELLING_LOGIN and login in normal.casefold():
         problem = "The password contains the login"
     else:
         return normal

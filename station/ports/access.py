@@ -1,6 +1,5 @@
 """People, programs, sessions and failed tries as they are stored; and whoever hashes passwords."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -63,14 +62,13 @@ class KnownBrowser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessState:
-    """Everything that is stored about access, in one look."""
+    """Who may come in and who is in, in one look."""
 
     accounts: tuple[Account, ...]
     sessions: tuple[Session, ...]
     tokens: tuple[StoredToken, ...]
     links: tuple[Link, ...]
     browsers: tuple[KnownBrowser, ...]
-    tries: Mapping[str, Tries]
 
 
 class AccessView(Protocol):
@@ -78,6 +76,10 @@ class AccessView(Protocol):
 
     def access_state(self) -> AccessState:
         """All of it."""
+        ...
+
+    def tries(self) -> dict[str, Tries]:
+        """Failed tries by key, the one that has been quiet for longest first."""
         ...
 
     def accounts(self) -> list[Account]:

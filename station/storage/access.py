@@ -40,8 +40,12 @@ class SqlAccessView:
             tokens=tuple(map(_token, run(select(tables.machine_token).order_by(_M.name, _M.token_id)))),
             links=tuple(Link(**row._mapping) for row in run(select(tables.one_time_link))),  # noqa: SLF001
             browsers=tuple(KnownBrowser(**row._mapping) for row in run(select(tables.known_browser))),  # noqa: SLF001
-            tries={row.key: Tries(failures=row.failures, last_at=row.last_at) for row in run(select(tables.tries))},
         )
+
+    def tries(self) -> dict[str, Tries]:
+        """Failed tries by key, the one that has been quiet for longest first."""
+        rows = self._connection.execute(select(tables.tries).order_by(_T.last_at))
+        return {row.key: Tries(failures=row.failures, last_at=row.last_at) for row in rows}
 
     def accounts(self) -> list[Account]:
         """Every user, by login."""

@@ -19,7 +19,7 @@ from station.ports.access import Account, KnownBrowser, Link, Passwords, Session
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
 from station.workflow.access_memory import AccessMemory, digest
-from station.workflow.access_steps import record
+from station.workflow.access_steps import account_of, record
 from station.workflow.durable import durable
 from station.workflow.refusals import LinkInvalidError, LogInRefusedError, NotLoggedInError, TooManyTriesError
 from station.workflow.refused_log_ins import Refused, RefusedLogIns
@@ -121,12 +121,13 @@ class Access:
             # Once means once, also for two who come at the same moment.
             if not any(one.link_sha256 == known.link_sha256 for one in uow.access_state().links):
                 raise _link_invalid()
-            fresh = replace(account, password_hash=hashed)
+            # Hashing took its time: what an administrator changed meanwhile stays as it is now.
+            fresh = replace(account_of(uow, account.user.user_id), password_hash=hashed)
             uow.put_account(fresh)
             uow.drop_links_of(account.user.user_id)
             uow.drop_sessions_of(account.user.user_id)
             uow.drop_browsers_of(account.user.user_id)
-            record(uow, AccessEvent.PASSWORD_CHOSEN, now, about=account.user, person=account.user.login, source=visitor.source)
+            record(uow, AccessEvent.PASSWORD_CHOSEN, now, about=fresh.user, person=fresh.user.login, source=visitor.source)
             return fresh
 
         changed = await self.change(work)
@@ -232,7 +233,11 @@ class Access:
         return secret, Link(link_sha256=digest(secret), user_id=user_id, expires_at=expires_at)
 
     async def sweep(self) -> None:
-        """Record what refusals were gathered and are due. Call it every few seconds."""
+        """Record what refusals were gathered and are due, and read again who may come in. Call it every few seconds.
+
+        A change of which nothing was heard in time may have become durable since.
+        """
+        await asyncio.to_thread(self.memory.reload)
         await self._record(self._refused.due(self._clock.utc_now()), self._clock.utc_now())
 
     async def tell_all(self) -> None:

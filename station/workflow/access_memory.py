@@ -38,23 +38,25 @@ class AccessMemory:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._seen: dict[str, datetime] = {}
-        self.tries = TriesMemory(store.read(lambda view: dict(view.access_state().tries)))
+        self.tries = TriesMemory(store.read(lambda view: view.tries()))
         self.reload()
 
     def reload(self) -> None:
         """Read everything again. Raises `StoreError`."""
-        # Reading inside the lock: what was read first can never be put in place of what was read later.
-        with self._lock:
+        # What was read first can never be put in place of what was read later. Whoever asks meanwhile does not wait for the disk.
+        with self._reading:
             state = self._store.read(lambda view: view.access_state())
-            self._accounts = {one.user.user_id: one for one in state.accounts}
-            self._by_login = {one.user.login: one for one in state.accounts}
-            self._sessions: dict[str, Session] = {one.token_sha256: one for one in state.sessions}
-            self._tokens = {one.token_sha256: one for one in state.tokens if not one.token.revoked}
-            self._all_tokens = state.tokens
-            self._links = {one.link_sha256: one for one in state.links}
-            self._browsers = {(one.token_sha256, one.user_id) for one in state.browsers}
-            self._seen = {sha256: at for sha256, at in self._seen.items() if sha256 in self._sessions}
+            with self._lock:
+                self._accounts = {one.user.user_id: one for one in state.accounts}
+                self._by_login = {one.user.login: one for one in state.accounts}
+                self._sessions: dict[str, Session] = {one.token_sha256: one for one in state.sessions}
+                self._tokens = {one.token_sha256: one for one in state.tokens if not one.token.revoked}
+                self._all_tokens = state.tokens
+                self._links = {one.link_sha256: one for one in state.links}
+                self._browsers = {(one.token_sha256, one.user_id) for one in state.browsers}
+                self._seen = {sha256: at for sha256, at in self._seen.items() if sha256 in self._sessions}
 
     def accounts(self) -> list[Account]:
         """Every user, by login."""
