@@ -4,8 +4,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
-# Twice two cores: tests of wires, processes and disks spend a part of their time waiting.
-WORKERS ?= 4
+# One more than two cores: tests of wires and processes spend a part of their time waiting.
+WORKERS ?= 3
 JOBS ?= 2
 
 .PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign forgeries deliveries bake train evaluate card clean
