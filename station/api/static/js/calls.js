@@ -66,7 +66,11 @@ async function call(path, options) {
   }
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
-  if (body.code === "not-logged-in") toLogIn();
+  if (body.code === "not-logged-in") {
+    toLogIn();
+    // This page is being left: nobody waits for the answer any more.
+    return new Promise(() => {});
+  }
   throw new CallError((body.titles && body.titles[lang()]) || t("problem-station-error"), body.code || "station-error");
 }
 
