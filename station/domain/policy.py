@@ -24,7 +24,7 @@ class Policy:
 
     `blind_sample`: share of unmarked scans that an operator reads before the model's finding is shown, whoever else clears them.
     `projection_rate`: share of the images that could carry a projected threat which do (docs/reference/threat-projection.md); 0: none.
-    `marked_need_access`: people are not yet told apart by role and clearance on this station, so every marked piece ends held.
+    `marked_need_access`: there are no rules of review for marked pieces yet, so every one ends held.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `retention`: for how long images are kept; it decides about no piece.
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.

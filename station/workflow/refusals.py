@@ -12,7 +12,7 @@ class KeyReusedError(StationError):
 
 
 class MarkedPieceRefusedError(RefusedError):
-    """A marked piece cannot be cleared while people are not told apart by role and clearance."""
+    """A marked piece cannot be cleared while there are no rules of review for it."""
 
     code = "marked-needs-access"
 

@@ -36,13 +36,6 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
         yield one
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[SqliteReceiverLedger]:
-    one = SqliteReceiverLedger(tmp_path / "receiver")
-    yield one
-    one.close()
-
-
 def grow(store: SqliteStore, count: int, start: int = 0) -> None:
     store.write(lambda unit: append_facts(unit, start, count)).result(10)
 

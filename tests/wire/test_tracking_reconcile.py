@@ -1,7 +1,6 @@
 """The two sides of a day are compared over real HTTP, and each difference is named."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from station.ports.tracking import DayStatement, ReceiverUnreachableError
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
 from station.tracking.http import HttpLink
-from station.tracking.message import MessageRules
 from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.replay import Replay
 from station.tracking.signatures import Signing, webhook_headers
@@ -27,26 +25,14 @@ from station.tracking.trust import TrustedKey
 from station.workflow.day_digest import DayReport, Difference, day_root
 from station.workflow.reconciling import RECONCILED_KEY, Reconciler, reconcile_day
 from tests.support.clocks import SetClock
-from tests.support.store_facts import NOON, event, opened
+from tests.support.outboxes import delivered
+from tests.support.store_facts import NOON, event
 from tests.support.tracking_wire import RECEIVER_KEY, SIGNING, STATION, relaying, serving, utc_now
 from tests.support.waiting import until
 
 DAY = NOON.date()
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
 SITE = TrustedStation(source=source_of("TEST"), keys=STATION.keys)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with opened(tmp_path / "station", render=MessageRules(site="TEST").render) as one:
-        yield one
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[SqliteReceiverLedger]:
-    one = SqliteReceiverLedger(tmp_path / "receiver")
-    yield one
-    one.close()
 
 
 def publish(store: SqliteStore, *pieces: str, events: int = 2, at: datetime = NOON) -> None:
@@ -67,10 +53,6 @@ async def compared(store: SqliteStore, url: str, **changes: Any) -> DayReport:
         return await reconcile_day(store.read, other, DAY)
     finally:
         await other.close()
-
-
-def delivered(store: SqliteStore, count: int) -> Any:
-    return lambda: store.read(lambda view: view.outbox_depth())[1] == count
 
 
 def forge(ledger: SqliteReceiverLedger, statement: str) -> None:
