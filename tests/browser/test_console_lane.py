@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy
@@ -91,6 +91,26 @@ def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: Operat
     expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
     # Who freezes while a piece is on the screen means that piece.
     assert desk.lane.asked[0] == ("freeze", piece_id, "operator") if decision is None else desk.lane.asked[0][4] is decision
+
+
+def test_a_freeze_pressed_while_the_page_still_loads_is_not_lost(desk: Desk, page: Page) -> None:
+    waiting(desk)
+    held_back: list[Route] = []
+
+    def hold_back(route: Route) -> None:
+        held_back.append(route)
+
+    page.route("**/api/v1/session", hold_back)
+    with page.expect_request("**/api/v1/session"):
+        page.goto(f"/lane/{LANE}")
+    # What is decided of a piece must have been seen; a freeze needs nothing to be seen.
+    page.keyboard.press("F2")
+    page.keyboard.press("F9")
+    assert desk.lane.asked == []
+    for route in held_back:
+        route.continue_()
+    expect(page.locator("#message")).not_to_be_empty()
+    assert desk.lane.asked == [("freeze", "operator")]
 
 
 def test_f9_freezes_at_once_and_the_page_says_so(desk: Desk, page: Page) -> None:

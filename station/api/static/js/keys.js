@@ -1,9 +1,13 @@
 // Keys by their place (`event.code`), never by letter: Vietnamese input methods swallow and compose letters.
 
-/** @typedef {{ name: string, codes: string[], text: string, act: () => void }} Key */
+/** @typedef {{ name: string, codes: string[], text: string, act: () => void, early?: boolean }} Key `early`: pressed before the page was built, it acts once it is */
 
-/** @type {Key[]} */
-let keys = [];
+/** @type {Key[] | null} */
+let keys = null;
+/** @type {Set<string>} */
+const pressedEarly = new Set();
+/** @type {() => void} */
+let openHelp = () => {};
 
 /** @param {EventTarget | null} target */
 function isWriting(target) {
@@ -18,30 +22,39 @@ export function useKeys(wanted) {
   const all = wanted.flatMap((key) => key.codes);
   if (new Set(all).size !== all.length) throw new Error("one key has two meanings");
   keys = wanted;
+  for (const key of keys) if (key.early && key.codes.some((code) => pressedEarly.has(code))) key.act();
+  pressedEarly.clear();
 }
 
 /** The keys of this page, for the help. */
 export function allKeys() {
-  return keys;
+  return keys ?? [];
 }
 
-/** @param {() => void} help */
-export function listenToKeys(help) {
-  document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
-    const writing = isWriting(event.target);
-    if (event.key === "?" && !writing) {
-      event.preventDefault();
-      help();
-      return;
-    }
-    // While somebody writes or reads the help, only function keys act.
-    const key = keys.find((each) => each.codes.includes(event.code));
-    const onlyFunctions = writing || document.querySelector("dialog[open]") !== null;
-    if (!key || (onlyFunctions && !/^F\d+$/.test(event.code))) return;
-    // Enter on a focused button is that button's.
-    if (event.code === "Enter" && event.target instanceof HTMLElement && event.target.closest("button:not(.queue-item), a, summary")) return;
-    event.preventDefault();
-    if (!event.repeat || event.code.startsWith("Arrow")) key.act();
-  });
+/** @param {() => void} open */
+export function useHelp(open) {
+  openHelp = open;
 }
+
+// From the first moment on: a page that still waits for its words must not swallow a freeze.
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!keys) {
+    pressedEarly.add(event.code);
+    return;
+  }
+  const writing = isWriting(event.target);
+  if (event.key === "?" && !writing) {
+    event.preventDefault();
+    openHelp();
+    return;
+  }
+  // While somebody writes or reads the help, only function keys act.
+  const key = keys.find((each) => each.codes.includes(event.code));
+  const onlyFunctions = writing || document.querySelector("dialog[open]") !== null;
+  if (!key || (onlyFunctions && !/^F\d+$/.test(event.code))) return;
+  // Enter on a focused button is that button's.
+  if (event.code === "Enter" && event.target instanceof HTMLElement && event.target.closest("button:not(.queue-item), a, summary")) return;
+  event.preventDefault();
+  if (!event.repeat || event.code.startsWith("Arrow")) key.act();
+});

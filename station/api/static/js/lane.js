@@ -79,7 +79,7 @@ function build(/** @type {HTMLElement} */ main) {
   useKeys([
     { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
     { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
-    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze },
+    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze, early: true },
     { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
     { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
     { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },

@@ -2,7 +2,7 @@
 
 import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
-import { allKeys, listenToKeys } from "./keys.js";
+import { allKeys, useHelp } from "./keys.js";
 import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
@@ -51,8 +51,8 @@ export async function openPage(page) {
     delete parts.alarms.dataset.shown;
     showAlarms();
   };
+  useHelp(openHelp);
   rebuildPage();
-  listenToKeys(openHelp);
   await refreshAlarms();
   setInterval(refreshAlarms, REFRESH_MS);
 }
