@@ -132,6 +132,7 @@ def test_a_mishap_harms_nobody_and_the_lane_works_again(mishap: Mishap):
             await scene.until_stopped(timeout_s=15.0)
         await scene.settle(mishap.lasts_s)
         scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
+        await scene.still_releases()
         # The same piece comes to its end, whatever became of it: people review it and feed it in again.
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
         if mishap.reason is not None:

@@ -102,7 +102,7 @@ def test_a_hand_that_the_curtain_sees(deed: str, zone: int, head_mm: float):
 def test_a_hand_that_no_curtain_sees(deed: str, zone: int, head_mm: float):
     async def scene(scene: Scene) -> None:
         _, laid_in, taken_out = await reach_in(scene, deed, zone, head_mm, DEEDS[deed], stealth=True)
-        await scene.settle(30.0)
+        await scene.still_releases()
         if taken_out is not None:
             # It is in somebody's hands: not released, and not believed to ride on the belts.
             known = scene.piece(taken_out)

@@ -82,7 +82,7 @@ def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
         await scene.settle(1.0)
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert AlarmCode.STORE_FAILING in {alarm.code for alarm in alarms}
-        await scene.until_running()
+        await scene.still_releases()
         assert lane.view().alarm is None
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
         assert all(alarm.cleared_at is not None for alarm in alarms if alarm.code is AlarmCode.STORE_FAILING)
@@ -140,7 +140,7 @@ def test_the_station_restarts_with_pieces_on_the_belts(head_mm: float, kill: boo
         first, second = await scene.feed(), await scene.feed()
         await scene.until_at(first, head_mm)
         await scene.restart_station(kill=kill, dead_s=dead_s)
-        await scene.until_running()
+        await scene.still_releases()
         for piece_id in (first, second):
             await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
         check_audit(scene.station.store)

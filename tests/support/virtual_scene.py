@@ -50,6 +50,7 @@ class Scene:
     directory: Path
     policy: Policy | None
     pieces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    released_further: bool = False
     _people_task: asyncio.Task[None] | None = None
 
     # --- pieces
@@ -147,6 +148,7 @@ class Scene:
         """The lane, without a restart of the station, lets further pieces out, and nothing unsafe happened."""
         fed = [await self.feed() for _ in range(pieces)]
         await self.until_known(lambda: all(self.where(piece_id)["place"] == "outside" for piece_id in fed), timeout_s=RECOVERY_S)
+        self.released_further = True
 
     async def restart_station(self, *, kill: bool, dead_s: float = 0.0) -> None:
         """End the station (as by `kill -9`, or in order) and start another over the same data and the same lane, that much later."""
@@ -221,12 +223,16 @@ async def pass_test_piece(scene: Scene) -> None:
 
 
 def play(scene: Callable[[Scene], Awaitable[None]], *, unnoticed: dict[str, int] | None = None, **how: Any) -> None:
-    """Play a scene; in the end nothing unsafe may have happened but what is named, and the lane must release further pieces."""
+    """Play a scene; in the end nothing unsafe may have happened but what is named, and the lane must release a further piece.
+
+    A scene in which older pieces are still on their way when its trouble is over asks for the further piece itself, so that they go together.
+    """
 
     async def main() -> None:
         async with running_scene(**how) as running:
             await scene(running)
-            await running.still_releases()
+            if not running.released_further:
+                await running.still_releases()
             assert running.dangers() == (unnoticed or {}), f"dangers: {running.dangers()}, expected: {unnoticed}"
 
     run_virtual(main)
