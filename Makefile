@@ -8,14 +8,14 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint unit format lock bench screenshots mutation campaign forgeries deliveries bake train evaluate card clean
+.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
 
-# The checks of the text and the tests beside each other.
+# The checks of the text, the scenes and the other tests beside each other.
 test: $(READY)
-	@$(MAKE) --no-print-directory --jobs 2 lint unit
+	@$(MAKE) --no-print-directory --jobs 3 lint scenes unit
 
 setup: $(READY)
 
@@ -36,15 +36,23 @@ programs: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy
+	@nice -n 19 $(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-# What runs against real time, and so mostly waits, gets the machine for itself: a device's watchdog does not wait for a busy processor.
+# Scenes on virtual time do not mind when their turn comes: they take what the tests against real time leave of the processor.
+SCENES := tests/faults
+
+scenes: $(READY)
+	@mkdir -p build
+	@nice -n 19 $(BIN)/pytest -n 2 --dist worksteal -q -o timeout=1800 $(SCENES) > build/scenes.txt 2>&1; \
+	  code=$$?; cat build/scenes.txt; exit $$code
+
+# Whole stations against real time come last and two at a time: a device's watchdog does not wait for a busy processor.
 REAL_TIME := tests/e2e tests/browser/test_station_live.py
 
 # In the order of the files: xdist's own order would give one worker the three longest of them.
 unit: programs
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(REAL_TIME))
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(SCENES) $(REAL_TIME))
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(REAL_TIME)
 
 format: $(READY)
