@@ -225,7 +225,7 @@ async def pass_test_piece(scene: Scene) -> None:
 def play(scene: Callable[[Scene], Awaitable[None]], *, unnoticed: dict[str, int] | None = None, **how: Any) -> None:
     """Play a scene; in the end nothing unsafe may have happened but what is named, and the lane must release a further piece.
 
-    A scene in which older pieces are still on their way when its trouble is over asks for the further piece itself, so that they go together.
+    A scene whose older pieces are still on their way when its trouble is over asks for the further piece itself: they go together.
     """
 
     async def main() -> None:
