@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from firmware_sims.geometry import HOLD_BIN, RETURN_BIN, ZONE_GATE
+from firmware_sims.geometry import HOLD_BIN, RETURN_BIN
 from firmware_sims.mail import Piece, draw_mail, draw_piece, s10
 from firmware_sims.picture import LabelledPicture, draw_pictures
 from firmware_sims.test_piece import draw_test_piece
@@ -162,8 +162,9 @@ class MailRoom:
         return piece
 
     def lift_from_gate(self) -> Piece | None:
-        """Reach through the hatch over B5 and lay what waits there into the hold bin; None if nothing does."""
-        return self.lift(ZONE_GATE, to_hold_bin=True)
+        """Lay what waits on B5, or stands half out in the exit, into the hold bin; None if nothing does."""
+        waiting = self._world.at_gate()
+        return None if waiting is None else self._world.lift_to_hold_bin(waiting.piece)
 
     def where(self, piece_id: str) -> dict[str, object]:
         """Where a piece is: shelf, queue, lane (zone, head), hold_bin, return_bin, outside or away.

@@ -143,6 +143,10 @@ class World(Lane):
                 return load
         return None
 
+    def at_gate(self) -> Load | None:
+        """The load furthest downstream that waits on B5 or stands half out in the exit; None if none does."""
+        return next((load for load in self.loads if load.head_mm >= self.geometry.zone_end_mm[ZONE_GATE - 1]), None)
+
     def lift(self, what: Piece | int, *, stealth: bool = False) -> Piece | None:
         """Take a piece, or the one furthest downstream in a zone, off the lane; None if there is none."""
         load = self.find(what)

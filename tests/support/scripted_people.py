@@ -111,7 +111,7 @@ class ScriptedPeople:
     def _waits_at_gate(self) -> bool:
         """True when the station asks for somebody to take out what stands on B5."""
         world = self.station.simulated.world
-        if world.find(ZONE_GATE) is None or world.belt_speed_mm_s(4):
+        if world.at_gate() is None or world.belt_speed_mm_s(4):
             return False
         alarms = self.station.store.read(lambda view: view.alarms(active_only=True))
         return any(alarm.code is AlarmCode.PIECE_AT_GATE and alarm.cleared_at is None for alarm in alarms)

@@ -2,13 +2,15 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firmware_sims.control import Control, Scene
-from firmware_sims.simulated_lane import SimulatedLane
+from firmware_sims.geometry import EYE_EXIT, ZONE_GATE
+from firmware_sims.simulated_lane import STEP_S, SimulatedLane
 from tests.unit.sims.rig import good
 
 
@@ -112,6 +114,18 @@ def test_hands_lay_in_swap_and_lift(lane: SimulatedLane):
     assert lifted["piece_id"] == swapped["piece_id"]
     assert good(control, do="bins")["hold"] == [swapped["piece_id"]]
     assert good(control, do="lift_from_gate")["piece_id"] is None
+
+
+def test_hands_find_what_stands_half_out_in_the_exit(lane: SimulatedLane):
+    """A short piece lies beyond the gate's zone there, and covers the exit eye: nothing starts until it is taken out."""
+    control = Control(lane)
+    short = replace(lane.mail_room.draw_one(kind="small_parcel"), length_mm=110.0)
+    lane.world.add(short, ZONE_GATE, stealth=True, head_mm=6015.0)
+    lane.world.step(STEP_S)
+    assert lane.world.eyes() >> EYE_EXIT & 1
+    assert lane.world.find(ZONE_GATE) is None
+    assert good(control, do="lift_from_gate")["piece_id"] == short.piece_id
+    assert good(control, do="bins")["hold"] == [short.piece_id]
 
 
 def test_every_fault_that_is_listed_can_be_armed_and_cleared(lane: SimulatedLane):
