@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries bake train evaluate card clean
+.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -92,6 +92,10 @@ forgeries: $(READY)
 # 100 000 events of two sites to one receiver that fails in every way and is killed 200 times between effect and receipt.
 deliveries: $(READY)
 	@$(BIN)/python -m tests.campaign.deliveries
+
+# 1 000 races of approvals for pieces that take two people: nobody counts twice (some minutes).
+approvals: $(READY)
+	@$(BIN)/python -m tests.campaign.approvals
 
 # The simulated tube's spectra and attenuations, after a change of its materials.
 bake: $(READY)

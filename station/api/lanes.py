@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from station.api import schemas, shown
-from station.api.callers import Needs, OnceKey
+from station.api.callers import Needs, OnceKey, demand_confirmation
 from station.api.context import Context
 from station.domain.access import Action, Caller
 from station.domain.review import OperatorDecision
@@ -54,25 +54,33 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it 
     def recent(caller: SeesPieces, lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
         """The pieces that last got their outcome on this lane, newest first."""
         handlers.lane(lane_id)
-        found = context.sight(caller).read(lambda view: view.recent(lane_id=lane_id, limit=limit))
-        return schemas.PageOut(items=[shown.piece_out(piece) for piece in found], next=None)
+        sight = context.sight(caller)
+        found = sight.read(lambda view: view.recent(lane_id=lane_id, limit=limit))
+        return schemas.PageOut(items=[shown.piece_out(piece, sight) for piece in found], next=None)
 
     @routes.post("/{lane_id}/decision", response_model=schemas.LaneDecidedOut)
     async def decide(caller: Decides, lane_id: LanePath, body: schemas.LaneDecisionIn, once: OnceKey) -> Answer:
-        """The operator clears, holds, or freezes the piece whose scan waits."""
+        """Clear, hold, or freeze the piece whose scan waits.
+
+        Clearing a piece that carries a level takes a fresh confirmation (403 `step-up-needed`), and where the policy wants two people,
+        somebody else within the same window.
+        """
         if body.decision is OperatorDecision.FREEZE:
             frozen = await freeze(caller, lane_id, once, schemas.FreezeIn(piece_id=body.piece_id))
             told = body.model_dump(include={"piece_id", "visit", "decision"})
-            return {"lane_id": frozen["lane_id"], **told, "exercise": not frozen["frozen"]}
+            return {"lane_id": frozen["lane_id"], **told, "exercise": not frozen["frozen"], "awaiting_second_person": False}
         handlers.lane(lane_id)
-        await asyncio.to_thread(context.sight(caller).demand, body.piece_id)
+        piece = await asyncio.to_thread(context.sight(caller).demand, body.piece_id)
+        if piece.is_marked and body.decision is OperatorDecision.CLEAR:
+            # The lane looks again; asked here, nobody else's decision waits for one that will be refused.
+            demand_confirmation(caller, context.clock)
         return await handlers.lane_decide(
             lane_id,
             piece_id=body.piece_id,
             visit=body.visit,
             scan_sha256=body.scan_sha256,
             decision=body.decision,
-            person=caller.name,
+            by=caller,
             once=once,
         )
 

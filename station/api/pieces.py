@@ -11,7 +11,10 @@ from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
-from station.domain.piece import Announcement, PieceState, Secrecy
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.domain.scan import Scan
+from station.domain.vault import Rendering
+from station.review import rules
 from station.workflow.once import Answer
 from station.workflow.reviewing import known_piece
 
@@ -50,26 +53,35 @@ def router(context: Context) -> APIRouter:
         limit: Limit = 100,
     ) -> schemas.PageOut:
         """Pieces by state and lane: urgent and marked first, then oldest."""
+        sight = context.sight(caller)
 
         def query(view: SeenView) -> schemas.PageOut:
             found = view.pieces(states=state or (), lane_id=lane_id, after=after, limit=limit)
             return schemas.PageOut(
-                items=[shown.piece_out(piece) for piece in found], next=found[-1].piece_id if len(found) == limit else None
+                items=[shown.piece_out(piece, sight) for piece in found], next=found[-1].piece_id if len(found) == limit else None
             )
 
-        return context.sight(caller).read(query)
+        return sight.read(query)
 
     @routes.get("/{piece_id}")
-    def one_piece(caller: SeesPieces, piece_id: PieceIdPath) -> schemas.PieceDetailOut:
-        """One piece with its newest scan, its claim and its evidence. Of a restricted piece nothing that describes its content."""
+    async def one_piece(caller: SeesPieces, piece_id: PieceIdPath) -> schemas.PieceDetailOut:
+        """One piece with its newest scan, its claim and its evidence. Of a restricted piece nothing that describes its content.
 
-        def query(view: SeenView) -> schemas.PieceDetailOut:
+        That somebody was given the figures of a marked piece's scan is written down, once a minute.
+        """
+        sight = context.sight(caller)
+
+        def query(view: SeenView) -> tuple[Piece, Scan | None, schemas.PieceDetailOut]:
             piece = known_piece(view, piece_id)
-            return shown.piece_detail_out(
-                piece, context.told(piece, view.evidence(piece_id)), view.claim(piece_id), context.clock.utc_now()
-            )
+            rows, now = context.told(piece, view.evidence(piece_id)), context.clock.utc_now()
+            found = shown.piece_detail_out(piece, rows, view.claim(piece_id), now, sight, context.handlers.policy)
+            scan = rules.newest_scan(row.evidence for row in rows if row.visit == piece.visit)
+            return piece, scan if found.scan is not None else None, found
 
-        return context.sight(caller).read(query)
+        piece, scan, found = await asyncio.to_thread(sight.read, query)
+        if piece.is_marked and scan is not None:
+            await context.views.note(piece, scan, Rendering.FIGURES, caller.name)
+        return found
 
     @routes.post("/{piece_id}/cancel", response_model=schemas.ChangedOut)
     async def cancel(caller: Announces, piece_id: PieceIdPath, once: OnceKey) -> Answer:
@@ -81,6 +93,6 @@ def router(context: Context) -> APIRouter:
     async def hand_over(caller: HandsOver, piece_id: PieceIdPath, body: schemas.HandOverIn, once: OnceKey) -> Answer:
         """A rejected piece leaves by hand: back to its sender unit, or to the competent force."""
         await asyncio.to_thread(context.sight(caller).demand, piece_id)
-        return await context.handlers.hand_over(piece_id, returned=body.how == "returned", to=body.to, person=caller.name, once=once)
+        return await context.handlers.hand_over(piece_id, returned=body.how == "returned", to=body.to, by=caller, once=once)
 
     return routes

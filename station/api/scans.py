@@ -45,8 +45,8 @@ def router(context: Context) -> APIRouter:
             piece = view.piece(piece_id)
             facts = [row.evidence for row in context.told(piece, view.evidence(piece_id))] if piece is not None else []
             scan = next((fact for fact in facts if isinstance(fact, Scan) and fact.sha256 == sha256), None)
-            # One answer for unknown, of another piece, restricted, and still read blind: nobody learns which of them it is.
-            if piece is None or piece.is_marked or scan is None or (with_model and context.is_blind(piece, sha256)):
+            # One answer for unknown, of another piece, above the clearance, and still read blind: nobody learns which of them it is.
+            if piece is None or scan is None or (with_model and context.is_blind(piece, sha256)):
                 raise NotFoundError("No such scan", remedy="Check the number")
             return _Visible(piece, scan, facts)
 

@@ -47,7 +47,7 @@ class HandOverIn(Asked):
 
 
 class ReviewIn(Asked):
-    """A reviewer's decision. `scan_sha256` names the scan that was looked at; null when none was shown."""
+    """A reviewer's decision. `scan_sha256` names the scan that was looked at; null when there was none."""
 
     outcome: ReviewOutcome
     scan_sha256: Sha256 | None
@@ -55,11 +55,11 @@ class ReviewIn(Asked):
 
 
 class LaneDecisionIn(Asked):
-    """An operator's decision on the scan that waits. `scan_sha256` is null only for a restricted piece."""
+    """A decision on the scan that waits, which `scan_sha256` names."""
 
     piece_id: PieceId
     visit: int = Field(ge=1)
-    scan_sha256: Sha256 | None
+    scan_sha256: Sha256
     decision: OperatorDecision
 
 
@@ -76,7 +76,10 @@ class LaneCommandIn(Asked):
 
 
 class PieceOut(BaseModel):
-    """A piece as it is now. `restricted`: it carries a secrecy level, or none is known, so nothing about its content is given."""
+    """A piece as it is now. `restricted`: it counts as marked, and you see no images, so nothing about its content is given.
+
+    A piece that was not announced counts as one of the highest level.
+    """
 
     piece_id: str
     state: PieceState
@@ -202,6 +205,7 @@ class PieceOnLaneOut(BaseModel):
     visit: int | None
     state: PieceState | None
     restricted: bool
+    marked: bool
     secrecy: Secrecy | None
     urgency: Urgency | None
     destination: str
@@ -330,13 +334,17 @@ class LanesOut(BaseModel):
 
 
 class LaneDecidedOut(BaseModel):
-    """The decision is recorded; or, with `exercise`, the image was a projected one, and nothing was decided about the piece."""
+    """The decision is recorded; or, with `exercise`, the image was a projected one, and nothing was decided about the piece.
+
+    `awaiting_second_person`: it takes effect once somebody else has cleared the piece too, before the window ends.
+    """
 
     lane_id: str
     piece_id: str
     visit: int
     decision: OperatorDecision
     exercise: bool = False
+    awaiting_second_person: bool = False
 
 
 class FrozenOut(BaseModel):

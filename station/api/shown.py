@@ -1,4 +1,7 @@
-"""What may be shown of a fact: the one place that decides it. Nothing of a marked piece's content passes, nor a first reader's view."""
+"""What may be shown of a fact: the one place that decides it.
+
+Of a marked piece's content nothing passes but to who may see its images; a first reader's view passes to nobody.
+"""
 
 import dataclasses
 import math
@@ -8,15 +11,16 @@ from enum import Enum
 
 from station.api import schemas
 from station.api.exercise_shapes import ExerciseOut
-from station.api.sight import Sight
+from station.api.sight import Sight, level_on_lane
 from station.domain.access import may_see
 from station.domain.alarm import Alarm
-from station.domain.clearance import Clearance, Identification
+from station.domain.clearance import Clearance, Identification, Outcome
 from station.domain.disinfection import DisinfectionResult
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.people import people_needed
-from station.domain.piece import Piece, PieceState
+from station.domain.piece import Piece, PieceState, Secrecy
+from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ModelReading, Scan
@@ -49,27 +53,27 @@ def reasons_shown(reasons: Sequence[str], *, restricted: bool) -> list[str]:
     return shown
 
 
-def piece_out(piece: Piece) -> schemas.PieceOut:
-    """A piece as anybody sees it who may see it at all."""
-    return schemas.PieceOut(**_piece_members(piece))
+def piece_out(piece: Piece, sight: Sight) -> schemas.PieceOut:
+    """A piece as whoever may see it at all sees it."""
+    return schemas.PieceOut.model_validate(_piece_members(piece, sight))
 
 
-def _piece_members(piece: Piece) -> dict[str, object]:
-    announcement = piece.announcement
+def _piece_members(piece: Piece, sight: Sight) -> dict[str, object]:
+    announcement, restricted = piece.announcement, not sight.sees_content(piece.level)
     return {
         "piece_id": piece.piece_id,
         "state": piece.state,
         "visit": piece.visit,
         "state_since": piece.state_since,
         "announced": piece.announced,
-        "restricted": piece.is_marked,
+        "restricted": restricted,
         "secrecy": piece.secrecy,
         "urgency": announcement.urgency,
         "destination": announcement.destination,
         "sender_unit": announcement.sender_unit,
         "kind": announcement.kind,
         "lane_id": piece.lane_id,
-        "reasons": reasons_shown(piece.reasons, restricted=piece.is_marked),
+        "reasons": reasons_shown(piece.reasons, restricted=restricted),
         "row_version": piece.row_version,
     }
 
@@ -86,7 +90,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
-    """A scan of a piece that is not restricted, with the model's newest reading of it."""
+    """A scan of a piece whose content may be shown, with the model's newest reading of it."""
     readings = [
         fact for fact in facts if isinstance(fact, ModelReading) and fact.scan_sha256 == scan.sha256 and fact.projected_sha256 is None
     ]
@@ -114,30 +118,45 @@ def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
     )
 
 
-def piece_detail_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.PieceDetailOut:
+_ON_ITS_WAY_OUT = {PieceState.CLEARED, PieceState.DISINFECTING, PieceState.DISINFECTED, PieceState.REJECTED}
+_SETTLED = frozenset(_ON_ITS_WAY_OUT | {state for state in PieceState if state.is_terminal})
+
+
+def _without_first_readers(rows: Sequence[EvidenceRow]) -> list[EvidenceRow]:
+    """Facts without what people have said since the piece was cleared last: who decides as the second must not learn it."""
+    cleared = [n for n, row in enumerate(rows) if isinstance(row.evidence, Clearance) and row.evidence.outcome is Outcome.CLEARED]
+    since = cleared[-1] + 1 if cleared else 0
+    said = (OperatorReading, ReviewDecision)
+    return [row for number, row in enumerate(rows) if number < since or not isinstance(row.evidence, said)]
+
+
+def piece_detail_out(
+    piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime, sight: Sight, policy: Policy
+) -> schemas.PieceDetailOut:
     """A piece with everything that may be shown of it."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if piece.is_marked else rules.newest_scan(facts)
+    open_content = sight.sees_content(piece.level)
+    scan = rules.newest_scan(facts) if open_content else None
     people = people_needed(piece.level, rules.standing_reasons(piece.reasons, facts))
-    undecided = piece.state in {PieceState.HELD, PieceState.IN_REVIEW} and people > 1
-    shown = [row for row in rows if not (undecided and row.visit == piece.visit and isinstance(row.evidence, ReviewDecision))]
+    two = people > 1 or policy.authority_for(piece.level) is Authority.TWO_PEOPLE
+    shown = _without_first_readers(rows) if two and piece.state not in _SETTLED else rows
     return schemas.PieceDetailOut.model_validate(
-        _piece_members(piece)
+        _piece_members(piece, sight)
         | {
             "scan": scan_out(scan, facts) if scan else None,
             "claim": _claim_out(claim, now),
             "people_needed": people,
-            "evidence": [fact_out(row, restricted=piece.is_marked) for row in shown],
+            "evidence": [fact_out(row, restricted=not open_content) for row in shown],
         }
     )
 
 
-def queue_item_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime) -> schemas.QueueItemOut:
+def queue_item_out(piece: Piece, rows: Sequence[EvidenceRow], claim: Claim | None, now: datetime, sight: Sight) -> schemas.QueueItemOut:
     """A held piece in the queue."""
     facts = [row.evidence for row in rows if row.visit == piece.visit]
-    scan = None if piece.is_marked else rules.newest_scan(facts)
+    scan = rules.newest_scan(facts) if sight.sees_content(piece.level) else None
     return schemas.QueueItemOut.model_validate(
-        _piece_members(piece)
+        _piece_members(piece, sight)
         | {
             "scan_sha256": scan.sha256 if scan else None,
             "claim": _claim_out(claim, now),
@@ -173,21 +192,17 @@ def _plain(value: object) -> object:
 
 
 def lane_out(view: LaneView, sight: Sight) -> schemas.LaneOut:
-    """A lane's snapshot. A piece that the lane does not list any more counts as restricted, for its level is not known here.
+    """A lane's snapshot. A piece that the lane does not list any more counts as one of the highest level: which it has is not known here.
 
     A piece that the viewer may not see is there, for it lies on the belts, without anything that would tell which it is.
     """
-    open_pieces = {piece.piece_id for piece in view.pieces if not piece.marked}
-    hidden = {piece.piece_id for piece in view.pieces if not sight.may_see_on_lane(piece)}
-    latest_restricted = view.latest_piece_id is not None and any(
-        piece.piece_id == view.latest_piece_id and piece.marked for piece in view.pieces
-    )
+    levels = {piece.piece_id: level_on_lane(piece) for piece in view.pieces}
     request = None
-    if view.request is not None and (view.request.piece_id in hidden or not _on_belts(view, view.request.piece_id)):
-        request = _hidden_request(view.request) if not sight.sees_all else _request_out(view.request, restricted=True)
-    elif view.request is not None:
-        request = _request_out(view.request, restricted=view.request.piece_id not in open_pieces)
-    latest_hidden = view.latest_piece_id in hidden or (view.latest_scan_sha256 is None and not sight.sees_all)
+    if view.request is not None:
+        level = levels.get(view.request.piece_id, Secrecy.A)
+        seen = may_see(sight.clearance, level)
+        request = _request_out(view.request, restricted=not sight.sees_content(level)) if seen else _hidden_request(view.request)
+    latest_seen, latest_open = may_see(sight.clearance, view.latest_level), sight.sees_content(view.latest_level)
     return schemas.LaneOut(
         lane_id=view.lane_id,
         at=view.at,
@@ -198,12 +213,12 @@ def lane_out(view: LaneView, sight: Sight) -> schemas.LaneOut:
         gate=view.gate,
         frozen=view.frozen,
         radiation_nsv_per_h=view.radiation_nsv_per_h,
-        pieces=[_on_lane_out(piece) if piece.piece_id not in hidden else _hidden_on_lane(piece) for piece in view.pieces],
+        pieces=[_on_lane_out(piece, sight) if sight.may_see_on_lane(piece) else _hidden_on_lane(piece) for piece in view.pieces],
         request=request,
         exercise=_exercise_out(view.exercise) if view.exercise and may_see(sight.clearance, view.exercise.level) else None,
-        latest_piece_id=None if latest_hidden else view.latest_piece_id,
-        latest_restricted=latest_restricted,
-        latest_scan_sha256=None if latest_restricted or latest_hidden else view.latest_scan_sha256,
+        latest_piece_id=view.latest_piece_id if latest_seen else None,
+        latest_restricted=not latest_open,
+        latest_scan_sha256=view.latest_scan_sha256 if latest_open else None,
         devices=[schemas.DeviceOut(name=device.name, ok=device.ok, detail=device.detail) for device in view.devices],
         test_piece_passed_at=view.test_piece_passed_at,
         test_piece=_stand_out(view.test_piece_run) if view.test_piece_run else None,
@@ -215,10 +230,6 @@ def _exercise_out(view: ExerciseView) -> ExerciseOut:
     return ExerciseOut(**{field.name: getattr(view, field.name) for field in dataclasses.fields(view) if field.name != "level"})
 
 
-def _on_belts(view: LaneView, piece_id: str) -> bool:
-    return any(piece.piece_id == piece_id for piece in view.pieces)
-
-
 def _hidden_on_lane(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
     """That something lies there: whoever stands at the lane sees as much."""
     return schemas.PieceOnLaneOut(
@@ -226,6 +237,7 @@ def _hidden_on_lane(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
         visit=None,
         state=None,
         restricted=True,
+        marked=True,
         secrecy=None,
         urgency=None,
         destination="",
@@ -274,12 +286,13 @@ def test_piece_run_out(run: TestPieceRun) -> schemas.TestPieceRunOut:
     )
 
 
-def _on_lane_out(piece: PieceOnLane) -> schemas.PieceOnLaneOut:
+def _on_lane_out(piece: PieceOnLane, sight: Sight) -> schemas.PieceOnLaneOut:
     return schemas.PieceOnLaneOut(
         piece_id=piece.piece_id,
         visit=piece.visit,
         state=piece.state,
-        restricted=piece.marked,
+        restricted=not sight.sees_content(level_on_lane(piece)),
+        marked=piece.marked,
         secrecy=piece.secrecy,
         urgency=piece.urgency,
         destination=piece.destination,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 
-from station.domain.access import Caller, levels_seen, may_see
+from station.domain.access import Action, Caller, levels_seen, may_see
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import NotFoundError
 from station.domain.piece import Piece, PieceState, Secrecy
@@ -88,11 +88,21 @@ class Sight:
     def __init__(self, store: Store, caller: Caller) -> None:
         self._store = store
         self.clearance = caller.clearance
+        self._sees_images = caller.may(Action.SEE_SCANS)
+
+    @property
+    def kind(self) -> tuple[Secrecy | None, bool]:
+        """What two callers must have in common to be shown the same."""
+        return self.clearance, self._sees_images
 
     @property
     def sees_all(self) -> bool:
         """True for whoever may see pieces of every level."""
         return may_see(self.clearance, Secrecy.A)
+
+    def sees_content(self, level: Secrecy | None) -> bool:
+        """True when the caller may know what is inside a piece of that level: of a marked one only who may see its images."""
+        return level is None or (self._sees_images and may_see(self.clearance, level))
 
     def read(self, query: Callable[[SeenView], T]) -> T:
         """Run a query on one snapshot, as `Store.read` does."""

@@ -26,12 +26,12 @@ _TICK_S = 0.5
 
 
 class _LaneWatch:
-    """Each lane's snapshot as JSON, made once for all readers of one clearance, and for how long the lane has not given a new one."""
+    """Each lane's snapshot as JSON, made once for all readers who are shown the same, and for how long the lane has not given a new one."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._seen: dict[str, tuple[LaneView, float]] = {}
-        self._texts: dict[tuple[str, Secrecy | None], tuple[datetime, str]] = {}
+        self._texts: dict[tuple[str, Secrecy | None, bool], tuple[datetime, str]] = {}
 
     def look(self, sight: Sight) -> dict[str, tuple[datetime, float, str]]:
         """(time of the snapshot, age in seconds of wall time, JSON) of each lane."""
@@ -46,9 +46,10 @@ class _LaneWatch:
         return found
 
     def _text(self, view: LaneView, sight: Sight) -> str:
-        known = self._texts.get((view.lane_id, sight.clearance))
+        key = (view.lane_id, *sight.kind)
+        known = self._texts.get(key)
         if known is None or known[0] != view.at:
-            known = self._texts[view.lane_id, sight.clearance] = (view.at, shown.lane_out(view, sight).model_dump_json())
+            known = self._texts[key] = (view.at, shown.lane_out(view, sight).model_dump_json())
         return known[1]
 
 

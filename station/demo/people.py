@@ -1,8 +1,8 @@
 """The demo's scripted people: hands at the lane (through the simulators) and decisions (through the public interface).
 
 They know the truth and decide by it, so that both ends of review are walked: benign pieces are cleared and fed in again, pieces with
-a threat are rejected. Marked pieces stay held, attention stops are answered with hold, other questions by the truth, and a stopped
-lane is started again. With somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what
+a threat are rejected. Attention stops are answered with hold, other questions by the truth (level A by two people), and a stopped lane
+is started again. With somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what
 was cleared, and lift out what waits at the gate.
 """
 
@@ -75,7 +75,7 @@ class LanePeople:
     def settled(self, piece_id: str) -> bool:
         """True when nothing more will happen to the piece by itself."""
         state = self.states.get(piece_id)
-        return state in ENDED or (state == "held" and (self.secrecy[piece_id] is not None or self.refeeds[piece_id] >= MOST_REFEEDS))
+        return state in ENDED or (state == "held" and self.refeeds[piece_id] >= MOST_REFEEDS)
 
     async def round(self) -> None:
         """Look once and do what is to be done."""
@@ -126,7 +126,10 @@ class LanePeople:
             return
         decision = "clear" if not attention and self.truth.get(piece_id) == "benign" else "hold"
         body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
-        await self._try(f"/api/v1/lanes/{self.lane_id}/decision", {**body, "decision": decision}, OPERATOR)
+        for person in (OPERATOR, REVIEWERS[0]):
+            answer = await self._try(f"/api/v1/lanes/{self.lane_id}/decision", {**body, "decision": decision}, person)
+            if answer is not None and not answer["awaiting_second_person"]:
+                break
         if not self.decide:
             self.note(f"{self.lane_id}: nobody answered the attention stop about {piece_id}; the demo's operator holds it")
 
@@ -148,18 +151,18 @@ class LanePeople:
             claimed = await self._try(f"/api/v1/reviews/{piece_id}/claim", None, person)
             body = {"outcome": outcome, "scan_sha256": piece["scan"]["sha256"], "note": "demo"}
             decided = claimed and await self._try(f"/api/v1/reviews/{piece_id}/decision", body, person)
-            if not decided:
+            if decided is None:
                 return False
         self.states[piece_id] = "cleared" if outcome == "clear" else "rejected"
         return outcome == "clear"
 
-    async def _try(self, path: str, body: dict[str, Any] | None, person: str) -> bool:
+    async def _try(self, path: str, body: dict[str, Any] | None, person: str) -> dict[str, Any] | None:
+        """The answer; None where the station refused."""
         try:
-            await self.client.post(path, body, person=person)
+            return await self.client.post(path, body, person=person)
         except Refused as refused:
             log.info("refused", path=path, why=str(refused))
-            return False
-        return True
+            return None
 
     async def work(self) -> None:
         """Round after round, until cancelled. With somebody at the console mail keeps coming."""

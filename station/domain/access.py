@@ -70,7 +70,7 @@ PERMISSIONS: MappingProxyType[Action, frozenset[Role]] = MappingProxyType(
         Action.SEE_REVIEWS: frozenset({_O, _R, _S, _U}),
         Action.REVIEW_PIECES: frozenset({_R}),
         Action.SEE_LANES: frozenset({_O, _R, _S, _T, _U}),
-        Action.DECIDE_ON_LANE: frozenset({_O}),
+        Action.DECIDE_ON_LANE: frozenset({_O, _R}),
         Action.FREEZE_LANE: frozenset({_O, _R, _S, _T}),
         Action.UNFREEZE_LANE: frozenset({_R, _S}),
         Action.COMMAND_LANE: frozenset({_O, _S, _T}),

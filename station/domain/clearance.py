@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from station.domain.clearance_case import Case
 from station.domain.evidence import Identification, StationHealth, VisitEvidence
 from station.domain.identifiers import is_local_id, is_test_id
 from station.domain.measurement import was_reviewed
 from station.domain.moments import is_known_by
-from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW, distinct_people, people_needed
-from station.domain.piece import Secrecy
+from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW, SAID_AGAINST, distinct_people, people_needed
 from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
-from station.domain.review import OperatorDecision, OperatorReading, ReviewOutcome
-from station.domain.scan import ModelReading
+from station.domain.review import OperatorDecision
 
 __all__ = ["MIN_CALIBRATION", "Clearance", "Identification", "Outcome", "StationHealth", "VisitEvidence", "clear"]
 
@@ -52,72 +51,10 @@ MIN_CALIBRATION = 500
 SECONDS_PER_HOUR = 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One question, so that each check can be a function of one argument."""
-
-    evidence: VisitEvidence
-    policy: Policy
-    health: StationHealth
-    now: datetime
-
-    @property
-    def piece_id(self) -> str:
-        return self.evidence.identification.piece_id if self.evidence.identification else ""
-
-    @property
-    def visit(self) -> int:
-        return self.evidence.identification.visit if self.evidence.identification else 0
-
-    @property
-    def secrecy(self) -> Secrecy | None:
-        return self.evidence.identification.secrecy if self.evidence.identification else Secrecy.A
-
-    @property
-    def authority(self) -> Authority:
-        return self.policy.authority_for(self.secrecy)
-
-    @property
-    def sampled(self) -> bool:
-        """True when an operator must read this scan blind although it carries no level. What people cleared in the bin was read by them."""
-        scan = self.evidence.scan
-        return scan is not None and not self.refed and self.policy.is_sampled(self.secrecy, scan.sha256)
-
-    @property
-    def model_reading(self) -> ModelReading | None:
-        """The model's reading, unless the policy keeps the model away from marked pieces."""
-        return None if self.secrecy is not None and not self.policy.model_on_marked else self.evidence.model_reading
-
-    @property
-    def operator_readings(self) -> tuple[OperatorReading, ...]:
-        """Readings of real images: what was said of a projected one never counts, for or against."""
-        return tuple(reading for reading in self.evidence.operator_readings if reading.projected_sha256 is None)
-
-    @property
-    def refed(self) -> bool:
-        """True when the piece comes back from a review, whatever that review said."""
-        return self.evidence.earlier_clearance is not None
-
-    @property
-    def model_alarms(self) -> bool:
-        reading = self.model_reading
-        return reading is not None and (reading.alarms or any(finding.reason in JUDGED_BY_PEOPLE for finding in reading.findings))
-
-    @property
-    def alarm_was_known(self) -> bool:
-        """True when the model had alarmed on the scan that people cleared."""
-        known = self.evidence.cleared_reading
-        return known is not None and (known.alarms or any(finding.reason in JUDGED_BY_PEOPLE for finding in known.findings))
-
-    @property
-    def clearing_people(self) -> tuple[str, ...]:
-        return distinct_people(reading.person for reading in self.operator_readings if reading.decision is OperatorDecision.CLEAR)
+_Check = Callable[[Case], Iterator[Reason]]
 
 
-_Check = Callable[[_Case], Iterator[Reason]]
-
-
-def _identity(case: _Case) -> Iterator[Reason]:
+def _identity(case: Case) -> Iterator[Reason]:
     found = case.evidence.identification
     if found is None:
         yield Reason.NOT_IDENTIFIED
@@ -135,22 +72,17 @@ def _identity(case: _Case) -> Iterator[Reason]:
     yield from found.reasons
 
 
-def _level(case: _Case) -> Iterator[Reason]:
-    if case.secrecy is not None and case.policy.marked_need_access:
-        yield Reason.LEVEL_NEEDS_ACCESS
-
-
-def _contradictions(case: _Case) -> Iterator[Reason]:
+def _contradictions(case: Case) -> Iterator[Reason]:
     yield from case.evidence.contradictions
 
 
-def _earlier_holds(case: _Case) -> Iterator[Reason]:
+def _earlier_holds(case: Case) -> Iterator[Reason]:
     for reason in case.evidence.earlier_holds:
         if case.secrecy is not None or reason in NEEDS_REVIEW:
             yield reason
 
 
-def _own_scan(case: _Case) -> Iterator[Reason]:
+def _own_scan(case: Case) -> Iterator[Reason]:
     scan = case.evidence.scan
     if scan is None or not scan.sha256:
         yield Reason.NO_SCAN
@@ -164,7 +96,7 @@ def _own_scan(case: _Case) -> Iterator[Reason]:
         yield Reason.BEAM_OFF_SET_POINT
 
 
-def _measurement(case: _Case) -> Iterator[Reason]:
+def _measurement(case: Case) -> Iterator[Reason]:
     """What the infeed measured holds, unless people who cleared the piece had judged the same figure."""
     found, review, reviewed = case.evidence.measurement, case.evidence.earlier_clearance, case.evidence.reviewed_measurement
     if found is None or (found.piece_id, found.visit) != (case.piece_id, case.visit):
@@ -177,14 +109,14 @@ def _measurement(case: _Case) -> Iterator[Reason]:
             yield finding.reason
 
 
-def _automatic_findings(case: _Case) -> Iterator[Reason]:
+def _automatic_findings(case: Case) -> Iterator[Reason]:
     findings = case.evidence.scan.findings if case.evidence.scan else ()
     for finding in findings:
         if not (case.refed and finding.reason in JUDGED_BY_PEOPLE):
             yield finding.reason
 
 
-def _model_reading(case: _Case) -> Iterator[Reason]:
+def _model_reading(case: Case) -> Iterator[Reason]:
     """A reading that is missing, broken, or not of this scan holds, whoever clears: it may hide an alarm."""
     reading = case.model_reading
     if reading is None:
@@ -204,21 +136,25 @@ def _model_reading(case: _Case) -> Iterator[Reason]:
             yield finding.reason
 
 
-def _model_alarm(case: _Case) -> Iterator[Reason]:
+def _model_alarm(case: Case) -> Iterator[Reason]:
     """On the belt one operator who was shown the model's alarm may clear an unmarked piece; a marked piece takes two people."""
-    if not case.model_alarms or case.refed:
+    marked = case.secrecy is not None
+    if case.refed or not (case.model_alarms or (marked and case.freezes)):
         return
-    if case.authority is Authority.MODEL or case.sampled or (case.secrecy is not None and case.authority is not Authority.TWO_PEOPLE):
+    if case.authority is Authority.MODEL or case.sampled or (marked and case.authority is not Authority.TWO_PEOPLE):
         yield Reason.MODEL_ALARM
 
 
-def _new_alarm(case: _Case) -> Iterator[Reason]:
+def _new_alarm(case: Case) -> Iterator[Reason]:
     """People who cleared a scan without an alarm have not judged the alarm of the next one."""
-    if case.refed and case.model_alarms and not case.alarm_was_known:
+    if not case.refed:
+        return
+    new_freeze = case.secrecy is not None and case.freezes and not case.freeze_was_known
+    if new_freeze or (case.model_alarms and not case.alarm_was_known):
         yield Reason.NEW_FINDING
 
 
-def _model_authority(case: _Case) -> Iterator[Reason]:
+def _model_authority(case: Case) -> Iterator[Reason]:
     if case.authority is not Authority.MODEL or case.refed:
         return
     if not case.health.model_usable:
@@ -231,7 +167,7 @@ def _model_authority(case: _Case) -> Iterator[Reason]:
         yield Reason.MODEL_NOT_PROVED
 
 
-def _operator(case: _Case) -> Iterator[Reason]:
+def _operator(case: Case) -> Iterator[Reason]:
     scan = case.evidence.scan
     for reading in case.operator_readings:
         if (reading.piece_id, reading.visit) != (case.piece_id, case.visit) or scan is None or reading.scan_sha256 != scan.sha256:
@@ -244,7 +180,7 @@ def _operator(case: _Case) -> Iterator[Reason]:
             yield Reason.READ_NOT_BLIND
 
 
-def _review(case: _Case) -> Iterator[Reason]:
+def _review(case: Case) -> Iterator[Reason]:
     """A piece that people cleared in the bin: the decisions, how many people, and that this is the piece they saw."""
     decision = case.evidence.earlier_clearance
     if decision is None:
@@ -252,10 +188,8 @@ def _review(case: _Case) -> Iterator[Reason]:
     second = case.evidence.second_clearance
     decisions = (decision,) if second is None else (decision, second)
     for one in decisions:
-        if one.outcome is ReviewOutcome.REJECT:
-            yield Reason.REVIEW_REJECTS
-        elif one.outcome is ReviewOutcome.HOLD:
-            yield Reason.REVIEW_HOLDS
+        if one.outcome in SAID_AGAINST:
+            yield SAID_AGAINST[one.outcome]
         if one.piece_id != case.piece_id or one.visit >= case.visit:
             yield Reason.SCAN_NOT_THIS_PIECE
     scan = case.evidence.scan
@@ -275,7 +209,7 @@ def _review(case: _Case) -> Iterator[Reason]:
         yield Reason.NEW_FINDING
 
 
-def _station(case: _Case) -> Iterator[Reason]:
+def _station(case: Case) -> Iterator[Reason]:
     health = case.health
     if not health.audit_ok:
         yield Reason.AUDIT_BROKEN
@@ -289,7 +223,7 @@ def _station(case: _Case) -> Iterator[Reason]:
         yield Reason.TEST_PIECE_MISSING
 
 
-def _moments(case: _Case) -> Iterator[Reason]:
+def _moments(case: Case) -> Iterator[Reason]:
     """Nothing may be dated after now: a clock that jumped must not make old facts look fresh."""
     evidence = case.evidence
     visit = (evidence.identification, evidence.measurement, evidence.scan, evidence.model_reading)
@@ -300,7 +234,6 @@ def _moments(case: _Case) -> Iterator[Reason]:
 
 _CHECKS: tuple[_Check, ...] = (
     _identity,
-    _level,
     _contradictions,
     _earlier_holds,
     _own_scan,
@@ -317,20 +250,16 @@ _CHECKS: tuple[_Check, ...] = (
 )
 
 
-def _alarms_of_model(case: _Case) -> tuple[Reason, ...]:
+def _alarms_of_model(case: Case) -> tuple[Reason, ...]:
     """What a valid reading says against the piece, unless people have judged it in a review that still stands."""
-    reading, known = case.model_reading, case.evidence.cleared_reading
-    if reading is None or any(_model_reading(case)):
+    if case.model_reading is None or any(_model_reading(case)):
         return ()
-    limit = case.policy.freeze_score
-    freezes = limit is not None and not reading.score < limit
     if case.refed and not any(_review(case)):
-        freeze_was_known = limit is not None and known is not None and not known.score < limit
-        return (Reason.ATTENTION_SCORE,) if freezes and not freeze_was_known else ()
-    return (*((Reason.ATTENTION_SCORE,) if freezes else ()), *((Reason.MODEL_ALARM,) if case.model_alarms else ()))
+        return (Reason.ATTENTION_SCORE,) if case.freezes and not case.freeze_was_known else ()
+    return (*((Reason.ATTENTION_SCORE,) if case.freezes else ()), *((Reason.MODEL_ALARM,) if case.model_alarms else ()))
 
 
-def _missing_decision(case: _Case) -> tuple[Reason, ...]:
+def _missing_decision(case: Case) -> tuple[Reason, ...]:
     """The person whose decision is missing, if the policy or the sample demands people and no review has cleared the piece."""
     if case.refed or (case.authority is Authority.MODEL and not case.sampled):
         return ()
@@ -341,7 +270,7 @@ def _missing_decision(case: _Case) -> tuple[Reason, ...]:
     return (Reason.AWAITING_SECOND_PERSON,) if lacks_second else ()
 
 
-def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
+def _judge(case: Case) -> tuple[Outcome, tuple[Reason, ...]]:
     against = tuple(dict.fromkeys(reason for check in _CHECKS for reason in check(case)))
     alarms = _alarms_of_model(case)
     expired = case.evidence.window_expired
@@ -350,7 +279,7 @@ def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
         # Before any hold: a hold would carry a suspected device to the bin, an attention stop leaves it where it is.
         return Outcome.ATTENTION, tuple(dict.fromkeys((*alarms, *against)))
     missing = _missing_decision(case)
-    if case.sampled and missing and not expired and against == (Reason.MODEL_ALARM,):
+    if case.reads_blind and missing and not expired and against == (Reason.MODEL_ALARM,):
         # It will be held, but who reads blind must not learn from being asked that the model found nothing.
         return Outcome.AWAITING, missing
     if against or (missing and expired):
@@ -361,7 +290,7 @@ def _judge(case: _Case) -> tuple[Outcome, tuple[Reason, ...]]:
     return (Outcome.AWAITING, missing) if missing else (Outcome.CLEARED, ())
 
 
-def _cleared_by(case: _Case) -> tuple[str, ...]:
+def _cleared_by(case: Case) -> tuple[str, ...]:
     if case.evidence.earlier_clearance is not None:
         second = case.evidence.second_clearance
         return distinct_people([case.evidence.earlier_clearance.person, *([second.person] if second else [])])
@@ -380,7 +309,7 @@ def clear(evidence: VisitEvidence, policy: Policy, health: StationHealth, now: d
         health: the station's own condition at `now`.
         now: aware UTC.
     """
-    case = _Case(evidence=evidence, policy=policy, health=health, now=now)
+    case = Case(evidence=evidence, policy=policy, health=health, now=now)
     outcome, reasons = _judge(case)
     scan, reading = evidence.scan, case.model_reading
     return Clearance(

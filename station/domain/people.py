@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from station.domain.errors import RefusedError
 from station.domain.piece import Secrecy
 from station.domain.reasons import NAMED_BY_MODEL, Reason
+from station.domain.review import ReviewOutcome
 
 JUDGED_BY_PEOPLE = NAMED_BY_MODEL | {Reason.OPAQUE_AREA, Reason.RADIATION, Reason.MODEL_ALARM, Reason.ATTENTION_SCORE}
 """Findings that people who reviewed the cleared scan have judged; they do not hold the re-fed piece again if its image matches."""
@@ -16,10 +17,18 @@ NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
     Reason.OPERATOR_HOLDS,
     Reason.REVIEW_HOLDS,
     Reason.REVIEW_REJECTS,
+    Reason.SECOND_OPINION,
     Reason.FROZEN,
     Reason.RETRIES_USED_UP,
 }
 """Holds that stay over later visits until a review lifts them: feeding a piece in again and again must not clear it."""
+
+SAID_AGAINST = {
+    ReviewOutcome.REJECT: Reason.REVIEW_REJECTS,
+    ReviewOutcome.HOLD: Reason.REVIEW_HOLDS,
+    ReviewOutcome.SECOND_OPINION: Reason.SECOND_OPINION,
+}
+"""What a review leaves against a piece that it did not clear."""
 
 ONE_PERSON_REASONS = NAMED_BY_MODEL | frozenset(
     {

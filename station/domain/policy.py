@@ -24,7 +24,6 @@ class Policy:
 
     `blind_sample`: share of unmarked scans that an operator reads before the model's finding is shown, whoever else clears them.
     `projection_rate`: share of the images that could carry a projected threat which do (docs/reference/threat-projection.md); 0: none.
-    `marked_need_access`: there are no rules of review for marked pieces yet, so every one ends held.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `retention`: for how long images are kept; it decides about no piece.
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
@@ -53,7 +52,6 @@ class Policy:
     image_match_bound: float = 0.15
     model_on_marked: bool = True
     unproved_model: bool = False
-    marked_need_access: bool = True
     retention: Retention = field(default_factory=Retention)
 
     def authority_for(self, secrecy: Secrecy | None) -> Authority:

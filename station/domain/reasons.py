@@ -63,7 +63,7 @@ class Reason(StrEnum):
     DECISION_TIMEOUT = "decision-timeout"
     REVIEW_REJECTS = "review-rejects"
     REVIEW_HOLDS = "review-holds"
-    LEVEL_NEEDS_ACCESS = "level-needs-access"
+    SECOND_OPINION = "second-opinion"
     LEVEL_UNKNOWN = "level-unknown"
     # second visit
     IMAGE_MISMATCH = "image-mismatch"

@@ -19,6 +19,8 @@ class ReviewOutcome(StrEnum):
     CLEAR = "clear"
     REJECT = "reject"
     HOLD = "hold"
+    SECOND_OPINION = "second_opinion"
+    """Somebody else shall look at it, and from now on two must clear it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,6 @@ class _PolicyFile(BaseModel):
     image_match_bound: float = Field(default=0.15, gt=0, lt=1)
     model_on_marked: Literal["advisory", "off"] = "advisory"
     unproved_model: bool = False
-    marked_need_access: Literal[True] = True
 
 
 def _plain(value: Any) -> Any:

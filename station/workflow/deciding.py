@@ -6,21 +6,28 @@ from dataclasses import dataclass
 
 import structlog
 
-from station.domain.clearance import Clearance
+from station.domain.access import Caller
+from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import ConflictError, StationError, StoreError
 from station.domain.projection import DECISIONS
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.clock import Clock
+from station.review.rules import same_person
 from station.workflow.exercises import Exercise, Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
+from station.workflow.refusals import SecondPersonError
+from station.workflow.views import LaneDecided
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pending:
-    """A scan that waits for the operator; identity is the object. `exercise`: a threat is, or was, projected into its image."""
+    """A scan that waits for the operator; identity is the object. `exercise`: a threat is, or was, projected into its image.
+
+    `first`: who cleared it, where it takes a second person too; `clearance` is still None then.
+    """
 
     piece: LanePiece
     scan_sha256: str
@@ -28,6 +35,7 @@ class Pending:
     attention: bool
     blind: bool
     answered: bool = False
+    first: str = ""
     clearance: Clearance | None = None
     exercise: Exercise | None = None
 
@@ -81,11 +89,12 @@ class Decisions:
         waiting = [pending for pending in self.pending if not pending.answered]
         return next((pending for pending in waiting if pending.attention), waiting[0] if waiting else None)
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
-        """An operator's decision about a scan that waits; durable when it returns. False: it was about a projected image.
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
+        """Somebody's decision about a scan that waits; durable when it returns.
 
         Raises:
             ConflictError: that scan does not wait (any more).
+            RefusedError: who asks may not decide about a piece of this level, has cleared it already, or must confirm it.
             TransitionError: the truth about a projected image is just being shown.
             StoreError: whether it was stored is not known; the session ends and holds everything.
         """
@@ -95,18 +104,24 @@ class Decisions:
                 "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
         if pending.exercise is not None and pending.exercise.opens_nothing:
-            self.exercises.happened(DECISIONS[decision], now_s=self._clock.monotonic_s(), person=person)
+            self.exercises.happened(DECISIONS[decision], now_s=self._clock.monotonic_s(), person=by.name)
             self._wake()
-            return False
+            return LaneDecided.EXERCISE
+        if decision is OperatorDecision.CLEAR and pending.first and same_person(pending.first, by.name):
+            raise SecondPersonError(
+                f"{by.name} has already cleared piece {piece_id}; the second decision must come from somebody else",
+                consequence="Nothing was changed",
+                remedy="Let somebody else decide before the time is over",
+            )
         pending.answered = True
-        taking = asyncio.create_task(self._take(pending, self._reading(pending, decision, person)))
+        taking = asyncio.create_task(self._take(pending, self._reading(pending, decision, by.name), by))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
         failure = await asyncio.shield(taking)
         if failure is not None:
             raise failure
-        return True
+        return LaneDecided.DECIDED if pending.clearance is not None else LaneDecided.AWAITING_SECOND_PERSON
 
     def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
         """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
@@ -131,10 +146,14 @@ class Decisions:
             blind=pending.blind,
         )
 
-    async def _take(self, pending: Pending, reading: OperatorReading) -> Exception | None:
+    async def _take(self, pending: Pending, reading: OperatorReading, by: Caller) -> Exception | None:
         """Store the decision and let it take effect. A failure is returned: an exception would be nobody's when who asked has gone."""
         try:
-            pending.clearance = await self._journey.decided(pending.piece, reading)
+            clearance = await self._journey.decided(pending.piece, reading, by)
+            if clearance.outcome is Outcome.AWAITING:
+                pending.first, pending.answered = reading.person, False
+                return None
+            pending.clearance = clearance
             self.exercises.decided(pending.exercise, DECISIONS[reading.decision])
         except StationError as error:
             log.warning("a decision was not taken", piece=reading.piece_id, visit=reading.visit, error=str(error))

@@ -4,9 +4,9 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import TypeVar
 
+from station.domain.access import Caller
 from station.domain.errors import ConflictError, NotFoundError, StoreError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.identifiers import DEFAULT_SCHEMES, Scheme, parse_piece_id
@@ -20,7 +20,7 @@ from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
 from station.workflow.refusals import CancelTooLateError, NotAnnounceableError, UnfreezeRefusedError
-from station.workflow.views import LaneCommand, LaneControl, ProjectedImage
+from station.workflow.views import LaneCommand, LaneControl, LaneDecided, ProjectedImage
 
 T = TypeVar("T")
 
@@ -115,54 +115,52 @@ class Handlers:
 
         return await self._change(once, work)
 
-    async def hand_over(self, piece_id: str, *, returned: bool, to: str, person: str, once: Once) -> Answer:
+    async def hand_over(self, piece_id: str, *, returned: bool, to: str, by: Caller, once: Once) -> Answer:
         """A rejected piece went back to its sender unit (`returned`), or to the competent force."""
-        at = self._clock.utc_now()
         state = PieceState.RETURNED if returned else PieceState.HANDED_OVER
-        return await self._change(once, lambda uow: _about(reviewing.hand_over(uow, piece_id, state=state, to=to, person=person, at=at)))
-
-    # Review
-
-    async def claim(self, piece_id: str, *, person: str, once: Once) -> Answer:
-        """Take a held piece for review, or renew the lease on it."""
-        at = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Answer:
-            claim = reviewing.claim(uow, piece_id, person, at, self._lease)
+            return _about(reviewing.hand_over(uow, piece_id, state=state, to=to, by=by, at=self._clock.utc_now()))
+
+        return await self._change(once, work)
+
+    # Review. The clock is read inside the transaction: a lease may run out, and a confirmation grow old, while the disk is waited for.
+
+    async def claim(self, piece_id: str, *, by: Caller, once: Once) -> Answer:
+        """Take a held piece for review, or renew the lease on it."""
+
+        def work(uow: UnitOfWork) -> Answer:
+            claim = reviewing.claim(uow, piece_id, by, self._clock.utc_now(), self._lease)
             answer: Answer = {"piece_id": piece_id, "person": claim.person, "expires_at": claim.expires_at.isoformat()}
             return answer | {"lease_s": self._lease.total_seconds()}
 
         return await self._change(once, work)
 
-    async def release(self, piece_id: str, *, person: str, once: Once) -> Answer:
+    async def release(self, piece_id: str, *, by: Caller, once: Once) -> Answer:
         """Give a claimed piece back undecided."""
-        at = self._clock.utc_now()
-        return await self._change(once, lambda uow: _about(reviewing.release(uow, piece_id, person, at)))
+        return await self._change(once, lambda uow: _about(reviewing.release(uow, piece_id, by, self._clock.utc_now())))
 
     async def review_decide(self, request: reviewing.ReviewRequest, *, once: Once) -> Answer:
         """Decide about a claimed piece; `awaiting_second_person` tells that another person must decide before it has an effect."""
 
         def work(uow: UnitOfWork) -> Answer:
-            piece = reviewing.decide(uow, request, self.policy)
+            piece = reviewing.decide(uow, request, self.policy, self._clock.utc_now())
             return _about(piece) | {"awaiting_second_person": piece.state is PieceState.HELD and request.outcome == "clear"}
 
         return await self._change(once, work)
 
     async def hold_expired_claims(self) -> int:
         """Hold every piece again whose reviewer's lease ran out; returns how many. Call it every few seconds."""
-        at = self._clock.utc_now()
-        claimed = self._store.read(lambda view: [piece.piece_id for piece in view.pieces(states=[PieceState.IN_REVIEW], limit=1000)])
-        expired = self._store.read(
-            lambda view: [
-                piece_id for piece_id in claimed if (claim := view.claim(piece_id)) is None or claim.expires_at <= self._clock.utc_now()
-            ]
-        )
-        count = 0
+
+        def work(uow: UnitOfWork) -> list[str]:
+            now = self._clock.utc_now()
+            claimed = uow.pieces(states=[PieceState.IN_REVIEW], limit=1000)
+            return [piece.piece_id for piece in claimed if reviewing.release_if_expired(uow, piece.piece_id, now)]
+
+        expired = await self._write(work)
         for piece_id in expired:
-            if await self._write(partial(reviewing.release_if_expired, piece_id=piece_id, at=at)):
-                count += 1
-                self._tell_piece(piece_id, PieceState.HELD.value)
-        return count
+            self._tell_piece(piece_id, PieceState.HELD.value)
+        return len(expired)
 
     # Lanes
 
@@ -184,37 +182,33 @@ class Handlers:
         *,
         piece_id: str,
         visit: int,
-        scan_sha256: str | None,
+        scan_sha256: str,
         decision: OperatorDecision,
-        person: str,
+        by: Caller,
         once: Once,
     ) -> Answer:
-        """The operator decides the scan that waits on a lane; `exercise` in the answer: nothing was decided, the image was a projected one.
+        """Somebody decides the scan that waits on a lane; `exercise` in the answer: nothing was decided, the image was a projected one.
 
-        `scan_sha256` may be None only for a piece whose picture is shown to nobody; such a piece cannot be cleared here.
+        `awaiting_second_person` in the answer: it counts, and somebody else must clear the piece too before the window ends.
 
         Raises:
             ConflictError: that scan is not waiting (any more).
-            RefusedError: the piece carries a secrecy level, or its level is not known, and was to be cleared.
+            RefusedError: who asks may not decide about a piece of this level, has decided already, or must confirm it; or nobody announced
+                the piece, and it was to be cleared.
         """
         lane = self.lane(lane_id)
         answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
         if decision is OperatorDecision.FREEZE:
-            frozen = await self.freeze(lane_id, person=person, piece_id=piece_id)
-            return answer | {"exercise": not frozen["frozen"]}
+            frozen = await self.freeze(lane_id, person=by.name, piece_id=piece_id)
+            return answer | {"exercise": not frozen["frozen"], "awaiting_second_person": False}
         earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
             return earlier
-        piece = self._store.read(lambda view: view.piece(piece_id))
         if decision is OperatorDecision.CLEAR:
-            if piece is None:
-                raise NotFoundError(f"No piece {piece_id!r} is known", consequence="It is held", remedy="Hold it")
-            reviewing.refuse_restricted(piece)
-        request = lane.view().request
-        if scan_sha256 is None and request is not None and request.piece_id == piece_id and request.visit == visit:
-            scan_sha256 = request.scan_sha256
-        decided = await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256 or "", decision=decision, person=person)
-        answer["exercise"] = not decided
+            reviewing.refuse_level_unknown(self._store.read(lambda view: reviewing.known_piece(view, piece_id)), self.policy)
+        effect = await lane.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, by=by)
+        answer["exercise"] = effect is LaneDecided.EXERCISE
+        answer["awaiting_second_person"] = effect is LaneDecided.AWAITING_SECOND_PERSON
         await self._write(lambda uow: remember(uow, once, answer))
         return answer
 

@@ -8,15 +8,17 @@ from station.domain.clearance import Clearance, Outcome
 from station.domain.disinfection import DisinfectionResult
 from station.domain.identifiers import PieceId, local_id
 from station.domain.measurement import InfeedMeasurement
-from station.domain.people import NEEDS_REVIEW, distinct_people, people_needed
+from station.domain.people import NEEDS_REVIEW, SAID_AGAINST, distinct_people, people_needed
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import ReviewDecision, ReviewOutcome
 from station.domain.scan import ModelReading
-from station.ports.store import Evidence, ReadView, UnitOfWork
+from station.ports.store import Evidence, ReadView, StateChange, UnitOfWork
 
 F = TypeVar("F")
+
+_REASONS = frozenset(reason.value for reason in Reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
     clearances = standing_reviews(uow, known)
     review = clearances[-1] if clearances else None
     holds, failed_cycles = _unlifted(history, known, max_retries)
+    if known.level is not None:
+        holds = tuple(sorted({*holds, *_marked_holds(uow.history(known.piece_id))}))
     return Arrival(
         piece_id=known.piece_id,
         visit=known.visit + 1,
@@ -128,6 +132,17 @@ def _may_be_fed_in(view: ReadView, known: Piece) -> bool:
     return known.state in {PieceState.ANNOUNCED, PieceState.HELD}
 
 
+def _marked_holds(changes: Sequence[StateChange]) -> set[Reason]:
+    """Everything that a marked piece was held for since a review cleared it: no visit makes any of it undone, whatever it was."""
+    holds: set[Reason] = set()
+    for change in changes:
+        if change.before is PieceState.IN_REVIEW and change.after is PieceState.CLEARED:
+            holds.clear()
+        elif change.after is PieceState.HELD:
+            holds |= {Reason(reason) for reason in change.reasons if reason in _REASONS} or {Reason.REVIEW_HOLDS}
+    return holds
+
+
 def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tuple[tuple[Reason, ...], int]:
     """Reasons that only people can lift, and failed disinfections, since the last review in which enough different people lifted them."""
     failed_cycles = 0
@@ -158,6 +173,6 @@ def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tu
                     suspicions.clear()
                     failed_cycles = 0
             else:
-                holds.add(Reason.REVIEW_HOLDS if fact.outcome is ReviewOutcome.HOLD else Reason.REVIEW_REJECTS)
+                holds.add(SAID_AGAINST[fact.outcome])
                 cleared_by.clear()
     return tuple(sorted(holds | (NEEDS_REVIEW & suspicions))), failed_cycles

@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from station.domain.access import Action, Caller, Role
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome, StationHealth, VisitEvidence, clear
 from station.domain.disinfection import DisinfectionResult
 from station.domain.events import PieceStatus
 from station.domain.gate import GateRequest, Permit, Refusal, may_open
 from station.domain.identifiers import PieceId, Scheme, identify
-from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState
+from station.domain.piece import ON_LANE_STATES, Announcement, Piece, PieceState, Secrecy
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
-from station.domain.review import OperatorReading
+from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.test_piece import TestPieceRun
 from station.ports.clock import Clock
@@ -27,10 +28,12 @@ from station.ports.screening import TestPieceResult
 from station.ports.store import Store, UnitOfWork
 from station.screening.image_quality import ImageQuality
 from station.workflow import test_pieces
+from station.workflow.access_steps import demand_person, still_here
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
 from station.workflow.lane_records import LaneRecords
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
+from station.workflow.refusals import NotPermittedError
 
 
 class Journey(LaneRecords):
@@ -146,22 +149,44 @@ class Journey(LaneRecords):
         health = self._health()
         return health.store_ok and health.audit_ok and not health.frozen
 
-    async def decided(self, piece: LanePiece, reading: OperatorReading | None) -> Clearance:
-        """An operator decided, or (None) the window is over: judge again."""
+    async def decided(self, piece: LanePiece, reading: OperatorReading | None, by: Caller | None = None) -> Clearance:
+        """An operator decided, or (None) the window is over: judge again.
+
+        Raises:
+            RefusedError: `by` may not decide about this piece (any more), or clearing it takes a fresh confirmation.
+        """
         readings = (*piece.operator_readings, *((reading,) if reading is not None else ()))
         expired = piece.window_expired or reading is None
 
         def work(uow: UnitOfWork) -> Clearance:
+            now = self._clock.utc_now()
+            if by is not None:
+                lifts = reading is not None and reading.decision is OperatorDecision.CLEAR and piece.level is not None
+                demand_person(uow, by, Action.DECIDE_ON_LANE, level=piece.level, confirmed_at=now if lifts else None)
+                if lifts and piece.operator_readings:
+                    self._demand_pair(uow, piece, by)
             if reading is not None:
                 uow.append(reading)
             evidence = replace(piece.evidence(), operator_readings=readings, window_expired=expired)
-            return self._judge(uow, piece, self._clock.utc_now(), evidence)
+            return self._judge(uow, piece, now, evidence)
 
         # Only what is durable counts: a reading that could not be stored was never given.
         clearance = await self._commit(work, piece)
         piece.operator_readings, piece.window_expired = list(readings), expired
         self._settle(piece, clearance, scanned=False)
         return clearance
+
+    @staticmethod
+    def _demand_pair(uow: UnitOfWork, piece: LanePiece, by: Caller) -> None:
+        """Raise unless whoever cleared the piece before is still here, and of two people for level A one is a reviewer."""
+        first = still_here(uow, (reading.person for reading in piece.operator_readings))
+        roles = {role for user in (*first, *still_here(uow, [by.name])) for role in user.roles}
+        if not first or (piece.level is Secrecy.A and Role.REVIEWER not in roles):
+            raise NotPermittedError(
+                f"Piece {piece.known_id} takes two people, of whom one is a reviewer where it is of level A",
+                consequence="Nothing was decided",
+                remedy="Let a reviewer decide before the time is over; else it is held, and reviewed",
+            )
 
     async def disinfecting(self, piece: LanePiece) -> None:
         """The piece may enter the UV field: fix its nonce, durably, before the unit learns it."""

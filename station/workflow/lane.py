@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
+from station.domain.access import Caller
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
 from station.domain.projection import ProjectionEvent
@@ -27,7 +28,7 @@ from station.workflow.preparation import Prepared, prepare
 from station.workflow.safe_state import close_devices, make_safe
 from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
-from station.workflow.views import LaneCommand, LaneState, LaneView, ProjectedImage
+from station.workflow.views import LaneCommand, LaneDecided, LaneState, LaneView, ProjectedImage
 from station.workflow.zone_access import clear_access
 
 FROZEN_POLL_S = 0.25
@@ -112,14 +113,14 @@ class Lane:
                 # Nobody waits for this task, and the next view may succeed.
                 log.exception("the lane could not be shown", lane=self.lane_id)
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
         """See `LaneControl.decide`."""
         if decision is OperatorDecision.FREEZE:
-            return await self.freeze(person=person, piece_id=piece_id)
+            return LaneDecided.DECIDED if await self.freeze(person=by.name, piece_id=piece_id) else LaneDecided.EXERCISE
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
-        decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, person=person)
+        decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, by=by)
         return await self._in_lane(decided)
 
     async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:

@@ -58,7 +58,6 @@ def view_of(
         elif session.drive is not None and session.drive.waits_for_decision:
             state = LaneState.WAITING
     newest = session.newest if session else None
-    shown = newest if newest is not None and newest.level is None else None
     return LaneView(
         lane_id=equipment.settings.lane_id,
         at=equipment.clock.utc_now(),
@@ -73,7 +72,8 @@ def view_of(
         request=_request(equipment, journey, question) if question is not None else None,
         exercise=exercises.view(),
         latest_piece_id=newest.piece_id if newest else None,
-        latest_scan_sha256=_shown_sha256(shown, exercises) if shown is not None else None,
+        latest_level=newest.level if newest else None,
+        latest_scan_sha256=_shown_sha256(newest, exercises) if newest is not None else None,
         devices=_devices(session, state, detail, lost),
         alarm=alarm,
         test_piece_passed_at=journey.test_piece_passed_at(),

@@ -11,12 +11,6 @@ class KeyReusedError(StationError):
     code = "idempotency-key-reused"
 
 
-class MarkedPieceRefusedError(RefusedError):
-    """A marked piece cannot be cleared while there are no rules of review for it."""
-
-    code = "marked-needs-access"
-
-
 class LevelUnknownRefusedError(RefusedError):
     """A piece that nobody announced counts as one of the highest level."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from station.domain.access import Action, Caller, lifting_needs_confirmation
 from station.domain.errors import NotFoundError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.people import people_needed
@@ -13,11 +14,11 @@ from station.domain.reasons import Reason
 from station.domain.review import Handover, ReviewDecision, ReviewOutcome
 from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
 from station.review import rules
+from station.workflow.access_steps import demand_person, still_here
 from station.workflow.refusals import (
     LeaseLostError,
     LeaseTakenError,
     LevelUnknownRefusedError,
-    MarkedPieceRefusedError,
     NothingToLookAtError,
     RadiationRefusedError,
     ScanOutdatedError,
@@ -28,14 +29,13 @@ from station.workflow.refusals import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRequest:
-    """What a reviewer asks. `scan_sha256` is the scan that was looked at; None when none was shown."""
+    """What a reviewer asks. `scan_sha256` is the scan that was looked at; None when there was none."""
 
     piece_id: str
     outcome: ReviewOutcome
     scan_sha256: str | None
     note: str
-    person: str
-    at: datetime
+    by: Caller
 
 
 class KnowsPieces(Protocol):
@@ -69,9 +69,10 @@ def in_state(piece: Piece, *states: PieceState) -> None:
         )
 
 
-def claim(uow: UnitOfWork, piece_id: str, person: str, at: datetime, lease: timedelta) -> Claim:
+def claim(uow: UnitOfWork, piece_id: str, by: Caller, at: datetime, lease: timedelta) -> Claim:
     """Take or renew the lease; a lease that ran out may be taken by anybody."""
-    piece = known_piece(uow, piece_id)
+    piece, person = known_piece(uow, piece_id), by.name
+    demand_person(uow, by, Action.REVIEW_PIECES, level=piece.level)
     in_state(piece, PieceState.HELD, PieceState.IN_REVIEW)
     current = uow.claim(piece_id)
     if current is not None and at < current.expires_at and not rules.same_person(current.person, person):
@@ -96,11 +97,11 @@ def _demand_lease(uow: UnitOfWork, piece_id: str, person: str, at: datetime) -> 
         )
 
 
-def release(uow: UnitOfWork, piece_id: str, person: str, at: datetime) -> Piece:
+def release(uow: UnitOfWork, piece_id: str, by: Caller, at: datetime) -> Piece:
     """Give the lease back; the piece stays held."""
     piece = known_piece(uow, piece_id)
     in_state(piece, PieceState.IN_REVIEW)
-    _demand_lease(uow, piece_id, person, at)
+    _demand_lease(uow, piece_id, by.name, at)
     uow.set_claim(None, piece_id)
     return uow.change_state(piece_id, PieceState.HELD, at, reasons=piece.reasons)
 
@@ -118,17 +119,21 @@ def release_if_expired(uow: UnitOfWork, piece_id: str, at: datetime) -> bool:
     return True
 
 
-def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
+def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy, at: datetime) -> Piece:
     """Record one reviewer's decision and what follows from it, with its event, in this transaction."""
-    piece = known_piece(uow, request.piece_id)
-    in_state(piece, PieceState.IN_REVIEW)
-    _demand_lease(uow, request.piece_id, request.person, request.at)
+    piece, person = known_piece(uow, request.piece_id), request.by.name
     facts = facts_of_visit(uow, piece)
+    reasons = rules.standing_reasons(piece.reasons, facts)
+    needed = people_needed(piece.level, reasons)
+    lifts = request.outcome is ReviewOutcome.CLEAR and lifting_needs_confirmation(marked=piece.is_marked, people_needed=needed)
+    demand_person(uow, request.by, Action.REVIEW_PIECES, level=piece.level, confirmed_at=at if lifts else None)
+    in_state(piece, PieceState.IN_REVIEW)
+    _demand_lease(uow, request.piece_id, person, at)
     scan = rules.newest_scan(facts)
-    # The picture of a restricted piece is shown to nobody, so nobody can name its hash either.
-    shown = None if scan is None or piece.is_marked else scan.sha256
+    shown = None if scan is None else scan.sha256
     if request.outcome is ReviewOutcome.CLEAR:
-        _refuse_clearance(piece, shown)
+        refuse_level_unknown(piece, policy)
+        _demand_scan(piece, shown)
         if rules.radiation_beyond_review((row.evidence for row in uow.evidence(piece.piece_id)), policy):
             raise RadiationRefusedError(
                 f"The radiation of piece {piece.piece_id} reached {policy.radiation_attention_nsv_per_h:g} nSv/h: no review clears it",
@@ -141,11 +146,11 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
             consequence="Nothing was decided",
             remedy="Look at the newest scan and decide again",
         )
-    earlier = rules.people_who_cleared(facts, shown) if shown is not None else ()
-    reasons = rules.standing_reasons(piece.reasons, facts)
-    if request.outcome is ReviewOutcome.CLEAR and any(rules.same_person(person, request.person) for person in earlier):
+    cleared_by = rules.people_who_cleared(facts, shown) if shown is not None else ()
+    earlier = [user.login for user in still_here(uow, cleared_by)]
+    if request.outcome is ReviewOutcome.CLEAR and any(rules.same_person(one, person) for one in earlier):
         raise SecondPersonError(
-            f"{request.person} has already cleared piece {piece.piece_id}; the second decision must come from somebody else",
+            f"{person} has already cleared piece {piece.piece_id}; the second decision must come from somebody else",
             consequence="Nothing was decided",
             remedy="Release the piece to another person",
         )
@@ -153,36 +158,31 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy) -> Piece:
         ReviewDecision(
             piece_id=piece.piece_id,
             visit=piece.visit,
-            at=request.at,
+            at=at,
             scan_sha256=shown,
-            person=request.person,
+            person=person,
             outcome=request.outcome,
             note=request.note,
         )
     )
     uow.set_claim(None, piece.piece_id)
-    people = len(earlier) + 1
     if request.outcome is ReviewOutcome.REJECT:
         # Two readers who differ settle nothing: the piece stays held.
         state, added = PieceState.HELD if earlier else PieceState.REJECTED, Reason.REVIEW_REJECTS
     elif request.outcome is ReviewOutcome.HOLD:
         state, added = PieceState.HELD, Reason.REVIEW_HOLDS
-    elif people < people_needed(piece.level, reasons):
+    elif request.outcome is ReviewOutcome.SECOND_OPINION:
+        state, added = PieceState.HELD, Reason.SECOND_OPINION
+    elif len(earlier) + 1 < needed:
         state, added = PieceState.HELD, Reason.AWAITING_SECOND_PERSON
     else:
         state, added = PieceState.CLEARED, None
-    return _settle(uow, piece, state, added, request, model=rules.newest_model(facts), policy=policy.sha256)
+    return _settle(uow, piece, state, added, at, model=rules.newest_model(facts), policy=policy.sha256)
 
 
-def refuse_restricted(piece: Piece) -> None:
-    """Raise unless the piece is unmarked: marked ones end held until the rules of their review are there."""
-    if piece.is_marked and piece.announced:
-        raise MarkedPieceRefusedError(
-            f"Piece {piece.piece_id} carries a secrecy level: it cannot be cleared at this station yet",
-            consequence="The piece is held",
-            remedy="Hold it, or reject it for hand-over to the competent authority",
-        )
-    if piece.is_marked:
+def refuse_level_unknown(piece: Piece, policy: Policy) -> None:
+    """Raise for a piece that nobody announced, unless the site takes such pieces as ones of the highest level."""
+    if policy.hold_unannounced and not piece.announced:
         raise LevelUnknownRefusedError(
             f"Piece {piece.piece_id} was not announced: its level is not known and counts as the highest",
             consequence="The piece is held",
@@ -190,8 +190,7 @@ def refuse_restricted(piece: Piece) -> None:
         )
 
 
-def _refuse_clearance(piece: Piece, shown: str | None) -> None:
-    refuse_restricted(piece)
+def _demand_scan(piece: Piece, shown: str | None) -> None:
     if shown is None:
         raise NothingToLookAtError(
             f"Piece {piece.piece_id} has no scan of this visit that anybody could have looked at",
@@ -204,7 +203,7 @@ _STATUS = {PieceState.CLEARED: PieceStatus.CLEARED, PieceState.REJECTED: PieceSt
 
 
 def _settle(
-    uow: UnitOfWork, piece: Piece, state: PieceState, added: Reason | None, request: ReviewRequest, *, model: str | None, policy: str
+    uow: UnitOfWork, piece: Piece, state: PieceState, added: Reason | None, at: datetime, *, model: str | None, policy: str
 ) -> Piece:
     # What the piece was held for stays in its reasons: holding it once more must not wash a finding away.
     kept = [reason for reason in piece.reasons if reason not in {Reason.AWAITING_SECOND_PERSON, Reason.REVIEW_HOLDS}]
@@ -214,7 +213,7 @@ def _settle(
             piece_id=piece.piece_id,
             visit=piece.visit,
             status=_STATUS[state],
-            at=request.at,
+            at=at,
             lane_id=piece.lane_id or "",
             secrecy=piece.level,
             announced=piece.announced,
@@ -225,17 +224,18 @@ def _settle(
             model_sha256=model,
         )
     )
-    return uow.change_state(piece.piece_id, state, request.at, reasons=reasons)
+    return uow.change_state(piece.piece_id, state, at, reasons=reasons)
 
 
-def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, person: str, at: datetime) -> Piece:
+def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, by: Caller, at: datetime) -> Piece:
     """A rejected piece leaves by hand: `returned` to its sender or `handed_over` to the competent force, a frozen one to that alone."""
     piece = known_piece(uow, piece_id)
+    demand_person(uow, by, Action.HAND_OVER_PIECES, level=piece.level)
     if state is PieceState.HANDED_OVER:
         in_state(piece, PieceState.REJECTED, PieceState.FROZEN)
     else:
         in_state(piece, PieceState.REJECTED)
-    uow.append(Handover(piece_id=piece_id, visit=piece.visit, at=at, to=to, person=person))
+    uow.append(Handover(piece_id=piece_id, visit=piece.visit, at=at, to=to, person=by.name))
     uow.publish(
         PieceEvent(
             piece_id=piece_id,

@@ -11,7 +11,7 @@ from station.workflow.durable import durable
 
 
 class ViewLog:
-    """Appends an `ImageViewed` for what is given out: of a marked piece each time, else once per person, scan, rendering and minute.
+    """Appends an `ImageViewed` for what is given out: once per person, scan, rendering and minute, a marked piece's picture each time.
 
     Args:
         store: takes the facts.
@@ -32,7 +32,7 @@ class ViewLog:
             self._minute = minute
             self._written.clear()
         view = (person, piece.piece_id, scan.visit, scan.sha256, rendering)
-        if view in self._written and not piece.is_marked:
+        if view in self._written and not (piece.is_marked and rendering is not Rendering.FIGURES):
             return
         fact = ImageViewed(piece_id=piece.piece_id, visit=scan.visit, at=now, person=person, scan_sha256=scan.sha256, rendering=rendering)
         await durable(self._store.write(lambda uow: uow.append(fact)))

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from station.domain.access import Caller
 from station.domain.alarm import Alarm
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.projection import ProjectionAnswer
@@ -106,7 +107,7 @@ class DeviceHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
-    """A snapshot of one lane. `latest_scan` is the piece and SHA-256 of the newest complete scan that may be shown.
+    """A snapshot of one lane. `latest_*` are the piece, the level that it counts as, and the hash of the newest complete scan.
 
     `alarm` is what stopped the lane, whether or not it could be stored. `exercise` is one that has been revealed.
     """
@@ -124,12 +125,22 @@ class LaneView:
     request: DecisionRequest | None
     exercise: ExerciseView | None
     latest_piece_id: str | None
+    latest_level: Secrecy | None
     latest_scan_sha256: str | None
     devices: tuple[DeviceHealth, ...]
     alarm: Alarm | None
     test_piece_passed_at: datetime | None
     test_piece_run: TestPieceRun | None
     pieces_per_hour: float
+
+
+class LaneDecided(StrEnum):
+    """What became of a decision about the scan that waits on a lane."""
+
+    DECIDED = "decided"
+    AWAITING_SECOND_PERSON = "awaiting-second-person"
+    EXERCISE = "exercise"
+    """The image was a projected one: nothing was decided about the piece."""
 
 
 class LaneCommand(StrEnum):
@@ -157,13 +168,12 @@ class LaneControl(Protocol):
         """The image that stands for the true one of its piece now."""
         ...
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
-        """The operator decides the scan that waits; returns when the decision is durable.
-
-        False when the image was a projected one, so that nothing was decided about the piece.
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
+        """Somebody decides the scan that waits; returns when the decision is durable.
 
         Raises:
             ConflictError: that scan is not waiting (any more); nothing was changed.
+            RefusedError: who asks may not decide about it, or has cleared it already; nothing was changed.
         """
         ...
 

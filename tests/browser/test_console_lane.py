@@ -152,23 +152,27 @@ def test_the_scan_is_shown_and_the_heat_map_lies_over_it(desk: Desk, page: Page)
     expect(page.locator("img.heat")).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("cover", "level", "refusal"),
-    [({"secrecy": Secrecy.B}, "Tối mật", "có độ mật"), ({"announced": False}, "không rõ độ mật", "không có báo trước")],
-    ids=["marked", "unknown"],
-)
-def test_a_restricted_piece_shows_a_placeholder_and_cannot_be_cleared(
-    desk: Desk, page: Page, cover: dict[str, Any], level: str, refusal: str
-) -> None:
-    waiting(desk, **cover)
+def test_who_is_cleared_sees_a_marked_piece_and_can_clear_it(desk: Desk, page: Page) -> None:
+    piece_id, sha256 = waiting(desk, secrecy=Secrecy.B)
     open_lane(page)
-    expect(page.locator("#viewer")).to_contain_text("Bưu gửi hạn chế")
-    expect(page.locator("#request")).to_contain_text(level)
-    expect(page.locator("img.scan")).to_be_hidden()
+    expect(page.locator("#request")).to_contain_text("Tối mật")
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    expect(page.locator("#clear")).to_be_enabled()
     page.keyboard.press("F2")
-    expect(page.locator("#message")).to_contain_text(refusal)
+    expect(page.locator("#message")).to_contain_text(f"{piece_id}: không nghi vấn")
+    assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.CLEAR, "operator")]
+
+
+def test_a_piece_that_nobody_announced_can_only_be_held(desk: Desk, page: Page, complaints: list[str]) -> None:
+    waiting(desk, announced=False)
+    open_lane(page)
+    expect(page.locator("#request")).to_contain_text("không rõ độ mật")
+    expect(page.locator("#clear")).to_be_enabled()
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("không có báo trước")
     expect(page.locator("#hold")).to_be_enabled()
     assert desk.lane.asked == []
+    complaints.clear()
 
 
 def test_a_blind_read_shows_nothing_of_the_model(desk: Desk, page: Page) -> None:

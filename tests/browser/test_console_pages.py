@@ -117,10 +117,19 @@ def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: P
     page.keyboard.press("ArrowDown")
     expect(page.locator("#about")).to_contain_text(plain)
     page.locator(f'[data-piece="{marked}"]').click()
-    expect(page.locator("#viewer")).to_contain_text("Bưu gửi hạn chế")
+    expect(page.locator("#about")).to_contain_text("Tuyệt mật")
+    expect(page.locator("#two-people")).to_be_visible()
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
     page.keyboard.press("Enter")
-    expect(page.locator("#reject")).to_be_enabled()
-    expect(page.locator("#clear")).to_be_disabled()
+    expect(page.locator("#clear")).to_be_enabled()
+    # Somebody else shall look at it.
+    page.keyboard.press("F1")
+    expect(page.locator("#message")).to_contain_text("đang giữ")
+    page.locator(f'[data-piece="{marked}"]').click()
+    expect(page.locator("#reasons")).to_contain_text("xin thêm ý kiến")
+    # No printer shows what is inside the mail.
+    page.emulate_media(media="print")
+    expect(page.locator("img.scan")).to_be_hidden()
 
 
 def test_what_another_person_does_shows_by_itself(desk: Desk, page: Page) -> None:
@@ -152,7 +161,7 @@ def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) 
     page.goto("/docs")
     expect(page.locator(".operation").first).to_be_visible()
     page.get_by_text("POST /api/v1/reviews/{piece_id}/decision").click()
-    expect(page.get_by_text("Findings of devices take two different people")).to_be_visible()
+    expect(page.get_by_text("Clearing what takes two people")).to_be_visible()
     assert elsewhere == []
 
 

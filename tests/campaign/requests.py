@@ -122,24 +122,25 @@ class Requests:
 
 
 def _deciding(station: VirtualStation, request: DecisionRequest, person: str, decision: OperatorDecision) -> Call:
-    once = station.once()
+    once, by = station.once(), station.staff.caller(person)
     return lambda handlers: handlers.lane_decide(
         LANE_ID,
         piece_id=request.piece_id,
         visit=request.visit,
         scan_sha256=request.scan_sha256,
         decision=decision,
-        person=person,
+        by=by,
         once=once,
     )
 
 
 def _reviewing(station: VirtualStation, piece_id: str, scan_sha256: str | None, person: str, outcome: ReviewOutcome) -> Call:
-    claiming, deciding, clock = station.once(), station.once(), station.clock
+    claiming, deciding, staff = station.once(), station.once(), station.staff
 
     async def call(handlers: Handlers) -> Answer:
-        await handlers.claim(piece_id, person=person, once=claiming)
-        request = ReviewRequest(piece_id=piece_id, outcome=outcome, scan_sha256=scan_sha256, note="", person=person, at=clock.utc_now())
+        await handlers.claim(piece_id, by=staff.caller(person), once=claiming)
+        by = await staff.confirmed(person)
+        request = ReviewRequest(piece_id=piece_id, outcome=outcome, scan_sha256=scan_sha256, note="", by=by)
         return await handlers.review_decide(request, once=deciding)
 
     return call

@@ -61,7 +61,6 @@ class KilledStation:
     facts: list[Fact] = field(default_factory=list)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     truth: dict[str, str] = field(default_factory=dict)
-    secrecy: dict[str, str | None] = field(default_factory=dict)
     refeeds: dict[str, int] = field(default_factory=dict)
     effects: list[dict[str, Any]] = field(default_factory=list)
     test_piece_id: str = ""
@@ -248,8 +247,7 @@ class KilledStation:
         for cover in self.hands.do("mail", count=LEAST_QUEUE)["pieces"]:
             while not self.ask("/api/v1/pieces", cover, person="tracking"):
                 time.sleep(STEP_S)  # noqa: TID251
-            truth = self.hands.do("truth", piece_ids=[cover["piece_id"]])["pieces"][0]["truth"]
-            self.truth[cover["piece_id"]], self.secrecy[cover["piece_id"]] = truth, cover["secrecy"]
+            self.truth[cover["piece_id"]] = self.hands.do("truth", piece_ids=[cover["piece_id"]])["pieces"][0]["truth"]
             self.hands.do("feed", piece_id=cover["piece_id"])
         if not self.test_piece_id:
             self.test_piece_id = self.hands.do("test_piece")["piece"]["piece_id"]
@@ -262,8 +260,7 @@ class KilledStation:
                 self.hands.do("refeed", piece_id=self.test_piece_id)
             return
         for piece_id in in_bins:
-            benign = self.truth.get(piece_id) == "benign" and self.secrecy[piece_id] is None
-            if benign and self.refeeds.get(piece_id, 0) < MOST_REFEEDS:
+            if self.truth.get(piece_id) == "benign" and self.refeeds.get(piece_id, 0) < MOST_REFEEDS:
                 self._mind_a_piece(piece_id)
 
     def _mind_a_piece(self, piece_id: str) -> None:

@@ -73,6 +73,7 @@ def check_harmless(report: dict[str, Any]) -> None:
     assert len(released) == report["world"]["released"] <= report["world"]["gate_openings"]
     for piece in released:
         assert piece["scan_sha256"] is not None
-        assert piece["secrecy"] is None
+        # A marked piece that was held is cleared by two people, at least.
+        assert piece["secrecy"] is None or piece["first_decision"] == "cleared" or piece["reviews"] >= 2
         assert piece["true_dose_mj_per_cm2"] >= piece["dose_mj_per_cm2"] > 0
     assert all(piece["outcome"] in {"released", "held", "rejected"} for piece in report["pieces"])

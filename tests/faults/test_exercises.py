@@ -64,7 +64,7 @@ async def say(scene: Scene, decision: OperatorDecision) -> dict[str, Any]:
         visit=request.visit,
         scan_sha256=request.scan_sha256,
         decision=decision,
-        person=OPERATOR,
+        by=scene.station.staff.caller(OPERATOR),
         once=scene.station.once(),
     )
 
@@ -162,8 +162,9 @@ async def missed(scene: Scene) -> None:
     for scan_sha256 in (threat.scan_sha256, threat.projected_sha256):
         passed_off = replace(reading, scan_sha256=scan_sha256, projected_sha256=threat.projected_sha256)
         assert (await station.journey.decided(pending.piece, passed_off)).outcome is Outcome.AWAITING
+    by = station.staff.caller(OPERATOR)
     with pytest.raises(ConflictError):
-        await station.lane.decide(piece_id=piece_id, visit=1, scan_sha256=threat.scan_sha256, decision=CLEAR, person=OPERATOR)
+        await station.lane.decide(piece_id=piece_id, visit=1, scan_sha256=threat.scan_sha256, decision=CLEAR, by=by)
     assert (await say(scene, CLEAR))["exercise"]
     await scene.settle(0.1)
     with pytest.raises(TransitionError):

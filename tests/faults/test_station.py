@@ -115,8 +115,8 @@ def test_a_decision_that_the_disk_does_not_take_stops_the_lane_though_who_asked_
         await scene.until(lambda: lane.view().request is not None)
         request = lane.view().request
         assert request is not None
-        disk = HangingDisk(store)
-        clears = lane.decide(piece_id=piece_id, visit=1, scan_sha256=request.scan_sha256, decision=OperatorDecision.CLEAR, person=OPERATOR)
+        disk, by = HangingDisk(store), scene.station.staff.caller(OPERATOR)
+        clears = lane.decide(piece_id=piece_id, visit=1, scan_sha256=request.scan_sha256, decision=OperatorDecision.CLEAR, by=by)
         asking = asyncio.get_running_loop().create_task(clears)
         await scene.settle(1.0)
         asking.cancel()

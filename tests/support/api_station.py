@@ -18,11 +18,12 @@ from fastapi import FastAPI
 from station.api.app import create_app
 from station.api.server import ApiServer
 from station.api.texts import Texts
+from station.domain.access import Caller
 from station.domain.clearance import Identification
 from station.domain.errors import ConflictError
 from station.domain.events import PieceEvent
 from station.domain.identifiers import s10_check_digit
-from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency
+from station.domain.piece import Announcement, Piece, PieceState, Secrecy, Urgency, level_of
 from station.domain.policy import Policy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
@@ -33,7 +34,7 @@ from station.ports.xray import DetectorInfo
 from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
-from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneState, LaneView, PieceOnLane, ProjectedImage
+from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneDecided, LaneState, LaneView, PieceOnLane, ProjectedImage
 from tests.support.accounts import Door
 from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
@@ -77,6 +78,7 @@ class DeskLane:
             request=None,
             exercise=None,
             latest_piece_id=None,
+            latest_level=None,
             latest_scan_sha256=None,
             devices=(DeviceHealth(name="lane_plc", ok=True, detail=""), DeviceHealth(name="xray_generator", ok=True, detail="")),
             alarm=None,
@@ -97,15 +99,15 @@ class DeskLane:
             return self._view
         return dataclasses.replace(self._view, at=START + timedelta(milliseconds=next(self._ticks)))
 
-    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, person: str) -> bool:
+    async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
         request = self._view.request
         if request is None or (request.piece_id, request.visit, request.scan_sha256) != (piece_id, visit, scan_sha256):
             raise ConflictError("That scan is not waiting any more", consequence="Nothing was changed")
-        self.asked.append(("decide", piece_id, visit, scan_sha256, decision, person))
+        self.asked.append(("decide", piece_id, visit, scan_sha256, decision, by.name))
         if self.answers_exercises:
-            return False
+            return LaneDecided.EXERCISE
         self.show(request=None, state=LaneState.RUNNING)
-        return True
+        return LaneDecided.DECIDED
 
     def projected_image(self) -> ProjectedImage | None:
         return self.image
@@ -373,5 +375,6 @@ class Desk:
             request=dataclasses.replace(request, **changes),
             pieces=(piece,),
             latest_piece_id=piece_id,
+            latest_level=level_of(Announcement(piece_id=piece_id, secrecy=secrecy), announced=announced),
             latest_scan_sha256=sha256,
         )

@@ -1,9 +1,9 @@
 """The people around a virtual lane: hands at the lane through the simulators' control, decisions through the station's handlers.
 
 The same logic as the demo's people, on virtual time. They know the truth and decide by it: benign pieces are cleared by as many people
-as it takes and fed in again, pieces with a threat are rejected and carried away. Marked pieces stay held, attention stops are answered
-with hold, a stopped lane is cleared and started again, a frozen one is set free at the panel when everybody may, after what is frozen
-was handed over where that is asked for.
+as it takes and fed in again, pieces with a threat are rejected and carried away. Attention stops are answered with hold, a stopped lane
+is cleared and started again, a frozen one is set free at the panel when everybody may, after what is frozen was handed over where that
+is asked for.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from station.domain.access import Caller
 from station.domain.alarm import AlarmCode
 from station.domain.errors import StationError
 from station.domain.people import people_needed
@@ -104,9 +105,15 @@ class ScriptedPeople:
                 visit=request.visit,
                 scan_sha256=request.scan_sha256,
                 decision=decision,
-                person=OPERATOR,
+                by=await self._person_for(request),
                 once=self.station.once(),
             )
+
+    async def _person_for(self, request: DecisionRequest) -> Caller:
+        """The operator, who gives the password once more where the piece carries a level."""
+        staff, pieces = self.station.staff, self.station.lane.view().pieces
+        marked = any(piece.piece_id == request.piece_id and piece.marked for piece in pieces)
+        return await staff.confirmed(OPERATOR) if marked else staff.caller(OPERATOR)
 
     def _waits_at_gate(self) -> bool:
         """True when the station asks for somebody to take out what stands on B5."""
@@ -126,10 +133,10 @@ class ScriptedPeople:
 
     async def _hand_over_what_is_frozen(self) -> None:
         """The competent force takes what is frozen off the belts and out of the room, before anybody turns the key."""
-        station = self.station
+        station, by = self.station, self.station.staff.caller(OPERATOR)
         for known in station.store.read(lambda view: view.pieces(states=[PieceState.FROZEN], lane_id=LANE_ID)):
             self._carry_off(known.piece_id)
-            await station.handlers.hand_over(known.piece_id, returned=False, to="force", person=OPERATOR, once=station.once())
+            await station.handlers.hand_over(known.piece_id, returned=False, to="force", by=by, once=station.once())
 
     def _carry_off(self, piece_id: str) -> None:
         """Take a piece from the belts; one whose code nobody could read is found by taking everything off."""
@@ -158,7 +165,7 @@ class ScriptedPeople:
             return
         state = known.state
         if state is PieceState.HELD and self.reviews:
-            if known.secrecy is not None or self.refeeds[piece_id] >= MOST_REFEEDS:
+            if self.refeeds[piece_id] >= MOST_REFEEDS:
                 self._done_with.add(piece_id)
                 return
             state = await self._review(known, truth)
@@ -166,7 +173,8 @@ class ScriptedPeople:
             self._away(piece_id)
         elif state is PieceState.FROZEN and self.hands_over_frozen:
             self._away(piece_id)
-            await self.station.handlers.hand_over(piece_id, returned=False, to="force", person=OPERATOR, once=self.station.once())
+            by = self.station.staff.caller(OPERATOR)
+            await self.station.handlers.hand_over(piece_id, returned=False, to="force", by=by, once=self.station.once())
         elif state in IN_BIN_STATES and self.refeeds_pieces and self.refeeds[piece_id] < MOST_REFEEDS:
             self.refeeds[piece_id] += 1
             self.station.do(do="refeed", piece_id=piece_id)
@@ -194,10 +202,9 @@ class ScriptedPeople:
     async def decide_review(self, piece_id: str, scan_sha256: str, outcome: ReviewOutcome, person: str) -> dict[str, Any]:
         """One reviewer claims the piece and decides."""
         station = self.station
-        await station.handlers.claim(piece_id, person=person, once=station.once())
-        request = ReviewRequest(
-            piece_id=piece_id, outcome=outcome, scan_sha256=scan_sha256, note="", person=person, at=station.clock.utc_now()
-        )
+        await station.handlers.claim(piece_id, by=station.staff.caller(person), once=station.once())
+        by = await station.staff.confirmed(person)
+        request = ReviewRequest(piece_id=piece_id, outcome=outcome, scan_sha256=scan_sha256, note="", by=by)
         return await station.handlers.review_decide(request, once=station.once())
 
 

@@ -38,12 +38,14 @@ from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 from station.workflow.once import Once
 from station.workflow.views import LaneView
+from tests.support.staff import Staff
 from tests.support.vaults import vault
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
 LANE_ID = "lane-1"
+PEOPLE = ("operator", "reviewer 1", "reviewer 2", "guard", "chief")
 
 
 class MortalStore(SqliteStore):
@@ -142,6 +144,7 @@ class VirtualStation:
     handlers: Handlers
     mains: MainsSwitch
     screening: ScreeningEngine
+    staff: Staff
     views: list[LaneView]
     lane_task: asyncio.Task[Any]
     world_task: asyncio.Task[Any]
@@ -302,6 +305,7 @@ async def start(
         handlers=Handlers(store=store, lanes={LANE_ID: lane}, policy=policy, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)),
         mains=mains,
         screening=screening,
+        staff=Staff(store, clock, *PEOPLE),
         views=views,
         world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
         lane_task=loop.create_task(lane.run()),

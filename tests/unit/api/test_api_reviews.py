@@ -1,10 +1,23 @@
 """Deciding about held pieces, over real HTTP and a real store."""
 
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from station.domain.access import Role
 from station.domain.people import people_needed
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision, OperatorReading, ReviewOutcome
 from station.domain.scan import Finding
-from tests.support.api_station import Desk
+from station.domain.vault import ImageViewed, Rendering
+from station.workflow.once import Once
+from station.workflow.refusals import NotPermittedError, StepUpNeededError
+from station.workflow.reviewing import ReviewRequest
+from tests.support.api_station import START, Desk
+from tests.support.staff import Staff
 
 
 def decide(desk: Desk, piece_id: str, outcome: str, sha256: str | None, *, person: str = "an", note: str = ""):
@@ -83,33 +96,110 @@ def test_holding_once_more_does_not_wash_a_finding_away(desk: Desk) -> None:
     assert decide(desk, piece_id, "clear", sha256).json()["awaiting_second_person"] is True
 
 
-def test_a_marked_piece_is_never_cleared_and_never_shown(desk: Desk) -> None:
-    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.C, reasons=(Reason.MODEL_ALARM, Reason.LEVEL_NEEDS_ACCESS))
-    for named in (None, sha256):
-        answer = decide(desk, piece_id, "clear", named)
-        assert (answer.status_code, answer.json()["code"]) == (403, "marked-needs-access")
-        assert set(answer.json()["titles"]) == {"vi", "en"}
-    seen = desk.client.get(f"/api/v1/pieces/{piece_id}").text + desk.client.get("/api/v1/reviews").text
-    for secret in (sha256, "model-alarm", "score", "0.7"):
-        assert secret is not None
-        assert secret not in seen.replace('"score":null', "")
-    absent = desk.client.get(f"/api/v1/scans/{'0' * 64}/view.png", params={"piece": piece_id})
-    for name in ("view.png", "heat.png"):
-        hidden = desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": piece_id})
-        assert hidden.status_code == 404
-        assert hidden.content == absent.content
-    assert decide(desk, piece_id, "reject", None).json()["state"] == "rejected"
+@pytest.mark.parametrize("level", Secrecy)
+def test_a_marked_piece_takes_two_people_who_are_cleared_and_confirm_it(desk: Desk, level: Secrecy) -> None:
+    piece_id, sha256 = desk.put_piece(secrecy=level)
+    assert desk.get("/reviews")["items"][0]["people_needed"] == 2
+    picture = f"/api/v1/scans/{sha256}/view.png?piece={piece_id}"
+    assert desk.client.get(picture).content.startswith(b"\x89PNG")
+    assert desk.post(f"/reviews/{piece_id}/claim", person="an").status_code == 200
+    desk.clock.forward(61)
+    stale = desk.door.signed("late", confirmed=False).headers
+    body = {"outcome": "clear", "scan_sha256": sha256}
+    assert desk.post(f"/reviews/{piece_id}/release", person="an").status_code == 200
+    assert desk.client.post(f"/api/v1/reviews/{piece_id}/claim", headers={**stale, "Idempotency-Key": "c"}).status_code == 200
+    answer = desk.client.post(f"/api/v1/reviews/{piece_id}/decision", json=body, headers={**stale, "Idempotency-Key": "d"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "step-up-needed")
+    assert desk.client.post(f"/api/v1/reviews/{piece_id}/release", headers={**stale, "Idempotency-Key": "r"}).status_code == 200
+    assert decide(desk, piece_id, "clear", sha256, person="an").json()["awaiting_second_person"] is True
+    assert decide(desk, piece_id, "clear", sha256, person="binh").json()["state"] == "cleared"
+
+
+def test_who_is_not_cleared_high_enough_cannot_tell_that_it_is_there(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.B)
+    low = {**desk.door.signed("low", clearance=Secrecy.C).headers, "Idempotency-Key": "k"}
+    for path in (f"pieces/{piece_id}", f"scans/{sha256}/view.png?piece={piece_id}", f"scans/{sha256}/heat.png?piece={piece_id}"):
+        assert desk.client.get(f"/api/v1/{path}", headers=low).status_code == 404
+    for path, body in (("claim", None), ("decision", {"outcome": "reject", "scan_sha256": sha256})):
+        assert desk.client.post(f"/api/v1/reviews/{piece_id}/{path}", json=body, headers=low).status_code == 404
+    assert state(desk, piece_id) == "held"
+
+
+def test_who_sees_no_images_is_told_nothing_of_the_content(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.C, reasons=(Reason.MODEL_ALARM, Reason.RESTARTED))
+    auditor = desk.door.signed("auditor", roles=frozenset({Role.AUDITOR})).headers
+    detail = desk.client.get(f"/api/v1/pieces/{piece_id}", headers=auditor)
+    assert (detail.json()["restricted"], detail.json()["scan"], detail.json()["reasons"]) == (True, None, ["restarted"])
+    seen = detail.text + desk.client.get("/api/v1/reviews", headers=auditor).text
+    for secret in (sha256, "model-alarm", "0.7"):
+        assert str(secret) not in seen
+
+
+async def test_the_transaction_itself_refuses_who_may_not_any_more(desk: Desk) -> None:
+    """What the door let in may have been disabled, or lost role, clearance or session, before the decision is written."""
+    staff = Staff(desk.store, desk.clock, "ha")
+    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.B)
+    keys = (Once(key=f"race{number}", fingerprint="") for number in itertools.count())
+    changes: tuple[dict[str, Any], ...] = ({"disabled": True}, {"roles": frozenset({Role.OPERATOR})}, {"clearance": Secrecy.C})
+    request = ReviewRequest(piece_id=piece_id, outcome=ReviewOutcome.CLEAR, scan_sha256=sha256, note="", by=await staff.confirmed("ha"))
+    await desk.handlers.claim(piece_id, by=request.by, once=next(keys))
+    for change in changes:
+        staff.add("ha", **change)
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.review_decide(request, once=next(keys))
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.claim(piece_id, by=request.by, once=next(keys))
+        staff.add("ha")
+    assert request.by.session is not None
+    session = request.by.session
+    desk.write(lambda uow: uow.drop_session(session))
+    with pytest.raises(StepUpNeededError):
+        await desk.handlers.review_decide(request, once=next(keys))
+    assert desk.events == []
+    assert (await desk.handlers.review_decide(replace(request, by=await staff.confirmed("ha")), once=next(keys)))["awaiting_second_person"]
+
+
+@pytest.mark.parametrize("state", [PieceState.SCANNED, PieceState.HELD])
+def test_the_second_person_is_told_nothing_of_the_first_one_at_the_lane(desk: Desk, state: PieceState) -> None:
+    piece_id, sha256 = desk.put_piece(secrecy=Secrecy.A, state=state)
+    first = OperatorReading(
+        piece_id=piece_id, visit=1, at=START, scan_sha256=str(sha256), person="first", decision=OperatorDecision.CLEAR, blind=True
+    )
+    desk.write(lambda uow: uow.append(first))
+    assert "first" not in desk.client.get(f"/api/v1/pieces/{piece_id}").text
+    if state is PieceState.HELD:
+        decide(desk, piece_id, "clear", sha256, person="chi", note="a book")
+        for after in (PieceState.ARRIVED, PieceState.FROZEN):
+            desk.write(lambda uow, after=after: uow.change_state(piece_id, after, START, visit=2, lane_id="lane-1"))
+            assert "a book" not in desk.client.get(f"/api/v1/pieces/{piece_id}").text
+
+
+def test_the_figures_of_a_marked_scan_are_given_to_nobody_unrecorded(desk: Desk) -> None:
+    piece_id, _ = desk.put_piece(secrecy=Secrecy.A)
+    for _ in range(2):
+        assert desk.get(f"/pieces/{piece_id}")["scan"]["score"] == 0.7
+    rows = desk.store.read(lambda view: view.evidence(piece_id))
+    assert [row.evidence.rendering for row in rows if isinstance(row.evidence, ImageViewed)] == [Rendering.FIGURES]
+
+
+def test_somebody_asks_for_a_second_opinion(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    assert decide(desk, piece_id, "second_opinion", sha256, person="an", note="what is this wire?").json()["state"] == "held"
+    held = desk.get("/reviews")["items"][0]
+    assert (held["people_needed"], held["reasons"]) == (2, ["model-alarm", "second-opinion"])
+    # Whoever looks next forms an opinion without the first one's words.
+    assert "wire" not in desk.client.get(f"/api/v1/pieces/{piece_id}").text
+    assert decide(desk, piece_id, "clear", sha256, person="binh").json()["awaiting_second_person"] is True
+    assert decide(desk, piece_id, "clear", sha256, person="an").json()["state"] == "cleared"
 
 
 def test_a_piece_that_nobody_announced_counts_as_top_secret(desk: Desk) -> None:
     piece_id, sha256 = desk.put_piece(announced=False, reasons=(Reason.UNANNOUNCED, Reason.OPAQUE_AREA))
-    assert sha256 is not None
-    detail = desk.get(f"/pieces/{piece_id}")
-    assert (detail["restricted"], detail["scan"], detail["reasons"]) == (True, None, ["unannounced"])
-    assert desk.client.get(f"/api/v1/scans/{sha256}/view.png", params={"piece": piece_id}).status_code == 404
+    below = desk.door.signed("below", clearance=Secrecy.B).headers
+    assert desk.client.get(f"/api/v1/pieces/{piece_id}", headers=below).status_code == 404
     answer = decide(desk, piece_id, "clear", sha256)
     assert (answer.status_code, answer.json()["code"]) == (403, "level-unknown")
-    assert decide(desk, piece_id, "reject", None).json()["state"] == "rejected"
+    assert decide(desk, piece_id, "reject", sha256).json()["state"] == "rejected"
 
 
 def test_without_a_scan_nothing_can_be_cleared(desk: Desk) -> None:

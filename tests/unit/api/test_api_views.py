@@ -71,8 +71,9 @@ def test_a_destroyed_image_is_told_to_be_so_to_those_who_may_see_it(desk: Desk) 
     for name in ("view.png", "heat.png"):
         answer = desk.client.get(f"/api/v1/scans/{sha256}/{name}", params={"piece": piece_id})
         assert (answer.status_code, answer.json()["code"]) == (404, "image-destroyed")
+    below = desk.door.signed("below", clearance=Secrecy.B).headers
     for asked, of in ((sha256, other), (marked, marked_id)):
-        hidden = desk.client.get(f"/api/v1/scans/{asked}/view.png", params={"piece": of})
+        hidden = desk.client.get(f"/api/v1/scans/{asked}/view.png", params={"piece": of}, headers=below)
         assert (hidden.status_code, hidden.json()["code"]) == (404, "not-found")
     # The evidence stays.
     assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7

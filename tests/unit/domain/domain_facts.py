@@ -64,7 +64,6 @@ HEALTH = StationHealth(model_usable=True, model_proved=True, audit_ok=True, stor
 OPERATOR_POLICY = Policy(sha256="p" * 64, freeze_score=9.0)
 MODEL_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, authority_unmarked=Authority.MODEL)
 TWO_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, authority_unmarked=Authority.TWO_PEOPLE)
-OPEN_POLICY = Policy(sha256="p" * 64, freeze_score=9.0, marked_need_access=False)
 
 BY_MODEL = VisitEvidence(identification=IDENTIFICATION, measurement=MEASUREMENT, scan=SCAN, model_reading=READING)
 BY_OPERATOR = replace(BY_MODEL, operator_readings=(OPERATOR,))

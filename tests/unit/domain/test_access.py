@@ -59,7 +59,7 @@ def test_the_table_names_every_action_and_gives_each_role_what_its_work_takes():
     at_work = see | {"own-session", "see-scans", "freeze-lane", "acknowledge-alarms"}
     assert rights == {
         Role.OPERATOR: at_work | {"decide-on-lane", "command-lane"},
-        Role.REVIEWER: at_work | {"see-certificates", "review-pieces", "hand-over-pieces", "unfreeze-lane"},
+        Role.REVIEWER: at_work | {"decide-on-lane", "see-certificates", "review-pieces", "hand-over-pieces", "unfreeze-lane"},
         Role.SUPERVISOR: at_work
         | {"hand-over-pieces", "unfreeze-lane", "command-lane", "announce-pieces", "see-metrics", "see-certificates", "see-performance"},
         Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "acknowledge-alarms"}

@@ -29,7 +29,6 @@ from domain_worlds import (
 
 from station.domain.clearance import Outcome
 from station.domain.people import JUDGED_BY_PEOPLE, NEEDS_REVIEW
-from station.domain.piece import Secrecy
 from station.domain.policy import Authority
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, ReviewOutcome
@@ -55,7 +54,6 @@ ALWAYS_HOLD: list[tuple[str, Flip, Reason]] = [
     ("measured on another visit", part("measurement", visit=1), R.NOT_IDENTIFIED),
     *[(f"measured: {reason}", part("measurement", findings=(Finding(reason=reason, measured=500.0),)), reason) for reason in MEASURED],
     ("measured in the future", part("measurement", at=FUTURE), R.EVIDENCE_STALE),
-    *[(f"marked {level}", part("identification", secrecy=level), R.LEVEL_NEEDS_ACCESS) for level in Secrecy],
     *[(f"newer: {reason}", evidence(contradictions=(reason,)), reason) for reason in Reason],
     *[(f"earlier hold: {reason}", evidence(earlier_holds=(reason,)), reason) for reason in sorted(NEEDS_REVIEW)],
     ("no scan", evidence(scan=None), R.NO_SCAN),
@@ -120,7 +118,6 @@ MODEL_HOLDS: list[tuple[str, Flip, Reason]] = [
     ("model not proved", health(model_proved=False), R.MODEL_NOT_PROVED),
     ("too few calibration pieces", part("model_reading", calibration_n=499), R.MODEL_NOT_PROVED),
     ("few pieces though waived", lambda w: policy(unproved_model=True)(part("model_reading", calibration_n=499)(w)), R.MODEL_NOT_PROVED),
-    ("model kept from marked", lambda w: policy(model_on_marked=False)(part("identification", secrecy=Secrecy.C)(w)), R.LEVEL_NEEDS_ACCESS),
 ]
 
 

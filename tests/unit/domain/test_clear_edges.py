@@ -10,8 +10,8 @@ from domain_facts import (
     IDENTIFICATION,
     MODEL_POLICY,
     NOW,
-    OPEN_POLICY,
     OPERATOR,
+    OPERATOR_POLICY,
     SECOND_REVIEW,
     ago,
 )
@@ -77,25 +77,25 @@ EDGES: list[tuple[str, World]] = [
         evidence(second_clearance=SECOND_REVIEW)(part("scan", findings=(Finding(reason=R.OPAQUE_AREA),))(REVIEW_WORLD)),
     ),
     ("two demanded, two reviewed", policy(authority_unmarked=Authority.TWO_PEOPLE)(evidence(second_clearance=SECOND_REVIEW)(REVIEW_WORLD))),
-    ("marked C with access", World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, OPEN_POLICY)),
-    ("marked B with access, blind", World(part("identification", secrecy=Secrecy.B)(OPERATOR_WORLD).evidence, OPEN_POLICY)),
-    ("marked A with access, two", World(part("identification", secrecy=Secrecy.A)(TWO_WORLD).evidence, OPEN_POLICY)),
+    ("marked C", World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, OPERATOR_POLICY)),
+    ("marked B blind", World(part("identification", secrecy=Secrecy.B)(OPERATOR_WORLD).evidence, OPERATOR_POLICY)),
+    ("marked A two", World(part("identification", secrecy=Secrecy.A)(TWO_WORLD).evidence, OPERATOR_POLICY)),
     (
         "marked A over an alarm, two",
-        World(part("model_reading", score=5.0)(part("identification", secrecy=Secrecy.A)(TWO_WORLD)).evidence, OPEN_POLICY),
+        World(part("model_reading", score=5.0)(part("identification", secrecy=Secrecy.A)(TWO_WORLD)).evidence, OPERATOR_POLICY),
     ),
     (
         "marked, model off, no reading",
         World(
             evidence(model_reading=None)(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD)).evidence,
-            replace(OPEN_POLICY, model_on_marked=False),
+            replace(OPERATOR_POLICY, model_on_marked=False),
         ),
     ),
     (
         "marked, model off, alarm unread",
         World(
             part("model_reading", score=9.0)(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD)).evidence,
-            replace(OPEN_POLICY, model_on_marked=False),
+            replace(OPERATOR_POLICY, model_on_marked=False),
         ),
     ),
     ("a projected threat was called", another_reading(OperatorDecision.HOLD, projected_sha256="1" * 64)(OPERATOR_WORLD)),
@@ -113,7 +113,7 @@ def test_two_reviewers_are_both_named():
 
 
 def test_a_model_that_is_off_for_marked_pieces_is_not_named():
-    world = World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, replace(OPEN_POLICY, model_on_marked=False))
+    world = World(part("identification", secrecy=Secrecy.C)(OPERATOR_WORLD).evidence, replace(OPERATOR_POLICY, model_on_marked=False))
     assert world.judged().model_sha256 is None
 
 
@@ -126,7 +126,7 @@ def test_a_thin_piece_is_a_piece():
 )
 def test_a_missing_reading_holds_wherever_the_model_reads(level: Secrecy | None, advisory: bool, held: bool):
     facts = replace(BY_OPERATOR, identification=replace(IDENTIFICATION, secrecy=level), model_reading=None)
-    answer = clear(facts, replace(OPEN_POLICY, model_on_marked=advisory), HEALTH, NOW)
+    answer = clear(facts, replace(OPERATOR_POLICY, model_on_marked=advisory), HEALTH, NOW)
     assert answer.reasons == ((R.NO_MODEL_READING,) if held else ())
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from domain_facts import (
-    OPEN_POLICY,
     OPERATOR,
+    OPERATOR_POLICY,
     SECOND_REVIEW,
 )
 from domain_worlds import OPERATOR_WORLD, REVIEW_WORLD, Flip, World, evidence, known_alarm, part
@@ -43,13 +43,13 @@ MARKED_HOLDS = [
 
 @pytest.mark.parametrize(("name", "flip", "level", "reason"), MARKED_HOLDS, ids=[hold[0] for hold in MARKED_HOLDS])
 def test_marked_pieces_take_more_even_when_people_have_access(name: str, flip: Flip, level: Secrecy, reason: Reason):
-    answer = World(flip(part("identification", secrecy=level)(OPERATOR_WORLD)).evidence, OPEN_POLICY).judged()
+    answer = World(flip(part("identification", secrecy=level)(OPERATOR_WORLD)).evidence, OPERATOR_POLICY).judged()
     assert answer.outcome is Outcome.HELD
     assert reason in answer.reasons
 
 
 def test_a_marked_piece_back_from_review_takes_two_reviewers():
-    world = World(part("identification", secrecy=Secrecy.C)(REVIEW_WORLD).evidence, OPEN_POLICY)
+    world = World(part("identification", secrecy=Secrecy.C)(REVIEW_WORLD).evidence, OPERATOR_POLICY)
     assert world.judged().reasons == (R.AWAITING_SECOND_PERSON,)
     assert evidence(second_clearance=SECOND_REVIEW)(world).judged().outcome is Outcome.CLEARED
     assert evidence(second_clearance=replace(SECOND_REVIEW, person="HOA"))(world).judged().outcome is Outcome.HELD

@@ -45,14 +45,20 @@ def expected(
 ) -> Outcome:
     """The design's table, written a second time as one decision per line."""
     decided = people > 0 or holds
+    if level is not None:
+        authority, sampled = (Authority.TWO_PEOPLE if level is Secrecy.A else Authority.OPERATOR), False
     needed = {Authority.MODEL: 1 if sampled else 0, Authority.OPERATOR: 1, Authority.TWO_PEOPLE: 2}[authority]
     if score == 9.0 and not decided and not expired and not (reviewed and level is None and not opaque):
         return Outcome.ATTENTION
-    if math.isnan(score) or holds or level is not None:
+    if math.isnan(score) or holds or (reviewed and (opaque or level is not None or authority is Authority.TWO_PEOPLE)):
         return Outcome.HELD
     if reviewed:
-        return Outcome.HELD if opaque or authority is Authority.TWO_PEOPLE else Outcome.CLEARED
-    if opaque or (authority is Authority.MODEL and score >= 5.0 and not sampled):
+        return Outcome.CLEARED
+    # No single person clears a marked piece over the model's alarm.
+    alarm_holds = (authority is Authority.MODEL and not sampled) or (level is not None and authority is not Authority.TWO_PEOPLE)
+    # Who reads blind is asked whatever the model found.
+    asked_blind = level is Secrecy.B and not decided and not expired
+    if opaque or (score >= 5.0 and alarm_holds and not asked_blind):
         return Outcome.HELD
     if people >= needed:
         # Nobody who read blind has judged the alarm.

@@ -84,7 +84,6 @@ policies = st.builds(
     sha256=st.just("p" * 64),
     freeze_score=st.sampled_from([None, 9.0]),
     authority_unmarked=st.sampled_from(Authority),
-    marked_need_access=st.booleans(),
     unproved_model=st.booleans(),
     model_on_marked=st.booleans(),
 )

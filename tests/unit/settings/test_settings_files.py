@@ -114,7 +114,6 @@ WRONG: list[tuple[str, str, str, str, str, str]] = [
     ),
     ("model for marked", "policy.toml", 'B = "operator"', 'B = "model"', "authority.B: 'model' is not allowed", "operator"),
     ("one person for A", "policy.toml", 'A = "two_people"', 'A = "operator"', "authority.A: 'operator' is not allowed", "two_people"),
-    ("access waived", "policy.toml", "marked_need_access = true", "marked_need_access = false", "marked_need_access: False", "True"),
     ("proof waived", "policy.toml", "unproved_model = false", "unproved_model = true", "unproved_model: True is not allowed", "demo"),
     ("too rare exercises", "policy.toml", "projection_rate = 0.0", "projection_rate = 0.005", "projection_rate", "0.01 to 0.04"),
     ("too many exercises", "policy.toml", "projection_rate = 0.0", "projection_rate = 0.05", "projection_rate", "0.04"),

@@ -24,6 +24,7 @@ from station.workflow.lane_piece import LanePiece
 from station.workflow.reviewing import ReviewRequest
 from station.workflow.tracker import Track
 from tests.support.clocks import SetClock
+from tests.support.staff import Staff
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 LANE, PIECE = "lane-1", "EE473124829VN"
@@ -41,6 +42,7 @@ class Feeding:
         self.policy = policy
         self.model_usable = True
         self.store = SqliteStore(directory, group_commit=False, render=self._render, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
+        self.staff = Staff(self.store, self.clock)
         self.journey = Journey(
             lane_id=LANE,
             store=self.store,
@@ -123,14 +125,13 @@ class Feeding:
     def review(self, *people: str) -> PieceState:
         """Each of them clears the newest scan; returns the state after it."""
         for person in people:
+            by = self.staff.add(person)
             at = self.clock.utc_now()
-            self.store.write(lambda uow, p=person, t=at: reviewing.claim(uow, PIECE, p, t, timedelta(minutes=2))).result()
+            self.store.write(lambda uow, p=by, t=at: reviewing.claim(uow, PIECE, p, t, timedelta(minutes=2))).result()
             facts = self.store.read(lambda view: reviewing.facts_of_visit(view, self.known))
             scan = next(fact for fact in reversed(facts) if isinstance(fact, Scan))
-            request = ReviewRequest(
-                piece_id=PIECE, outcome=ReviewOutcome.CLEAR, scan_sha256=scan.sha256, note="", person=person, at=self.clock.utc_now()
-            )
-            self.store.write(lambda uow, r=request: reviewing.decide(uow, r, self.policy)).result()
+            request = ReviewRequest(piece_id=PIECE, outcome=ReviewOutcome.CLEAR, scan_sha256=scan.sha256, note="", by=by)
+            self.store.write(lambda uow, r=request: reviewing.decide(uow, r, self.policy, self.clock.utc_now())).result()
         return self.known.state
 
     async def disinfect(self, piece: LanePiece, *against: Reason) -> None:

@@ -42,7 +42,6 @@ from tests.support.store_facts import at, opened
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "certificate.schema.json").read_text(encoding="utf-8"))
 NAMES = ("Nguyễn Thị An", "Trần Bình")
-ACCESS = replace(POLICY, marked_need_access=False)
 
 Path_ = tuple[str | int, ...]
 
@@ -90,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, lis
     """Certificates by the way on which the piece was cleared, each with the entries of its log."""
     found = {}
     for way in (_by_model, _by_review, _marked):
-        feeding = Feeding(tmp_path_factory.mktemp(way.__name__), ACCESS)
+        feeding = Feeding(tmp_path_factory.mktemp(way.__name__), POLICY)
         asyncio.run(way(feeding))
         with pytest.raises(NotYetProvedError):
             certifier(feeding.store).certificate(PIECE)

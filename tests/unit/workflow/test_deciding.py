@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from station.domain.access import Caller
+from station.domain.clearance import Outcome
 from station.domain.errors import ConflictError, StoreError, TransitionError
 from station.domain.review import OperatorDecision
 from station.workflow.deciding import Decisions, Pending
 from station.workflow.exercises import Exercises
 from station.workflow.lane_piece import LanePiece
+from station.workflow.refusals import SecondPersonError
 from station.workflow.tracker import Track
+from station.workflow.views import LaneDecided
 
 PIECE, SHA = "EE473124829VN", "a" * 64
 FAILURES = [StoreError("the disk is full"), TransitionError("held already"), RuntimeError("a defect")]
@@ -25,12 +29,13 @@ class Writing:
 
     def __init__(self, failure: Exception | None) -> None:
         self.failure, self.let = failure, asyncio.Event()
+        self.outcomes = [Outcome.CLEARED]
 
-    async def decided(self, *_: object) -> str:
+    async def decided(self, *_: object) -> SimpleNamespace:
         await self.let.wait()
         if self.failure is not None:
             raise self.failure
-        return "cleared"
+        return SimpleNamespace(outcome=self.outcomes.pop(0))
 
 
 def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]:
@@ -42,8 +47,12 @@ def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]
     return decisions, pending
 
 
-async def clear(decisions: Decisions) -> None:
-    await decisions.decide(piece_id=PIECE, visit=1, scan_sha256=SHA, decision=OperatorDecision.CLEAR, person="An")
+def caller(name: str) -> Caller:
+    return Caller(user_id=name, name=name, display_name=name, roles=frozenset(), clearance=None, session=None)
+
+
+async def clear(decisions: Decisions, name: str = "an") -> LaneDecided:
+    return await decisions.decide(piece_id=PIECE, visit=1, scan_sha256=SHA, decision=OperatorDecision.CLEAR, by=caller(name))
 
 
 @pytest.mark.parametrize("failure", [None, *FAILURES])
@@ -65,7 +74,7 @@ def test_what_becomes_of_a_decision(failure: Exception | None, goes_away: bool):
         journey.let.set()
         await woken.wait()
         (told,) = await asyncio.gather(asking, return_exceptions=True)
-        assert isinstance(told, asyncio.CancelledError) if goes_away else told is failure
+        assert isinstance(told, asyncio.CancelledError) if goes_away else told is (failure or LaneDecided.DECIDED)
         assert (pending.clearance is not None) == (failure is None)
         # Only what certainly changed nothing may be decided again; what may have been stored ends the session.
         assert pending.answered == (not isinstance(failure, TransitionError))
@@ -77,6 +86,19 @@ def test_what_becomes_of_a_decision(failure: Exception | None, goes_away: bool):
 
     asyncio.run(run())
     assert not nobodys
+
+
+async def test_where_it_takes_two_the_scan_waits_for_somebody_else():
+    journey = Writing(None)
+    journey.outcomes = [Outcome.AWAITING, Outcome.CLEARED]
+    journey.let.set()
+    decisions, pending = waiting(journey, lambda: None)
+    assert await clear(decisions) is LaneDecided.AWAITING_SECOND_PERSON
+    assert decisions.question() is pending
+    with pytest.raises(SecondPersonError):
+        await clear(decisions, "AN ")
+    assert await clear(decisions, "bình") is LaneDecided.DECIDED
+    assert decisions.question() is None
 
 
 def test_the_operator_is_asked_first_about_what_the_belts_stand_for():

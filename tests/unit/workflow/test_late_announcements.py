@@ -32,13 +32,13 @@ def feeding(tmp_path: Path) -> Iterator[Feeding]:
 @pytest.fixture
 def accepting(tmp_path: Path) -> Iterator[Feeding]:
     """A site that accepts pieces which nobody announced, and lets the model clear the highest level, as which they count."""
-    feeding = Feeding(tmp_path, replace(POLICY, hold_unannounced=False, marked_need_access=False, authority_a=Authority.MODEL))
+    feeding = Feeding(tmp_path, replace(POLICY, hold_unannounced=False, authority_a=Authority.MODEL))
     yield feeding
     feeding.store.close()
 
 
 async def test_it_is_cleared_on_its_next_visit(feeding: Feeding):
-    assert (await feeding.feed()).reasons == (Reason.UNANNOUNCED, Reason.LEVEL_NEEDS_ACCESS)
+    assert (await feeding.feed()).reasons == (Reason.UNANNOUNCED,)
     feeding.announce()
     assert (await feeding.feed()).outcome is Outcome.CLEARED
 
@@ -55,7 +55,7 @@ async def test_two_people_clear_it_where_it_lies(feeding: Feeding):
 async def test_an_announcement_in_the_middle_of_a_visit_counts_from_the_next_one_on(feeding: Feeding):
     piece = await feeding.arrive()
     feeding.announce()
-    assert (await feeding.scan(piece)).reasons == (Reason.UNANNOUNCED, Reason.LEVEL_NEEDS_ACCESS)
+    assert (await feeding.scan(piece)).reasons == (Reason.UNANNOUNCED,)
     assert (await feeding.feed()).outcome is Outcome.CLEARED
 
 
@@ -78,7 +78,8 @@ async def test_a_test_piece_is_shown_though_nobody_announces_it(feeding: Feeding
 
 async def test_where_unannounced_pieces_are_accepted_they_count_as_the_highest_level(tmp_path: Path):
     site = Feeding(tmp_path, replace(POLICY, hold_unannounced=False))
-    assert (await site.feed()).reasons == (Reason.LEVEL_NEEDS_ACCESS,)
+    awaiting = await site.feed()
+    assert (awaiting.outcome, awaiting.authority) == (Outcome.AWAITING, Authority.TWO_PEOPLE)
     site.store.close()
 
 
@@ -93,7 +94,7 @@ async def test_a_level_that_comes_late_holds_and_is_kept_in_every_event(feeding:
     feeding.announce(Announcement(piece_id=PIECE, secrecy=Secrecy.B))
     await feeding.scan(piece)
     assert [event.secrecy for event in feeding.events if event.status is PieceStatus.HELD] == [Secrecy.B]
-    assert Reason.LEVEL_NEEDS_ACCESS in (await feeding.feed()).reasons
+    assert (await feeding.feed()).reasons == (Reason.RADIATION, Reason.UNANNOUNCED)
 
 
 async def test_where_unannounced_pieces_are_accepted_a_late_level_still_holds(accepting: Feeding):

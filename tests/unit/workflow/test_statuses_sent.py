@@ -55,13 +55,13 @@ def test_a_piece_that_is_rejected_leaves_by_hand(tmp_path: Path, returned: bool,
         piece = await feeding.arrive()
         await feeding.scan(piece)
         await feeding.journey.hold(piece, Reason.TRACK_LOST)
-        at = feeding.clock.utc_now()
-        feeding.store.write(lambda uow: reviewing.claim(uow, PIECE, "An", at, timedelta(minutes=2))).result()
+        at, by = feeding.clock.utc_now(), feeding.staff.add("An")
+        feeding.store.write(lambda uow: reviewing.claim(uow, PIECE, by, at, timedelta(minutes=2))).result()
         request = reviewing.ReviewRequest(
-            piece_id=PIECE, outcome=ReviewOutcome.REJECT, scan_sha256=piece.scan and piece.scan.sha256, note="", person="An", at=at
+            piece_id=PIECE, outcome=ReviewOutcome.REJECT, scan_sha256=piece.scan and piece.scan.sha256, note="", by=by
         )
-        feeding.store.write(lambda uow: reviewing.decide(uow, request, feeding.policy)).result()
-        await handlers(feeding).hand_over(PIECE, returned=returned, to="BĐTW", person="An", once=Once(key="k", fingerprint="f"))
+        feeding.store.write(lambda uow: reviewing.decide(uow, request, feeding.policy, at)).result()
+        await handlers(feeding).hand_over(PIECE, returned=returned, to="BĐTW", by=by, once=Once(key="k", fingerprint="f"))
 
     feeding = Feeding(tmp_path)
     asyncio.run(run(feeding))

@@ -21,7 +21,6 @@ problem-store-error = Records cannot be stored; everything is held. Look after t
 problem-screening-error = The scan could not be read
 problem-image-destroyed = The image was destroyed by rule; the evidence about it stays
 problem-image-key-lost = The key of this image is lost: it cannot be read any more. Call the technician
-problem-marked-needs-access = A piece with a secrecy level cannot be cleared at this station yet: hold it, or reject it and hand it over
 problem-level-unknown = This piece was not announced: its level is not known and counts as the highest
 problem-unfreeze-needs-access = The lane stays frozen: the all clear takes two people, and this station cannot take it yet
 problem-no-scan-to-clear = There is no scan to look at: feed the piece in again, or reject it

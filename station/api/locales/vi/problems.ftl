@@ -21,7 +21,6 @@ problem-store-error = Không ghi được hồ sơ; mọi bưu gửi bị giữ 
 problem-screening-error = Không đọc được ảnh soi
 problem-image-destroyed = Ảnh đã được hủy theo quy tắc; hồ sơ vẫn còn
 problem-image-key-lost = Mất khóa của ảnh này: không đọc được nữa. Gọi kỹ thuật viên
-problem-marked-needs-access = Bưu gửi có độ mật chưa thể cho qua ở trạm này: hãy giữ lại, hoặc từ chối và bàn giao
 problem-level-unknown = Bưu gửi này không có báo trước: không rõ độ mật nên coi như cao nhất
 problem-unfreeze-needs-access = Làn vẫn giữ nguyên hiện trạng: việc gỡ bỏ cần hai người và chưa có ở trạm này
 problem-no-scan-to-clear = Không có ảnh để xem: cho soi lại hoặc từ chối

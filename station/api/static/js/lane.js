@@ -200,16 +200,14 @@ function testNotes() {
 /** @param {any} request */
 function whyNot(request) {
   if (!request.restricted) return "ui-not-yet";
-  if (request.piece_id === null) return "ui-not-cleared-for";
-  const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
-  return piece?.secrecy ? "problem-marked-needs-access" : "problem-level-unknown";
+  return request.piece_id === null ? "ui-not-cleared-for" : "ui-restricted";
 }
 
 /** @param {any} request */
 function requestParts(request) {
   if (!request) return [h("p", { class: "quiet" }, t("ui-nothing-waits"))];
   const piece = view.pieces.find((/** @type {any} */ each) => each.piece_id === request.piece_id);
-  const level = piece?.secrecy ?? (request.restricted ? "unknown" : "none");
+  const level = piece?.secrecy ?? (!piece || piece.marked ? "unknown" : "none");
   return [
     h("p", { class: "piece-id" }, request.piece_id ?? t("ui-restricted-piece"), request.visit > 1 ? ` (${t("ui-visit", { visit: request.visit })})` : ""),
     h("p", {}, `${t(`secrecy-${level}`)} · ${t(`urgency-${piece?.urgency ?? "none"}`)} · ${piece?.destination || "–"}`),
@@ -244,7 +242,7 @@ function permit() {
   const settled = performance.now() - requestSince >= SETTLE_MS;
   const revealing = view?.exercise && !view.exercise.confirmed && view.exercise.piece_id === request?.piece_id;
   parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted && !revealing);
-  parts.hold.disabled = !(request && fresh && request.piece_id !== null && !revealing);
+  parts.hold.disabled = !(request && fresh && !request.restricted && !revealing);
 }
 
 /** @param {"clear" | "hold"} decision */
@@ -259,7 +257,8 @@ async function decide(decision) {
   permit();
   await attempt(async () => {
     const answer = await post(`${path}/decision`, { piece_id, visit, scan_sha256, decision });
-    if (!answer.exercise) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
+    if (answer.awaiting_second_person) tell(`${piece_id}: ${t("reason-awaiting-second-person")}`);
+    else if (!answer.exercise) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
   });
   busy = false;
   permit();

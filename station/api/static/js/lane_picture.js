@@ -54,6 +54,6 @@ function pieceShape(piece, waits) {
     { class: `piece ${piece.state ?? "hidden"}${waits ? " waits" : ""}`, "data-piece": piece.piece_id },
     svg("title", {}, title),
     svg("rect", { x: tail, y: 205, width: Math.max(60, piece.head_mm - tail), height: 100, rx: 10 }),
-    svg("text", { x: tail + 20, y: 280, class: "mark" }, piece.restricted ? `${mark} ${piece.secrecy ?? "?"}` : mark),
+    svg("text", { x: tail + 20, y: 280, class: "mark" }, piece.marked ? `${mark} ${piece.secrecy ?? "?"}` : mark),
   );
 }

@@ -38,6 +38,7 @@ function build(/** @type {HTMLElement} */ main) {
     clear: button("clear", "F2", () => decide("clear"), "✓ "),
     hold: button("hold", "F4", () => decide("hold"), "✕ "),
     reject: button("reject", "F9", () => decide("reject"), "■ "),
+    second_opinion: button("second-opinion", "F1", () => decide("second_opinion"), "? "),
     heat: h("button", { type: "button", id: "heat", "aria-pressed": "false", onclick: toggleHeat }, t("ui-heat"), " ", h("kbd", {}, "F7")),
     history: h("ol", { class: "history", id: "history" }),
   };
@@ -54,7 +55,7 @@ function build(/** @type {HTMLElement} */ main) {
       h("div", { class: "lease" }, parts.claim, parts.release),
       h("label", { for: "note" }, t("ui-note")),
       parts.note,
-      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.reject),
+      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.reject, parts.second_opinion),
       h("h2", {}, t("ui-history")),
       parts.history,
     ),
@@ -67,6 +68,7 @@ function build(/** @type {HTMLElement} */ main) {
     { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
     { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
     { name: "reject", codes: ["F9", "Numpad9", "F15"], text: t("ui-reject"), act: () => decide("reject") },
+    { name: "second-opinion", codes: ["F1", "Numpad3", "F18"], text: t("ui-second-opinion"), act: () => decide("second_opinion") },
     { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
     { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
     { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
@@ -91,6 +93,14 @@ function show() {
   else viewer.nothing("ui-scan-none-feed");
   parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
   permit();
+}
+
+/**
+ * What a piece counts as, in words.
+ * @param {any} piece
+ */
+function level(piece) {
+  return piece.announced ? (piece.secrecy ?? "none") : "unknown";
 }
 
 /** @param {any} finding */
@@ -129,7 +139,7 @@ function queueParts() {
           onclick: () => choose(piece.piece_id),
         },
         h("strong", {}, piece.piece_id),
-        piece.urgency || piece.restricted ? h("span", { class: "level" }, [piece.restricted && t(`secrecy-${piece.secrecy ?? "unknown"}`), piece.urgency && t(`urgency-${piece.urgency}`)].filter(Boolean).join(" · ")) : null,
+        piece.urgency || level(piece) !== "none" ? h("span", { class: "level" }, [level(piece) !== "none" && t(`secrecy-${level(piece)}`), piece.urgency && t(`urgency-${piece.urgency}`)].filter(Boolean).join(" · ")) : null,
         h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
         h("span", { class: "quiet" }, [timeOf(piece.state_since), piece.claim ? t("ui-claimed-by", { person: piece.claim.person }) : null].filter(Boolean).join(" · ")),
       ),
@@ -142,7 +152,7 @@ function aboutParts() {
   if (!detail) return [h("p", { class: "quiet" }, t("ui-choose"))];
   return [
     h("p", { class: "piece-id" }, detail.piece_id),
-    h("p", {}, `${t(`secrecy-${detail.secrecy ?? (detail.restricted ? "unknown" : "none")}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
+    h("p", {}, `${t(`secrecy-${level(detail)}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
     h("p", {}, `${t(`piece-state-${detail.state}`)}${detail.claim ? ` · ${t("ui-claimed-by", { person: detail.claim.person })}` : ""}`),
     h("ul", { id: "reasons" }, ...detail.reasons.map((/** @type {string} */ reason) => h("li", { class: "finding" }, `▲ ${t(`reason-${reason}`)}`))),
     detail.people_needed > 1 ? h("p", { id: "two-people" }, t("ui-two-people")) : null,
@@ -159,6 +169,7 @@ function permit() {
   parts.clear.disabled = !(ours && !detail.restricted && detail.scan && viewer.ready);
   parts.hold.disabled = !ours;
   parts.reject.disabled = !ours;
+  parts.second_opinion.disabled = !ours;
   parts.heat.disabled = !viewer.heatUrl || !viewer.key;
 }
 
@@ -231,11 +242,11 @@ async function act(work) {
   return done;
 }
 
-/** @param {"clear" | "hold" | "reject"} outcome */
+/** @param {"clear" | "hold" | "reject" | "second_opinion"} outcome */
 async function decide(outcome) {
   permit();
   if (parts[outcome].disabled || !detail) {
-    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? (detail.secrecy ? "problem-marked-needs-access" : "problem-level-unknown") : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
+    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? "ui-restricted" : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
     return;
   }
   const piece = detail.piece_id;
