@@ -19,11 +19,10 @@ SeesPieces = Annotated[Caller, Depends(Needs(Action.SEE_PIECES))]
 EndsReference = Annotated[Caller, Depends(Needs(Action.END_TEST_REFERENCE))]
 Decides = Annotated[Caller, Depends(Needs(Action.DECIDE_ON_LANE))]
 Freezes = Annotated[Caller, Depends(Needs(Action.FREEZE_LANE))]
-Unfreezes = Annotated[Caller, Depends(Needs(Action.UNFREEZE_LANE))]
 Commands = Annotated[Caller, Depends(Needs(Action.COMMAND_LANE))]
 
 
-def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it has
+def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(prefix="/lanes", tags=["lanes"])
     handlers = context.handlers
@@ -81,11 +80,6 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it 
         """Freeze in place: belts, high voltage and lamps stop, nothing is moved."""
         suspect = context.sight(caller).named_suspect(handlers.lane(lane_id).view(), body.piece_id if body is not None else None)
         return await handlers.freeze(lane_id, person=caller.name, piece_id=suspect)
-
-    @routes.post("/{lane_id}/unfreeze", response_model=schemas.FrozenOut)
-    def unfreeze(_caller: Unfreezes, lane_id: LanePath, once: OnceKey) -> None:  # noqa: ARG001
-        """Always refused, with the reason: it takes two people with roles."""
-        handlers.unfreeze(lane_id)
 
     @routes.post("/{lane_id}/commands", response_model=schemas.CommandedOut)
     async def command(caller: Commands, lane_id: LanePath, body: schemas.LaneCommandIn, once: OnceKey) -> Answer:

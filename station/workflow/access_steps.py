@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from station.domain.access import Role
+from station.domain.access import Action, Caller, Role, is_confirmed, may_see, permitted
 from station.domain.accounts import ACCESS_SUBJECT, AccessEvent, AccessFact, MachineToken, User
 from station.domain.errors import NotFoundError
+from station.domain.piece import Secrecy
 from station.ports.access import Account
 from station.ports.store import UnitOfWork
+from station.workflow.refusals import NotPermittedError, StepUpNeededError
 
 _COUNTER = "access.facts"
 
@@ -47,3 +49,38 @@ def account_of(uow: UnitOfWork, user_id: str) -> Account:
     if found is None:
         raise NotFoundError(f"There is no user {user_id!r}", remedy="Load the list of users again")
     return found
+
+
+def demand_person(uow: UnitOfWork, by: Caller, action: Action, *, level: Secrecy | None, confirmed_at: datetime | None = None) -> None:
+    """Raise unless, as this transaction finds it, that person may do it to a piece of that level.
+
+    What the door knew may be a moment old: roles, clearance or the whole account may have been taken away since, and somebody who
+    decides over people's safety must not come in between.
+
+    Args:
+        uow: the transaction in which it is done.
+        by: whoever asks.
+        action: what is asked.
+        level: of the piece that it is about.
+        confirmed_at: the moment at which the person's confirmation must count; None where it takes none.
+
+    Raises:
+        NotPermittedError: unknown, disabled, or without the role or the clearance.
+        StepUpNeededError: the session has ended, or its confirmation is too old.
+    """
+    state = uow.access_state()
+    user = next((one.user for one in state.accounts if one.user.user_id == by.user_id), None)
+    may = user is not None and not user.disabled and permitted(user.roles, action, user.clearance) and may_see(user.clearance, level)
+    if not may:
+        raise NotPermittedError(
+            f"{by.name} may not do this any more ({action.value})",
+            consequence="Nothing was done",
+            remedy="Ask somebody whose work it is, or an administrator for the role",
+        )
+    if confirmed_at is None:
+        return
+    session = next((one for one in state.sessions if one.token_sha256 == by.session and one.user_id == by.user_id), None)
+    if session is None or not is_confirmed(session.confirmed_at, confirmed_at):
+        raise StepUpNeededError(
+            "This takes the password once more", consequence="Nothing was done", remedy="POST /api/v1/session/step-up, then ask again"
+        )

@@ -37,13 +37,16 @@ from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 from station.workflow.once import Once
+from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import LaneView
+from tests.support.staff import Staff
 from tests.support.vaults import vault
 from tests.support.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
 LANE_ID = "lane-1"
+PEOPLE = ("operator", "reviewer 1", "reviewer 2", "guard", "chief")
 
 
 class MortalStore(SqliteStore):
@@ -140,8 +143,10 @@ class VirtualStation:
     journey: Journey
     lane: Lane
     handlers: Handlers
+    unfreezing: Unfreezing
     mains: MainsSwitch
     screening: ScreeningEngine
+    staff: Staff
     views: list[LaneView]
     lane_task: asyncio.Task[Any]
     world_task: asyncio.Task[Any]
@@ -274,6 +279,7 @@ async def start(
         screening=screening,
         images=vault(directory / "images", clock),
         run_blocking=inline,
+        checklist=shipped.checklist,
     )
     journey: Journey
 
@@ -300,8 +306,10 @@ async def start(
         journey=journey,
         lane=lane,
         handlers=Handlers(store=store, lanes={LANE_ID: lane}, policy=policy, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)),
+        unfreezing=Unfreezing(store=store, clock=clock, checklist=shipped.checklist, feed=EventFeed(epoch="virtual", capacity=64)),
         mains=mains,
         screening=screening,
+        staff=Staff(store, clock, *PEOPLE),
         views=views,
         world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
         lane_task=loop.create_task(lane.run()),
