@@ -12,6 +12,7 @@ from station.api import (
     certificates,
     console,
     exercises,
+    freezes,
     guards,
     health,
     lanes,
@@ -35,6 +36,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.unfreezing import Unfreezing
 from station.workflow.viewing import ViewLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -52,6 +54,7 @@ def create_app(
     certify: Callable[[str], bytes],
     access: Access,
     accounts: Accounts,
+    unfreezing: Unfreezing,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
     texts: Texts | None = None,
@@ -70,6 +73,7 @@ def create_app(
         certify: makes the certificate of a piece, as a file.
         access: who is here, and how they come and go.
         accounts: who may come in.
+        unfreezing: the checklist and the all clears of frozen lanes.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
@@ -85,6 +89,7 @@ def create_app(
         views=ViewLog(store=store, clock=clock),
         access=access,
         accounts=accounts,
+        unfreezing=unfreezing,
     )
 
     @contextlib.asynccontextmanager
@@ -104,7 +109,7 @@ def create_app(
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (session, users, pieces, scans, reviews, lanes, exercises, performance, alarms, certificates, stream):
+    for resource in (session, users, pieces, scans, reviews, lanes, freezes, exercises, performance, alarms, certificates, stream):
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))

@@ -19,11 +19,17 @@ SeesPieces = Annotated[Caller, Depends(Needs(Action.SEE_PIECES))]
 EndsReference = Annotated[Caller, Depends(Needs(Action.END_TEST_REFERENCE))]
 Decides = Annotated[Caller, Depends(Needs(Action.DECIDE_ON_LANE))]
 Freezes = Annotated[Caller, Depends(Needs(Action.FREEZE_LANE))]
-Unfreezes = Annotated[Caller, Depends(Needs(Action.UNFREEZE_LANE))]
 Commands = Annotated[Caller, Depends(Needs(Action.COMMAND_LANE))]
 
 
-def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it has
+async def _demand_may_decide(context: Context, caller: Caller, body: schemas.LaneDecisionIn) -> None:
+    """The lane looks again; asked here too, nobody else's decision waits for one that will be refused."""
+    piece = await asyncio.to_thread(context.sight(caller).demand, body.piece_id)
+    if piece.is_marked and body.decision is OperatorDecision.CLEAR:
+        demand_confirmation(caller, context.clock)
+
+
+def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(prefix="/lanes", tags=["lanes"])
     handlers = context.handlers
@@ -70,10 +76,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it 
             told = body.model_dump(include={"piece_id", "visit", "decision"})
             return {"lane_id": frozen["lane_id"], **told, "exercise": not frozen["frozen"], "awaiting_second_person": False}
         handlers.lane(lane_id)
-        piece = await asyncio.to_thread(context.sight(caller).demand, body.piece_id)
-        if piece.is_marked and body.decision is OperatorDecision.CLEAR:
-            # The lane looks again; asked here, nobody else's decision waits for one that will be refused.
-            demand_confirmation(caller, context.clock)
+        await _demand_may_decide(context, caller, body)
         return await handlers.lane_decide(
             lane_id,
             piece_id=body.piece_id,
@@ -89,11 +92,6 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - as many routes as it 
         """Freeze in place: belts, high voltage and lamps stop, nothing is moved."""
         suspect = context.sight(caller).named_suspect(handlers.lane(lane_id).view(), body.piece_id if body is not None else None)
         return await handlers.freeze(lane_id, person=caller.name, piece_id=suspect)
-
-    @routes.post("/{lane_id}/unfreeze", response_model=schemas.FrozenOut)
-    def unfreeze(_caller: Unfreezes, lane_id: LanePath, once: OnceKey) -> None:  # noqa: ARG001
-        """Always refused, with the reason: it takes two people with roles."""
-        handlers.unfreeze(lane_id)
 
     @routes.post("/{lane_id}/commands", response_model=schemas.CommandedOut)
     async def command(caller: Commands, lane_id: LanePath, body: schemas.LaneCommandIn, once: OnceKey) -> Answer:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from station.api.exercise_shapes import ExerciseOut
+from station.api.freeze_shapes import LaneFreezeOut
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision, ReviewOutcome
@@ -303,7 +304,10 @@ class TestPieceStandOut(BaseModel):
 
 
 class LaneOut(BaseModel):
-    """A snapshot of one lane. `latest_*` is the newest scan that may be shown; `exercise` one that has been revealed."""
+    """A snapshot of one lane. `latest_*` is the newest scan that may be shown; `exercise` one that has been revealed.
+
+    `freeze` is null unless the lane is frozen; more of it under `/freeze`.
+    """
 
     lane_id: str
     at: datetime
@@ -324,6 +328,7 @@ class LaneOut(BaseModel):
     test_piece_passed_at: datetime | None
     test_piece: TestPieceStandOut | None
     pieces_per_hour: float
+    freeze: LaneFreezeOut | None
 
 
 class LanesOut(BaseModel):

@@ -11,6 +11,7 @@ from enum import Enum
 
 from station.api import schemas
 from station.api.exercise_shapes import ExerciseOut
+from station.api.freeze_shapes import lane_freeze_out
 from station.api.sight import Sight, level_on_lane
 from station.domain.access import may_see
 from station.domain.alarm import Alarm
@@ -223,6 +224,7 @@ def lane_out(view: LaneView, sight: Sight) -> schemas.LaneOut:
         test_piece_passed_at=view.test_piece_passed_at,
         test_piece=_stand_out(view.test_piece_run) if view.test_piece_run else None,
         pieces_per_hour=view.pieces_per_hour if math.isfinite(view.pieces_per_hour) else 0.0,
+        freeze=lane_freeze_out(view.freeze),
     )
 
 

@@ -5,16 +5,18 @@ answer, the same words.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
 from station.domain.access import Action, Caller, levels_seen, may_see
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import NotFoundError
+from station.domain.freeze import AllClear, Checklist, Freeze, standing_all_clears
 from station.domain.piece import Piece, PieceState, Secrecy
 from station.ports.readers import ReaderCounts
 from station.ports.store import Claim, EvidenceRow, ReadView, Store
+from station.workflow.freeze_steps import current_freeze, entitled
 from station.workflow.reviewing import known_piece
 from station.workflow.views import LaneView, PieceOnLane
 
@@ -22,6 +24,16 @@ T = TypeVar("T")
 
 NAMES_ANY_PIECE = frozenset({AlarmCode.TRACKING_BLOCKED, AlarmCode.TRACKING_BACKLOG, AlarmCode.TRACKING_DIFFERS})
 """Alarms whose detail may name a piece that is not their subject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenFreeze:
+    """A lane's freeze with the all clears that count now. `suspects_restricted` is how many suspects are not among `suspects`."""
+
+    freeze: Freeze
+    all_clears: tuple[AllClear, ...]
+    suspects: tuple[str, ...]
+    suspects_restricted: int
 
 
 class SeenView:
@@ -56,6 +68,19 @@ class SeenView:
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece; none on one that may not be seen."""
         return self._view.claim(piece_id) if self.piece(piece_id) is not None else None
+
+    def freeze(self, lane_id: str, checklist: Checklist) -> SeenFreeze | None:
+        """The freeze that the lane is in; which piece is suspected only where the caller may see that piece."""
+        freeze = current_freeze(self._view, lane_id)
+        if freeze is None:
+            return None
+        suspects = tuple(piece_id for piece_id in freeze.frozen.suspects if self.piece(piece_id) is not None)
+        return SeenFreeze(
+            freeze=freeze,
+            all_clears=standing_all_clears(freeze, checklist, entitled(self._view)),
+            suspects=suspects,
+            suspects_restricted=len(freeze.frozen.suspects) - len(suspects),
+        )
 
     def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
         """See `ReadView.reader_counts`: sums of days, without any piece."""

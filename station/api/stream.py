@@ -81,8 +81,8 @@ def router(context: Context) -> APIRouter:
     async def events(caller: Hears, last_event_id: Annotated[str | None, Header(max_length=100)] = None) -> AsyncIterator[ServerSentEvent]:
         """Events as they happen, until the reader's session ends.
 
-        `piece` and `alarm` say that one changed (with an id to resume after); `lane` carries a lane's newest snapshot; `tick` comes
-        twice a second with the age of each lane's snapshot; `reset` says that events were lost, so that everything must be read again.
+        `piece`, `alarm` and `freeze` say that one changed (with an id to resume after); `lane` carries a lane's newest snapshot; `tick`
+        comes twice a second with the age of each lane's snapshot; `reset` says that events were lost: everything must be read again.
         """
         feed = context.feed
         after = feed.position(last_event_id)

@@ -38,6 +38,7 @@ async def examine(configuration: Configuration) -> list[Check]:
         _examine_disk(configuration),
         *_examine_model(configuration),
         *_examine_test_pieces(configuration, clock.utc_now()),
+        _examine_checklist(configuration),
         *_examine_keys(configuration),
         _examine_vault(configuration, clock.utc_now().date()),
     ]
@@ -123,6 +124,14 @@ def _examine_test_pieces(configuration: Configuration, now: datetime) -> list[Ch
             remedy = "Have the scanner looked at before the test fails"
         checks.append(Check(name=name, ok=not remedy, found=found, remedy=remedy))
     return checks
+
+
+def _examine_checklist(configuration: Configuration) -> Check:
+    """What a freeze takes before anybody can give the all clear."""
+    steps = configuration.checklist.steps
+    powder = sum(step.powder_only for step in steps)
+    found = f"{len(steps) - powder} steps, {powder} more for a powder, {configuration.checklist.sha256[:12]}"
+    return Check(name="freeze checklist", ok=True, found=found, remedy="")
 
 
 def _examine_vault(configuration: Configuration, today: date) -> Check:

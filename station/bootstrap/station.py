@@ -48,6 +48,7 @@ from station.workflow.handlers import Handlers
 from station.workflow.image_keeper import ImageKeeper
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
+from station.workflow.unfreezing import Unfreezing
 
 LAST_SEAL_S = 5.0
 PROGRESS_S = 5.0
@@ -135,6 +136,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
             screening=screening[lane.lane_id],
             images=images,
             run_blocking=asyncio.to_thread,
+            checklist=configuration.checklist,
         )
         lanes[lane.lane_id] = Lane(equipment, journey)
     handlers = Handlers(store=store, lanes=lanes, policy=policy, clock=clock, feed=feed, schemes=configuration.schemes)
@@ -150,6 +152,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         certify=certify,
         access=access,
         accounts=accounts,
+        unfreezing=Unfreezing(store=store, clock=clock, checklist=configuration.checklist, feed=feed),
         hosts=(*LOOPBACK_HOSTS, *map(_host_name, (http.host, *http.names))),
     )
     server = ApiServer(app, feed=feed, port=http.port, host=http.host, tls=_tls(configuration, clock))

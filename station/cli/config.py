@@ -28,7 +28,10 @@ def init(directory: Annotated[Path, typer.Argument(help="Where to write the ship
 def validate(config: ConfigOption = None) -> None:
     """Check every file of the configuration; the first mistake is named with file, line, key and what is allowed."""
     configuration = _load(config)
-    typer.echo(f"{configuration.path}: đúng / valid ({len(configuration.lanes)} lane(s), policy {configuration.policy.sha256[:12]})")
+    typer.echo(
+        f"{configuration.path}: đúng / valid ({len(configuration.lanes)} lane(s), policy {configuration.policy.sha256[:12]}, "
+        f"checklist {configuration.checklist.sha256[:12]})"
+    )
     if configuration.policy.unproved_model:
         typer.echo("unproved_model = true: the demo's own; `station run` refuses it", err=True)
 
@@ -75,6 +78,7 @@ def _values(configuration: Configuration) -> dict[str, object]:
         "station": configuration.station.model_dump(mode="json"),
         "policy": {name: sorted(value) if isinstance(value, frozenset) else value for name, value in policy.items()},
         "lanes": {lane.lane_id: lane.devices.model_dump(mode="json") for lane in configuration.lanes},
+        "checklist": {"sha256": configuration.checklist.sha256, "steps": [step.id for step in configuration.checklist.steps]},
         "recipes": {lane.lane_id: dict(lane.recipe.values) for lane in configuration.lanes},
     }
 

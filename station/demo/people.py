@@ -1,9 +1,10 @@
 """The demo's scripted people: hands at the lane (through the simulators) and decisions (through the public interface).
 
 They know the truth and decide by it, so that both ends of review are walked: benign pieces are cleared and fed in again, pieces with
-a threat are rejected. Attention stops are answered with hold, other questions by the truth (level A by two people), and a stopped lane
-is started again. With somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what
-was cleared, and lift out what waits at the gate.
+a threat are rejected. Attention stops are answered with hold, other questions by the truth (level A by two people), and a stopped
+lane is started again. A frozen one gets its checklist and the all clear of two reviewers, and hands turn the key at the lane. With
+somebody at the console (`decide` False) only the hands act: they lay mail on the belt, feed in again what was cleared, lift out what
+waits at the gate, and turn the key when the lane asks for it.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ LAST_MOMENT_S = 8.0
 
 CLEARED_TYPE = "vn.kt1.piece.cleared.v1"
 IN_BIN_STATES = frozenset({"announced", "held", "cleared"})
-ENDED = frozenset({"released", "rejected", "returned", "handed_over", "escaped", "cancelled", "frozen"})
+ENDED = frozenset({"released", "rejected", "returned", "handed_over", "escaped", "cancelled"})
 WORKING = frozenset({"running", "waiting"})
 AT_REST = frozenset({"stopped", "offline"})
 
@@ -54,6 +55,8 @@ class LanePeople:
     test_piece_id: str | None = None
     lane_state: str = ""
     reached_in: bool = False
+    key_on: bool = False
+    cleared_freezes: set[tuple[int, str]] = field(default_factory=set)
 
     async def take_in(self, count: int) -> None:
         """Draw mail, announce it as the tracking system would, and lay it before the lane, at first behind a test piece."""
@@ -104,6 +107,8 @@ class LanePeople:
             self.note(f"{self.lane_id}: {self.lane_state}{why}{hint}")
         if lane["request"] is not None:
             await self._answer(lane["request"])
+        if lane["frozen"] or self.key_on:
+            await self._mind_a_freeze()
         alarms = await self.client.get("/api/v1/alarms")
         at_gate = any(
             alarm["code"] == "piece-at-gate" and alarm["subject"] == self.lane_id and alarm["cleared_at"] is None
@@ -117,6 +122,24 @@ class LanePeople:
             # Hands that reached in themselves know that the zone is clear again.
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "clear-access"}, OPERATOR)
             await self._try(f"/api/v1/lanes/{self.lane_id}/commands", {"command": "start"}, OPERATOR)
+
+    async def _mind_a_freeze(self) -> None:
+        """Whoever decides does the checklist and gives the all clear; hands turn the key when only that lacks, and take it out again."""
+        path = f"/api/v1/lanes/{self.lane_id}"
+        freeze = await self.client.get(f"{path}/freeze")
+        number, wanted = freeze["number"], bool({"key", "latch"} & set(freeze["lacks"]))
+        if self.decide and number is not None:
+            for step in freeze["steps"]:
+                if step["needed"] and step["done_at"] is None:
+                    await self._try(f"{path}/freeze/steps", {"number": number, "step": step["id"]}, OPERATOR)
+            for person in REVIEWERS:
+                body = {"number": number, "present": [OPERATOR, *REVIEWERS], "note": "demo"}
+                if (number, person) not in self.cleared_freezes and await self._try(f"{path}/unfreeze", body, person):
+                    self.cleared_freezes.add((number, person))
+        if wanted != self.key_on:
+            await self.control.do("key_switch", on=wanted)
+            self.key_on = wanted
+            self.note(f"{self.lane_id}: {'khóa điện đã bật / key switch on' if wanted else 'khóa điện đã tắt / key switch off'}")
 
     async def _answer(self, request: dict[str, Any]) -> None:
         """Hold what stopped the lane; read what else is asked about by the truth."""

@@ -38,6 +38,7 @@ class Action(StrEnum):
     SEE_LANES = "see-lanes"
     DECIDE_ON_LANE = "decide-on-lane"
     FREEZE_LANE = "freeze-lane"
+    TICK_FREEZE_STEPS = "tick-freeze-steps"
     UNFREEZE_LANE = "unfreeze-lane"
     COMMAND_LANE = "command-lane"
     END_TEST_REFERENCE = "end-test-reference"
@@ -72,6 +73,7 @@ PERMISSIONS: MappingProxyType[Action, frozenset[Role]] = MappingProxyType(
         Action.SEE_LANES: frozenset({_O, _R, _S, _T, _U}),
         Action.DECIDE_ON_LANE: frozenset({_O, _R}),
         Action.FREEZE_LANE: frozenset({_O, _R, _S, _T}),
+        Action.TICK_FREEZE_STEPS: frozenset({_O, _R, _S, _T}),
         Action.UNFREEZE_LANE: frozenset({_R, _S}),
         Action.COMMAND_LANE: frozenset({_O, _S, _T}),
         Action.END_TEST_REFERENCE: frozenset({_T}),

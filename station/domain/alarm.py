@@ -24,6 +24,7 @@ class AlarmCode(StrEnum):
     PIECE_AT_GATE = "piece-at-gate"
     ATTENTION = "attention"
     FROZEN = "frozen"
+    FREEZE_BYPASSED = "freeze-bypassed"
     ESCAPED = "escaped"
     TEST_PIECE_MISSING = "test-piece-missing"
     TEST_PIECE_FAILED = "test-piece-failed"

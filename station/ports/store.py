@@ -11,6 +11,7 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.events import PieceEvent
+from station.domain.freeze import FreezeFact
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
@@ -50,6 +51,7 @@ Evidence = (
     | ImageViewed
     | ImagesDestroyed
     | AccessFact
+    | FreezeFact
 )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import rfc8785
 
+from station.domain.freeze import Checklist
 from station.domain.identifiers import DEFAULT_SCHEMES, Scheme
 from station.domain.policy import Policy
-from station.settings.checklist import Checklist, load_checklist
+from station.settings.checklist import load_checklist
 from station.settings.lane_file import LaneFile
 from station.settings.policy_file import load_policy
 from station.settings.station_file import LOOPBACK, Http, StationFile

@@ -19,6 +19,7 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.errors import StoreError
+from station.domain.freeze import AllClear, FreezeStepDone, LaneFrozen, LaneUnfrozen, LatchSetAgain
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
@@ -37,11 +38,13 @@ _SAFE_INTEGER = 2**53 - 1
 
 KINDS: dict[str, type[Any]] = {
     "access.v1": AccessFact,
+    "all_clear.v1": AllClear,
     "announcement.v1": Announcement,
     "clearance.v1": Clearance,
     "disinfection.v1": DisinfectionResult,
     "drift_reset.v1": DriftReset,
     "drift_trip.v1": DriftTrip,
+    "freeze_step_done.v1": FreezeStepDone,
     "gate_action.v1": GateAction,
     "handover.v1": Handover,
     "identification.v1": Identification,
@@ -49,6 +52,9 @@ KINDS: dict[str, type[Any]] = {
     "image_viewed.v1": ImageViewed,
     "images_destroyed.v1": ImagesDestroyed,
     "infeed_measurement.v1": InfeedMeasurement,
+    "lane_frozen.v1": LaneFrozen,
+    "lane_unfrozen.v1": LaneUnfrozen,
+    "latch_set_again.v1": LatchSetAgain,
     "model_in_use.v1": ModelInUse,
     "model_reading.v1": ModelReading,
     "operator_reading.v1": OperatorReading,

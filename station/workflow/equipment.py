@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from station.disinfect.clock_pairing import JUMP_MS
 from station.disinfect.recipes import TunnelRecipe
+from station.domain.freeze import Checklist
 from station.domain.reasons import Reason
 from station.ports.clock import Clock
 from station.ports.lane_devices import LaneDevices
@@ -61,6 +62,7 @@ class Equipment:
     screening: ScreeningEngine
     images: ImageStore
     run_blocking: RunBlocking
+    checklist: Checklist
 
 
 class LaneTrouble(Exception):  # noqa: N818 - trouble is what the lane is in, not an error of the program

@@ -19,7 +19,7 @@ from station.workflow import reviewing, test_pieces
 from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
-from station.workflow.refusals import CancelTooLateError, NotAnnounceableError, UnfreezeRefusedError
+from station.workflow.refusals import CancelTooLateError, NotAnnounceableError
 from station.workflow.views import LaneCommand, LaneControl, LaneDecided, ProjectedImage
 
 T = TypeVar("T")
@@ -228,15 +228,6 @@ class Handlers:
         """What stands for the true image of this piece's scan on some lane now."""
         images = (lane.projected_image() for lane in self._lanes.values())
         return next((image for image in images if image is not None and image.reading.piece_id == piece_id), None)
-
-    def unfreeze(self, lane_id: str) -> None:
-        """Refused with the reason: it takes two people who agree, which this station cannot take yet."""
-        self.lane(lane_id)
-        raise UnfreezeRefusedError(
-            f"Lane {lane_id} stays frozen: giving the all clear takes two people, and this station has no way to take it from them yet",
-            consequence="Belts, X-ray and lamps stay inhibited",
-            remedy="Follow the checklist and call the competent force",
-        )
 
     async def lane_command(self, lane_id: str, command: LaneCommand, *, person: str, once: Once) -> Answer:
         """Start, stop, purge a lane, or take a cleared access as seen.

@@ -29,14 +29,14 @@ from station.ports.store import Store, UnitOfWork
 from station.screening.image_quality import ImageQuality
 from station.workflow import test_pieces
 from station.workflow.access_steps import demand_person, still_here
+from station.workflow.freeze_records import FreezeRecords
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
-from station.workflow.lane_records import LaneRecords
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 from station.workflow.refusals import NotPermittedError
 
 
-class Journey(LaneRecords):
+class Journey(FreezeRecords):
     """The steps of one lane's pieces."""
 
     def __init__(

@@ -6,7 +6,7 @@ one place (`_in_lane`).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -14,12 +14,15 @@ import structlog
 from station.domain.access import Caller
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
+from station.domain.freeze import FreezeOrigin
 from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
-from station.workflow.exercises import Exercises
+from station.workflow.exercises import Exercise, Exercises
 from station.workflow.failures import first, tried
+from station.workflow.freeze_steps import FreezeAsked
+from station.workflow.frozen_lane import FrozenLane
 from station.workflow.journey import Journey
 from station.workflow.lane_alarms import OVER_WHEN_PREPARED, alarm_of_stop
 from station.workflow.lane_piece import LanePiece
@@ -62,6 +65,7 @@ class Lane:
         self._freeze_asked = False
         self._suspect: str | None = None
         self._exercises = Exercises()
+        self._frozen = FrozenLane(equipment.devices.plc, journey, equipment.clock, equipment.checklist)
         self._state = LaneState.OFFLINE
         self._detail = ""
         self._lost: dict[str, str] = {}
@@ -100,6 +104,7 @@ class Lane:
                 self._again, self._ending = False, None
         finally:
             ticking.cancel()
+            self._frozen.end()
             await make_safe(self._equipment, frozen=self._state is LaneState.FROZEN)
             await close_devices(self._equipment)
 
@@ -151,31 +156,22 @@ class Lane:
         # Noted before anything can fail: whatever ends the session now ends it as a freeze.
         self._freeze_asked = True
         self._suspect = piece_id if session is not None and any(p.piece_id == piece_id for p in session.pieces) else self._suspect
+        asked = FreezeAsked(
+            at=self._equipment.clock.utc_now(),
+            origin=FreezeOrigin.CONSOLE,
+            person=person,
+            suspect=self._suspect,
+            reading=session.decisions.freeze_reading(self._suspect, person) if session is not None else None,
+            on_belts=_followed(session),
+        )
         try:
-            await self._latch()
+            await self._frozen.freeze(asked)
         finally:
             self._end(LaneTrouble(Reason.FROZEN, say(Says.FREEZE_LATCH)))
             # A standing lane wakes up to stay frozen.
             self._start.set()
-        await self._record(self._record_freeze(session, person))
+        await self._record(self._frozen.record())
         return True
-
-    async def _latch(self) -> None:
-        """Set the PLC's freeze latch; its link may have been cut off in the middle of a request."""
-        plc = self._equipment.devices.plc
-        try:
-            await plc.freeze()
-        except DeviceError:
-            await plc.connect()
-            await plc.freeze()
-
-    def _record_freeze(self, session: LaneSession | None, person: str) -> Awaitable[None]:
-        return self._journey.freeze(
-            person=person,
-            suspect=self._suspect,
-            reading=session.decisions.freeze_reading(self._suspect, person) if session is not None and person else None,
-            present=[piece.piece_id for piece in session.pieces if piece.piece_id is not None] if session is not None else [],
-        )
 
     async def _command(self, command: LaneCommand) -> None:
         standing = self._state in {LaneState.STOPPED, LaneState.OFFLINE}
@@ -294,15 +290,12 @@ class Lane:
         alarm = self._alarm = None if self._again and not frozen else alarm_of_stop(why, lane_id=self.lane_id, detail=detail, at=at)
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
         self._journey.tell_alarms()
-        latched = frozen and await self._latched()
+        over = frozen and await self._frozen.look()
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
         if frozen:
-            await self._record(self._record_freeze(session, ""))
-            await self._record(self._journey.exercise_cut_off(shown))
-            await self._wait_while_frozen(latched=latched)
-            # Once more: the store may have failed while the lane was freezing.
-            await self._record(self._record_freeze(session, ""))
+            if not over:
+                await self._stay_frozen(shown, _followed(session))
             self._freeze_asked, self._suspect = False, None
             # Nothing that was asked for before or during a freeze starts the lane after it.
             self._start.clear()
@@ -332,32 +325,20 @@ class Lane:
             except DeviceError:
                 continue
         try:
-            return bool(self._journey.must_stay_frozen())
+            return self._journey.must_stay_frozen()
         except StoreError:
             # Unknown is taken for the worse: the lane stands anyway, and a freeze moves nothing.
             return True
 
-    async def _latched(self) -> bool:
-        try:
-            await self._latch()
-        except DeviceError:
-            return False
-        return True
-
-    async def _wait_while_frozen(self, *, latched: bool) -> None:
-        """Nothing on the lane moves or shines until the latch, once set, is cleared at the lane itself."""
-        plc, unit = self._equipment.devices.plc, self._equipment.devices.unit
-        while True:
+    async def _stay_frozen(self, shown: Exercise | None, present: Sequence[str]) -> None:
+        """Nothing on the lane moves or shines until two people have given the all clear and the latch is cleared."""
+        self._frozen.keep_record(suspect=self._suspect, present=present)
+        await self._record(self._journey.exercise_cut_off(shown))
+        while not await self._frozen.look():
             self._publish()
-            try:
-                if latched and not (await plc.read_status()).freeze_latch:
-                    return
-            except DeviceError:
-                with contextlib.suppress(DeviceError):
-                    await plc.connect()
-            latched = latched or await self._latched()
+            self._frozen.keep_record(suspect=self._suspect, present=present)
             with contextlib.suppress(DeviceError):
-                await unit.heartbeat()
+                await self._equipment.devices.unit.heartbeat()
             await self._equipment.clock.sleep(FROZEN_POLL_S)
 
     async def _clear_alarms(self) -> None:
@@ -387,4 +368,10 @@ class Lane:
             lost=self._lost,
             alarm=self._alarm,
             counts=self.counts,
+            freeze=self._frozen.progress,
         )
+
+
+def _followed(session: LaneSession | None) -> tuple[str, ...]:
+    """The pieces that the session follows on its belts."""
+    return tuple(piece.piece_id for piece in session.pieces if piece.piece_id is not None) if session is not None else ()

@@ -17,7 +17,9 @@ _CODE_OF = {
     Reason.FROZEN: AlarmCode.FROZEN,
 }
 
-OVER_WHEN_PREPARED = frozenset({*_CODE_OF.values(), AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE, AlarmCode.EXERCISE_UNCONFIRMED})
+OVER_WHEN_PREPARED = frozenset(
+    {*_CODE_OF.values(), AlarmCode.FREEZE_BYPASSED, AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE, AlarmCode.EXERCISE_UNCONFIRMED}
+)
 """Alarms whose cause is gone when a lane has been prepared again."""
 
 

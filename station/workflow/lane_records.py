@@ -9,29 +9,20 @@ from datetime import datetime
 from typing import TypeVar
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.clearance import Clearance, Outcome
+from station.domain.clearance import Clearance
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.gate import Permit
 from station.domain.piece import Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.projection import ProjectionResult
 from station.domain.reasons import Reason
-from station.domain.review import OperatorReading
 from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
 from station.workflow.exercises import Exercise
 from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, was_taken_out
-from station.workflow.lane_facts import (
-    length_of,
-    must_stay_frozen,
-    on_belts,
-    passages,
-    permits_of,
-    undecided_attention,
-    was_held_by_freeze,
-)
+from station.workflow.lane_facts import length_of, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
 from station.workflow.says import Says, say
@@ -70,56 +61,6 @@ class LaneRecords:
             uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
             uow.publish(self._event(known, PieceStatus.ESCAPED, now))
         uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
-
-    def must_stay_frozen(self) -> list[str]:
-        """Pieces of this lane that are frozen, or whose attention stop nobody has decided: the lane must not move."""
-        return self._store.read(lambda view: must_stay_frozen(view, self._lane_id))
-
-    async def freeze(
-        self, *, person: str, suspect: str | None = None, reading: OperatorReading | None = None, present: Sequence[str] = ()
-    ) -> None:
-        """Record a freeze, and the operator's reading behind it. It may be recorded again: nothing of it is there twice.
-
-        The suspect, and whatever an undecided attention stop is about, is frozen. Every piece on the belts gets a hold that only a review
-        lifts: nobody knows which of them the freeze was about.
-
-        Args:
-            person: who froze; empty for the station itself.
-            suspect: the piece that was named.
-            reading: what the operator said of it.
-            present: pieces that the lane follows on its belts, held ones among them.
-        """
-
-        def work(uow: UnitOfWork) -> None:
-            now = self._clock.utc_now()
-            uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, person, now)
-            if reading is not None:
-                uow.append(reading)
-            suspects = {*([suspect] if suspect else []), *undecided_attention(uow, self._lane_id)}
-            followed = [known for known in map(uow.piece, present) if known is not None and known.state is PieceState.HELD]
-            for known in (*on_belts(uow, self._lane_id), *followed):
-                if not was_held_by_freeze(uow, known):
-                    uow.append(self._held_by_freeze(known, now))
-                if known.piece_id in suspects and known.state is not PieceState.FROZEN:
-                    uow.change_state(known.piece_id, PieceState.FROZEN, now, lane_id=self._lane_id)
-                    uow.publish(self._event(known, PieceStatus.FROZEN, now))
-                    uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
-
-        await self._commit(work)
-
-    def _held_by_freeze(self, known: Piece, now: datetime) -> Clearance:
-        return Clearance(
-            piece_id=known.piece_id,
-            visit=known.visit,
-            at=now,
-            outcome=Outcome.HELD,
-            reasons=(Reason.FROZEN,),
-            scan_sha256=None,
-            model_sha256=None,
-            authority=self.policy.authority_for(known.level),
-            by=(),
-            policy_sha256=self.policy.sha256,
-        )
 
     async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
         """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.

@@ -10,7 +10,7 @@ from station.workflow.exercises import REVEALING, Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
 from station.workflow.session import LaneSession
-from station.workflow.views import DecisionRequest, DeviceHealth, LaneState, LaneView, PieceOnLane
+from station.workflow.views import DecisionRequest, DeviceHealth, FreezeProgress, LaneState, LaneView, PieceOnLane
 
 GATE_WORDS = {0: "closed", 1: "open", 2: "moving", 3: "jammed"}
 DEVICE_NAMES = ("lane_plc", "xray_generator", "line_detector", "disinfection_unit", "barcode_reader", "gate_reader")
@@ -48,6 +48,7 @@ def view_of(
     lost: dict[str, str],
     alarm: Alarm | None,
     counts: LaneCounts,
+    freeze: FreezeProgress,
 ) -> LaneView:
     """Build the snapshot; `detail` is shown with the first device that is out of order."""
     status = session.status if session else None
@@ -79,6 +80,7 @@ def view_of(
         test_piece_passed_at=journey.test_piece_passed_at(),
         test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),
+        freeze=freeze if state is LaneState.FROZEN else None,
     )
 
 

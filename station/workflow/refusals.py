@@ -17,10 +17,16 @@ class LevelUnknownRefusedError(RefusedError):
     code = "level-unknown"
 
 
-class UnfreezeRefusedError(RefusedError):
-    """Taking a freeze back needs two people with roles."""
+class FreezeOverError(ConflictError):
+    """What was said is about another freeze than the one that the lane is in."""
 
-    code = "unfreeze-needs-access"
+    code = "freeze-over"
+
+
+class FreezeStepsMissingError(RefusedError):
+    """An all clear before every step of the checklist is done."""
+
+    code = "freeze-steps-missing"
 
 
 class NothingToLookAtError(RefusedError):

@@ -106,10 +106,27 @@ class DeviceHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeProgress:
+    """How far a frozen lane is from being un-frozen, as far as the lane itself sees it. None: the PLC does not answer.
+
+    `latched`: its freeze latch is set. `key_on`: the key switch at the lane is turned. `all_clear`: two people have given it, so that the
+    PLC is asked to clear its latch once the key is turned. `refused` is the word for what it said to that last, empty while it did not.
+    `unrecorded`: somebody has frozen the lane and it is not stored yet, so that no all clear counts.
+    """
+
+    latched: bool | None = None
+    key_on: bool | None = None
+    all_clear: bool = False
+    refused: str = ""
+    unrecorded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
     """A snapshot of one lane. `latest_*` are the piece, the level that it counts as, and the hash of the newest complete scan.
 
-    `alarm` is what stopped the lane, whether or not it could be stored. `exercise` is one that has been revealed.
+    `alarm` is what stopped the lane, whether or not it could be stored. `exercise` is one that has been revealed. `freeze` is None unless
+    the lane is frozen.
     """
 
     lane_id: str
@@ -132,6 +149,7 @@ class LaneView:
     test_piece_passed_at: datetime | None
     test_piece_run: TestPieceRun | None
     pieces_per_hour: float
+    freeze: FreezeProgress | None = None
 
 
 class LaneDecided(StrEnum):

@@ -28,15 +28,16 @@ class LiveDemo:
     hands: Hands
     log: Path
     report_file: Path
-    password: str
+    passwords: dict[str, str]
 
-    def log_in(self, page: Page, path: str) -> None:
+    def log_in(self, page: Page, path: str, login: str = DEMO) -> None:
         """Open a page, and log in on the way."""
         page.goto(path)
-        page.locator("#login").fill(DEMO)
-        page.locator("#password").fill(self.password)
+        page.locator("#login").fill(login)
+        page.locator("#password").fill(self.passwords[login])
         page.keyboard.press("Enter")
-        expect(page).to_have_url(re.compile(f"{re.escape(path)}$"))
+        # Longer than a busy machine takes to look at a password while it starts a lane.
+        expect(page).to_have_url(re.compile(f"{re.escape(path)}$"), timeout=60_000)
 
     def lane(self) -> dict[str, Any]:
         return self.caller.get(f"/api/v1/lanes/{LANE}")
@@ -83,16 +84,16 @@ def live_demo(directory: Path, *options: str) -> Iterator[LiveDemo]:
         endpoints = json.loads((directory / "data" / f"{LANE}-endpoints.json").read_text())
 
         def told() -> bool:
-            return re.search(rf"^ *{DEMO}: (\S+) ", log.read_text(), re.MULTILINE) is not None
+            return re.search(r"^ +demo-admin: (\S+) ", log.read_text(), re.MULTILINE) is not None
 
         wait_until(told, what="the demo's passwords")
-        password = re.findall(rf"^ *{DEMO}: (\S+) ", log.read_text(), re.MULTILINE)[0]
-        caller, hands = Caller(found.group(1), prefix="live", passwords={DEMO: password}), Hands(endpoints["control"])
+        passwords = dict(re.findall(r"^ +([a-z0-9-]+): (\S+)  \(", log.read_text(), re.MULTILINE))
+        caller, hands = Caller(found.group(1), prefix="live", passwords={DEMO: passwords[DEMO]}), Hands(endpoints["control"])
         over = threading.Event()
-        starter = threading.Thread(target=_press_start, args=(found.group(1), password, over))
+        starter = threading.Thread(target=_press_start, args=(found.group(1), passwords[DEMO], over))
         starter.start()
         try:
-            yield LiveDemo(url=found.group(1), caller=caller, hands=hands, log=log, report_file=report_file, password=password)
+            yield LiveDemo(url=found.group(1), caller=caller, hands=hands, log=log, report_file=report_file, passwords=passwords)
         finally:
             over.set()
             starter.join()

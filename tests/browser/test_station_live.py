@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.live_demo import LANE, LiveDemo, live_demo
+from tests.browser.live_demo import DEMO, LANE, LiveDemo, live_demo
 from tests.e2e.programs import processes_naming, wait_until
 from tests.e2e.report_shape import check_shape
 
@@ -45,7 +45,16 @@ def state_of(demo: LiveDemo, page: Page, piece_id: str) -> str:
     return str(demo.piece(piece_id)["state"])
 
 
-def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], tmp_path: Path):
+def give_all_clear(demo: LiveDemo, page: Page, login: str) -> None:
+    page.locator("#freeze-present").fill("An\nBình")
+    expect(page.locator("#all-clear")).to_be_enabled()
+    page.keyboard.press("F6")
+    page.locator("#confirm-password").fill(demo.passwords[login])
+    page.keyboard.press("Enter")
+    expect(page.locator("#all-clear-form")).to_be_hidden()
+
+
+def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], browser: Browser):
     demo, page = live
     demo.log_in(page, f"/lane/{LANE}")
     expect(page.locator("#lane-state")).to_have_text("Đang chạy", timeout=LANE_UP_MS)
@@ -84,11 +93,28 @@ def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], tmp_path: Path):
         assert demo.hands.do("state")["pieces"] == where
     assert demo.hands.do("state")["beam"]["on"] is False
     assert demo.hands.do("world")["world"]["moved_while_frozen"] == 0
-    # Nothing at the console takes it back.
+    # Nothing at the console takes it back but two people, and the key at the lane.
     page.locator("[data-command=start]").click()
     expect(page.locator("#message")).not_to_be_empty()
     assert demo.hands.do("state")["frozen"] is True
     expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+    steps = page.locator("#freeze-panel li.open button:has(kbd)")
+    expect(page.locator("[data-lack=steps]")).to_be_visible(timeout=LANE_UP_MS)
+    while page.locator("[data-lack=steps]").count():
+        expect(steps).to_be_enabled()
+        with page.expect_response("**/freeze/steps"), page.expect_response("**/freeze"):
+            page.keyboard.press("F3")
+    give_all_clear(demo, page, DEMO)
+    assert demo.hands.do("state")["key_switch"] is False
+    other = browser.new_context(base_url=demo.url, viewport={"width": 1366, "height": 768}, locale="vi-VN")
+    other.set_default_timeout(120_000)
+    second = other.new_page()
+    demo.log_in(second, f"/lane/{LANE}", "demo-reviewer-1")
+    give_all_clear(demo, second, "demo-reviewer-1")
+    wait_until(lambda: demo.hands.do("state")["frozen"] is False, limit_s=30, what="the PLC to clear its latch")
+    expect(page.locator("#freeze-panel")).to_be_hidden()
+    other.close()
+    assert demo.hands.do("world")["world"]["moved_while_frozen"] == 0
 
 
 def test_mail_keeps_coming_and_ctrl_c_ends_it_all(tmp_path: Path):

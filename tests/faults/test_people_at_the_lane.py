@@ -155,7 +155,7 @@ def test_the_freeze_key_at_the_lane_and_a_restart_of_the_station_while_frozen():
 
 
 def test_an_attention_stop_nobody_answers_stays_frozen():
-    """Neither the key at the lane nor a restart of the station moves the piece: the all clear of two people is not there yet."""
+    """Neither the panel at the lane nor a restart of the station moves the piece, until two people have given the all clear."""
     model = MoodyModel()
     policy = model_policy(freeze_score=ALL_BUT_CERTAIN, decision_window_s=5.0, extension_s=10.0)
 
@@ -171,12 +171,17 @@ def test_an_attention_stop_nobody_answers_stays_frozen():
             place = scene.where(piece_id)
             await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=60.0)
             await scene.until_state(piece_id, PieceState.FROZEN)
-            scene.people.unfreezes = True
+            scene.people.clear_at_panel()
             await scene.settle(30.0)
             await scene.restart_station(kill=True)
             await scene.settle(30.0)
             assert not scene.running
+            assert scene.station.simulated.plc.freeze_latch
             assert scene.where(piece_id) == place
+            model.alarmed = False
+            scene.people.unfreezes = True
+            await scene.until_running()
+            assert (scene.states(piece_id)[-1], scene.reasons(piece_id)) == (PieceState.HELD, {Reason.FROZEN})
             assert scene.dangers() == {}
 
     run_virtual(main)

@@ -91,7 +91,7 @@ def test_a_freeze_during_a_start_starts_nothing_later(step: str, into_step_s: fl
         await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=START_TIMEOUT_S)
         await scene.settle(1.0)
         assert rests(scene)
-        scene.people.unfreeze()
+        await scene.people.unfreeze()
         assert not scene.station.simulated.plc.freeze_latch
         await scene.settle(1.0)
         for _ in range(int(STANDS_S)):

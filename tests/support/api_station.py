@@ -31,9 +31,11 @@ from station.domain.scan import Finding, ModelReading, Scan
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.store import RenderedEvent, UnitOfWork
 from station.ports.xray import DetectorInfo
+from station.settings import SHIPPED_DIRECTORY, load_checklist
 from station.storage.store import SqliteStore
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneDecided, LaneState, LaneView, PieceOnLane, ProjectedImage
 from tests.support.accounts import Door
 from tests.support.certificates import certifier
@@ -44,6 +46,7 @@ START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 LANE = "lane-1"
 POLICY = "ab" * 32
 MODEL = "cd" * 32
+CHECKLIST = load_checklist(SHIPPED_DIRECTORY / "checklists" / "freeze.toml")
 # Made once: each client would load the machine's authorities anew, and speaks plain HTTP.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -173,6 +176,7 @@ class Desk:
             accounts=self.door.accounts,
             texts=_texts(),
             certify=certifier(self.store).certificate,
+            unfreezing=Unfreezing(store=self.store, clock=self.clock, checklist=CHECKLIST, feed=self.feed),
         )
 
     def _client(self) -> httpx.Client:

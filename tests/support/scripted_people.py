@@ -2,11 +2,12 @@
 
 The same logic as the demo's people, on virtual time. They know the truth and decide by it: benign pieces are cleared by as many people
 as it takes and fed in again, pieces with a threat are rejected and carried away. Attention stops are answered with hold, a stopped lane
-is cleared and started again, a frozen one is set free at the panel when everybody may, after what is frozen was handed over where that
-is asked for.
+is cleared and started again. A frozen one gets the all clear of two reviewers and the turned key when everybody may, after what is
+frozen was handed over where that is asked for.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,12 +15,15 @@ from typing import Any
 
 from station.domain.access import Caller
 from station.domain.alarm import AlarmCode
-from station.domain.errors import StationError
+from station.domain.errors import NotFoundError, StationError
+from station.domain.freeze import steps_missing
 from station.domain.people import people_needed
 from station.domain.piece import Piece, PieceState
 from station.domain.review import OperatorDecision, ReviewOutcome
 from station.ports.store import ReadView
 from station.review import rules
+from station.workflow.freeze_steps import current_freeze
+from station.workflow.refusals import SecondPersonError
 from station.workflow.reviewing import ReviewRequest, facts_of_visit
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.virtual_lane import LANE_ID, VirtualStation
@@ -87,12 +91,15 @@ class ScriptedPeople:
         view = station.lane.view()
         if view.request is not None:
             await self._answer(view.request)
+        if view.state is not LaneState.FROZEN and station.simulated.world.key_switch:
+            self._take_key_out()
         if self.starts_lane and view.state is not LaneState.FROZEN and self._waits_at_gate():
             station.do(do="lift_from_gate")
-        elif view.state is LaneState.FROZEN and self.unfreezes and station.simulated.world.frozen:
+        elif view.state is LaneState.FROZEN and self.unfreezes:
             if self.hands_over_frozen:
                 await self._hand_over_what_is_frozen()
-            self.unfreeze()
+            await self.give_all_clears()
+            station.do(do="key_switch", on=True)
         elif view.state in {LaneState.STOPPED, LaneState.OFFLINE} and self.starts_lane:
             await self.start_lane()
 
@@ -123,13 +130,53 @@ class ScriptedPeople:
         alarms = self.station.store.read(lambda view: view.alarms(active_only=True))
         return any(alarm.code is AlarmCode.PIECE_AT_GATE and alarm.cleared_at is None for alarm in alarms)
 
-    def unfreeze(self) -> None:
-        """At the lane itself: the key in the panel, and the panel's button."""
+    def number_of_freeze(self) -> int:
+        """The number of the freeze that the lane is in."""
+        freeze = self.station.store.read(lambda view: current_freeze(view, LANE_ID))
+        if freeze is None:
+            raise NotFoundError("The freeze is not recorded yet")
+        return freeze.number
+
+    async def tick(self) -> None:
+        """Do every step of the checklist but those for a powder."""
+        station, number = self.station, self.number_of_freeze()
+        freeze = station.store.read(lambda view: current_freeze(view, LANE_ID))
+        assert freeze is not None
+        for step in steps_missing(freeze, station.unfreezing.checklist):
+            by = station.staff.caller(OPERATOR)
+            await station.unfreezing.step_done(LANE_ID, number=number, step=step, by=by, once=station.once())
+
+    async def give_all_clear(self, person: str) -> bool:
+        """One person gives the all clear of the freeze that the lane is in; True when that was the last one that lacked."""
+        station, number = self.station, self.number_of_freeze()
+        by = await station.staff.confirmed(person)
+        answer = await station.unfreezing.all_clear(LANE_ID, number=number, present=[person], note="", by=by, once=station.once())
+        return bool(answer["all_clear"])
+
+    async def give_all_clears(self) -> None:
+        """The whole checklist, and the all clear of two reviewers."""
+        await self.tick()
+        for person in REVIEWERS:
+            with contextlib.suppress(SecondPersonError):
+                await self.give_all_clear(person)
+
+    async def unfreeze(self, *, timeout_s: float = 10.0) -> None:
+        """Everything that it takes, to the end."""
+        await self.give_all_clears()
+        self.station.do(do="key_switch", on=True)
+        await self.station.until(lambda: self.station.lane.view().state is not LaneState.FROZEN, timeout_s=timeout_s)
+        self._take_key_out()
+
+    def _take_key_out(self) -> None:
+        self.unfrozen += 1
+        self.station.do(do="key_switch", on=False)
+
+    def clear_at_panel(self) -> None:
+        """At the lane alone: the key in the panel, and the panel's button."""
         station = self.station
         station.do(do="key_switch", on=True)
         station.simulated.plc.operate(CLEAR_FREEZE, 0)
         station.do(do="key_switch", on=False)
-        self.unfrozen += not station.simulated.world.frozen
 
     async def _hand_over_what_is_frozen(self) -> None:
         """The competent force takes what is frozen off the belts and out of the room, before anybody turns the key."""

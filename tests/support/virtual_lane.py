@@ -37,6 +37,7 @@ from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 from station.workflow.once import Once
+from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import LaneView
 from tests.support.staff import Staff
 from tests.support.vaults import vault
@@ -142,6 +143,7 @@ class VirtualStation:
     journey: Journey
     lane: Lane
     handlers: Handlers
+    unfreezing: Unfreezing
     mains: MainsSwitch
     screening: ScreeningEngine
     staff: Staff
@@ -277,6 +279,7 @@ async def start(
         screening=screening,
         images=vault(directory / "images", clock),
         run_blocking=inline,
+        checklist=shipped.checklist,
     )
     journey: Journey
 
@@ -303,6 +306,7 @@ async def start(
         journey=journey,
         lane=lane,
         handlers=Handlers(store=store, lanes={LANE_ID: lane}, policy=policy, clock=clock, feed=EventFeed(epoch="virtual", capacity=64)),
+        unfreezing=Unfreezing(store=store, clock=clock, checklist=shipped.checklist, feed=EventFeed(epoch="virtual", capacity=64)),
         mains=mains,
         screening=screening,
         staff=Staff(store, clock, *PEOPLE),

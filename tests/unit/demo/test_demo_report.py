@@ -81,7 +81,7 @@ def test_the_report_sums_its_lanes_and_names_every_danger():
         ("cleared", None, 1, False),
         ("released", None, 1, True),
         ("rejected", None, 0, True),
-        ("frozen", None, 0, True),
+        ("frozen", None, 0, False),
     ],
 )
 def test_a_piece_is_settled_when_nothing_more_happens_by_itself(state: str, secrecy: str | None, refeeds: int, settled: bool):

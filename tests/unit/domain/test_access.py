@@ -56,13 +56,13 @@ def test_the_table_names_every_action_and_gives_each_role_what_its_work_takes():
     assert set(PERMISSIONS) == set(Action)
     rights = {role: {action.value for action in Action if permitted([role], action, Secrecy.A)} for role in Role}
     see = {"see-pieces", "see-reviews", "see-lanes", "see-alarms", "see-events"}
-    at_work = see | {"own-session", "see-scans", "freeze-lane", "acknowledge-alarms"}
+    at_work = see | {"own-session", "see-scans", "freeze-lane", "tick-freeze-steps", "acknowledge-alarms"}
     assert rights == {
         Role.OPERATOR: at_work | {"decide-on-lane", "command-lane"},
         Role.REVIEWER: at_work | {"decide-on-lane", "see-certificates", "review-pieces", "hand-over-pieces", "unfreeze-lane"},
         Role.SUPERVISOR: at_work
         | {"hand-over-pieces", "unfreeze-lane", "command-lane", "announce-pieces", "see-metrics", "see-certificates", "see-performance"},
-        Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "acknowledge-alarms"}
+        Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "tick-freeze-steps", "acknowledge-alarms"}
         | {"command-lane", "end-test-reference", "see-metrics"},
         Role.AUDITOR: see | {"own-session", "see-users", "see-metrics", "see-certificates", "see-performance"},
         Role.MACHINE: {"own-session", "announce-pieces", "see-pieces", "see-metrics", "see-certificates"},

@@ -10,6 +10,7 @@ import pytest
 from station.domain.alarm import AlarmCode
 from station.domain.clearance import StationHealth
 from station.domain.errors import StoreError
+from station.domain.freeze import FreezeOrigin, freeze_subject
 from station.domain.gate import Permit
 from station.domain.identifiers import DEFAULT_SCHEMES
 from station.domain.piece import Announcement, Piece, PieceState
@@ -21,6 +22,7 @@ from station.ports.lane_plc import Eye, EyeEdge, PassedPiece
 from station.ports.store import RenderedEvent
 from station.storage.store import SqliteStore
 from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, exit_eye, was_taken_out
+from station.workflow.freeze_steps import FreezeAsked
 from station.workflow.identification import InfeedFacts
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
@@ -227,19 +229,24 @@ def test_b5_holds_a_piece_until_its_middle_is_out(way_mm: float | None, length_m
     assert was_taken_out(way_mm, length_mm) is taken
 
 
-def test_a_freeze_keeps_the_lane_frozen_until_the_suspect_is_handed_over(store: SqliteStore):
+def test_a_freeze_is_recorded_once_and_keeps_the_lane_frozen_also_when_the_suspect_is_handed_over(store: SqliteStore):
     async def run() -> Journey:
         journey = a_journey(store)
         piece = await a_scanned_piece(store, journey)
-        await journey.freeze(person="An", suspect=piece.piece_id, reading=an_operator(OperatorDecision.FREEZE), present=[PIECE])
-        await journey.freeze(person="An", suspect=piece.piece_id, present=[PIECE])
+        asked = FreezeAsked(at=NOW, origin=FreezeOrigin.CONSOLE, person="An", suspect=PIECE, reading=an_operator(OperatorDecision.FREEZE))
+        assert await journey.freeze(asked, present=[PIECE])
+        assert not await journey.freeze(asked, suspect=piece.piece_id, present=[PIECE])
+        assert not await journey.freeze(suspect=piece.piece_id, present=[PIECE])
         return journey
 
     journey = asyncio.run(run())
     assert state_of(store) is PieceState.FROZEN
-    assert journey.must_stay_frozen() == [PIECE]
+    rows = store.read(lambda view: view.evidence(PIECE))
+    assert [type(row.evidence).__name__ for row in rows][-2:] == ["OperatorReading", "Clearance"]
+    (frozen,) = [row.evidence for row in store.read(lambda view: view.evidence(freeze_subject(LANE)))]
+    assert (frozen.visit, frozen.person, frozen.suspects, frozen.on_belts) == (1, "An", (PIECE,), (PIECE,))
     store.write(lambda uow: uow.change_state(PIECE, PieceState.HANDED_OVER, NOW)).result()
-    assert journey.must_stay_frozen() == []
+    assert journey.must_stay_frozen()
 
 
 def test_an_undecided_attention_stop_survives_a_restart(store: SqliteStore):
@@ -250,4 +257,4 @@ def test_an_undecided_attention_stop_survives_a_restart(store: SqliteStore):
 
     journey = asyncio.run(run())
     assert state_of(store) is PieceState.SCANNED
-    assert journey.must_stay_frozen() == [PIECE]
+    assert journey.must_stay_frozen()

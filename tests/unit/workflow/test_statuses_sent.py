@@ -73,7 +73,7 @@ def test_a_piece_that_is_frozen_is_handed_over_or_escapes(tmp_path: Path):
     async def run(feeding: Feeding) -> None:
         feeding.announce()
         await feeding.arrive()
-        await feeding.journey.freeze(person="An", suspect=PIECE, present=[PIECE])
+        await feeding.journey.freeze(suspect=PIECE, present=[PIECE])
         await feeding.journey.escaped(PIECE, "seen past the gate")
 
     feeding = Feeding(tmp_path)

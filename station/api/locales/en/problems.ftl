@@ -22,7 +22,6 @@ problem-screening-error = The scan could not be read
 problem-image-destroyed = The image was destroyed by rule; the evidence about it stays
 problem-image-key-lost = The key of this image is lost: it cannot be read any more. Call the technician
 problem-level-unknown = This piece was not announced: its level is not known and counts as the highest
-problem-unfreeze-needs-access = The lane stays frozen: the all clear takes two people, and this station cannot take it yet
 problem-no-scan-to-clear = There is no scan to look at: feed the piece in again, or reject it
 problem-radiation-beyond-review = Its radiation is too high for any review to clear it: keep away from it, reject it and hand it over to the competent force
 problem-second-person-needed = You have decided already: somebody else must decide now

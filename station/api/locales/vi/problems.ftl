@@ -22,7 +22,6 @@ problem-screening-error = Không đọc được ảnh soi
 problem-image-destroyed = Ảnh đã được hủy theo quy tắc; hồ sơ vẫn còn
 problem-image-key-lost = Mất khóa của ảnh này: không đọc được nữa. Gọi kỹ thuật viên
 problem-level-unknown = Bưu gửi này không có báo trước: không rõ độ mật nên coi như cao nhất
-problem-unfreeze-needs-access = Làn vẫn giữ nguyên hiện trạng: việc gỡ bỏ cần hai người và chưa có ở trạm này
 problem-no-scan-to-clear = Không có ảnh để xem: cho soi lại hoặc từ chối
 problem-radiation-beyond-review = Phóng xạ quá cao, thẩm định không được cho qua: tránh xa bưu gửi, từ chối và bàn giao cho cơ quan có thẩm quyền
 problem-second-person-needed = Bạn đã quyết định rồi: cần người khác quyết định

@@ -2,6 +2,7 @@
 
 import { get, post } from "./calls.js";
 import { h, keep, say } from "./dom.js";
+import { FreezePanel } from "./freeze.js";
 import { useKeys } from "./keys.js";
 import { lanePicture } from "./lane_picture.js";
 import { listen } from "./live.js";
@@ -18,6 +19,8 @@ const RECENT = 5;
 const lane = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const path = `/lanes/${encodeURIComponent(lane)}`;
 const viewer = new Viewer();
+/** @type {FreezePanel | null} */
+let frozen = null;
 
 /** @type {any} */
 let view = null;
@@ -57,6 +60,9 @@ function build(/** @type {HTMLElement} */ main) {
       ),
     ),
   };
+  // Not before the words are there.
+  frozen = frozen ?? new FreezePanel(path);
+  frozen.build();
   main.className = "lane-page";
   main.append(
     h("h1", { class: "visually-hidden" }, `${t("ui-lane")} ${lane}`),
@@ -65,6 +71,7 @@ function build(/** @type {HTMLElement} */ main) {
     h(
       "section",
       { class: "decide-side" },
+      frozen.root,
       parts.exercise,
       parts.request,
       parts.countdown,
@@ -80,6 +87,8 @@ function build(/** @type {HTMLElement} */ main) {
     { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
     { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
     { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze, early: true },
+    { name: "freeze-tick", codes: ["F3", "Numpad3", "F18"], text: t("ui-key-freeze-tick"), act: () => frozen?.tick() },
+    { name: "freeze-all-clear", codes: ["F6", "Numpad6", "F19"], text: t("ui-key-freeze-all-clear"), act: () => frozen?.allClear() },
     { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
     { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
     { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
@@ -97,6 +106,7 @@ function show() {
   }
   const request = view.request;
   document.body.dataset.lane = view.state;
+  frozen?.see(view);
   say(parts.state, t(`lane-state-${view.state}`));
   parts.state.dataset.state = view.state;
   keep(parts.tiles, [view.belt_speeds_mm_s, view.beam_on, view.lamps_on, view.gate, view.frozen, view.radiation_nsv_per_h, Math.round(view.pieces_per_hour), view.test_piece_passed_at, view.test_piece], tiles);
@@ -319,6 +329,7 @@ listen({
   },
   changed: (type) => {
     if (type === "alarm" || type === "reset") refreshAlarms();
+    if (type === "freeze" || type === "reset") frozen?.refresh();
     refreshSoon();
   },
   stale: (old) => {

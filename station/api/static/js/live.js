@@ -11,7 +11,7 @@ const REOPEN_MS = 6000;
 
 /**
  * Listen until the page goes.
- * @param {Listener} listener `changed` is called for `piece`, `alarm`, and `reset` (look at everything again)
+ * @param {Listener} listener `changed` is called for `piece`, `alarm`, `freeze`, and `reset` (look at everything again)
  */
 export function listen(listener) {
   let last = performance.now();
@@ -39,7 +39,7 @@ export function listen(listener) {
       heard();
       listener.tick?.(JSON.parse(event.data));
     });
-    for (const type of ["piece", "alarm", "reset", "resumed"]) {
+    for (const type of ["piece", "alarm", "freeze", "reset", "resumed"]) {
       source.addEventListener(type, () => {
         heard();
         listener.changed?.(type);

@@ -1,0 +1,116 @@
+"""Un-freezing: nothing moves until two people have given the all clear, whatever happens in between, and the lane stands afterwards."""
+
+import pytest
+
+from station.domain.alarm import AlarmCode
+from station.domain.freeze import LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
+from station.domain.piece import PieceState
+from station.domain.reasons import Reason
+from station.workflow.refusals import SecondPersonError
+from station.workflow.views import LaneState
+from tests.support.scripted_people import OPERATOR, REVIEWERS
+from tests.support.virtual_lane import LANE_ID
+from tests.support.virtual_scene import Scene, play
+
+AT_ONCE_S = 1.0
+BRAKED_S = 1.0
+STANDS_S = 3.0
+
+
+def facts(scene: Scene, kind: type) -> list[object]:
+    rows = scene.station.store.read(lambda view: view.evidence(freeze_subject(LANE_ID)))
+    return [row.evidence for row in rows if isinstance(row.evidence, kind)]
+
+
+def latched(scene: Scene) -> bool:
+    return scene.station.simulated.plc.freeze_latch and scene.station.lane.view().state is LaneState.FROZEN
+
+
+async def frozen_with_a_piece(scene: Scene, head_mm: float) -> str:
+    scene.people.unfreezes = scene.people.starts_lane = scene.people.reviews = False
+    piece_id = await scene.feed()
+    await scene.until_at(piece_id, head_mm)
+    scene.station.do(do="press_freeze_key")
+    await scene.until(lambda: latched(scene), timeout_s=5.0)
+    await scene.settle(BRAKED_S)
+    return piece_id
+
+
+def test_what_may_happen_before_a_frozen_lane_is_set_free():
+    async def scene(scene: Scene) -> None:
+        people = scene.people
+        piece_id = await frozen_with_a_piece(scene, 4200.0)
+        place = scene.where(piece_id)
+
+        # The panel alone.
+        people.clear_at_panel()
+        await scene.settle(AT_ONCE_S)
+        assert latched(scene)
+        assert len(facts(scene, LatchSetAgain)) == 1
+        assert AlarmCode.FREEZE_BYPASSED in {alarm.code for alarm in scene.station.store.read(lambda view: view.alarms())}
+
+        # One person, once; also when the station dies in between, and the PLC restarts.
+        await people.tick()
+        assert not await people.give_all_clear(REVIEWERS[0])
+        with pytest.raises(SecondPersonError):
+            await people.give_all_clear(REVIEWERS[0])
+        await scene.restart_station(kill=True, dead_s=2.0)
+        await scene.until(lambda: latched(scene), timeout_s=30.0)
+        with pytest.raises(SecondPersonError):
+            await people.give_all_clear(REVIEWERS[0])
+        scene.station.fault("lane_plc", "reboot")
+        scene.station.do(do="key_switch", on=True)
+        await scene.settle(STANDS_S)
+        assert latched(scene)
+        scene.station.do(do="key_switch", on=False)
+
+        # Two people, without the key; then somebody freezes it again, and the key alone does nothing any more.
+        assert await people.give_all_clear(REVIEWERS[1])
+        await scene.settle(STANDS_S)
+        progress = scene.station.lane.view().freeze
+        assert progress is not None
+        assert (progress.latched, progress.key_on, progress.all_clear) == (True, False, True)
+        await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
+        scene.station.do(do="key_switch", on=True)
+        await scene.settle(STANDS_S)
+        assert latched(scene)
+        assert scene.where(piece_id) == place
+        assert [(one.visit, one.person) for one in facts(scene, LaneFrozen)] == [(1, ""), (2, OPERATOR)]
+
+        # The checklist and both people anew, and the key: the lane is free, and stands until somebody starts it.
+        await people.unfreeze()
+        (over,) = facts(scene, LaneUnfrozen)
+        assert (over.visit, over.people) == (2, REVIEWERS)
+        for _ in range(int(STANDS_S)):
+            await scene.settle(1.0)
+            assert scene.station.lane.view().state is LaneState.STOPPED
+        assert scene.where(piece_id) == place
+        assert len(facts(scene, LatchSetAgain)) == 1
+        people.starts_lane = people.unfreezes = people.reviews = True
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        assert Reason.FROZEN in scene.reasons(piece_id)
+        assert people.reviewed[piece_id]
+
+    play(scene)
+
+
+def test_a_dead_plc_and_a_station_that_dies_when_the_latch_is_cleared():
+    async def scene(scene: Scene) -> None:
+        station, people = scene.station, scene.people
+        await frozen_with_a_piece(scene, 2800.0)
+        await people.give_all_clears()
+        station.fault("wire:lane_plc", "mute")
+        station.do(do="key_switch", on=True)
+        await scene.until(lambda: (view := station.lane.view()).freeze is not None and view.freeze.latched is None, timeout_s=30.0)
+        await station.until(lambda: not station.simulated.plc.contact.fresh, timeout_s=30.0)
+        station.clear_fault("wire:lane_plc", "mute")
+        await station.until(lambda: not station.simulated.plc.freeze_latch, timeout_s=30.0, look_every_s=0.005)
+        assert facts(scene, LaneUnfrozen) == []
+        await scene.restart_station(kill=True)
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED, timeout_s=30.0)
+        assert (len(facts(scene, LaneUnfrozen)), facts(scene, LatchSetAgain)) == (1, [])
+        assert not scene.station.simulated.plc.freeze_latch
+        scene.station.do(do="key_switch", on=False)
+        people.starts_lane = people.unfreezes = people.reviews = True
+
+    play(scene)

@@ -1,0 +1,282 @@
+"""What the lane does about its freeze latch when things happen in an awkward order: a scripted PLC over the real store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from station.domain.clearance import StationHealth
+from station.domain.errors import DeviceUnreachableError, StoreError
+from station.domain.freeze import Checklist, FreezeOrigin, LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
+from station.domain.identifiers import DEFAULT_SCHEMES
+from station.domain.policy import Policy
+from station.ports.lane_plc import Command, CommandResult
+from station.settings import SHIPPED_DIRECTORY, load_checklist
+from station.storage.store import SqliteStore
+from station.workflow.freeze_steps import FreezeAsked, current_freeze, do_step, give_all_clear
+from station.workflow.frozen_lane import FrozenLane
+from station.workflow.journey import Journey
+from tests.support.clocks import SetClock
+from tests.support.staff import Staff
+from tests.unit.workflow.test_unfreezing import LANE, NOW
+
+LIST = load_checklist(SHIPPED_DIRECTORY / "checklists" / "freeze.toml")
+
+
+@dataclass
+class Status:
+    freeze_latch: bool
+    status_bits: int
+
+
+@dataclass
+class ScriptedPlc:
+    """A latch and a key. `while_clearing` happens while the PLC is busy with the command, before it answers."""
+
+    latch: bool = False
+    key: bool = False
+    dead: bool = False
+    answer: CommandResult | None = None
+    while_clearing: Callable[[], Awaitable[None]] | None = None
+    commands: list[Command] = field(default_factory=list)
+
+    async def connect(self) -> Status:
+        return await self.read_status()
+
+    async def read_status(self) -> Status:
+        self._demand_alive()
+        return Status(freeze_latch=self.latch, status_bits=int(self.key))
+
+    async def freeze(self) -> None:
+        self._demand_alive()
+        self.latch = True
+
+    async def command(self, command: Command) -> CommandResult:
+        self._demand_alive()
+        self.commands.append(command)
+        if self.answer is None:
+            self.latch = False
+        if self.while_clearing is not None:
+            await self.while_clearing()
+        return self.answer or CommandResult.ACCEPTED
+
+    def _demand_alive(self) -> None:
+        if self.dead:
+            raise DeviceUnreachableError("no answer")
+
+
+class Frozen:
+    """One lane's freezes over a store."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store, self.clock, self.plc = store, SetClock(NOW, step_s=0.001), ScriptedPlc()
+        self.staff = Staff(store, self.clock, "an", "binh")
+        self.lane = self.another_run()
+
+    def another_run(self) -> FrozenLane:
+        def health() -> StationHealth:
+            return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
+
+        policy = Policy(sha256="d" * 64)
+        journey = Journey(lane_id=LANE, store=self.store, policy=policy, clock=self.clock, health=health, schemes=DEFAULT_SCHEMES)
+        self.lane = FrozenLane(self.plc, journey, self.clock, LIST)  # type: ignore[arg-type]
+        return self.lane
+
+    async def freeze(self, person: str = "an") -> None:
+        await self.lane.freeze(FreezeAsked(at=self.clock.utc_now(), origin=FreezeOrigin.CONSOLE, person=person))
+
+    async def settle(self) -> bool:
+        """Look, with everything durable that can be."""
+        over = await self.lane.look()
+        self.lane.keep_record(suspect=None, present=())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return over
+
+    def all_clear(self) -> None:
+        """By both people, with the whole checklist."""
+        freeze = self.store.read(lambda view: current_freeze(view, LANE))
+        assert freeze is not None
+        for step in [step.id for step in LIST.steps if not step.powder_only]:
+            self.store.write(lambda uow, step=step: do_step(uow, LANE, freeze.number, step, self.staff.caller("an"), LIST, NOW)).result()
+        for person in ("an", "binh"):
+            by = self.staff.caller(person)
+            self.store.write(
+                lambda uow, by=by: give_all_clear(uow, LANE, freeze.number, by, LIST, self.clock.utc_now(), present=["An"], note="")
+            ).result()
+
+    def facts(self, kind: type) -> list[int]:
+        rows = self.store.read(lambda view: view.evidence(freeze_subject(LANE)))
+        return [row.visit for row in rows if isinstance(row.evidence, kind)]
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[Frozen]:
+    store = SqliteStore(tmp_path, group_commit=False, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
+    yield Frozen(store)
+    store.close()
+
+
+def play(scene: Callable[[Frozen], Awaitable[None]], frozen: Frozen) -> None:
+    async def main() -> None:
+        await frozen.freeze()
+        await frozen.settle()
+        await scene(frozen)
+
+    asyncio.run(main())
+
+
+def test_the_plc_is_asked_only_with_the_all_clear_and_the_key(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.plc.key = True
+        assert not await frozen.settle()
+        frozen.plc.key = False
+        frozen.all_clear()
+        assert not await frozen.settle()
+        assert frozen.plc.commands == []
+        frozen.plc.key, frozen.plc.answer = True, CommandResult.WRONG_STATE
+        assert not await frozen.settle()
+        assert frozen.lane.progress.refused == "word-result-wrong-state"
+        frozen.plc.answer = None
+        assert not await frozen.settle()
+        assert await frozen.settle()
+        assert frozen.plc.commands == [Command.CLEAR_FREEZE] * 2
+        assert (frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain)) == ([1], [])
+
+    play(scene, frozen)
+
+
+def test_a_freeze_while_the_latch_is_being_cleared_stands(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+
+        async def latched_first_then_cleared() -> None:
+            await frozen.freeze("binh")
+            frozen.plc.latch = False
+
+        frozen.plc.while_clearing = latched_first_then_cleared
+        assert not await frozen.lane.look()
+        assert frozen.plc.latch
+        for _ in range(3):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert (frozen.facts(LaneFrozen), frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain)) == ([1, 2], [], [])
+
+    play(scene, frozen)
+
+
+def test_a_freeze_while_the_end_is_being_stored_stands(frozen: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        assert not await frozen.settle()
+        unfrozen = Journey.unfrozen
+
+        async def beaten(journey: Journey, number: int, checklist: Checklist) -> bool:
+            over = await unfrozen(journey, number, checklist)
+            await frozen.freeze("binh")
+            frozen.plc.latch = False
+            return over
+
+        monkeypatch.setattr(Journey, "unfrozen", beaten)
+        assert not await frozen.settle()
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert (frozen.facts(LaneFrozen), frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain)) == ([1, 2], [1], [])
+
+    play(scene, frozen)
+
+
+def test_a_latch_that_is_set_at_the_lane_right_after_it_was_cleared_is_another_freeze(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        assert not await frozen.settle()
+        frozen.plc.latch = True
+        for _ in range(3):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert len(frozen.plc.commands) == 1
+        assert (frozen.facts(LaneFrozen), frozen.facts(LaneUnfrozen)) == ([1, 2], [])
+
+    play(scene, frozen)
+
+
+def test_a_freeze_that_cannot_be_stored_voids_the_all_clear_all_the_same(frozen: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+
+        def full(_: object) -> object:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as changed:
+            changed.setattr(frozen.store, "write", full)
+            await frozen.freeze("binh")
+            frozen.plc.key = True
+            for _ in range(3):
+                assert not await frozen.settle()
+        assert (frozen.plc.latch, frozen.plc.commands, frozen.lane.progress.unrecorded) == (True, [], True)
+        await frozen.settle()
+        assert not await frozen.settle()
+        assert (frozen.facts(LaneFrozen), frozen.plc.commands) == ([1, 2], [])
+
+    play(scene, frozen)
+
+
+def test_an_end_that_cannot_be_stored_yet_sets_no_latch_again(frozen: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        assert not await frozen.settle()
+
+        def full(_: object) -> object:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as changed:
+            changed.setattr(frozen.store, "write", full)
+            for _ in range(3):
+                assert not await frozen.settle()
+        assert await frozen.settle()
+        assert (frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain), frozen.plc.latch) == ([1], [], False)
+
+    play(scene, frozen)
+
+
+def test_only_a_latch_that_was_set_counts_as_cleared_at_the_lane(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.plc.dead = True
+        assert not await frozen.settle()
+        assert frozen.lane.progress.latched is None
+        frozen.plc.dead = frozen.plc.latch = False
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert frozen.facts(LatchSetAgain) == [1]
+        # The station died while it was cleared: what the store knows makes the difference.
+        frozen.plc.latch = False
+        frozen.another_run()
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert frozen.facts(LatchSetAgain) == [1, 1]
+
+    play(scene, frozen)
+
+
+def test_a_freeze_that_the_plc_did_not_take_is_no_latch_cleared_at_the_lane(frozen: Frozen) -> None:
+    async def main() -> None:
+        frozen.plc.dead = True
+        with pytest.raises(DeviceUnreachableError):
+            await frozen.freeze()
+        assert not await frozen.settle()
+        frozen.plc.dead = False
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert (frozen.facts(LaneFrozen), frozen.facts(LatchSetAgain)) == ([1], [])
+
+    asyncio.run(main())
