@@ -18,6 +18,7 @@ from station.api import (
     performance,
     pieces,
     problems,
+    reports,
     reviews,
     scans,
     session,
@@ -35,6 +36,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.report_requests import Reports
 from station.workflow.viewing import ViewLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -52,6 +54,7 @@ def create_app(
     certify: Callable[[str], bytes],
     access: Access,
     accounts: Accounts,
+    report_making: Reports,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
     texts: Texts | None = None,
@@ -70,6 +73,7 @@ def create_app(
         certify: makes the certificate of a piece, as a file.
         access: who is here, and how they come and go.
         accounts: who may come in.
+        report_making: makes reports.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
         texts: the words of both languages; the shipped ones unless given.
@@ -85,6 +89,7 @@ def create_app(
         views=ViewLog(store=store, clock=clock),
         access=access,
         accounts=accounts,
+        reports=report_making,
     )
 
     @contextlib.asynccontextmanager
@@ -104,7 +109,7 @@ def create_app(
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (session, users, pieces, scans, reviews, lanes, exercises, performance, alarms, certificates, stream):
+    for resource in (session, users, pieces, scans, reviews, lanes, exercises, performance, reports, alarms, certificates, stream):
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))
