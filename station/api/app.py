@@ -100,6 +100,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await sweep
         await access.tell_all()
+        await report_making.close()
 
     app = FastAPI(
         title="KT1 station", version=version, lifespan=lifespan, docs_url=None, redoc_url=None, separate_input_output_schemas=False

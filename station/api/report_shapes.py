@@ -1,7 +1,7 @@
 """Wire shapes of reports and of the evidence behind their numbers."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 
 from pydantic import BaseModel, Field
 
@@ -196,12 +196,12 @@ class ShiftHandedOut(BaseModel):
     taken_over_at: datetime | None = None
 
 
-def evidence_out(facts: Sequence[ReportFact], cursor: str | None, clearance: Secrecy | None) -> EvidenceOut:
-    """Facts as they may be shown to somebody cleared so high: of a marked piece nothing that tells its content."""
-    return EvidenceOut(items=[_item(fact, clearance) for fact in facts], next=cursor)
+def evidence_out(facts: Sequence[ReportFact], cursor: str | None, clearance: Secrecy | None, zone: tzinfo) -> EvidenceOut:
+    """Facts as they may be shown to somebody cleared so high: of a marked piece nothing that tells its content. Times are the zone's."""
+    return EvidenceOut(items=[_item(fact, clearance, zone) for fact in facts], next=cursor)
 
 
-def _item(fact: ReportFact, clearance: Secrecy | None) -> EvidenceItemOut:
+def _item(fact: ReportFact, clearance: Secrecy | None, zone: tzinfo) -> EvidenceItemOut:
     content = fact.content
     if isinstance(content, Alarm | SentEvent):
         source, values = ("alarm" if isinstance(content, Alarm) else "event"), shown.plain_values(content)
@@ -216,7 +216,7 @@ def _item(fact: ReportFact, clearance: Secrecy | None) -> EvidenceItemOut:
         source=source,
         number=fact.number,
         leaf_index=fact.number - 1 if source == "fact" else None,
-        at=fact.at,
+        at=fact.at.astimezone(zone),
         type=type(content).__name__,
         piece_id=plain(fact.piece_id) or None,
         visit=fact.visit if fact.piece_id else None,

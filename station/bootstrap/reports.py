@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import sys
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -26,6 +27,7 @@ from station.storage.store import SqliteReader
 from station.workflow.report_requests import ReportFailedError, ReportForm, ReportRequest, WantedEvidence
 from station.workflow.reporting import Read, ReportMaker
 
+IDLE_S = 120.0
 MOST_S = 300.0
 """A report that takes longer is given up."""
 PROGRAM = "station.bootstrap.report_program"
@@ -56,7 +58,7 @@ def make_report(read: Read, request: ReportRequest, *, site: str, calendar: Site
     maker, wanted = ReportMaker(read, site=site, calendar=calendar), request.wanted
     if isinstance(wanted, WantedEvidence):
         page = maker.evidence(request, wanted)
-        return evidence_out(page.facts, page.next, request.clearance).model_dump_json().encode()
+        return evidence_out(page.facts, page.next, request.clearance, calendar.zone).model_dump_json().encode()
     report = maker.report(request)
     if wanted is ReportForm.JSON:
         return json.dumps(members(report), ensure_ascii=False).encode()
@@ -81,7 +83,9 @@ def _from_files(directory: Path, request: ReportRequest, *, site: str, calendar:
 
 
 class ReportsApart:
-    """`station.workflow.report_requests.Reports` in a program of its own for each, one at a time and of low priority.
+    """`station.workflow.report_requests.Reports` in a program of its own, of low priority, one report at a time. For one event loop.
+
+    The program starts with the first report and ends by itself after a while without any, or with the station, however that ends.
 
     Args:
         directory: the station's data directory.
@@ -98,34 +102,66 @@ class ReportsApart:
             "first_shift_hour": calendar.first_shift_hour,
         }
         self._one = asyncio.Semaphore(1)
+        self._program: asyncio.subprocess.Process | None = None
 
     async def make(self, request: ReportRequest) -> bytes:
         """The report. Raises `StoreError`, `NotFoundError` and `ReportFailedError`."""
+        line = json.dumps(self._given | to_members(request)).encode() + b"\n"
         async with self._one:
-            program = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", PROGRAM, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-            )
             try:
                 async with asyncio.timeout(MOST_S):
-                    made, said = await program.communicate(json.dumps(self._given | to_members(request)).encode())
+                    head, made = await self._ask(line)
             except TimeoutError as error:
+                await self._end()
                 raise ReportFailedError(f"The report took more than {MOST_S:.0f} s", remedy="Ask for a shorter period") from error
-            finally:
-                # Also when whoever asked has gone away.
-                with contextlib.suppress(ProcessLookupError):
-                    program.kill()
-        if program.returncode == 0:
+            except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+                await self._end()
+                raise ReportFailedError("The program that makes reports ended by a defect", consequence="There is no report") from error
+            except asyncio.CancelledError:
+                # Whoever asked has gone away, and what comes now would answer the next question.
+                await self._end()
+                raise
+        if "kind" not in head:
             return made
-        raise _error(said)
+        raise _ERRORS.get(head["kind"], ReportFailedError)(head["what"], consequence=head["consequence"], remedy=head["remedy"])
+
+    async def close(self) -> None:
+        """End the program."""
+        await self._end()
+
+    async def _ask(self, line: bytes) -> tuple[dict[str, Any], bytes]:
+        running = self._program is not None
+        try:
+            return await _answer(await self._started(), line)
+        except (OSError, asyncio.IncompleteReadError):
+            if not running:
+                raise
+        # It had waited long enough and went just then.
+        await self._end()
+        return await _answer(await self._started(), line)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._program is None or self._program.returncode is not None:
+            pipe = asyncio.subprocess.PIPE
+            self._program = await asyncio.create_subprocess_exec(sys.executable, "-m", PROGRAM, stdin=pipe, stdout=pipe)
+        return self._program
+
+    async def _end(self) -> None:
+        program, self._program = self._program, None
+        if program is not None:
+            with contextlib.suppress(ProcessLookupError):
+                program.kill()
+            await program.communicate()
 
 
-def _error(said: bytes) -> StationError:
-    try:
-        error = json.loads(said.decode(errors="replace").splitlines()[-1])
-        return _ERRORS.get(error["kind"], ReportFailedError)(error["what"], consequence=error["consequence"], remedy=error["remedy"])
-    except (ValueError, LookupError, TypeError):
-        # A traceback may name a piece or a file: it stays in the log.
-        return ReportFailedError("The program that makes reports ended by a defect", consequence="There is no report")
+async def _answer(program: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
+    """One answer: a line of JSON with the number of bytes that follow it, or with what went wrong."""
+    assert program.stdin is not None  # noqa: S101 - both are pipes
+    assert program.stdout is not None  # noqa: S101
+    program.stdin.write(line)
+    await program.stdin.drain()
+    head: dict[str, Any] = json.loads(await program.stdout.readuntil())
+    return head, await program.stdout.readexactly(head.get("bytes", 0))
 
 
 def to_members(request: ReportRequest) -> dict[str, Any]:
@@ -161,16 +197,18 @@ def of_members(asked: dict[str, Any], calendar: SiteCalendar) -> ReportRequest:
     )
 
 
-def run_program() -> int:
-    """Read one request from standard input, write what was asked to standard output or why not to standard error; the exit code."""
+def run_program() -> None:
+    """Answer requests, a line of JSON each, until standard input ends or nobody has asked for a while."""
     os.nice(_NICE)
-    asked = json.load(sys.stdin)
-    calendar = SiteCalendar(utc_offset=timedelta(seconds=asked["utc_offset_s"]), first_shift_hour=asked["first_shift_hour"])
-    try:
-        made = _from_files(Path(asked["directory"]), of_members(asked, calendar), site=asked["site"], calendar=calendar)
-    except StationError as error:
-        said = {"kind": type(error).__name__, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
-        sys.stderr.write(json.dumps(said) + "\n")
-        return 1
-    sys.stdout.buffer.write(made)
-    return 0
+    while select.select([sys.stdin], [], [], IDLE_S)[0] and (line := sys.stdin.buffer.readline()):
+        asked = json.loads(line)
+        calendar = SiteCalendar(utc_offset=timedelta(seconds=asked["utc_offset_s"]), first_shift_hour=asked["first_shift_hour"])
+        head: dict[str, Any]
+        try:
+            made = _from_files(Path(asked["directory"]), of_members(asked, calendar), site=asked["site"], calendar=calendar)
+            head = {"bytes": len(made)}
+        except StationError as error:
+            made = b""
+            head = {"kind": type(error).__name__, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
+        sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + made)
+        sys.stdout.buffer.flush()

@@ -54,3 +54,7 @@ class Reports(Protocol):
     async def make(self, request: ReportRequest) -> bytes:
         """The report as a file, or the page of evidence as JSON. Raises `StationError`."""
         ...
+
+    async def close(self) -> None:
+        """Nothing is asked any more."""
+        ...

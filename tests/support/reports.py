@@ -25,6 +25,9 @@ class ReportsHere:
     async def make(self, request: ReportRequest) -> bytes:
         return await asyncio.to_thread(self._make, request)
 
+    async def close(self) -> None:
+        pass
+
     def _make(self, request: ReportRequest) -> bytes:
         if self._in_clear is not None and request.wanted in {ReportForm.PDF, ReportForm.XLSX}:
             report = ReportMaker(self._store.read, site=SITE, calendar=self.calendar).report(replace(request, wanted=ReportForm.JSON))

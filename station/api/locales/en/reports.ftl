@@ -158,3 +158,27 @@ report-delivery-receipted = receipted
 report-delivery-blocked = blocked
 report-agreement-agrees = agrees
 report-agreement-differs = differs
+
+## Facts and the page
+fact-Alarm = alarm
+fact-SentEvent = event to the centre
+fact-StateChange = change of state
+ui-reports = Reports
+ui-report-kind = Kind
+ui-report-date = Day
+ui-report-shift = Shift
+ui-report-shift-name = Shift { $number }
+ui-report-make = Show
+ui-report-pdf = Download PDF
+ui-report-xlsx = Download spreadsheet
+ui-report-making = The report is being made… A long period takes minutes.
+ui-report-choose = Choose kind and day, then press Show
+ui-report-failed = The report could not be made
+ui-report-nothing = Nothing in this period
+ui-report-evidence = Facts behind the number: { $what }
+ui-report-more = Show more
+ui-report-none = There is no such fact
+ui-report-hand = Hand over
+ui-report-take = Take over
+ui-report-note = Note for the next shift (no numbers of marked pieces)
+ui-report-open-list = the first { $shown } of { $all }

@@ -158,3 +158,27 @@ report-delivery-receipted = có biên nhận
 report-delivery-blocked = không gửi được
 report-agreement-agrees = khớp
 report-agreement-differs = không khớp
+
+## Bản ghi và trang
+fact-Alarm = báo động
+fact-SentEvent = sự kiện gửi trung tâm
+fact-StateChange = đổi trạng thái
+ui-reports = Báo cáo
+ui-report-kind = Loại
+ui-report-date = Ngày
+ui-report-shift = Ca
+ui-report-shift-name = Ca { $number }
+ui-report-make = Xem
+ui-report-pdf = Tải PDF
+ui-report-xlsx = Tải bảng tính
+ui-report-making = Đang lập báo cáo… Kỳ dài thì phải chờ vài phút.
+ui-report-choose = Chọn loại và ngày, rồi bấm Xem
+ui-report-failed = Không lập được báo cáo
+ui-report-nothing = Không có gì trong kỳ này
+ui-report-evidence = Hồ sơ đằng sau con số: { $what }
+ui-report-more = Xem tiếp
+ui-report-none = Không có bản ghi nào
+ui-report-hand = Giao ca
+ui-report-take = Nhận ca
+ui-report-note = Lời dặn cho ca sau (không ghi số bưu gửi mật)
+ui-report-open-list = { $shown } đầu tiên trong { $all }
