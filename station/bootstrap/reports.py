@@ -13,6 +13,7 @@ from typing import Any
 
 from station.api.report_shapes import evidence_out
 from station.api.texts import Texts
+from station.audit.reading import Progress
 from station.domain.calendar import ReportKind, SiteCalendar
 from station.domain.errors import NotFoundError, StationError, StoreError, StoreUnavailableError
 from station.domain.piece import Secrecy
@@ -53,13 +54,15 @@ def words_of(texts: Texts) -> Words:
     return lambda message: Text(vi=texts.text("vi", message), en=texts.text("en", message))
 
 
-def make_report(read: Read, request: ReportRequest, *, site: str, calendar: SiteCalendar) -> bytes:
+def make_report(
+    read: Read, request: ReportRequest, *, site: str, calendar: SiteCalendar, progress: Progress = lambda _done, _all: None
+) -> bytes:
     """The report as a file, or a page of its evidence as JSON. Raises `StoreError` and `NotFoundError`."""
     maker, wanted = ReportMaker(read, site=site, calendar=calendar), request.wanted
     if isinstance(wanted, WantedEvidence):
         page = maker.evidence(request, wanted)
         return evidence_out(page.facts, page.next, request.clearance, calendar.zone).model_dump_json().encode()
-    report = maker.report(request)
+    report = maker.report(request, progress)
     if wanted is ReportForm.JSON:
         return json.dumps(members(report), ensure_ascii=False).encode()
     words = words_of(_texts())
@@ -69,23 +72,24 @@ def make_report(read: Read, request: ReportRequest, *, site: str, calendar: Site
     return document(report, words(f"report-kind-{report.period.kind.value}"), shown)
 
 
-def stored_report(configuration: Configuration, request: ReportRequest) -> bytes:
+def stored_report(configuration: Configuration, request: ReportRequest, progress: Progress) -> bytes:
     """The same from the station's data directory, also beside the running station. Raises `StoreError`: there is no database yet."""
-    return _from_files(configuration.data_dir, request, site=configuration.station.site, calendar=calendar_of(configuration))
+    site, calendar = configuration.station.site, calendar_of(configuration)
+    return _from_files(configuration.data_dir, request, site=site, calendar=calendar, progress=progress)
 
 
-def _from_files(directory: Path, request: ReportRequest, *, site: str, calendar: SiteCalendar) -> bytes:
+def _from_files(
+    directory: Path, request: ReportRequest, *, site: str, calendar: SiteCalendar, progress: Progress = lambda _done, _all: None
+) -> bytes:
     reader = SqliteReader(directory)
     try:
-        return make_report(reader.read, request, site=site, calendar=calendar)
+        return make_report(reader.read, request, site=site, calendar=calendar, progress=progress)
     finally:
         reader.close()
 
 
 class ReportsApart:
-    """`station.workflow.report_requests.Reports` in a program of its own, of low priority, one report at a time. For one event loop.
-
-    The program starts with the first report and ends by itself after a while without any, or with the station, however that ends.
+    """`station.workflow.report_requests.Reports` in programs of their own, for one event loop: long periods keep no shift waiting.
 
     Args:
         directory: the station's data directory.
@@ -101,67 +105,82 @@ class ReportsApart:
             "utc_offset_s": int(calendar.utc_offset.total_seconds()),
             "first_shift_hour": calendar.first_shift_hour,
         }
-        self._one = asyncio.Semaphore(1)
-        self._program: asyncio.subprocess.Process | None = None
+        self._short, self._long = ReportProgram(), ReportProgram()
 
     async def make(self, request: ReportRequest) -> bytes:
         """The report. Raises `StoreError`, `NotFoundError` and `ReportFailedError`."""
-        line = json.dumps(self._given | to_members(request)).encode() + b"\n"
+        program = self._short if request.period.kind in {ReportKind.SHIFT, ReportKind.DAY} else self._long
+        return await program.make(json.dumps(self._given | to_members(request)).encode() + b"\n")
+
+    async def close(self) -> None:
+        """End the programs."""
+        await asyncio.gather(self._short.close(), self._long.close())
+
+
+class ReportProgram:
+    """A program of low priority that makes one report at a time.
+
+    It starts with the first report and ends by itself after a while without any, or with the station, however that ends.
+    """
+
+    def __init__(self) -> None:
+        self._one = asyncio.Semaphore(1)
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def make(self, line: bytes) -> bytes:
+        """What the program answers to a line. Raises like `ReportsApart.make`."""
         async with self._one:
             try:
                 async with asyncio.timeout(MOST_S):
                     head, made = await self._ask(line)
             except TimeoutError as error:
-                await self._end()
+                await self.close()
                 raise ReportFailedError(f"The report took more than {MOST_S:.0f} s", remedy="Ask for a shorter period") from error
-            except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-                await self._end()
+            except (OSError, EOFError, ValueError) as error:
+                await self.close()
                 raise ReportFailedError("The program that makes reports ended by a defect", consequence="There is no report") from error
             except asyncio.CancelledError:
                 # Whoever asked has gone away, and what comes now would answer the next question.
-                await self._end()
+                await self.close()
                 raise
         if "kind" not in head:
             return made
         raise _ERRORS.get(head["kind"], ReportFailedError)(head["what"], consequence=head["consequence"], remedy=head["remedy"])
 
     async def close(self) -> None:
-        """End the program."""
-        await self._end()
+        """End it."""
+        process, self.process = self.process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
 
     async def _ask(self, line: bytes) -> tuple[dict[str, Any], bytes]:
-        running = self._program is not None
+        was_there = self.process is not None
         try:
             return await _answer(await self._started(), line)
-        except (OSError, asyncio.IncompleteReadError):
-            if not running:
+        except (OSError, EOFError):
+            if not was_there:
                 raise
         # It had waited long enough and went just then.
-        await self._end()
+        await self.close()
         return await _answer(await self._started(), line)
 
     async def _started(self) -> asyncio.subprocess.Process:
-        if self._program is None or self._program.returncode is not None:
+        if self.process is None or self.process.returncode is not None:
             pipe = asyncio.subprocess.PIPE
-            self._program = await asyncio.create_subprocess_exec(sys.executable, "-m", PROGRAM, stdin=pipe, stdout=pipe)
-        return self._program
-
-    async def _end(self) -> None:
-        program, self._program = self._program, None
-        if program is not None:
-            with contextlib.suppress(ProcessLookupError):
-                program.kill()
-            await program.communicate()
+            self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", PROGRAM, stdin=pipe, stdout=pipe)
+        return self.process
 
 
-async def _answer(program: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
+async def _answer(process: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
     """One answer: a line of JSON with the number of bytes that follow it, or with what went wrong."""
-    assert program.stdin is not None  # noqa: S101 - both are pipes
-    assert program.stdout is not None  # noqa: S101
-    program.stdin.write(line)
-    await program.stdin.drain()
-    head: dict[str, Any] = json.loads(await program.stdout.readuntil())
-    return head, await program.stdout.readexactly(head.get("bytes", 0))
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    process.stdin.write(line)
+    await process.stdin.drain()
+    head: dict[str, Any] = json.loads(await process.stdout.readuntil())
+    return head, await process.stdout.readexactly(head.get("bytes", 0))
 
 
 def to_members(request: ReportRequest) -> dict[str, Any]:

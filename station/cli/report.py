@@ -9,6 +9,7 @@ import typer
 
 from station.bootstrap.reports import calendar_of, stored_report
 from station.cli.options import ConfigOption, configuration_path
+from station.cli.progress import bar
 from station.domain.calendar import PeriodRefusedError, ReportKind
 from station.domain.errors import ConfigurationError
 from station.domain.piece import Secrecy
@@ -37,7 +38,9 @@ def report(
         raise ConfigurationError(
             f"A {form.value} file cannot be shown on a terminal", consequence="Nothing was made", remedy="Name a file by --out FILE"
         )
-    made = stored_report(configuration, ReportRequest(period=period, clearance=Secrecy.A, now=now, wanted=form))
+    request = ReportRequest(period=period, clearance=Secrecy.A, now=now, wanted=form)
+    with bar("Báo cáo / report") as progress:
+        made = stored_report(configuration, request, progress)
     if out is None:
         sys.stdout.buffer.write(made)
         sys.stdout.buffer.flush()

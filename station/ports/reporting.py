@@ -60,8 +60,9 @@ class ReportFact:
 
     `number` is its place: of a fact its row, of an alarm or an event its own number. `content` is the fact, an `Alarm` or a `SentEvent`.
     `since` is when what a person decided about had begun to wait: the scan of an `OperatorReading`, the claim of a `ReviewDecision`; None
-    where there is no such moment. `exercise`: a threat had been projected for the reader on that visit. `kind`, `level` and `state` are
-    its piece's as they are now; of what is about no piece they are empty.
+    where there is no such moment. `exercise`: a threat had been projected for the reader on that visit. `kind` and `level` are its piece's
+    as they are now, `state` as it was in the snapshot, known of review decisions, model readings and views; of what is about no piece
+    they are empty.
     """
 
     number: int
@@ -80,13 +81,14 @@ class ReportFact:
 class ReportWindow:
     """What to read: from `start` (included) to `end` (not included) by the time that facts carry, within a snapshot.
 
-    `levels`: only pieces that count as one of these, and unmarked ones.
+    `levels`: only pieces that count as one of these, and unmarked ones. `holds`: only facts whose canonical JSON has this in it.
     """
 
     start: datetime
     end: datetime
     levels: Collection[Secrecy]
     snapshot: Snapshot
+    holds: str = ""
 
 
 Place = tuple[datetime, int]

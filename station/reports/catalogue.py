@@ -43,7 +43,8 @@ STOPS = DEVICE_TROUBLES | {
 }
 """Alarms with which a lane calls people to itself because it does not go on by itself."""
 
-_UNDECIDED = frozenset({PieceState.SCANNED, PieceState.HELD, PieceState.IN_REVIEW})
+_UNREAD = frozenset({PieceState.ARRIVED, PieceState.SCANNING, PieceState.SCANNED})
+_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW}
 
 
 class Key(NamedTuple):
@@ -64,12 +65,16 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure: the type of fact that it counts, its breakdowns, and the unit of what it measures (empty: it only counts)."""
+    """One figure: the type of fact that it counts, its breakdowns, and the unit of what it measures (empty: it only counts).
+
+    `holds` is a part of the canonical JSON of every fact that counts for it, so that a list need not decode the others.
+    """
 
     name: str
     counts: type[Any]
     by: tuple[str, ...]
     unit: str = ""
+    holds: str = ""
 
     @property
     def section(self) -> str:
@@ -97,6 +102,7 @@ _FIGURES = (
             name=f"pieces.{state.value.replace('_', '-')}",
             counts=StateChange,
             by=(*_OF_PIECE, "reason") if state is PieceState.HELD else _OF_PIECE,
+            holds=f'"after":"{state.value}"',
         )
         for state in _STATES
     ),
@@ -164,7 +170,7 @@ def _is_untold(fact: ReportFact) -> bool:
     """True of what a person whose reading must be blind could learn here before deciding."""
     if isinstance(fact.content, ReviewDecision | ImageViewed):
         return fact.state in _UNDECIDED
-    return isinstance(fact.content, ModelReading) and fact.state is PieceState.SCANNED
+    return isinstance(fact.content, ModelReading) and fact.state in _UNREAD
 
 
 def _level(level: Secrecy | None) -> tuple[str, str]:

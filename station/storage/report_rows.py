@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Label, Row, Select, and_, exis
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.disinfection import DisinfectionResult
-from station.domain.piece import PieceState, Secrecy
+from station.domain.piece import Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.review import OperatorReading, ReviewDecision
 from station.domain.scan import ModelReading
@@ -19,6 +19,7 @@ from station.storage import codec, pieces, tables
 _T, _C = tables.evidence, tables.evidence.c
 _P, _A, _O = tables.piece.c, tables.alarm.c, tables.outbox.c
 _ABOUT_PIECES = frozenset({StateChange, OperatorReading, ReviewDecision, ModelReading, ProjectionResult, DisinfectionResult, ImageViewed})
+_TOLD_LATER = frozenset({ReviewDecision, ModelReading, ImageViewed})
 _EARLIER = _T.alias("earlier")
 _E = _EARLIER.c
 
@@ -33,8 +34,10 @@ def snapshot(connection: Connection, as_of: datetime) -> Snapshot:
 def facts(connection: Connection, kind: type[Any], window: ReportWindow, after: Place | None, limit: int) -> list[ReportFact]:
     """Facts of one type."""
     stored = codec.kind_of_type(kind)
-    columns = (_C.row_id, _C.piece_id, _C.visit, _C.at, _C.payload, _since(kind), _exercise(kind))
+    columns = (_C.row_id, _C.piece_id, _C.visit, _C.at, _C.payload, _since(kind), _exercise(kind), _step(kind, window.snapshot))
     bounds = [_C.kind == stored, *_between(_C.at, _C.row_id, window, after), _C.row_id <= window.snapshot.leaves]
+    if window.holds:
+        bounds.append(_C.payload.contains(window.holds, autoescape=True))
     if kind not in _ABOUT_PIECES:
         query: Select[Any] = select(*columns).where(*bounds)
         found = connection.execute(query.order_by(_C.at, _C.row_id).limit(limit))
@@ -73,7 +76,7 @@ def events(connection: Connection, window: ReportWindow, after: Place | None, li
     ]
 
 
-_PIECE = (_P.kind.label("piece_kind"), _P.secrecy, _P.announced, _P.state.label("piece_state"))
+_PIECE = (_P.kind.label("piece_kind"), _P.secrecy, _P.announced)
 
 
 def _between(
@@ -101,9 +104,17 @@ def _exercise(kind: type[Any]) -> Label[Any]:
     return exists().where(_E.piece_id == _C.piece_id, _E.visit == _C.visit, _E.kind == shown).label("exercise")
 
 
+def _step(kind: type[Any], snapshot: Snapshot) -> Label[Any]:
+    """The newest step of the piece's life in the snapshot, for what would tell a reader who must read blind."""
+    if kind not in _TOLD_LATER:
+        return null().label("step")
+    steps = and_(_E.piece_id == _C.piece_id, _E.row_id <= snapshot.leaves, _E.kind == codec.STATE_CHANGE)
+    return select(_E.payload).where(steps).order_by(_E.row_id.desc()).limit(1).scalar_subquery().label("step")
+
+
 def _piece_of(row: Row[Any]) -> dict[str, Any]:
     level = (None if row.secrecy is None else Secrecy(row.secrecy)) if row.announced else Secrecy.A
-    return {"kind": row.piece_kind, "level": level, "state": PieceState(row.piece_state)}
+    return {"kind": row.piece_kind, "level": level}
 
 
 def _fact(row: Row[Any], content: Any, **of_piece: Any) -> ReportFact:
@@ -115,6 +126,7 @@ def _fact(row: Row[Any], content: Any, **of_piece: Any) -> ReportFact:
         visit=row.visit,
         since=row.since,
         exercise=bool(row.exercise),
+        state=None if row.step is None else codec.from_json(codec.STATE_CHANGE, row.step).after,
         **of_piece,
     )
 

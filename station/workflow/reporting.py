@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from station.audit.reading import Progress
 from station.domain.access import levels_seen, may_see
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.calendar import SHIFT_HOURS, Period, PeriodRefusedError, ReportKind, SiteCalendar
@@ -33,6 +34,7 @@ PAGE = 1000
 LISTED = 200
 """So many open pieces and alarms a report names; it counts all."""
 MOST_ALARMS = 10_000
+_THOUSANDTHS = 1000
 _HERE = (PieceState.HELD, PieceState.IN_REVIEW, PieceState.FROZEN, PieceState.REJECTED)
 _HANDING = timedelta(hours=SHIFT_HOURS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,13 +64,16 @@ class ReportMaker:
         self._site = site
         self.calendar = calendar
 
-    def report(self, wanted: ReportRequest) -> Report:
-        """The report of a period. Raises `StoreError`."""
+    def report(self, wanted: ReportRequest, progress: Progress = lambda _done, _all: None) -> Report:
+        """The report of a period; `progress` is told (done, all) in thousandths. Raises `StoreError`."""
         snapshot = self._read(lambda view: view.report_snapshot(wanted.now))
         window = _window(wanted, snapshot)
-        figures = added(
-            count(page, wanted.clearance) for counted in COUNTED for page in self._pages(counted, window, None, wanted.clearance)
-        )
+        figures: dict[Key, Measure] = {}
+        for number, counted in enumerate(COUNTED):
+            for page in self._pages(counted, window, None, wanted.clearance):
+                figures = added((figures, count(page, wanted.clearance)))
+                read = (page[-1].at - window.start) / (window.end - window.start) if len(page) == PAGE else 1.0
+                progress(int(_THOUSANDTHS * (number + read) / len(COUNTED)), _THOUSANDTHS)
         period, clearance = wanted.period, wanted.clearance
         is_shift = period.kind is ReportKind.SHIFT
         return Report(
@@ -96,7 +101,7 @@ class ReportMaker:
             raise NotFoundError("No report has such a figure", remedy="Take the address from the report")
         snapshot = wanted.snapshot or self._read(lambda view: view.report_snapshot(request.now))
         found: list[ReportFact] = []
-        window = _window(request, snapshot)
+        window = replace(_window(request, snapshot), holds=figure.holds)
         for page in self._pages(figure.counts, window, _place(wanted.after), clearance):
             found += (fact for fact in page if counts_for(fact, key, clearance))
             if len(found) > wanted.limit:

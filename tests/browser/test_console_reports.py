@@ -65,10 +65,3 @@ def test_a_supervisor_reads_a_shift_opens_a_number_takes_files_and_hands_over(
     expect(page.locator("#report-failed")).to_contain_text("There is no such period, or it has not begun")
     assert [text for text in complaints if "403" not in text] == []
     complaints.clear()
-
-
-def test_who_may_see_no_reports_is_not_led_there(desk: Desk, context: BrowserContext, page: Page) -> None:
-    come_in(context, desk, "op", roles=frozenset({Role.OPERATOR}), clearance=None)
-    page.goto("/reports")
-    expect(page.locator("#report")).to_contain_text("Chọn loại và ngày")
-    expect(page.locator("nav a[href='/reports']")).to_have_count(0)

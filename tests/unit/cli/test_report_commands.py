@@ -81,8 +81,8 @@ def test_a_program_of_its_own_makes_the_same_report(tmp_path: Path, monkeypatch:
             await apart.make(request(ReportForm.JSON))
         apart._given["directory"] = str(tmp_path / "data")
         # It ended meanwhile, by itself or by somebody's hand: the next report starts another.
-        assert apart._program is not None
-        apart._program.kill()
+        assert apart._short.process is not None
+        apart._short.process.kill()
         wanted = WantedEvidence(key=Key("pieces.announced", "kind", "envelope"), snapshot=None, after=None, limit=10)
         listed = await apart.make(request(wanted))
         monkeypatch.setattr(reports, "MOST_S", 0.0)

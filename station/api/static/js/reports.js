@@ -158,7 +158,8 @@ function label(row) {
 
 /** @param {any} row */
 function value(row) {
-  return row.text === null ? row.value : t(row.text);
+  if (row.text !== null) return t(row.text);
+  return row.by === "model" ? row.value.slice(0, 12) : row.value;
 }
 
 /** @param {any} row */
