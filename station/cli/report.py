@@ -1,5 +1,6 @@
 """`station report shift|day|month|half-year|year`."""
 
+import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -46,7 +47,9 @@ def report(
         sys.stdout.buffer.flush()
         return
     try:
-        out.write_bytes(made)
+        # It may count what few may know of.
+        with open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(made)
     except OSError as error:
         raise ConfigurationError(
             f"{out} cannot be written: {error.strerror}", consequence="There is no report", remedy="Name another file"

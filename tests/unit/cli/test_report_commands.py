@@ -10,7 +10,7 @@ import pytest
 from station.bootstrap import reports
 from station.bootstrap.reports import ReportsApart, calendar_of
 from station.bootstrap.stores import open_store
-from station.domain.calendar import ReportKind
+from station.domain.calendar import ReportKind, SiteCalendar
 from station.domain.errors import NotFoundError, StoreError
 from station.domain.piece import Secrecy
 from station.reports.catalogue import Key
@@ -18,6 +18,13 @@ from station.settings import load, write_shipped
 from station.workflow.report_requests import ReportFailedError, ReportForm, ReportRequest, WantedEvidence
 from tests.support.store_facts import announcement
 from tests.support.terminal import Terminal
+
+AT = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
+CALENDAR = SiteCalendar()
+
+
+def request(wanted: ReportForm | WantedEvidence, clearance: Secrecy | None = None) -> ReportRequest:
+    return ReportRequest(period=CALENDAR.period(ReportKind.SHIFT, AT), clearance=clearance, now=AT, wanted=wanted)
 
 
 @pytest.fixture
@@ -36,6 +43,7 @@ def put_pieces(site: Path, count: int, at: datetime) -> None:
 
 
 def test_a_report_is_written_beside_the_station_and_errors_say_what_to_do(report: Terminal, tmp_path: Path):
+    assert calendar_of(load(tmp_path / "station.toml")) == CALENDAR
     now = datetime.now(UTC)  # noqa: TID251 - the command takes the machine's own clock
     code, out, err = report.run("day")
     assert (code, out) == (1, "")
@@ -47,6 +55,7 @@ def test_a_report_is_written_beside_the_station_and_errors_say_what_to_do(report
     for form, start in (("pdf", b"%PDF"), ("xlsx", b"PK")):
         assert report.run("half-year", "--format", form, "--out", f"r.{form}")[:2] == (0, f"r.{form}\n")
         assert (tmp_path / f"r.{form}").read_bytes().startswith(start)
+        assert (tmp_path / f"r.{form}").stat().st_mode & 0o077 == 0
     tomorrow = (now + timedelta(days=2)).date().isoformat()
     for arguments, what in (
         (("day", "--date", tomorrow), "has not begun"),
@@ -62,15 +71,10 @@ def test_a_report_is_written_beside_the_station_and_errors_say_what_to_do(report
         assert "  -> " in err
 
 
-def test_a_program_of_its_own_makes_the_same_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_program_of_its_own_makes_the_same_report(tmp_path: Path):
     write_shipped(tmp_path)
-    at = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
-    put_pieces(tmp_path, 3, at)
-    calendar = calendar_of(load(tmp_path / "station.toml"))
-    apart = ReportsApart(tmp_path / "data", site="site-1", calendar=calendar)
-
-    def request(wanted: ReportForm | WantedEvidence) -> ReportRequest:
-        return ReportRequest(period=calendar.period(ReportKind.SHIFT, at), clearance=None, now=at, wanted=wanted)
+    put_pieces(tmp_path, 3, AT)
+    apart = ReportsApart(tmp_path / "data", site="site-1", calendar=CALENDAR)
 
     async def ask() -> tuple[bytes, bytes]:
         first = await apart.make(request(ReportForm.JSON))
@@ -80,18 +84,8 @@ def test_a_program_of_its_own_makes_the_same_report(tmp_path: Path, monkeypatch:
         with pytest.raises(StoreError, match="There is no database"):
             await apart.make(request(ReportForm.JSON))
         apart._given["directory"] = str(tmp_path / "data")
-        # It ended meanwhile, by itself or by somebody's hand: the next report starts another.
-        assert apart._short.process is not None
-        apart._short.process.kill()
         wanted = WantedEvidence(key=Key("pieces.announced", "kind", "envelope"), snapshot=None, after=None, limit=10)
         listed = await apart.make(request(wanted))
-        monkeypatch.setattr(reports, "MOST_S", 0.0)
-        with pytest.raises(ReportFailedError, match="more than 0 s"):
-            await apart.make(request(ReportForm.JSON))
-        monkeypatch.setattr(reports, "MOST_S", 60.0)
-        monkeypatch.setattr(reports, "PROGRAM", "station.no_such_program")
-        with pytest.raises(ReportFailedError, match="ended by a defect"):
-            await apart.make(request(ReportForm.JSON))
         await apart.close()
         return first, listed
 
@@ -99,3 +93,24 @@ def test_a_program_of_its_own_makes_the_same_report(tmp_path: Path, monkeypatch:
     counts = {row["figure"]: row["count"] for row in json.loads(made)["figures"] if row["by"] is None}
     assert counts["pieces.announced"] == 2
     assert [item["piece_id"] for item in json.loads(listed)["items"]] == ["P1", "P2"]
+
+
+def test_a_program_that_ends_hangs_or_talks_nonsense_keeps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reports, "PROGRAM", "tests.support.report_answers")
+    apart = ReportsApart(tmp_path, site="site-1", calendar=CALENDAR)
+
+    async def ask() -> None:
+        # Each time the one before has gone, as a program does that nobody has asked for a while.
+        assert [await apart.make(request(ReportForm.JSON)) for _ in range(3)] == [b"made"] * 3
+        with pytest.raises(ReportFailedError, match="ended by a defect"):
+            await apart.make(request(ReportForm.JSON, Secrecy.C))
+        monkeypatch.setattr(reports, "MOST_S", 0.2)
+        with pytest.raises(ReportFailedError, match="more than 0 s"):
+            await apart.make(request(ReportForm.JSON, Secrecy.B))
+        monkeypatch.setattr(reports, "MOST_S", 60.0)
+        monkeypatch.setattr(reports, "PROGRAM", "station.no_such_program")
+        with pytest.raises(ReportFailedError, match="ended by a defect"):
+            await apart.make(request(ReportForm.JSON))
+        assert (apart._short.process, apart._long.process) == (None, None)
+
+    asyncio.run(ask())
