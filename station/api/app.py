@@ -19,6 +19,7 @@ from station.api import (
     performance,
     pieces,
     problems,
+    reports,
     reviews,
     scans,
     session,
@@ -36,6 +37,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.report_requests import Reports
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.viewing import ViewLog
 
@@ -54,6 +56,7 @@ def create_app(
     certify: Callable[[str], bytes],
     access: Access,
     accounts: Accounts,
+    report_making: Reports,
     unfreezing: Unfreezing,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
@@ -73,6 +76,7 @@ def create_app(
         certify: makes the certificate of a piece, as a file.
         access: who is here, and how they come and go.
         accounts: who may come in.
+        report_making: makes reports.
         unfreezing: the checklist and the all clears of frozen lanes.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
@@ -89,6 +93,7 @@ def create_app(
         views=ViewLog(store=store, clock=clock),
         access=access,
         accounts=accounts,
+        reports=report_making,
         unfreezing=unfreezing,
     )
 
@@ -100,6 +105,7 @@ def create_app(
         with contextlib.suppress(asyncio.CancelledError):
             await sweep
         await access.tell_all()
+        await report_making.close()
 
     app = FastAPI(
         title="KT1 station", version=version, lifespan=lifespan, docs_url=None, redoc_url=None, separate_input_output_schemas=False
@@ -109,7 +115,8 @@ def create_app(
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1")
-    for resource in (session, users, pieces, scans, reviews, lanes, freezes, exercises, performance, alarms, certificates, stream):
+    resources = (session, users, pieces, scans, reviews, lanes, freezes, exercises, performance, reports, alarms, certificates, stream)
+    for resource in resources:
         api.include_router(resource.router(context))
     app.include_router(api)
     app.include_router(health.router(context))

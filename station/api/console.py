@@ -14,6 +14,8 @@ from station.domain.errors import NotFoundError
 STATIC_DIR = Path(__file__).parent / "static"
 _FRAME = Path(__file__).parent / "page.html"
 _FRESH = {"Cache-Control": "no-cache"}
+PAGES = {path: path[1:] or "start" for path in ("/", "/review", "/reports", "/login", "/welcome", "/docs")}
+"""Paths of pages that are about nothing in particular, each with its script."""
 _LANE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -36,31 +38,19 @@ def install(app: FastAPI, context: Context) -> None:
     def page(script: str) -> HTMLResponse:
         return HTMLResponse(frame.replace("{page}", script), headers=_FRESH)
 
-    @routes.get("/")
-    async def start() -> HTMLResponse:
-        return page("start")
+    def serve(path: str, script: str) -> None:
+        @routes.get(path)
+        async def plain_page() -> HTMLResponse:
+            return page(script)
+
+    for path, script in PAGES.items():
+        serve(path, script)
 
     @routes.get("/lane/{lane_id}")
     async def lane(lane_id: str) -> HTMLResponse:
         if _LANE_NAME.fullmatch(lane_id) is None:
             raise NotFoundError("No such page")
         return page("lane")
-
-    @routes.get("/review")
-    async def review() -> HTMLResponse:
-        return page("review")
-
-    @routes.get("/login")
-    async def login() -> HTMLResponse:
-        return page("login")
-
-    @routes.get("/welcome")
-    async def welcome() -> HTMLResponse:
-        return page("welcome")
-
-    @routes.get("/docs")
-    async def docs() -> HTMLResponse:
-        return page("docs")
 
     @routes.get("/locales/{language}.json")
     async def locale(language: Literal["vi", "en"]) -> JSONResponse:

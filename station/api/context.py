@@ -18,6 +18,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.report_requests import Reports
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.viewing import ViewLog
 
@@ -39,6 +40,7 @@ class Context:
     views: ViewLog
     access: Access
     accounts: Accounts
+    reports: Reports
     unfreezing: Unfreezing
 
     def sight(self, caller: Caller) -> Sight:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from typing import Any, cast
 
 from station.api import schemas
 from station.api.exercise_shapes import ExerciseOut
@@ -26,7 +27,8 @@ from station.domain.reasons import Reason
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ModelReading, Scan
 from station.domain.test_piece import TestPieceRun
-from station.ports.store import Claim, Evidence, EvidenceRow
+from station.domain.vault import ImageViewed
+from station.ports.store import Claim, Evidence, EvidenceRow, StateChange
 from station.review import rules
 from station.workflow.views import DecisionRequest, ExerciseView, LaneView, PieceOnLane
 
@@ -41,6 +43,8 @@ _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Refusal: frozenset({"reasons"}),
     GateAction: frozenset({"tag", "challenge", "ring_seq", "exit_seen"}),
     Handover: frozenset({"to", "person"}),
+    StateChange: frozenset({"before", "after", "reasons", "lane_id"}),
+    ImageViewed: frozenset({"person", "rendering"}),
 }
 """Members that say nothing about what is inside; of a type that is not here only the fact itself is shown."""
 
@@ -176,6 +180,11 @@ def fact_out(row: EvidenceRow, *, restricted: bool) -> schemas.FactOut:
     if restricted and "reasons" in values:
         values["reasons"] = reasons_shown(getattr(fact, "reasons", ()), restricted=True)
     return schemas.FactOut(row_id=row.row_id, type=type(fact).__name__, visit=row.visit, at=row.at, values=values)
+
+
+def plain_values(fact: object) -> dict[str, object]:
+    """The members of a dataclass as JSON can have them."""
+    return {field.name: _plain(getattr(fact, field.name)) for field in dataclasses.fields(cast("Any", fact))}
 
 
 def _plain(value: object) -> object:

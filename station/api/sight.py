@@ -5,25 +5,23 @@ answer, the same words.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
 from station.domain.access import Action, Caller, levels_seen, may_see
-from station.domain.alarm import Alarm, AlarmCode
+from station.domain.alarm import Alarm
 from station.domain.errors import NotFoundError
 from station.domain.freeze import AllClear, Checklist, Freeze, standing_all_clears
 from station.domain.piece import Piece, PieceState, Secrecy
 from station.ports.readers import ReaderCounts
 from station.ports.store import Claim, EvidenceRow, ReadView, Store
+from station.workflow.alarm_sight import alarm_seen
 from station.workflow.freeze_steps import current_freeze, entitled
 from station.workflow.reviewing import known_piece
 from station.workflow.views import LaneView, PieceOnLane
 
 T = TypeVar("T")
-
-NAMES_ANY_PIECE = frozenset({AlarmCode.TRACKING_BLOCKED, AlarmCode.TRACKING_BACKLOG, AlarmCode.TRACKING_DIFFERS})
-"""Alarms whose detail may name a piece that is not their subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +86,7 @@ class SeenView:
 
     def alarms(self, *, active_only: bool, limit: int) -> list[Alarm]:
         """Alarms. One about a piece that may not be seen stands there without its subject: it calls people to the lane all the same."""
-        return [self._alarm(alarm) for alarm in self._view.alarms(active_only=active_only, limit=limit)]
-
-    def _alarm(self, alarm: Alarm) -> Alarm:
-        if may_see(self._clearance, Secrecy.A):
-            return alarm
-        # Its detail is the piece, for those who saw its image must be told of which piece it was not.
-        about = self._view.piece(alarm.detail if alarm.code is AlarmCode.EXERCISE_UNCONFIRMED else alarm.subject)
-        if about is not None and not may_see(self._clearance, about.level):
-            return replace(alarm, subject="", detail="")
-        if alarm.code in NAMES_ANY_PIECE:
-            return replace(alarm, detail="")
-        return alarm
+        return [alarm_seen(self._view, alarm, self._clearance) for alarm in self._view.alarms(active_only=active_only, limit=limit)]
 
 
 class Sight:

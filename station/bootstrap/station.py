@@ -22,6 +22,7 @@ from station.bootstrap.certificates import certifier_of
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.model_in_use import model_place
+from station.bootstrap.reports import ReportsApart, calendar_of
 from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tls import check_tls_certificate
 from station.bootstrap.tracking import open_reconciler, open_relay
@@ -153,6 +154,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         access=access,
         accounts=accounts,
         unfreezing=Unfreezing(store=store, clock=clock, checklist=configuration.checklist, feed=feed),
+        report_making=ReportsApart(configuration.data_dir, site=configuration.station.site, calendar=calendar_of(configuration)),
         hosts=(*LOOPBACK_HOSTS, *map(_host_name, (http.host, *http.names))),
     )
     server = ApiServer(app, feed=feed, port=http.port, host=http.host, tls=_tls(configuration, clock))

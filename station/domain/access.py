@@ -43,6 +43,8 @@ class Action(StrEnum):
     COMMAND_LANE = "command-lane"
     END_TEST_REFERENCE = "end-test-reference"
     SEE_PERFORMANCE = "see-performance"
+    SEE_REPORTS = "see-reports"
+    HAND_OVER_SHIFT = "hand-over-shift"
     SEE_ALARMS = "see-alarms"
     ACKNOWLEDGE_ALARMS = "acknowledge-alarms"
     SEE_EVENTS = "see-events"
@@ -78,6 +80,8 @@ PERMISSIONS: MappingProxyType[Action, frozenset[Role]] = MappingProxyType(
         Action.COMMAND_LANE: frozenset({_O, _S, _T}),
         Action.END_TEST_REFERENCE: frozenset({_T}),
         Action.SEE_PERFORMANCE: frozenset({_S, _U}),
+        Action.SEE_REPORTS: frozenset({_S, _U}),
+        Action.HAND_OVER_SHIFT: frozenset({_S}),
         Action.SEE_ALARMS: frozenset({_O, _R, _S, _T, _U}),
         Action.ACKNOWLEDGE_ALARMS: frozenset({_O, _R, _S, _T}),
         Action.SEE_EVENTS: frozenset({_O, _R, _S, _T, _U}),

@@ -17,13 +17,16 @@ from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.projection import ProjectionResult
+from station.domain.reconciled import DayReconciled
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.domain.shift import ShiftHandedOver, ShiftTakenOver
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.access import AccessUnit, AccessView
 from station.ports.outbox import OutboxChanges, OutboxView
 from station.ports.readers import ReaderCounts
+from station.ports.reporting import ReportView
 
 T = TypeVar("T")
 
@@ -52,6 +55,9 @@ Evidence = (
     | ImagesDestroyed
     | AccessFact
     | FreezeFact
+    | DayReconciled
+    | ShiftHandedOver
+    | ShiftTakenOver
 )
 
 
@@ -154,7 +160,7 @@ class ScanOwner:
     level: Secrecy | None
 
 
-class ReadView(AccessView, OutboxView, Protocol):
+class ReadView(AccessView, OutboxView, ReportView, Protocol):
     """Read-only queries over one consistent snapshot of the store."""
 
     def piece(self, piece_id: str) -> Piece | None:

@@ -111,6 +111,18 @@ class Vault(BaseModel):
     key_dir: Path = Path("image-keys")
 
 
+class Calendar(BaseModel):
+    """How the site reckons in reports.
+
+    Its clock is `utc_offset` ahead of UTC all the year, and the day's first shift of 8 hours begins at `first_shift_hour`.
+    """
+
+    model_config = _STRICT
+
+    utc_offset: str = Field(default="+07:00", pattern=r"^[+-](0[0-9]|1[0-3]):[0-5][0-9]$")
+    first_shift_hour: int = Field(default=6, ge=0, le=7)
+
+
 class NumberingScheme(BaseModel):
     """One way in which pieces are numbered besides UPU S10."""
 
@@ -147,5 +159,6 @@ class StationFile(BaseSettings):
     screening: Screening = Screening()
     storage: Storage = Storage()
     vault: Vault = Vault()
+    calendar: Calendar = Calendar()
     schemes: tuple[NumberingScheme, ...] = ()
     lanes: tuple[LaneEntry, ...] = Field(min_length=1, max_length=16)

@@ -25,8 +25,10 @@ from station.domain.measurement import InfeedMeasurement
 from station.domain.model_use import ModelInUse
 from station.domain.piece import Announcement
 from station.domain.projection import ProjectionResult
+from station.domain.reconciled import DayReconciled
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
+from station.domain.shift import ShiftHandedOver, ShiftTakenOver
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImagesDestroyed, ImageViewed
 from station.ports.store import StateChange
@@ -41,6 +43,7 @@ KINDS: dict[str, type[Any]] = {
     "all_clear.v1": AllClear,
     "announcement.v1": Announcement,
     "clearance.v1": Clearance,
+    "day_reconciled.v1": DayReconciled,
     "disinfection.v1": DisinfectionResult,
     "drift_reset.v1": DriftReset,
     "drift_trip.v1": DriftTrip,
@@ -63,6 +66,8 @@ KINDS: dict[str, type[Any]] = {
     "refusal.v1": Refusal,
     "review_decision.v1": ReviewDecision,
     "scan.v1": Scan,
+    "shift_handed_over.v1": ShiftHandedOver,
+    "shift_taken_over.v1": ShiftTakenOver,
     "state_change.v1": StateChange,
     "test_piece_reference_ended.v1": TestPieceReferenceEnded,
     "test_piece_run.v1": TestPieceRun,

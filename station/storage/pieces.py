@@ -51,13 +51,13 @@ def find(
 
     Raises `NotFoundError` for a bad cursor; one that is of none of the `levels` is no better than one that does not exist.
     """
-    query = select(_T).where(*_of(levels)).order_by(_C.rank, _C.turn).limit(limit)
+    query = select(_T).where(*of_levels(levels)).order_by(_C.rank, _C.turn).limit(limit)
     if states:
         query = query.where(_C.state.in_([state.value for state in states]))
     if lane_id is not None:
         query = query.where(_C.lane_id == lane_id)
     if after is not None:
-        cursor = connection.execute(select(_C.rank, _C.turn).where(_C.piece_id == after, *_of(levels))).one_or_none()
+        cursor = connection.execute(select(_C.rank, _C.turn).where(_C.piece_id == after, *of_levels(levels))).one_or_none()
         if cursor is None:
             raise NotFoundError(f"There is no piece {after} to go on after", remedy="Start again from the first page")
         query = query.where(or_(_C.rank > cursor.rank, and_(_C.rank == cursor.rank, _C.turn > cursor.turn)))
@@ -68,14 +68,14 @@ def with_outcome(connection: Connection, *, lane_id: str, limit: int, levels: Co
     """Pieces of a lane by their latest outcome, newest first."""
     query = (
         select(_T)
-        .where(_C.lane_id == lane_id, _C.state.in_(_OUTCOMES), *_of(levels))
+        .where(_C.lane_id == lane_id, _C.state.in_(_OUTCOMES), *of_levels(levels))
         .order_by(_C.state_since.desc(), _C.turn.desc(), _C.piece_id)
         .limit(limit)
     )
     return [of_row(row) for row in connection.execute(query)]
 
 
-def _of(levels: Collection[Secrecy] | None) -> list[ColumnElement[bool]]:
+def of_levels(levels: Collection[Secrecy] | None) -> list[ColumnElement[bool]]:
     """Only pieces that count as one of these levels, and unmarked ones: `Piece.level` in the database's words."""
     if levels is None or set(levels) >= set(Secrecy):
         # Whoever may see the highest level may see whatever counts as it.

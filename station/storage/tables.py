@@ -140,6 +140,8 @@ evidence = Table(
     ),
     UniqueConstraint("leaf_index"),
     Index("ix_evidence_piece_id_row_id", "piece_id", "row_id"),
+    # What a report counts: one kind of fact, by the time that it carries.
+    Index("ix_evidence_kind_at", "kind", "at"),
     Index(
         "ix_evidence_scan_sha256",
         "scan_sha256",
@@ -171,6 +173,7 @@ outbox = Table(
     Index(
         "ix_outbox_open", "piece_id", "sequence", sqlite_where=text("receipted_at IS NULL"), postgresql_where=text("receipted_at IS NULL")
     ),
+    Index("ix_outbox_created_at", "created_at"),
     Index("ix_outbox_open_position", "position", sqlite_where=text("receipted_at IS NULL"), postgresql_where=text("receipted_at IS NULL")),
     sqlite_autoincrement=True,
 )
@@ -195,6 +198,7 @@ alarm = Table(
     Column("acknowledged_at", UtcText),
     Column("acknowledged_by", Text),
     Column("cleared_at", UtcText),
+    Index("ix_alarm_raised_at", "raised_at"),
     Index(
         "ix_alarm_active",
         "code",

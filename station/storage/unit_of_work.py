@@ -27,10 +27,11 @@ from station.ports.store import (
 )
 from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, reader_days, small_things
 from station.storage.access import SqlAccessUnit, SqlAccessView
+from station.storage.report_rows import SqlReportView
 from station.storage.salts import FactSalts
 
 
-class SqlReadView(SqlAccessView):
+class SqlReadView(SqlAccessView, SqlReportView):
     """`station.ports.store.ReadView` over the snapshot of one transaction."""
 
     def __init__(self, connection: Connection) -> None:

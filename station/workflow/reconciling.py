@@ -12,6 +12,7 @@ import structlog
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import StationError
+from station.domain.reconciled import TRACKING_SUBJECT, DayReconciled
 from station.ports.clock import Clock
 from station.ports.outbox import EventDigest
 from station.ports.store import ReadView, Store, UnitOfWork
@@ -22,6 +23,7 @@ T = TypeVar("T")
 Read = Callable[[Callable[[ReadView], T]], T]
 
 RECONCILED_KEY = "tracking.reconciled"
+_COUNTER = "tracking.reconciled"
 _SHOWN = 5
 _TRIES = 3
 _MOST_ALARMS = 10_000
@@ -135,6 +137,17 @@ class Reconciler:
 
     def _settle(self, unit: UnitOfWork, *, report: DayReport) -> None:
         now, subject = self._clock.utc_now(), report.day.isoformat()
+        unit.append(
+            DayReconciled(
+                piece_id=TRACKING_SUBJECT,
+                visit=unit.next_number(_COUNTER),
+                at=now,
+                day=subject,
+                ours=report.ours,
+                theirs=report.theirs,
+                agrees=report.holds,
+            )
+        )
         if report.holds:
             unit.clear_alarm(AlarmCode.TRACKING_DIFFERS, subject, now)
         else:

@@ -16,6 +16,7 @@ from station.audit.findings import Fault, Report
 from station.bootstrap.audit import AuditFiles, log_key, newest_checkpoint, read_keys, verify_log
 from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
 from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
+from station.storage.migrations.versions import r0005_reports
 from station.storage.sqlite import damage
 from station.storage.store import APPEND_ONLY, AUDIT_TABLES, DATABASE_NAME
 from tests.support.audit_logs import KEYS, LOG_KEY, append_facts, as_before_parts, seal, write_log
@@ -284,6 +285,7 @@ def test_a_database_from_before_checkpoints_is_read_and_brought_up(tmp_path: Pat
     tamper(
         files,
         *(f"DROP TABLE {table}" for table in (*later, "audit_cosignature", "audit_checkpoint")),
+        *(f"DROP INDEX {name}" for name, _, _ in r0005_reports.INDEXES),
         "UPDATE alembic_version SET version_num = '0001'",
     )
     report = verify_log(files)

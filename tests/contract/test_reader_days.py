@@ -6,6 +6,7 @@ from typing import Any
 from station.domain.piece import Announcement, Secrecy
 from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import ModelReading
+from station.storage.migrations.versions import r0005_reports
 from station.storage.store import SqliteStore
 from tests.support.store_facts import at, opened
 
@@ -61,6 +62,8 @@ def test_readers_are_counted_as_the_evidence_says_also_by_the_migration(tmp_path
 
         def as_before(unit: Any) -> None:
             unit._connection.exec_driver_sql("DROP TABLE reader_day")
+            for name, _, _ in r0005_reports.INDEXES:
+                unit._connection.exec_driver_sql(f"DROP INDEX {name}")
             unit._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
 
         written(store, as_before)

@@ -40,6 +40,7 @@ from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, L
 from tests.support.accounts import Door
 from tests.support.certificates import certifier
 from tests.support.clocks import SetClock
+from tests.support.reports import ReportsHere
 from tests.support.vaults import vault
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -149,6 +150,7 @@ class Desk:
         self.lanes = {LANE: self.lane}
         self.handlers = self._handlers()
         self.door = Door(self.store, self.clock)
+        self.reports = ReportsHere(self.store)
         self.server = self._serve(0)
         self.client = self._client()
         self._keys = itertools.count()
@@ -174,6 +176,7 @@ class Desk:
             clock=self.clock,
             access=self.door.access,
             accounts=self.door.accounts,
+            report_making=self.reports,
             texts=_texts(),
             certify=certifier(self.store).certificate,
             unfreezing=Unfreezing(store=self.store, clock=self.clock, checklist=CHECKLIST, feed=self.feed),

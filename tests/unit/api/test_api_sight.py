@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from station.api.callers import Needs, open_to_all
+from station.api.texts import Texts
 from station.domain.access import PERMISSIONS, Action, Role, may_see, permitted
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy
@@ -28,6 +29,7 @@ from station.workflow.feed import FeedBatch, Subscription
 from station.workflow.views import ExerciseView, PieceOnLane
 from tests.support.accounts import PASSWORD, run
 from tests.support.api_station import LANE, START, Desk
+from tests.support.reports import ReportsHere
 
 LEVELS = {"unmarked": None, "C": "C", "B": "B", "A": "A", "unknown": "A"}
 CALLERS = list(itertools.product(Role, (None, *Secrecy)))
@@ -54,6 +56,8 @@ BODIES: dict[tuple[str, str], dict[str, Any] | None] = {
     ("post", "/api/v1/lanes/{lane_id}/commands"): {"command": "stop"},
     ("post", "/api/v1/lanes/{lane_id}/test-piece/reference-ended"): {"note": "new tube"},
     ("post", "/api/v1/alarms/{alarm_id}/acknowledge"): None,
+    ("post", "/api/v1/reports/shift/hand-over"): {"date": "2026-11-21", "shift": 2, "note": "all quiet"},
+    ("post", "/api/v1/reports/shift/take-over"): {"date": "2026-11-21", "shift": 2, "handed_over_at": "2026-11-21T08:00:00Z"},
 }
 
 
@@ -79,6 +83,7 @@ class Told:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = Desk(tmp_path_factory.mktemp("sight"))
+    desk.reports = ReportsHere(desk.store, in_clear=Texts())
     yield desk
     desk.close()
 
@@ -188,12 +193,20 @@ KEYS = itertools.count()
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], one: Marked) -> Told:
     """One operation about one piece."""
-    ways = {"piece_id": one.piece_id, "sha256": one.sha256, "lane_id": LANE, "alarm_id": "99999", "user_id": "u-0", "token_id": "m-0"}
+    ways = {
+        "piece_id": one.piece_id,
+        "sha256": one.sha256,
+        "lane_id": LANE,
+        "alarm_id": "99999",
+        "user_id": "u-0",
+        "token_id": "m-0",
+        "kind": "shift",
+    }
     body = BODIES[method, path] if method in {"post", "patch"} else None
     if body is not None:
         put_in = {"{piece}": one.piece_id, "{sha256}": one.sha256}
         body = {name: put_in.get(value, value) if isinstance(value, str) else value for name, value in body.items()}
-    query = {"piece": one.piece_id} if "{sha256}" in path else None
+    query = {"piece": one.piece_id} if "{sha256}" in path else {"figure": "pieces.held"} if path.endswith("/evidence") else None
     answer = await client.request(
         method, path.format(**ways), json=body, params=query, headers=headers | {"Idempotency-Key": f"k{next(KEYS)}"}
     )
@@ -214,7 +227,7 @@ def test_every_route_says_what_it_needs(app: FastAPI, needs: dict[tuple[str, str
         ("get", "/readyz"),
     }
     assert {needs[where] for where in described} - {None} == set(Action) == set(PERMISSIONS)
-    pages = {"/", "/lane/{lane_id}", "/review", "/login", "/welcome", "/docs", "/locales/{language}.json"}
+    pages = {"/", "/lane/{lane_id}", "/review", "/reports", "/login", "/welcome", "/docs", "/locales/{language}.json"}
     assert {path for method, path in needs.keys() - described if method != "head"} == pages
 
 

@@ -61,10 +61,20 @@ def test_the_table_names_every_action_and_gives_each_role_what_its_work_takes():
         Role.OPERATOR: at_work | {"decide-on-lane", "command-lane"},
         Role.REVIEWER: at_work | {"decide-on-lane", "see-certificates", "review-pieces", "hand-over-pieces", "unfreeze-lane"},
         Role.SUPERVISOR: at_work
-        | {"hand-over-pieces", "unfreeze-lane", "command-lane", "announce-pieces", "see-metrics", "see-certificates", "see-performance"},
+        | {
+            "hand-over-pieces",
+            "unfreeze-lane",
+            "command-lane",
+            "announce-pieces",
+            "see-metrics",
+            "see-certificates",
+            "see-performance",
+            "see-reports",
+            "hand-over-shift",
+        },
         Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "tick-freeze-steps", "acknowledge-alarms"}
         | {"command-lane", "end-test-reference", "see-metrics"},
-        Role.AUDITOR: see | {"own-session", "see-users", "see-metrics", "see-certificates", "see-performance"},
+        Role.AUDITOR: see | {"own-session", "see-users", "see-metrics", "see-certificates", "see-performance", "see-reports"},
         Role.MACHINE: {"own-session", "announce-pieces", "see-pieces", "see-metrics", "see-certificates"},
         Role.ADMINISTRATOR: {"own-session", "see-users", "change-users"},
     }

@@ -4,6 +4,8 @@ import { lang, t } from "./words.js";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 8000;
+// A report of a year reads a million facts.
+const SLOW_MS = 310000;
 
 /** @type {any} */
 let session = null;
@@ -56,16 +58,30 @@ export function toLogIn() {
 /**
  * @param {string} path
  * @param {RequestInit} options
+ * @param {number} [timeoutMs]
  */
-async function call(path, options) {
-  let answer;
+async function call(path, options, timeoutMs = TIMEOUT_MS) {
+  const answer = await ask(path, options, timeoutMs);
+  const body = await answer.json().catch(() => ({}));
+  if (answer.ok) return body;
+  return refuse(body);
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ * @param {number} timeoutMs
+ */
+async function ask(path, options, timeoutMs) {
   try {
-    answer = await fetch(BASE + path, { ...options, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return await fetch(BASE + path, { ...options, cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   } catch {
     throw new CallError(t("ui-no-answer"), "no-answer");
   }
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
+}
+
+/** @param {any} body */
+function refuse(body) {
   if (body.code === "not-logged-in") {
     toLogIn();
     // This page is being left: nobody waits for the answer any more.
@@ -77,6 +93,31 @@ async function call(path, options) {
 /** @param {string} path */
 export function get(path) {
   return call(path, {});
+}
+
+/**
+ * Get what may take minutes to make.
+ * @param {string} path
+ */
+export function getSlowly(path) {
+  return call(path, {}, SLOW_MS);
+}
+
+/**
+ * Get a file and hand it to the browser to keep.
+ * @param {string} path
+ * @param {string} name
+ */
+export async function keepFile(path, name) {
+  const answer = await ask(path, {}, SLOW_MS);
+  if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
+  const url = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has taken it over by then.
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
 /**

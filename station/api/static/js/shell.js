@@ -65,7 +65,7 @@ function header(current) {
     "header",
     {},
     h("strong", { class: "brand" }, t("ui-brand")),
-    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null),
+    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null),
     h("span", { class: "gap" }),
     h("span", { class: "person", id: "who", title: who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ") }, who().display_name),
     h("button", { type: "button", id: "log-out", onclick: () => attempt(leave) }, t("ui-log-out")),
