@@ -72,19 +72,18 @@ def test_the_report_sums_its_lanes_and_names_every_danger():
 
 
 @pytest.mark.parametrize(
-    ("state", "secrecy", "refeeds", "settled"),
+    ("state", "refeeds", "settled"),
     [
-        ("announced", None, 0, False),
-        ("held", None, 0, False),
-        ("held", "C", 0, True),
-        ("held", None, MOST_REFEEDS, True),
-        ("cleared", None, 1, False),
-        ("released", None, 1, True),
-        ("rejected", None, 0, True),
-        ("frozen", None, 0, False),
+        ("announced", 0, False),
+        ("held", 0, False),
+        ("held", MOST_REFEEDS, True),
+        ("cleared", 1, False),
+        ("released", 1, True),
+        ("rejected", 0, True),
+        ("frozen", 0, False),
     ],
 )
-def test_a_piece_is_settled_when_nothing_more_happens_by_itself(state: str, secrecy: str | None, refeeds: int, settled: bool):
+def test_a_piece_is_settled_when_nothing_more_happens_by_itself(state: str, refeeds: int, settled: bool):
     people = LanePeople(lane_id="lane-1", client=None, control=None, decide=True, note=print)  # type: ignore[arg-type]
-    people.states["X"], people.secrecy["X"], people.refeeds["X"] = state, secrecy, refeeds
+    people.states["X"], people.refeeds["X"] = state, refeeds
     assert people.settled("X") is settled
