@@ -98,12 +98,12 @@ def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], browser: Browser):
     expect(page.locator("#message")).not_to_be_empty()
     assert demo.hands.do("state")["frozen"] is True
     expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
-    steps = page.locator("#freeze-panel li.open button:has(kbd)")
     expect(page.locator("[data-lack=steps]")).to_be_visible(timeout=LANE_UP_MS)
-    while page.locator("[data-lack=steps]").count():
-        expect(steps).to_be_enabled()
-        with page.expect_response("**/freeze/steps"), page.expect_response("**/freeze"):
-            page.keyboard.press("F3")
+    following = page.locator("#freeze-panel li:has(button:enabled kbd)")
+    while page.locator("#freeze-panel li:has(kbd)").count():
+        step = following.get_attribute("data-step")
+        page.keyboard.press("F3")
+        expect(page.locator(f"#freeze-panel li.done[data-step={step}]")).to_be_visible(timeout=LANE_UP_MS)
     give_all_clear(demo, page, DEMO)
     assert demo.hands.do("state")["key_switch"] is False
     other = browser.new_context(base_url=demo.url, viewport={"width": 1366, "height": 768}, locale="vi-VN")
