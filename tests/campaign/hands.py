@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from firmware_sims.geometry import Geometry
+from firmware_sims.geometry import ZONE_GATE, Geometry
 from firmware_sims.lane import Load
+from firmware_sims.plc_gate import LONGEST_MM
+from firmware_sims.world import TAILGATE_GAP_MM
 from tests.support.virtual_scene import Scene
 
 CLEAR_MM = 60.0
@@ -29,6 +31,10 @@ def by_hand(scene: Scene, name: str, **args: Any) -> list[str | None]:
     world = scene.station.simulated.world
     load = world.find(args["zone"]) if name == "swap" else None
     if load is not None and (_reaches_out(load, world.geometry) or _in_the_light(load, world.geometry)):
+        return []
+    first = world.find(ZONE_GATE) if name == "tailgate" else None
+    if first is not None and first.head_mm - first.length_mm - TAILGATE_GAP_MM - LONGEST_MM < world.geometry.field_mm[1]:
+        # What is laid behind it would reach back under the lamps.
         return []
     answer = scene.station.fault("world", name, **args)
     return [answer.get("piece_id"), answer.get("taken_out")]

@@ -19,8 +19,8 @@ from tests.support.waiting import until
 Mischief = Callable[[bytes, bytes], Sequence[tuple[float, bytes]]]
 """(answer, answer before it) -> (delay in s, bytes) to send instead."""
 
-DEADLINE_S = 0.12
-LATE_S = 0.16
+DEADLINE_S = 0.25
+LATE_S = 0.3
 QUIET_S = 0.15
 
 
