@@ -10,8 +10,9 @@ from station.api.problems import KeyMissingError
 from station.domain.access import NEEDS_CONFIRMATION, Action, Caller, is_confirmed
 from station.ports.clock import Clock
 from station.workflow.access import not_logged_in
+from station.workflow.access_steps import step_up_needed
 from station.workflow.once import Once
-from station.workflow.refusals import NotPermittedError, StepUpNeededError
+from station.workflow.refusals import NotPermittedError
 
 _MAX_KEY = 255
 
@@ -53,9 +54,7 @@ async def open_to_all() -> None:
 def demand_confirmation(caller: Caller, clock: Clock) -> None:
     """Raise `StepUpNeededError` unless the person has given the password within the last minute."""
     if not is_confirmed(caller.confirmed_at, clock.utc_now()):
-        raise StepUpNeededError(
-            "This takes the password once more", consequence="Nothing was done", remedy="POST /api/v1/session/step-up, then ask again"
-        )
+        raise step_up_needed()
 
 
 async def _once(

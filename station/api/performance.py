@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from station.api.callers import Needs
 from station.api.context import Context
+from station.api.reader_shapes import RateOut, ReaderFiguresOut
 from station.domain.access import Action, Caller
 from station.domain.errors import RefusedError
 from station.ports.readers import ReaderCounts
@@ -18,29 +19,13 @@ MOST_DAYS = 400
 SeesPerformance = Annotated[Caller, Depends(Needs(Action.SEE_PERFORMANCE))]
 
 
-class RateOut(BaseModel):
-    """A rate with its 95 % interval; null where there was no image."""
-
-    value: float
-    low: float
-    high: float
-
-
-class ReaderOut(BaseModel):
+class ReaderOut(ReaderFiguresOut):
     """One reader. `d_a` is null while a projection or a plain image is missing.
 
     `rank` counts from 1; null when the reader may not be ranked, and `not_ranked` says why: under 100 projections, or because what lies
     between the readers could be chance.
     """
 
-    name: str
-    projections: int
-    hits: int
-    hit_rate: RateOut | None
-    images: int
-    false_alarms: int
-    false_alarm_rate: RateOut | None
-    d_a: RateOut | None
     rank: int | None
     not_ranked: Literal["too-few-projections", "may-be-chance"] | None
 

@@ -6,6 +6,7 @@ from datetime import date, datetime, tzinfo
 from pydantic import BaseModel, Field
 
 from station.api import shown
+from station.api.reader_shapes import ReaderFiguresOut
 from station.api.schemas import Asked
 from station.domain.access import may_see
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
@@ -17,26 +18,10 @@ from station.ports.store import EvidenceRow
 from station.reports.plain_text import plain
 
 
-class RateOut(BaseModel):
-    """A rate, or d_a, with its 95 % interval."""
+class ReportReaderOut(ReaderFiguresOut):
+    """How well one reader found projected threats in the period."""
 
-    value: float
-    low: float
-    high: float
-
-
-class ReportReaderOut(BaseModel):
-    """How well one reader found projected threats in the period; null where there was nothing to measure with."""
-
-    name: str
     by_model: bool
-    projections: int
-    hits: int
-    hit_rate: RateOut | None
-    images: int
-    false_alarms: int
-    false_alarm_rate: RateOut | None
-    d_a: RateOut | None
 
 
 class FigureOut(BaseModel):

@@ -53,6 +53,13 @@ def account_of(uow: UnitOfWork, user_id: str) -> Account:
     return found
 
 
+def step_up_needed() -> StepUpNeededError:
+    """The one answer to whoever has not given the password lately."""
+    return StepUpNeededError(
+        "This takes the password once more", consequence="Nothing was done", remedy="POST /api/v1/session/step-up, then ask again"
+    )
+
+
 def demand_person(uow: UnitOfWork, by: Caller, action: Action, *, level: Secrecy | None, confirmed_at: datetime | None = None) -> None:
     """Raise unless, as this transaction finds it, that person may do it to a piece of that level.
 
@@ -83,9 +90,7 @@ def demand_person(uow: UnitOfWork, by: Caller, action: Action, *, level: Secrecy
         return
     session = next((one for one in state.sessions if one.token_sha256 == by.session and one.user_id == by.user_id), None)
     if session is None or not is_confirmed(session.confirmed_at, confirmed_at):
-        raise StepUpNeededError(
-            "This takes the password once more", consequence="Nothing was done", remedy="POST /api/v1/session/step-up, then ask again"
-        )
+        raise step_up_needed()
 
 
 def still_here(uow: UnitOfWork, logins: Iterable[str]) -> list[User]:

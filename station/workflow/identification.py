@@ -69,9 +69,10 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
     history = [row.evidence for row in uow.evidence(known.piece_id)]
     clearances = standing_reviews(uow, known)
     review = clearances[-1] if clearances else None
-    holds, failed_cycles = _unlifted(history, known, max_retries)
+    changes = uow.history(known.piece_id)
+    holds, failed_cycles = _unlifted(history, changes, known, max_retries)
     if known.level is not None:
-        holds = tuple(sorted({*holds, *_marked_holds(uow.history(known.piece_id))}))
+        holds = tuple(sorted({*holds, *_marked_holds(changes)}))
     return Arrival(
         piece_id=known.piece_id,
         visit=known.visit + 1,
@@ -132,19 +133,26 @@ def _may_be_fed_in(view: ReadView, known: Piece) -> bool:
     return known.state in {PieceState.ANNOUNCED, PieceState.HELD}
 
 
+def _is_cleared_by_review(change: StateChange) -> bool:
+    return change.before is PieceState.IN_REVIEW and change.after is PieceState.CLEARED
+
+
 def _marked_holds(changes: Sequence[StateChange]) -> set[Reason]:
     """Everything that a marked piece was held for since a review cleared it: no visit makes any of it undone, whatever it was."""
     holds: set[Reason] = set()
     for change in changes:
-        if change.before is PieceState.IN_REVIEW and change.after is PieceState.CLEARED:
+        if _is_cleared_by_review(change):
             holds.clear()
         elif change.after is PieceState.HELD:
             holds |= {Reason(reason) for reason in change.reasons if reason in _REASONS} or {Reason.REVIEW_HOLDS}
     return holds
 
 
-def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tuple[tuple[Reason, ...], int]:
+def _unlifted(
+    history: Sequence[Evidence], changes: Sequence[StateChange], known: Piece, max_retries: int
+) -> tuple[tuple[Reason, ...], int]:
     """Reasons that only people can lift, and failed disinfections, since the last review in which enough different people lifted them."""
+    lifted_at = {change.at for change in changes if _is_cleared_by_review(change)}
     failed_cycles = 0
     holds: set[Reason] = set()
     suspicions: set[Reason] = set()
@@ -168,7 +176,8 @@ def _unlifted(history: Sequence[Evidence], known: Piece, max_retries: int) -> tu
         elif isinstance(fact, ReviewDecision):
             if fact.outcome is ReviewOutcome.CLEAR:
                 cleared_by.append(fact.person)
-                if len(distinct_people(cleared_by)) >= people_needed(known.level, holds | spoken):
+                # Whoever was sent away in between counted no longer: the review itself must have cleared the piece.
+                if fact.at in lifted_at and len(distinct_people(cleared_by)) >= people_needed(known.level, holds | spoken):
                     holds.clear()
                     suspicions.clear()
                     failed_cycles = 0

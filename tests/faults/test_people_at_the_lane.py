@@ -1,18 +1,12 @@
 """What people do and fail to do: freezing, late decisions, review, and what covers say."""
 
-from typing import Any
-
-import pytest
-
-from station.domain.access import Caller
 from station.domain.alarm import AlarmCode
 from station.domain.errors import RefusedError
 from station.domain.piece import PieceState, Secrecy
 from station.domain.policy import Authority
 from station.domain.reasons import Reason
-from station.domain.review import OperatorDecision, OperatorReading, ReviewDecision
+from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun
-from station.workflow.refusals import NotPermittedError, SecondPersonError, StepUpNeededError
 from station.workflow.views import DecisionRequest, LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.plain_search import image_in_clear
@@ -285,57 +279,6 @@ def test_a_reviewed_weight_holds_a_piece_once():
         assert known.visit == 2
 
     play(scene)
-
-
-def test_marked_pieces_go_all_the_way():
-    """One person who confirms it clears B and C at the lane, blind for B; level A takes two within the same window."""
-
-    async def scene(scene: Scene) -> None:
-        scene.people.operator = clear_everything
-        station = scene.station
-        for level in ("C", "B"):
-            piece_id = await scene.feed(secrecy=level)
-            await scene.until_state(piece_id, PieceState.RELEASED)
-            assert PieceState.HELD not in scene.states(piece_id)
-        top = await scene.feed(secrecy="A")
-        await scene.until_known(lambda: bool(readings_of(scene, top)))
-        request = station.lane.view().request
-        assert request is not None
-        assert (request.piece_id, request.blind) == (top, True)
-
-        async def clears(by: Caller) -> dict[str, Any]:
-            seen = {"piece_id": top, "visit": request.visit, "scan_sha256": request.scan_sha256}
-            return await station.handlers.lane_decide(LANE_ID, **seen, decision=OperatorDecision.CLEAR, by=by, once=station.once())
-
-        with pytest.raises(SecondPersonError):
-            await clears(await station.staff.confirmed(OPERATOR))
-        with pytest.raises(StepUpNeededError):
-            await clears(station.staff.caller("chief"))
-        with pytest.raises(NotPermittedError):
-            await clears(station.staff.add("low", clearance=Secrecy.B))
-        assert (await clears(await station.staff.confirmed("chief")))["awaiting_second_person"] is False
-        await scene.until_state(top, PieceState.RELEASED)
-        assert [reading.person for reading in readings_of(scene, top)] == [OPERATOR, "chief"]
-        assert PieceState.HELD not in scene.states(top)
-
-    play(scene)
-
-
-def readings_of(scene: Scene, piece_id: str) -> list[OperatorReading]:
-    rows = scene.station.store.read(lambda view: view.evidence(piece_id))
-    return [row.evidence for row in rows if isinstance(row.evidence, OperatorReading)]
-
-
-def test_a_marked_piece_that_was_held_takes_two_reviewers():
-    async def scene(scene: Scene) -> None:
-        marked = [await scene.feed(secrecy=level) for level in ("A", "B", "C")]
-        for piece_id in marked:
-            await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
-            rows = scene.station.store.read(lambda view, piece_id=piece_id: view.evidence(piece_id))
-            assert len({row.evidence.person for row in rows if isinstance(row.evidence, ReviewDecision)}) == 2
-            assert PieceState.HELD in scene.states(piece_id)
-
-    play(scene, policy=model_policy(decision_window_s=4.0, extension_s=6.0))
 
 
 def test_without_a_passed_test_piece_nothing_is_cleared():

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from feeding import PIECE, Feeding
+from feeding import MAX_RETRIES, PIECE, Feeding
 
 from station.domain.access import Role
 from station.domain.clearance import Clearance, Outcome
@@ -113,6 +113,19 @@ async def test_who_was_sent_away_counts_no_longer(feeding: Feeding) -> None:
     feeding.staff.add("binh", disabled=True)
     assert feeding.review("chi") is PieceState.HELD
     assert feeding.review("dung") is PieceState.CLEARED
+
+
+async def test_a_hold_of_an_unmarked_piece_that_no_review_cleared_stands_whoever_was_sent_away(feeding: Feeding) -> None:
+    feeding.announce()
+    for _ in range(MAX_RETRIES + 1):
+        piece = await feeding.arrive()
+        await feeding.scan(piece)
+        assert (await clears(feeding, piece, "an")).outcome is Outcome.CLEARED
+        await feeding.disinfect(piece, Reason.DOSE_SHORT)
+    assert feeding.review("binh") is PieceState.HELD
+    feeding.staff.add("binh", disabled=True)
+    assert feeding.review("chi") is PieceState.HELD
+    assert Reason.RETRIES_USED_UP in (await feeding.feed()).reasons
 
 
 async def test_a_second_opinion_stands_over_the_next_visit(feeding: Feeding) -> None:
