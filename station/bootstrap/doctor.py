@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from station.bootstrap.backup import newest_backup
 from station.bootstrap.lanes import lane_devices
 from station.bootstrap.model_in_use import model_place, reader_at
 from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
@@ -14,6 +15,9 @@ from station.settings import Configuration
 from station.storage.key_files import FileKeyStore
 from station.storage.space import MEBIBYTE
 from station.workflow.test_pieces import drifts, failures
+
+BACKUP_OVERDUE = timedelta(days=2)
+"""A site that once began with backups makes one each night."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ async def examine(configuration: Configuration) -> list[Check]:
         _examine_checklist(configuration),
         *_examine_keys(configuration),
         _examine_vault(configuration, clock.utc_now().date()),
+        _examine_backup(configuration, clock.utc_now()),
     ]
     try:
         refuse_used_data(configuration.data_dir)
@@ -82,6 +87,15 @@ def _examine_disk(configuration: Configuration) -> Check:
     ok = free_mb >= storage.free_floor_mb
     remedy = "" if ok else f"Make room: below {storage.free_floor_mb} MiB all lanes hold"
     return Check(name="disk", ok=ok, found=f"{free_mb} MiB free", remedy=remedy)
+
+
+def _examine_backup(configuration: Configuration, now: datetime) -> Check:
+    newest = newest_backup(configuration)
+    if newest is None:
+        return Check(name="backup", ok=True, found="none was made yet: `station backup DIR`", remedy="")
+    ok = now - newest.made_at <= BACKUP_OVERDUE
+    remedy = "" if ok else "See why it is not made any more: `station backup DIR`"
+    return Check(name="backup", ok=ok, found=f"{newest.name}, {(now - newest.made_at) // timedelta(hours=1)} hours ago", remedy=remedy)
 
 
 def _examine_model(configuration: Configuration) -> list[Check]:

@@ -36,6 +36,7 @@ class AlarmCode(StrEnum):
     AUDIT_BROKEN = "audit-broken"
     AUDIT_STALLED = "audit-stalled"
     WITNESS_REFUSED = "witness-refused"
+    STORE_RESTORED = "store-restored"
     STORE_FAILING = "store-failing"
     DISK_LOW = "disk-low"
     IMAGES_OVERDUE = "images-overdue"

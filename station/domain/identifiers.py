@@ -116,6 +116,13 @@ def local_id(lane_id: str, number: int) -> str:
     return f"{LOCAL_PREFIX}{lane_id}-{number}"
 
 
+def local_number(piece_id: str, lane_id: str) -> int:
+    """The number in a local id of that lane; 0 for any other id."""
+    prefix = f"{LOCAL_PREFIX}{lane_id}-"
+    number = piece_id.removeprefix(prefix)
+    return int(number) if piece_id.startswith(prefix) and number.isascii() and number.isdigit() else 0
+
+
 def certificate_id(site: str, piece_id: str, visit: int) -> str:
     """The name of the clearance certificate of a piece that was released on that visit; it is known before the certificate can be made."""
     return f"urn:kt1:certificate:{quote(site, safe='')}:{quote(piece_id, safe='')}:{visit}"

@@ -20,6 +20,7 @@ NEEDS_REVIEW = JUDGED_BY_PEOPLE | {
     Reason.SECOND_OPINION,
     Reason.FROZEN,
     Reason.RETRIES_USED_UP,
+    Reason.RECORD_RESTORED,
 }
 """Holds that stay over later visits until a review lifts them: feeding a piece in again and again must not clear it."""
 
@@ -43,9 +44,13 @@ ONE_PERSON_REASONS = NAMED_BY_MODEL | frozenset(
         Reason.OPERATOR_HOLDS,
         Reason.DECISION_TIMEOUT,
         Reason.REVIEW_HOLDS,
+        Reason.RECORD_RESTORED,
     }
 )
-"""Reasons that come from the model or from people. Every other one takes two: a device's finding, or that a second person is missing."""
+"""Reasons that come from the model, from people, or from no finding at all.
+
+Every other one takes two: a device's finding, or that a second person is missing.
+"""
 
 
 def people_needed(secrecy: Secrecy | None, reasons: Iterable[str]) -> int:

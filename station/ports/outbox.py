@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 LONGEST_WAIT = timedelta(minutes=5)
@@ -86,7 +86,7 @@ class OutboxView(Protocol):
         ...
 
     def event_digests(self, start: datetime, end: datetime) -> list[EventDigest]:
-        """Every event that was written from `start` on and before `end`, by piece and sequence. Reads the whole outbox."""
+        """Every event that was written from `start` on and before `end`, also those that are elsewhere; by piece and sequence."""
         ...
 
 
@@ -109,6 +109,13 @@ class OutboxChanges(Protocol):
         """Make receipted or blocked events of a piece from that sequence on pending and due again; returns how many changed.
 
         A receipt that was there stays until the next one: it tells what the receiver once said.
+        """
+        ...
+
+    def leave_elsewhere(self, event: EventDigest, day: date) -> bool:
+        """Keep the number of an event of that day (UTC) that only the receiver has, so that it is never given again; lower numbers first.
+
+        False when an event of that number is known already.
         """
         ...
 

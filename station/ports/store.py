@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from station.domain.accounts import AccessFact
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
+from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
@@ -56,6 +57,8 @@ Evidence = (
     | AccessFact
     | FreezeFact
     | DayReconciled
+    | RecordRestored
+    | StoreRestored
     | ShiftHandedOver
     | ShiftTakenOver
 )
@@ -279,8 +282,8 @@ class UnitOfWork(ReadView, AccessUnit, OutboxChanges, Protocol):
         """Append an event to the outbox with the piece's next sequence number, in the same transaction."""
         ...
 
-    def next_number(self, counter: str) -> int:
-        """The next value of a named, durable, gap-free counter (tags, acquisitions, local ids)."""
+    def next_number(self, counter: str, *, at_least: int = 1) -> int:
+        """The next value of a named, durable, gap-free counter (tags, acquisitions, local ids); numbers below `at_least` are left out."""
         ...
 
     def set_claim(self, claim: Claim | None, piece_id: str) -> None:

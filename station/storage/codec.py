@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from station.domain.accounts import AccessFact
+from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.canonical import canonical
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -63,12 +64,14 @@ KINDS: dict[str, type[Any]] = {
     "operator_reading.v1": OperatorReading,
     "permit.v1": Permit,
     "projection_result.v1": ProjectionResult,
+    "record_restored.v1": RecordRestored,
     "refusal.v1": Refusal,
     "review_decision.v1": ReviewDecision,
     "scan.v1": Scan,
     "shift_handed_over.v1": ShiftHandedOver,
     "shift_taken_over.v1": ShiftTakenOver,
     "state_change.v1": StateChange,
+    "store_restored.v1": StoreRestored,
     "test_piece_reference_ended.v1": TestPieceReferenceEnded,
     "test_piece_run.v1": TestPieceRun,
 }

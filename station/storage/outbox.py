@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select, union_all, update
 
 from station.ports.outbox import LONGEST_WAIT, EventDigest, OutboxEvent, OutboxStatus
 from station.ports.store import RenderedEvent
@@ -16,11 +16,19 @@ RECEIPTED = "receipted"
 BLOCKED = "blocked"
 _T = tables.outbox
 _C = tables.outbox.c
+_E = tables.event_elsewhere.c
+
+# Made once: every event asks.
+_NUMBERS = union_all(
+    select(func.max(_C.sequence).label("sequence")).where(_C.piece_id == bindparam("piece")),
+    select(func.max(_E.sequence)).where(_E.piece_id == bindparam("piece")),
+).subquery()
+_LAST_NUMBER = select(func.coalesce(func.max(_NUMBERS.c.sequence), 0))
 
 
 def next_sequence(connection: Connection, piece_id: str) -> int:
     """The piece's next sequence number, from 1."""
-    return int(connection.execute(select(func.coalesce(func.max(_C.sequence), 0)).where(_C.piece_id == piece_id)).scalar_one()) + 1
+    return int(connection.execute(_LAST_NUMBER, {"piece": piece_id}).scalar_one()) + 1
 
 
 def append(connection: Connection, piece_id: str, sequence: int, event: RenderedEvent, at: datetime) -> None:
@@ -87,7 +95,7 @@ def first_of_each(connection: Connection, *, piece_id: str | None, since: dateti
 
 
 def digests(connection: Connection, start: datetime, end: datetime) -> list[EventDigest]:
-    """Every event that was written from `start` on and before `end`, by piece and sequence."""
+    """Every event that was written from `start` on and before `end`, by piece and sequence; with those of whole days that are elsewhere."""
     columns = (_C.piece_id, _C.sequence, _C.event_id, _C.body, _C.receipted_at)
     query = select(*columns).where(_C.created_at >= start, _C.created_at < end).execution_options(yield_per=1000)
     found = [
@@ -100,7 +108,21 @@ def digests(connection: Connection, start: datetime, end: datetime) -> list[Even
         )
         for row in connection.execute(query)
     ]
+    within = (_E.day >= start.date().isoformat(), _E.day < end.date().isoformat())
+    found += [
+        EventDigest(piece_id=row.piece_id, sequence=row.sequence, event_id=row.event_id, body_sha256=row.body_sha256)
+        for row in connection.execute(select(tables.event_elsewhere).where(*within))
+    ]
     return sorted(found, key=lambda one: (one.piece_id, one.sequence))
+
+
+def leave_elsewhere(connection: Connection, event: EventDigest, day: date) -> bool:
+    """Keep the number of an event that only the receiver has; False when this store has an event of that number, or keeps it already."""
+    if event.sequence < next_sequence(connection, event.piece_id):
+        return False
+    values = {"piece_id": event.piece_id, "sequence": event.sequence, "event_id": event.event_id, "body_sha256": event.body_sha256}
+    connection.execute(insert(tables.event_elsewhere), values | {"day": day.isoformat()})
+    return True
 
 
 def oldest_pending_at(connection: Connection) -> datetime | None:

@@ -1,6 +1,6 @@
 """Leases, counters, small values and answered requests."""
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, insert, select, update
 
 from station.domain.errors import ConflictError
 from station.ports.store import Claim
@@ -22,16 +22,15 @@ def set_claim(connection: Connection, claim: Claim | None, piece_id: str) -> Non
         connection.execute(insert(tables.claim), {"piece_id": piece_id, "person": claim.person, "expires_at": claim.expires_at})
 
 
-def next_number(connection: Connection, name: str) -> int:
-    """The next value of a durable counter, from 1. A rolled-back transaction gives its numbers back, so there are no gaps."""
+def next_number(connection: Connection, name: str, at_least: int = 1) -> int:
+    """The next value of a durable counter, from `at_least` on. A rolled-back transaction gives its numbers back, so there are no gaps."""
+    given = tables.counter.c.number
+    following = case((given >= at_least, given + 1), else_=at_least)
     number = connection.execute(
-        update(tables.counter)
-        .where(tables.counter.c.name == name)
-        .values(number=tables.counter.c.number + 1)
-        .returning(tables.counter.c.number)
+        update(tables.counter).where(tables.counter.c.name == name).values(number=following).returning(given)
     ).scalar_one_or_none()
     if number is None:
-        number = 1
+        number = at_least
         connection.execute(insert(tables.counter), {"name": name, "number": number})
     return int(number)
 

@@ -7,6 +7,7 @@ https://sqlite.org/releaselog/3_51_3.html), so the station brings its own SQLite
 import fcntl
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,18 +74,18 @@ def reading_engine(path: Path) -> Engine:
         StoreError: SQLite cannot read it where it lies.
     """
     refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
-    mode = _reading_mode(path)
-
-    def connect() -> Any:
-        connection = _open(path, mode)
-        connection.execute("PRAGMA query_only=ON")
-        return connection
-
+    connect = partial(_open_to_read, path, _reading_mode(path))
     engine = create_engine(
         "sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
     )
     event.listen(engine, "begin", _begin_deferred)
     return engine
+
+
+def open_reading(path: Path) -> Any:
+    """One bare read-only connection (of Python's database interface), for what only SQLite itself can do. Raises `StoreError`."""
+    refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
+    return _open_to_read(path, _reading_mode(path))
 
 
 def damage(engine: Engine, names: Iterable[str], append_only: Iterable[str]) -> list[str]:
@@ -121,6 +122,12 @@ def append_only_triggers(table: str) -> list[tuple[str, str]]:
         name = f"{table}_no_{change.lower()}"
         found.append((name, f"CREATE TRIGGER {name} BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"))
     return found
+
+
+def _open_to_read(path: Path, mode: str) -> Any:
+    connection = _open(path, mode)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
 
 
 def _reading_mode(path: Path) -> str:

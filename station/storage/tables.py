@@ -178,6 +178,19 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
+event_elsewhere = Table(
+    "event_elsewhere",
+    metadata,
+    # Events that only the receiver still has, of a time that a restored backup lost: their numbers are never given again.
+    Column("piece_id", String(64), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("event_id", String(200), nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    # The day (UTC) of the event's own time, by which both sides reconcile.
+    Column("day", String(10), nullable=False),
+    Index("ix_event_elsewhere_day", "day"),
+)
+
 claim = Table(
     "claim",
     metadata,

@@ -115,7 +115,7 @@ class SqlReadView(SqlAccessView, SqlReportView):
         return outbox.first_of_each(self._connection, piece_id=piece_id, since=since, blocked_only=blocked_only)
 
     def event_digests(self, start: datetime, end: datetime) -> list[EventDigest]:
-        """Every event that was written from `start` on and before `end`, by piece and sequence."""
+        """Every event that was written from `start` on and before `end`, with those of whole days that are elsewhere."""
         return outbox.digests(self._connection, start, end)
 
     def events_of(self, piece_id: str) -> list[OutboxEvent]:
@@ -244,13 +244,17 @@ class SqlUnitOfWork(SqlReadView, SqlAccessUnit):
         """Make receipted or blocked events of a piece from that sequence on pending and due again."""
         return outbox.reopen(self._connection, piece_id, from_sequence, at)
 
+    def leave_elsewhere(self, event: EventDigest, day: date) -> bool:
+        """Keep the number of an event that only the receiver has; False when an event of that number is known already."""
+        return outbox.leave_elsewhere(self._connection, event, day)
+
     def hasten_events(self, at: datetime) -> None:
         """Have every event that waits for its next attempt tried at once."""
         outbox.hasten(self._connection, at)
 
-    def next_number(self, counter: str) -> int:
-        """The next value of a named, durable, gap-free counter."""
-        return small_things.next_number(self._connection, counter)
+    def next_number(self, counter: str, *, at_least: int = 1) -> int:
+        """The next value of a named, durable counter; numbers below `at_least` are left out."""
+        return small_things.next_number(self._connection, counter, at_least)
 
     def set_claim(self, claim: Claim | None, piece_id: str) -> None:
         """Set or drop the lease on a piece."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from station.domain.backup import RecordRestored
 from station.domain.clearance import Clearance, Outcome
 from station.domain.disinfection import DisinfectionResult
 from station.domain.identifiers import PieceId, local_id
@@ -62,7 +63,16 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
     if known is None:
         announcement = Announcement(piece_id=found.value)
         unannounced = (Reason.UNANNOUNCED,) if policy.hold_unannounced else ()
-        return Arrival(piece_id=found.value, visit=1, announcement=announcement, known=None, reasons=unannounced)
+        # Nothing is known of it but, perhaps, that something was in a time that was lost.
+        lost = any(isinstance(row.evidence, RecordRestored) for row in uow.evidence(found.value))
+        return Arrival(
+            piece_id=found.value,
+            visit=1,
+            announcement=announcement,
+            known=None,
+            reasons=unannounced,
+            earlier_holds=(Reason.RECORD_RESTORED,) if lost else (),
+        )
     if known.piece_id in facts.on_lane or not _may_be_fed_in(uow, known):
         return _stranger(uow, Reason.ID_NOT_NEW, lane_id)
     reasons = () if known.announced or not policy.hold_unannounced else (Reason.UNANNOUNCED,)
@@ -86,6 +96,11 @@ def recognise(uow: UnitOfWork, found: PieceId | Reason, facts: InfeedFacts, lane
         earlier_holds=holds,
         failed_cycles=failed_cycles,
     )
+
+
+def local_counter(lane_id: str) -> str:
+    """The store's counter of the local ids that a lane gives."""
+    return f"local:{lane_id}"
 
 
 def clearing_reviews(view: ReadView, known: Piece) -> list[ReviewDecision]:
@@ -123,7 +138,7 @@ def _last(facts: Sequence[F]) -> F | None:
 
 
 def _stranger(uow: UnitOfWork, reason: Reason, lane_id: str) -> Arrival:
-    piece_id = local_id(lane_id, uow.next_number(f"local:{lane_id}"))
+    piece_id = local_id(lane_id, uow.next_number(local_counter(lane_id)))
     return Arrival(piece_id=piece_id, visit=1, announcement=Announcement(piece_id=piece_id), known=None, reasons=(reason,))
 
 
@@ -167,6 +182,9 @@ def _unlifted(
                 holds |= NEEDS_REVIEW & against
                 spoken = against
                 cleared_by.clear()
+        elif isinstance(fact, RecordRestored):
+            holds.add(Reason.RECORD_RESTORED)
+            cleared_by.clear()
         elif isinstance(fact, DisinfectionResult) and not fact.passed:
             failed_cycles += 1
             spoken = set(fact.reasons)

@@ -30,6 +30,11 @@ from station.workflow.says import Says, say
 T = TypeVar("T")
 
 
+def ring_key(lane_id: str) -> str:
+    """Under this key stands the last number of the lane's gate ring that was settled; empty: the ring is taken as it is found."""
+    return f"gate-ring:{lane_id}"
+
+
 class LaneRecords:
     """The durable side of one lane, apart from the way of a single piece.
 
@@ -47,7 +52,7 @@ class LaneRecords:
         self.policy = policy
         self._clock = clock
         self._on_change = on_change
-        self._ring_key = f"gate-ring:{lane_id}"
+        self._ring_key = ring_key(lane_id)
         self._exercise_key = f"exercise:{lane_id}"
         self._disbelieved: set[PassedPiece] = set()
 
@@ -99,7 +104,7 @@ class LaneRecords:
         """
 
         def work(uow: UnitOfWork) -> list[int]:
-            seen = uow.value(self._ring_key)
+            seen = uow.value(self._ring_key) or None
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
                 eye = at_exit if entry is passed[-1] else EXIT_IS_FREE

@@ -50,20 +50,10 @@ async def reconcile_day(read: "Read[list[EventDigest]]", counterpart: Counterpar
     """
     before = await asyncio.to_thread(_of_day, read, day)
     our_root = day_root(before)
-    for _ in range(_TRIES):
-        said = await counterpart.statement(day)
-        if (said.events, said.root) == (len(before), our_root):
-            return DayReport(day=day, ours=len(before), theirs=said.events, our_root=our_root, their_root=said.root)
-        theirs = await counterpart.events(day)
-        # The statement alone is signed. An event that came between is in the next one.
-        if (said.events, said.root) == (len(theirs), day_root(theirs)):
-            break
-    else:
-        raise ReceiverUnreachableError(
-            f"The receiver's list of {day} is not that of its signed statement",
-            consequence="The day was not compared",
-            remedy="Check the receiver, and who stands between",
-        )
+    said = await counterpart.statement(day)
+    if (said.events, said.root) == (len(before), our_root):
+        return DayReport(day=day, ours=len(before), theirs=said.events, our_root=our_root, their_root=said.root)
+    theirs = await events_there(counterpart, day)
     written = await asyncio.to_thread(_of_day, read, day)
     there = {(one.piece_id, one.sequence) for one in theirs}
     return DayReport(
@@ -71,9 +61,24 @@ async def reconcile_day(read: "Read[list[EventDigest]]", counterpart: Counterpar
         ours=len(written),
         theirs=len(theirs),
         our_root=day_root(written),
-        their_root=said.root,
+        their_root=day_root(theirs),
         waiting=sum((one.piece_id, one.sequence) not in there and not one.receipted for one in written),
         findings=compare([one for one in before if one.receipted], written, theirs),
+    )
+
+
+async def events_there(counterpart: Counterpart, day: date) -> list[EventDigest]:
+    """What the receiver has of a day, by its signed word. Raises `ReceiverUnreachableError`."""
+    for _ in range(_TRIES):
+        said = await counterpart.statement(day)
+        events = await counterpart.events(day)
+        # The statement alone is signed. An event that came between is in the next one.
+        if (said.events, said.root) == (len(events), day_root(events)):
+            return events
+    raise ReceiverUnreachableError(
+        f"The receiver's list of {day} is not that of its signed statement",
+        consequence="The day was not compared",
+        remedy="Check the receiver, and who stands between",
     )
 
 

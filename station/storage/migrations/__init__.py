@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from station.domain.errors import StoreError
 
-HEAD = "0005"
+HEAD = "0006"
 """Newest revision; a test holds it against the revisions on disk."""
 
 

@@ -1,0 +1,197 @@
+"""A backup of the station, also while it runs: everything that it goes on from, and no private key."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from station.audit.backup_manifest import MalformedManifestError, Manifest, is_name, manifest_signed, name_of, read_manifest, sign_manifest
+from station.audit.findings import Report
+from station.audit.note import VerifierKey
+from station.bootstrap.audit import AuditFiles, believed_keys, log_key, verify_log
+from station.domain.backup import BackedUpFile
+from station.domain.errors import StoreError
+from station.settings import Configuration
+from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, not_copied, unfinished
+from station.storage.durable_file import write_durably
+from station.storage.store import DATABASE_NAME, SqliteReader
+
+DATA, CONFIG = "data", "config"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+STATION_FILE = f"{CONFIG}/station.toml"
+NEWEST = "newest-backup.json"
+"""In the data directory: when the newest backup was made, and how it is called."""
+
+_NOT_DATA = (NEWEST, "replays")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeBackup:
+    """A finished backup. `linked` files are those that an earlier backup beside it has, too; `left_out` lie beside no configuration.
+
+    `log` says whether the audit log in it holds; `removed` are older backups that were to go.
+    """
+
+    directory: Path
+    manifest: Manifest
+    linked: int
+    left_out: tuple[Path, ...]
+    log: Report
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestBackup:
+    """The newest backup that this station made."""
+
+    name: str
+    made_at: datetime
+
+
+def make_backup(configuration: Configuration, target: Path, *, keep: int | None, at: datetime, progress: Progress) -> MadeBackup:
+    """Make a backup in `target`, in a directory of its own; `keep`: how many of this site stay there, the newest ones.
+
+    Neither keys of images nor private keys are in it, nor what they are wrapped or signed with; public keys are.
+
+    Raises:
+        ConfigurationError: the audit log's key cannot be used.
+        StoreError: there is no database, or the backup could not be made; then nothing of it is left.
+    """
+    SqliteReader(configuration.data_dir).close()
+    site = configuration.station.site
+    key, keys = log_key(configuration.audit_key_file, site), believed_keys(configuration)
+    name = name_of(site, at)
+    earlier = _newest(target, site, keys)
+    named, left_out = configuration_files(configuration)
+    private = _private_files(configuration)
+    with unfinished(target, name) as part:
+        (part / DATA).mkdir(mode=0o700)
+        database = copy_database(configuration.data_dir, part / DATA / DATABASE_NAME, f"{DATA}/{DATABASE_NAME}")
+        try:
+            # After the database: a scan that it names was durable before it was named.
+            data = [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
+        except OSError as error:
+            raise not_copied(configuration.data_dir, error) from error
+        places = named | {f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}": path for path in data}
+        copied = copy_files(places, part, earlier, progress)
+        log = verify_log(AuditFiles(database=part / DATA / DATABASE_NAME, keys=keys))
+        files = tuple(sorted((database, *copied), key=lambda one: one.path))
+        manifest = Manifest(name=name, site=site, made_at=at.replace(microsecond=0), leaves=log.size, files=files)
+        content = manifest.content
+        write_durably({part / MANIFEST: content, part / SIGNATURE: sign_manifest(content, key).encode()})
+        linked = sum(earlier is not None and earlier.files.get(one.path) == one for one in copied)
+    _remember(configuration, manifest)
+    removed = () if keep is None else _remove_old(target, site, keep)
+    return MadeBackup(directory=target / name, manifest=manifest, linked=linked, left_out=left_out, log=log, removed=removed)
+
+
+def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], tuple[Path, ...]]:
+    """The configuration's files and public keys by their place in a backup, and those that lie elsewhere and are left out."""
+    beside, station = configuration.path.parent, configuration.station
+    named = [beside / station.policy, beside / station.checklist]
+    named += [beside / path for lane in station.lanes for path in (lane.devices, lane.recipe)]
+    named += [configuration.audit_key_file.with_suffix(".pub"), configuration.receiver_key_file]
+    found, left_out = {STATION_FILE: configuration.path}, []
+    for path in dict.fromkeys(named):
+        if path.is_relative_to(beside) and ".." not in path.relative_to(beside).parts:
+            if path.is_file():
+                found[f"{CONFIG}/{path.relative_to(beside).as_posix()}"] = path
+        else:
+            left_out.append(path)
+    return found, tuple(left_out)
+
+
+def _private_files(configuration: Configuration) -> frozenset[Path]:
+    """What must be in no backup, wherever somebody put it."""
+    model_key = configuration.path.parent / configuration.station.screening.signing_key_file
+    named = (configuration.signing_key_file, *configuration.further_signing_key_files, *configuration.secret_files, model_key)
+    others = (configuration.audit_key_file, configuration.token_file, configuration.tls_key_file)
+    return frozenset(path.resolve() for path in (*named, *others) if path is not None)
+
+
+def open_manifest(directory: Path, keys: tuple[VerifierKey, ...]) -> Manifest:
+    """The manifest of a backup, by the signature of one of these keys. Raises `StoreError`."""
+    try:
+        content = (directory / MANIFEST).read_bytes()
+        signature = (directory / SIGNATURE).read_text(encoding="utf-8")
+        manifest = read_manifest(content)
+    except (OSError, UnicodeDecodeError, MalformedManifestError) as error:
+        raise StoreError(
+            f"{directory} is no backup: {error}", consequence="Nothing was changed", remedy="Name the directory that `station backup` made"
+        ) from error
+    if not manifest_signed(content, signature, keys, manifest.site):
+        raise StoreError(
+            f"The manifest of {directory} is not signed by a key of the audit log of {manifest.site}",
+            consequence="Whoever made or changed it is not known, so nothing of it is used",
+            remedy="Give the public key that was kept outside (--key), or another backup",
+        )
+    return manifest
+
+
+def newest_backup(configuration: Configuration) -> NewestBackup | None:
+    """The newest backup that was made of this station; None for one that was never backed up, as far as it knows."""
+    try:
+        members = json.loads((configuration.data_dir / NEWEST).read_text(encoding="utf-8"))
+        return NewestBackup(name=str(members["name"]), made_at=datetime.fromisoformat(members["made_at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def backups_in(target: Path, site: str) -> list[Path]:
+    """The finished backups of a site in a directory, the oldest first. Raises `StoreError`."""
+    try:
+        return sorted(path for path in target.iterdir() if is_name(path.name, site) and (path / SIGNATURE).is_file())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise not_copied(target, error) from error
+
+
+def _newest(target: Path, site: str, keys: tuple[VerifierKey, ...]) -> Earlier | None:
+    for directory in reversed(backups_in(target, site)):
+        try:
+            # Nothing that somebody else may have written gets into what is signed here.
+            manifest = open_manifest(directory, keys)
+        except StoreError:
+            continue
+        return Earlier(directory=directory, files={one.path: one for one in manifest.files})
+    return None
+
+
+def _remember(configuration: Configuration, manifest: Manifest) -> None:
+    members = {"name": manifest.name, "made_at": manifest.made_at.isoformat()}
+    path = configuration.data_dir / NEWEST
+    try:
+        write_durably({path: json.dumps(members).encode()})
+    except OSError as error:
+        raise StoreError(
+            f"The backup is whole, but {path} cannot be written: {error.strerror}",
+            remedy="Run the backup as the station's user, and make room on its disk",
+        ) from error
+
+
+def _remove_old(target: Path, site: str, keep: int) -> tuple[str, ...]:
+    old = backups_in(target, site)[:-keep]
+    try:
+        for directory in old:
+            # Without its signature it is no backup any more, should the rest of it stay.
+            (directory / SIGNATURE).unlink()
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise StoreError(f"The new backup is whole, but an old one could not be removed: {error}", remedy="Remove it by hand") from error
+    return tuple(directory.name for directory in old)
+
+
+def wrong_files(directory: Path, files: tuple[BackedUpFile, ...], progress: Progress) -> list[str]:
+    """The files of a backup that are missing or not as its manifest says, by path."""
+    wrong = []
+    for number, one in enumerate(files):
+        progress(number, len(files))
+        if not is_as_described(directory / one.path, one):
+            wrong.append(one.path)
+    progress(len(files), len(files))
+    return wrong
