@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import certificates, lanes, line_detector, modbus, screening, store, stx, tracking, vault
+from benchmarks import certificates, lanes, line_detector, modbus, readers, screening, store, stx, tracking, vault
 
 MICRO: dict[str, Callable[[], dict[str, Any]]] = {
     "modbus": modbus.run,
@@ -64,7 +64,31 @@ def page(found: dict[str, Any]) -> str:
     parts = [*HEAD, "", f"{found['date']}. {found['machine']}. {load}", "", *PARTS_HEAD, *_parts(found)]
     if "lanes" in found:
         parts += ["", "## Lanes", "", *_lanes(found["lanes"])]
+    if "readers" in found:
+        parts += ["", "## Readers", "", *_readers(found["readers"])]
     return "\n".join(parts) + "\n"
+
+
+def _readers(it: dict[str, Any]) -> list[str]:
+    alone, read = it["alone"], it["read"]
+    rows = [
+        f"| {what} | {read[name]:.1f} ms | {alone[name]:.1f} ms | {it[name + '_ratio']:.2f} | {wanted} |"
+        for name, what, wanted in (
+            ("decision_p50_ms", "decision p50", "–"),
+            ("decision_p99_ms", "decision p99", "≤ 1.20"),
+            ("permit_p50_ms", "permit p50", "–"),
+            ("permit_p99_ms", "permit p99", "≤ 1.20"),
+        )
+    ]
+    return [
+        f"{it['lanes']} lanes at speed 1 with {it['readers']} people at the console, each with the live stream open and one list a second,",
+        f"beside the same demo without them. Of {read['answers']} answers {read['refused']} were refusals;",
+        f"p50 {read['api_p50_ms']:.0f} ms, p99 {read['api_p99_ms']:.0f} ms.",
+        "",
+        "| | with readers | without | ratio | wanted |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
 
 
 def _parts(found: dict[str, Any]) -> list[str]:
@@ -153,7 +177,8 @@ def _lanes(rows: list[dict[str, Any]]) -> list[str]:
 def main() -> int:
     """Measure what was asked for; 1 when a demo of it saw something unsafe."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--only", nargs="+", choices=[*MICRO, "lanes"], default=[*MICRO, "lanes"])
+    whole: dict[str, Callable[..., Any]] = {"lanes": lanes.run, "readers": readers.run}
+    parser.add_argument("--only", nargs="+", choices=[*MICRO, *whole], default=[*MICRO, *whole])
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page of figures")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="every figure as JSON")
     parser.add_argument("--pieces", type=int, default=lanes.PIECES_PER_LANE, help="of each lane")
@@ -165,7 +190,7 @@ def main() -> int:
     }
     for name in given.only:
         began_s = time.perf_counter()
-        found[name] = MICRO[name]() if name in MICRO else lanes.run(pieces=given.pieces)
+        found[name] = MICRO[name]() if name in MICRO else whole[name](pieces=given.pieces)
         print(f"{name}: {time.perf_counter() - began_s:.0f} s", json.dumps(found[name]), file=sys.stderr)  # noqa: T201 - progress
     found["load_after"] = os.getloadavg()[0]
     if given.keep is not None:
@@ -174,7 +199,8 @@ def main() -> int:
         given.write.write_text(page(found), encoding="utf-8")
     else:
         print(page(found))  # noqa: T201 - its answer
-    return int(any(row["exit_code"] for row in found.get("lanes", [])))
+    demos = [*found.get("lanes", []), *(found["readers"][one] for one in ("alone", "read") if "readers" in found)]
+    return int(any(row["exit_code"] for row in demos))
 
 
 if __name__ == "__main__":

@@ -22,27 +22,35 @@ BELT_PIECES_PER_HOUR = 900.0
 """Of one lane: 200 mm/s at a pitch of 800 mm."""
 
 
+def command_of(lanes: int, pieces: int, seed: int, report: Path) -> list[str]:
+    """The demo's command; what it keeps goes beside the report."""
+    command = [sys.executable, "-m", "station", "demo", "--headless", "--speed", "1", "--seed", str(seed), "--report", str(report)]
+    return [*command, "--lanes", str(lanes), "--pieces", str(pieces * lanes), "--data", str(report.parent / "data")]
+
+
+def timing_of(report: dict[str, Any]) -> dict[str, float]:
+    """The latencies of a demo's report, and its pieces per hour."""
+    timing = report["timing"]
+    latencies = {f"{what}_{part}_ms": timing[f"{what}_ms"][part] for what in ("decision", "permit") for part in ("p50", "p99")}
+    return {**latencies, "pieces_per_hour": timing["pieces_per_hour"]}
+
+
 def demo(lanes: int, pieces: int, seed: int = SEED) -> dict[str, Any]:
     """One demo at speed 1; its `timing`, with the CPU seconds of all its processes and what its world counted."""
     with tempfile.TemporaryDirectory(prefix="kt1-bench-") as directory:
         report = Path(directory) / "report.json"
-        command = [sys.executable, "-m", "station", "demo", "--headless", "--speed", "1", "--seed", str(seed), "--report", str(report)]
-        command += ["--lanes", str(lanes), "--pieces", str(pieces * lanes), "--data", str(Path(directory) / "data")]
+        command = command_of(lanes, pieces, seed, report)
         before, load = _children_cpu_s(), os.getloadavg()[0]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)  # noqa: S603 - our own program
         if not report.exists():
             raise RuntimeError(f"the demo ended with {done.returncode} and without a report: {done.stderr[-400:]}")
         found = json.loads(report.read_text(encoding="utf-8"))
-    timing = found["timing"]
+    timing = timing_of(found)
     return {
         "lanes": lanes,
         "pieces": pieces * lanes,
         "exit_code": done.returncode,
-        "decision_p50_ms": timing["decision_ms"]["p50"],
-        "decision_p99_ms": timing["decision_ms"]["p99"],
-        "permit_p50_ms": timing["permit_ms"]["p50"],
-        "permit_p99_ms": timing["permit_ms"]["p99"],
-        "pieces_per_hour": timing["pieces_per_hour"],
+        **timing,
         "share_of_belt_speed": timing["pieces_per_hour"] / (BELT_PIECES_PER_HOUR * lanes),
         "cores_used": (_children_cpu_s() - before) / found["wall_s"],
         "load_before": load,
