@@ -86,7 +86,8 @@ _PIECE = (_P.kind.label("piece_kind"), _P.secrecy, _P.announced)
 def _between(
     moment: ColumnElement[Any], number: ColumnElement[Any], window: ReportWindow, after: Place | None
 ) -> list[ColumnElement[bool]]:
-    bounds: list[ColumnElement[bool]] = [moment >= (window.start if after is None else after[0]), moment < window.end]
+    # Whatever place is named, nothing outside the period is listed.
+    bounds: list[ColumnElement[bool]] = [moment >= (window.start if after is None else max(window.start, after[0])), moment < window.end]
     if after is not None:
         bounds.append(or_(moment > after[0], number > after[1]))
     return bounds

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from station.api.report_shapes import EvidenceOut, ReportOut
 from station.domain.access import Role
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.calendar import ReportKind
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.piece import Announcement, PieceState, Secrecy
@@ -19,7 +21,10 @@ from station.domain.review import OperatorDecision, OperatorReading, ReviewDecis
 from station.domain.test_piece import TestPieceRun
 from station.domain.vault import ImageViewed, Rendering
 from station.ports.store import UnitOfWork
+from station.workflow.once import Once
+from station.workflow.refusals import NotPermittedError
 from tests.support.api_station import LANE, MODEL, START, Desk
+from tests.support.staff import Staff
 
 MIDNIGHT = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 """At the site 2026-11-21 begins."""
@@ -166,6 +171,8 @@ def test_held_on_one_day_and_released_on_the_next(desk: Desk) -> None:
     desk.write(work)
     first, second = (figures(desk.get(f"/reports/day?date=2026-11-{day}")) for day in (20, 21))
     month = figures(desk.get("/reports/month?date=2026-11-20"))
+    astray = desk.get("/reports/day/evidence?date=2026-11-21&figure=pieces.held&after=0.0")
+    assert astray == {"items": [], "next": None}
     names = ("pieces.held", "pieces.arrived", "pieces.cleared", "pieces.released")
     assert [[found[name, None, None] for name in names] for found in (first, second, month)] == [[1, 1, 0, 1], [0, 1, 1, 0], [1, 2, 1, 1]]
     assert (month["pieces.arrived", "lane", LANE], month["pieces.arrived", "lane", "lane-2"]) == (1, 1)
@@ -239,6 +246,8 @@ def test_a_shift_is_handed_over_by_one_and_taken_over_by_another(desk: Desk) -> 
         answer = desk.post("/reports/shift/take-over", shift | {"handed_over_at": body["handed_over_at"]}, person=person)
         assert answer.json()["code"] == code
     asked = shift | {"handed_over_at": given["handed_over_at"]}
+    unread = desk.client.post("/api/v1/reports/shift/take-over", json=asked, headers=low | {"Idempotency-Key": "low"})
+    assert (unread.status_code, unread.json()["code"]) == (403, "shift-words-hidden")
     taken = [desk.post("/reports/shift/take-over", asked, person="minh", key="once") for _ in range(2)]
     assert [answer.json() for answer in taken] == [
         given | {"taken_over_by": "minh", "taken_over_at": "2026-11-21T08:01:00Z"},
@@ -251,6 +260,23 @@ def test_a_shift_is_handed_over_by_one_and_taken_over_by_another(desk: Desk) -> 
     late = desk.post("/reports/shift/hand-over", shift | {"note": ""})
     assert (late.status_code, late.json()["code"]) == (403, "period-refused")
     assert desk.get("/reports/shift?date=2026-11-21&shift=2")["open"] is None
+
+
+async def test_the_transaction_itself_refuses_who_may_hand_no_shift_over_any_more(desk: Desk) -> None:
+    """What the door let in may have been disabled, or lost its role, before the hand-over is written."""
+    staff, shift = Staff(desk.store, desk.clock, "ha", "bo"), desk.reports.calendar.period(ReportKind.SHIFT, START)
+    ha, bo = staff.caller("ha"), staff.caller("bo")
+    given = await desk.handlers.hand_shift_over(shift, by=ha, note="", once=Once(key="given", fingerprint=""))
+    at = datetime.fromisoformat(str(given["handed_over_at"]))
+    changes: tuple[dict[str, Any], ...] = ({"disabled": True}, {"roles": frozenset({Role.OPERATOR})})
+    for number, change in enumerate(changes):
+        for name in ("ha", "bo"):
+            staff.add(name, **change)
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.hand_shift_over(shift, by=ha, note="", once=Once(key=f"hand{number}", fingerprint=""))
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.take_shift_over(shift, by=bo, handed_over_at=at, once=Once(key=f"take{number}", fingerprint=""))
+    assert figures(desk.get("/reports/shift"))["shifts.handed-over", None, None] == 1
 
 
 def test_what_cannot_be_reported_is_refused_and_what_comes_later_is_in_no_earlier_list(desk: Desk) -> None:
