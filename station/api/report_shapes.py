@@ -12,6 +12,7 @@ from station.domain.access import may_see
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.calendar import ReportKind
 from station.domain.piece import PieceState, Secrecy
+from station.domain.reconciled import DayReconciled
 from station.domain.shift import ShiftHandedOver
 from station.ports.reporting import ReportFact, SentEvent
 from station.ports.store import EvidenceRow
@@ -136,7 +137,10 @@ class ReportOut(BaseModel):
 
 
 class EvidenceItemOut(BaseModel):
-    """One fact behind a number. `source`: `fact` (of the audit log: row `number`, leaf `leaf_index`), `alarm`, or `event`."""
+    """One fact behind a number. `source`: `fact` (of the audit log: row `number`, leaf `leaf_index`), `alarm`, or `event`.
+
+    `piece_id` is null where it is about no piece, or names one that the reader may not see.
+    """
 
     source: str
     number: int
@@ -197,14 +201,18 @@ def _item(fact: ReportFact, clearance: Secrecy | None, zone: tzinfo) -> Evidence
         source, values = "fact", shown.fact_out(row, restricted=fact.level is not None).values
     if isinstance(content, ShiftHandedOver) and not may_see(clearance, content.clearance):
         values = {name: value for name, value in values.items() if name in {"shift", "person"}}
+    if isinstance(content, DayReconciled) and not may_see(clearance, Secrecy.A):
+        # A day's number of all events, beside a list of those that may be seen, would tell how many there are of the others.
+        values = {name: value for name, value in values.items() if name in {"day", "agrees"}}
+    named = fact.piece_id if may_see(clearance, fact.level) else ""
     return EvidenceItemOut(
         source=source,
         number=fact.number,
         leaf_index=fact.number - 1 if source == "fact" else None,
         at=fact.at.astimezone(zone),
         type=type(content).__name__,
-        piece_id=plain(fact.piece_id) or None,
-        visit=fact.visit if fact.piece_id else None,
+        piece_id=plain(named) or None,
+        visit=fact.visit if named else None,
         values={name: _escaped(value) for name, value in values.items()},
     )
 

@@ -91,13 +91,13 @@ def router(context: Context) -> APIRouter:
     async def hand_over(caller: HandsOver, body: HandShiftOverIn, once: OnceKey) -> Answer:
         """Hand a shift over, with words for whoever comes. Until somebody has taken it over, new words go before older ones."""
         asked = period(ReportKind.SHIFT, body.date, body.shift)
-        return await context.handlers.hand_shift_over(asked, person=caller.name, clearance=caller.clearance, note=body.note, once=once)
+        return await context.handlers.hand_shift_over(asked, by=caller, note=body.note, once=once)
 
     @routes.post("/shift/take-over", status_code=HTTPStatus.CREATED, response_model=ShiftHandedOut)
     async def take_over(caller: HandsOver, body: TakeShiftOverIn, once: OnceKey) -> Answer:
-        """Confirm to have taken a shift over: another person than the one who handed it over."""
+        """Confirm to have taken a shift over: another person than the one who handed it over, and one who may read what was written."""
         asked = period(ReportKind.SHIFT, body.date, body.shift)
-        return await context.handlers.take_shift_over(asked, person=caller.name, handed_over_at=body.handed_over_at, once=once)
+        return await context.handlers.take_shift_over(asked, by=caller, handed_over_at=body.handed_over_at, once=once)
 
     return routes
 

@@ -18,6 +18,7 @@ from station.domain.access import may_see
 from station.domain.alarm import Alarm
 from station.domain.clearance import Clearance, Identification, Outcome
 from station.domain.disinfection import DisinfectionResult
+from station.domain.drift import DriftReset, DriftTrip
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
 from station.domain.people import people_needed
@@ -45,6 +46,8 @@ _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Handover: frozenset({"to", "person"}),
     StateChange: frozenset({"before", "after", "reasons", "lane_id"}),
     ImageViewed: frozenset({"person", "rendering"}),
+    DriftTrip: frozenset({"lane_id", "model_sha256", "calibration_sha256"}),
+    DriftReset: frozenset({"person", "model_sha256", "calibration_sha256"}),
 }
 """Members that say nothing about what is inside; of a type that is not here only the fact itself is shown."""
 

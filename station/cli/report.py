@@ -1,6 +1,7 @@
 """`station report shift|day|month|half-year|year`."""
 
 import os
+import stat
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -49,6 +50,8 @@ def report(
     try:
         # It may count what few may know of.
         with open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fchmod(file.fileno(), 0o600)
             file.write(made)
     except OSError as error:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from station.domain.errors import RefusedError
+from station.domain.identifiers import FREEZE_PREFIX
 from station.domain.people import person_key
 
 PEOPLE_NEEDED = 2
@@ -20,7 +21,7 @@ MOST_NAMES, LONGEST_NAME, LONGEST_NOTE = 50, 80, 1000
 
 def freeze_subject(lane_id: str) -> str:
     """Under this name the facts about a lane's freezes stand, where a piece's stand under its id."""
-    return f"FREEZE:{lane_id}"
+    return f"{FREEZE_PREFIX}{lane_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,9 @@ MAX_LENGTH = 40
 
 LOCAL_PREFIX = "LOCAL-"
 TEST_PREFIX = "TEST-"
+FREEZE_PREFIX = "FREEZE:"
+STATION_SUBJECTS = frozenset({"ACCESS", "IMAGES", "MODEL", "SHIFT", "STORE", "TRACKING"})
+"""Under these names, and those with `FREEZE_PREFIX`, the station keeps facts about itself, where a piece's stand under its id."""
 
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 _S10_SERIAL = re.compile(r"[0-9]{8}")
@@ -84,7 +87,7 @@ def parse_piece_id(text: str, schemes: Sequence[Scheme] = DEFAULT_SCHEMES) -> Pi
         )
     if _TEST_ID.fullmatch(text) is not None:
         return PieceId(value=text, scheme="test")
-    if text.startswith((LOCAL_PREFIX, TEST_PREFIX)):
+    if text.startswith((LOCAL_PREFIX, TEST_PREFIX, FREEZE_PREFIX)) or text in STATION_SUBJECTS:
         raise IdentifierError(f"{text!a} is reserved for the station itself", remedy="Use the number that the post gave the piece")
     for scheme in schemes:
         if re.fullmatch(scheme.pattern, text, re.ASCII) is not None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from station.domain.access import may_see
 from station.domain.errors import ConflictError, RefusedError
 from station.domain.people import person_key, responsible
 from station.domain.piece import Secrecy
@@ -63,6 +64,12 @@ class SamePersonError(RefusedError):
     code = "shift-same-person"
 
 
+class WordsHiddenError(RefusedError):
+    """Nobody confirms words that they may not read."""
+
+    code = "shift-words-hidden"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCounts:
     """How much is open at a moment."""
@@ -117,13 +124,14 @@ def hand_over(
     )
 
 
-def take_over(facts: Sequence[object], *, person: str, handed_over_at: datetime, at: datetime) -> ShiftTakenOver:
-    """What is recorded when another person takes over, who has read the words that were written at `handed_over_at`.
+def take_over(facts: Sequence[object], *, person: str, clearance: Secrecy | None, handed_over_at: datetime, at: datetime) -> ShiftTakenOver:
+    """What is recorded when another person, cleared so high, takes over, who has read the words that were written at `handed_over_at`.
 
     Raises:
         ShiftTakenError: somebody has taken over already.
         NotHandedOverError: nobody has handed over, or other words were written since.
         SamePersonError: it is the person who hands over.
+        WordsHiddenError: the words were written by somebody with more clearance.
     """
     _refuse_taken(facts)
     newest = next((fact for fact in reversed(facts) if isinstance(fact, ShiftHandedOver)), None)
@@ -136,6 +144,12 @@ def take_over(facts: Sequence[object], *, person: str, handed_over_at: datetime,
     if person_key(newest.person) == person_key(person):
         raise SamePersonError(
             f"{person} hands this shift over", consequence="Nothing was recorded", remedy="Have the person who takes over confirm it"
+        )
+    if not may_see(clearance, newest.clearance):
+        raise WordsHiddenError(
+            f"{newest.person} has more clearance than {person}, who may not read these words",
+            consequence="Nothing was recorded",
+            remedy="Let somebody with that clearance take over, or somebody with yours hand over",
         )
     return ShiftTakenOver(
         piece_id=SHIFT_SUBJECT,

@@ -61,8 +61,8 @@ class ReportFact:
     `number` is its place: of a fact its row, of an alarm or an event its own number. `content` is the fact, an `Alarm` or a `SentEvent`.
     `since` is when what a person decided about had begun to wait: the scan of an `OperatorReading`, the claim of a `ReviewDecision`; None
     where there is no such moment. `exercise`: a threat had been projected for the reader on that visit. `kind` and `level` are its piece's
-    as they are now, `state` as it was in the snapshot, known of review decisions, model readings and views; of what is about no piece
-    they are empty.
+    as they are now, `state` and what it is held for (`reasons`) as in the snapshot, known of what people and models said of it and of
+    views; of what is about no piece they are empty.
     """
 
     number: int
@@ -75,6 +75,7 @@ class ReportFact:
     kind: str = ""
     level: Secrecy | None = None
     state: PieceState | None = None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

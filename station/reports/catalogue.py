@@ -15,7 +15,7 @@ from station.domain.alarm import Alarm, AlarmCode
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.model_use import ModelInUse
-from station.domain.people import person_key
+from station.domain.people import people_needed, person_key
 from station.domain.piece import PieceState, Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.reasons import Reason
@@ -44,7 +44,7 @@ STOPS = DEVICE_TROUBLES | {
 """Alarms with which a lane calls people to itself because it does not go on by itself."""
 
 _UNREAD = frozenset({PieceState.ARRIVED, PieceState.SCANNING, PieceState.SCANNED})
-_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW}
+_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW, PieceState.FROZEN}
 
 
 class Key(NamedTuple):
@@ -161,7 +161,9 @@ def keys(share: Share) -> Iterable[Key]:
 
 
 def may_count(fact: ReportFact, clearance: str | None) -> bool:
-    """True when somebody cleared so high may know of it at all."""
+    """True when somebody cleared so high may know of it at all; that the model was stopped and went on, everybody may."""
+    if isinstance(fact.content, DriftTrip | DriftReset):
+        return True
     level = fact.content.level if isinstance(fact.content, ImagesDestroyed) else fact.level
     return may_see(clearance, level)
 
@@ -170,6 +172,8 @@ def _is_untold(fact: ReportFact) -> bool:
     """True of what a person whose reading must be blind could learn here before deciding."""
     if isinstance(fact.content, ReviewDecision | ImageViewed):
         return fact.state in _UNDECIDED
+    if isinstance(fact.content, OperatorReading):
+        return fact.state is PieceState.SCANNED or (fact.state in _UNDECIDED and people_needed(fact.level, fact.reasons) > 1)
     return isinstance(fact.content, ModelReading) and fact.state in _UNREAD
 
 

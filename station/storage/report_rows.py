@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Label, Row, Select, and_, exis
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.disinfection import DisinfectionResult
+from station.domain.drift import DriftReset, DriftTrip
 from station.domain.piece import Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.review import OperatorReading, ReviewDecision
@@ -19,7 +20,9 @@ from station.storage import codec, pieces, tables
 _T, _C = tables.evidence, tables.evidence.c
 _P, _A, _O = tables.piece.c, tables.alarm.c, tables.outbox.c
 _ABOUT_PIECES = frozenset({StateChange, OperatorReading, ReviewDecision, ModelReading, ProjectionResult, DisinfectionResult, ImageViewed})
-_TOLD_LATER = frozenset({ReviewDecision, ModelReading, ImageViewed})
+_ABOUT_THE_STATION = frozenset({DriftTrip, DriftReset})
+"""They name a piece without being about it: they count for all, and are listed with its level."""
+_TOLD_LATER = frozenset({OperatorReading, ReviewDecision, ModelReading, ImageViewed})
 _EARLIER = _T.alias("earlier")
 _E = _EARLIER.c
 
@@ -38,11 +41,12 @@ def facts(connection: Connection, kind: type[Any], window: ReportWindow, after: 
     bounds = [_C.kind == stored, *_between(_C.at, _C.row_id, window, after), _C.row_id <= window.snapshot.leaves]
     if window.holds:
         bounds.append(_C.payload.contains(window.holds, autoescape=True))
-    if kind not in _ABOUT_PIECES:
+    if kind not in _ABOUT_PIECES | _ABOUT_THE_STATION:
         query: Select[Any] = select(*columns).where(*bounds)
         found = connection.execute(query.order_by(_C.at, _C.row_id).limit(limit))
         return [_fact(row, codec.from_json(stored, row.payload)) for row in found]
-    query = select(*columns, *_PIECE).join(tables.piece, _P.piece_id == _C.piece_id).where(*bounds, *pieces.of_levels(window.levels))
+    named, seen = _P.piece_id == _C.piece_id, () if kind in _ABOUT_THE_STATION else pieces.of_levels(window.levels)
+    query = select(*columns, *_PIECE).join(tables.piece, named, isouter=kind in _ABOUT_THE_STATION).where(*bounds, *seen)
     found = connection.execute(query.order_by(_C.at, _C.row_id).limit(limit))
     return [_fact(row, codec.from_json(stored, row.payload), **_piece_of(row)) for row in found]
 
@@ -82,7 +86,8 @@ _PIECE = (_P.kind.label("piece_kind"), _P.secrecy, _P.announced)
 def _between(
     moment: ColumnElement[Any], number: ColumnElement[Any], window: ReportWindow, after: Place | None
 ) -> list[ColumnElement[bool]]:
-    bounds: list[ColumnElement[bool]] = [moment >= (window.start if after is None else after[0]), moment < window.end]
+    # Whatever place is named, nothing outside the period is listed.
+    bounds: list[ColumnElement[bool]] = [moment >= (window.start if after is None else max(window.start, after[0])), moment < window.end]
     if after is not None:
         bounds.append(or_(moment > after[0], number > after[1]))
     return bounds
@@ -114,10 +119,11 @@ def _step(kind: type[Any], snapshot: Snapshot) -> Label[Any]:
 
 def _piece_of(row: Row[Any]) -> dict[str, Any]:
     level = (None if row.secrecy is None else Secrecy(row.secrecy)) if row.announced else Secrecy.A
-    return {"kind": row.piece_kind, "level": level}
+    return {"kind": row.piece_kind or "", "level": level}
 
 
 def _fact(row: Row[Any], content: Any, **of_piece: Any) -> ReportFact:
+    step: StateChange | None = None if row.step is None else codec.from_json(codec.STATE_CHANGE, row.step)
     return ReportFact(
         number=row.row_id,
         at=row.at,
@@ -126,7 +132,8 @@ def _fact(row: Row[Any], content: Any, **of_piece: Any) -> ReportFact:
         visit=row.visit,
         since=row.since,
         exercise=bool(row.exercise),
-        state=None if row.step is None else codec.from_json(codec.STATE_CHANGE, row.step).after,
+        state=None if step is None else step.after,
+        reasons=() if step is None else step.reasons,
         **of_piece,
     )
 

@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from station.domain.access import Caller
+from station.domain.access import Action, Caller
 from station.domain.calendar import Period
 from station.domain.errors import ConflictError, NotFoundError, StoreError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.identifiers import DEFAULT_SCHEMES, Scheme, parse_piece_id
-from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.review import OperatorDecision
 from station.domain.shift import SHIFT_SUBJECT, hand_over, take_over
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
 from station.workflow import reviewing, test_pieces
+from station.workflow.access_steps import demand_person
 from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
 from station.workflow.once import Answer, Once, do_once, earlier_answer, remember
@@ -289,22 +290,30 @@ class Handlers:
 
     # Shifts
 
-    async def hand_shift_over(self, period: Period, *, person: str, clearance: Secrecy | None, note: str, once: Once) -> Answer:
+    async def hand_shift_over(self, period: Period, *, by: Caller, note: str, once: Once) -> Answer:
         """A person hands a shift over, with words for whoever comes and the numbers of what is open now.
 
         Raises:
             PeriodRefusedError: the shift ended too long ago.
+            NotPermittedError: the person may not do it any more.
             ShiftTakenError: somebody has taken it over already.
         """
         at = self._clock.utc_now()
         refuse_unless_handed(period, at)
         # Counted before the transaction: the one writer is not kept waiting.
-        standing = (await asyncio.to_thread(self._store.read, lambda view: open_now(view, clearance, at))).counts
+        standing = (await asyncio.to_thread(self._store.read, lambda view: open_now(view, by.clearance, at))).counts
 
         def work(uow: UnitOfWork) -> Answer:
-            facts = [row.evidence for row in uow.evidence(SHIFT_SUBJECT, period.serial)]
+            demand_person(uow, by, Action.HAND_OVER_SHIFT, level=None)
             given = hand_over(
-                facts, serial=period.serial, shift=period.name, person=person, clearance=clearance, note=note, standing=standing, at=at
+                [row.evidence for row in uow.evidence(SHIFT_SUBJECT, period.serial)],
+                serial=period.serial,
+                shift=period.name,
+                person=by.name,
+                clearance=by.clearance,
+                note=note,
+                standing=standing,
+                at=at,
             )
             uow.append(given)
             return {"shift": given.shift, "handed_over_by": given.person, "handed_over_at": given.at.isoformat()}
@@ -312,19 +321,21 @@ class Handlers:
         answer, _ = await self._write(lambda uow: do_once(uow, once, work))
         return answer
 
-    async def take_shift_over(self, period: Period, *, person: str, handed_over_at: datetime, once: Once) -> Answer:
+    async def take_shift_over(self, period: Period, *, by: Caller, handed_over_at: datetime, once: Once) -> Answer:
         """Another person takes a shift over, having read what was written at `handed_over_at`.
 
         Raises:
             PeriodRefusedError: the shift ended too long ago.
-            ShiftTakenError, NotHandedOverError, SamePersonError: see `station.domain.shift.take_over`.
+            NotPermittedError: the person may not do it any more.
+            ShiftTakenError, NotHandedOverError, SamePersonError, WordsHiddenError: see `station.domain.shift.take_over`.
         """
         at = self._clock.utc_now()
         refuse_unless_handed(period, at)
 
         def work(uow: UnitOfWork) -> Answer:
+            demand_person(uow, by, Action.HAND_OVER_SHIFT, level=None)
             facts = [row.evidence for row in uow.evidence(SHIFT_SUBJECT, period.serial)]
-            taken = take_over(facts, person=person, handed_over_at=handed_over_at, at=at)
+            taken = take_over(facts, person=by.name, clearance=by.clearance, handed_over_at=handed_over_at, at=at)
             uow.append(taken)
             given = {"shift": taken.shift, "handed_over_by": taken.handed_over_by, "handed_over_at": taken.handed_over_at.isoformat()}
             return {**given, "taken_over_by": taken.person, "taken_over_at": taken.at.isoformat()}

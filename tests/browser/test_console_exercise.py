@@ -3,15 +3,41 @@
 import dataclasses
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from station.domain.access import Role
 from station.domain.piece import PieceState
 from station.domain.projection import ProjectionAnswer
 from station.domain.review import OperatorDecision
 from station.workflow.views import ExerciseView
+from tests.browser.conftest import come_in
 from tests.support.api_station import LANE, Desk
 
 pytestmark = pytest.mark.browser
+
+
+def test_a_screen_on_which_nobody_may_decide_tells_the_truth_and_confirms_nothing(desk: Desk, page: Page, context: BrowserContext) -> None:
+    come_in(context, desk, "chief", roles=frozenset({Role.SUPERVISOR}))
+    desk.lane.show(exercise=told_of("P1"))
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#exercise .truth")).to_be_visible()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
+    page.evaluate("() => fetch('/api/v1/session')")
+    expect(page.locator("#message")).to_be_hidden()
+    assert desk.lane.asked == []
+
+
+def told_of(piece_id: str) -> ExerciseView:
+    return ExerciseView(
+        piece_id=piece_id,
+        visit=1,
+        answer=ProjectionAnswer.MISSED,
+        threat_class="blade",
+        box_share=(0.25, 0.25, 0.5, 0.5),
+        confirmed=False,
+        silence_freezes=False,
+        level=None,
+    )
 
 
 def test_the_truth_follows_the_answer_and_the_true_image_is_decided_anew(desk: Desk, page: Page) -> None:
@@ -28,16 +54,7 @@ def test_the_truth_follows_the_answer_and_the_true_image_is_decided_anew(desk: D
     expect(page.locator("#clear")).to_be_enabled()
     with page.expect_response("**/decision"):
         page.keyboard.press("F2")
-    told = ExerciseView(
-        piece_id=piece_id,
-        visit=1,
-        answer=ProjectionAnswer.MISSED,
-        threat_class="blade",
-        box_share=(0.25, 0.25, 0.5, 0.5),
-        confirmed=False,
-        silence_freezes=False,
-        level=None,
-    )
+    told = told_of(piece_id)
     desk.lane.answers_exercises = False
     desk.ask_operator(piece_id, true_sha256)
     desk.lane.show(exercise=told)

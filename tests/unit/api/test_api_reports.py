@@ -5,19 +5,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from station.api.report_shapes import EvidenceOut, ReportOut
 from station.domain.access import Role
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.calendar import ReportKind
+from station.domain.drift import DriftReset, DriftTrip
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.piece import Announcement, PieceState, Secrecy
 from station.domain.projection import ProjectedThreat, ProjectionAnswer, ProjectionResult
+from station.domain.reasons import Reason
 from station.domain.reconciled import TRACKING_SUBJECT, DayReconciled
 from station.domain.review import OperatorDecision, OperatorReading, ReviewDecision, ReviewOutcome
 from station.domain.test_piece import TestPieceRun
 from station.domain.vault import ImageViewed, Rendering
 from station.ports.store import UnitOfWork
+from station.workflow.once import Once
+from station.workflow.refusals import NotPermittedError
 from tests.support.api_station import LANE, MODEL, START, Desk
+from tests.support.staff import Staff
 
 MIDNIGHT = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 """At the site 2026-11-21 begins."""
@@ -78,6 +85,9 @@ def fill(desk: Desk) -> dict[str, str]:
         )
         uow.append(run)
         uow.append(DayReconciled(piece_id=TRACKING_SUBJECT, visit=1, at=START, day="2026-11-20", ours=4, theirs=5, agrees=False))
+        tripped: dict[str, Any] = {"piece_id": pieces["A"], "visit": 1, "at": START, "model_sha256": MODEL, "calibration_sha256": "e" * 64}
+        uow.append(DriftTrip(**tripped, lane_id=LANE, scan_sha256="scan-A", causes=()))
+        uow.append(DriftReset(**tripped, person="chief", note="note-A"))
 
     desk.write(work)
     return pieces
@@ -103,6 +113,7 @@ async def look(client: httpx.AsyncClient, headers: dict[str, str], pieces: dict[
     assert found["pieces.held", None, None] == found["pieces.rejected", None, None] == found["decisions.review", None, None] == len(seen)
     assert found["images.views", None, None] == found["tracking.events", None, None] == len(seen)
     assert (found["model.readings", None, None], found["alarms.raised", None, None]) == (1, 5)
+    assert (found["model.drift-trips", None, None], found["model.drift-resets", None, None]) == (1, 1)
     assert ("pieces.held", "reason", "withheld") not in found or len(seen) > 1
     assert (found["exercises.misses", "person", "op-none"], found["model.hits", None, None], found["exercises.plain", None, None]) == (
         1,
@@ -121,15 +132,17 @@ async def look(client: httpx.AsyncClient, headers: dict[str, str], pieces: dict[
         while True:
             page = EvidenceOut.model_validate_json((await client.get(f"{row['evidence']}&limit=4{after}", headers=headers)).content)
             items += page.items
-            told += page.model_dump_json()
+            told += str(page.model_dump())
             if page.next is None:
                 break
             after = f"&after={page.next}"
         assert len(items) == len({(item.source, item.number) for item in items}) == row["count"], row
     hidden = [name for name in HEIGHTS if name not in seen]
     secrets = [pieces[name] for name in hidden] + [
-        f"{what}-{name}" for name in hidden for what in ("op", "rev", "viewer", "note", "detail")
+        f"{what}-{name}" for name in hidden for what in ("op", "rev", "viewer", "note", "detail", "scan")
     ]
+    # The day's number of all events, beside those of the pieces that may be seen, would say how many there are of the others.
+    assert ("'ours': 4" in told) == (seen == HEIGHTS)
     assert [secret for secret in secrets if secret in told] == []
     assert "note-C" not in told
     return report
@@ -158,6 +171,8 @@ def test_held_on_one_day_and_released_on_the_next(desk: Desk) -> None:
     desk.write(work)
     first, second = (figures(desk.get(f"/reports/day?date=2026-11-{day}")) for day in (20, 21))
     month = figures(desk.get("/reports/month?date=2026-11-20"))
+    astray = desk.get("/reports/day/evidence?date=2026-11-21&figure=pieces.held&after=0.0")
+    assert astray == {"items": [], "next": None}
     names = ("pieces.held", "pieces.arrived", "pieces.cleared", "pieces.released")
     assert [[found[name, None, None] for name in names] for found in (first, second, month)] == [[1, 1, 0, 1], [0, 1, 1, 0], [1, 2, 1, 1]]
     assert (month["pieces.arrived", "lane", LANE], month["pieces.arrived", "lane", "lane-2"]) == (1, 1)
@@ -181,6 +196,29 @@ def test_nobody_learns_a_first_readers_decision_from_a_report(desk: Desk) -> Non
         lambda uow: (uow.change_state(piece_id, PieceState.IN_REVIEW, START), uow.change_state(piece_id, PieceState.REJECTED, START))
     )
     assert figures(desk.get("/reports/shift"))["decisions.review", "person", "first"] == 1
+
+
+def test_nobody_learns_from_a_report_what_was_said_at_the_lane_of_a_piece_that_takes_two(desk: Desk) -> None:
+    """As on the piece's page: a marked piece, and one that is held for what a device found."""
+    marked, _ = desk.put_piece(secrecy=Secrecy.A, state=PieceState.SCANNED)
+    found, _ = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    plain, _ = desk.put_piece()
+    about: dict[str, Any] = {"visit": 1, "at": START, "scan_sha256": "a" * 64, "decision": OperatorDecision.CLEAR, "blind": True}
+
+    def work(uow: UnitOfWork) -> None:
+        for piece_id, person in ((marked, "first"), (found, "second"), (plain, "third")):
+            uow.append(OperatorReading(piece_id=piece_id, person=person, **about))
+
+    def people() -> set[str | None]:
+        return {value for figure, by, value in figures(desk.get("/reports/shift")) if (figure, by) == ("decisions.operator", "person")}
+
+    desk.write(work)
+    assert people() == {"third"}
+    for state in (PieceState.HELD, PieceState.ARRIVED, PieceState.FROZEN):
+        desk.write(lambda uow, state=state: uow.change_state(marked, state, START))
+        assert people() == {"third"}
+    desk.write(lambda uow: uow.change_state(marked, PieceState.HANDED_OVER, START))
+    assert people() == {"first", "third"}
 
 
 def test_a_shift_is_handed_over_by_one_and_taken_over_by_another(desk: Desk) -> None:
@@ -208,6 +246,8 @@ def test_a_shift_is_handed_over_by_one_and_taken_over_by_another(desk: Desk) -> 
         answer = desk.post("/reports/shift/take-over", shift | {"handed_over_at": body["handed_over_at"]}, person=person)
         assert answer.json()["code"] == code
     asked = shift | {"handed_over_at": given["handed_over_at"]}
+    unread = desk.client.post("/api/v1/reports/shift/take-over", json=asked, headers=low | {"Idempotency-Key": "low"})
+    assert (unread.status_code, unread.json()["code"]) == (403, "shift-words-hidden")
     taken = [desk.post("/reports/shift/take-over", asked, person="minh", key="once") for _ in range(2)]
     assert [answer.json() for answer in taken] == [
         given | {"taken_over_by": "minh", "taken_over_at": "2026-11-21T08:01:00Z"},
@@ -220,6 +260,23 @@ def test_a_shift_is_handed_over_by_one_and_taken_over_by_another(desk: Desk) -> 
     late = desk.post("/reports/shift/hand-over", shift | {"note": ""})
     assert (late.status_code, late.json()["code"]) == (403, "period-refused")
     assert desk.get("/reports/shift?date=2026-11-21&shift=2")["open"] is None
+
+
+async def test_the_transaction_itself_refuses_who_may_hand_no_shift_over_any_more(desk: Desk) -> None:
+    """What the door let in may have been disabled, or lost its role, before the hand-over is written."""
+    staff, shift = Staff(desk.store, desk.clock, "ha", "bo"), desk.reports.calendar.period(ReportKind.SHIFT, START)
+    ha, bo = staff.caller("ha"), staff.caller("bo")
+    given = await desk.handlers.hand_shift_over(shift, by=ha, note="", once=Once(key="given", fingerprint=""))
+    at = datetime.fromisoformat(str(given["handed_over_at"]))
+    changes: tuple[dict[str, Any], ...] = ({"disabled": True}, {"roles": frozenset({Role.OPERATOR})})
+    for number, change in enumerate(changes):
+        for name in ("ha", "bo"):
+            staff.add(name, **change)
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.hand_shift_over(shift, by=ha, note="", once=Once(key=f"hand{number}", fingerprint=""))
+        with pytest.raises(NotPermittedError):
+            await desk.handlers.take_shift_over(shift, by=bo, handed_over_at=at, once=Once(key=f"take{number}", fingerprint=""))
+    assert figures(desk.get("/reports/shift"))["shifts.handed-over", None, None] == 1
 
 
 def test_what_cannot_be_reported_is_refused_and_what_comes_later_is_in_no_earlier_list(desk: Desk) -> None:

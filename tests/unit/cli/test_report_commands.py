@@ -53,6 +53,9 @@ def test_a_report_is_written_beside_the_station_and_errors_say_what_to_do(report
     found = {(row["figure"], row["by"], row["value"]): row["count"] for row in json.loads(out)["figures"]}
     assert (code, found["pieces.announced", None, None], found["pieces.announced", "level", "A"]) == (0, 3, 1)
     for form, start in (("pdf", b"%PDF"), ("xlsx", b"PK")):
+        # Whoever could read what lay there before must not read what comes.
+        (tmp_path / f"r.{form}").touch(0o644)
+        (tmp_path / f"r.{form}").chmod(0o644)
         assert report.run("half-year", "--format", form, "--out", f"r.{form}")[:2] == (0, f"r.{form}\n")
         assert (tmp_path / f"r.{form}").read_bytes().startswith(start)
         assert (tmp_path / f"r.{form}").stat().st_mode & 0o077 == 0

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from station.domain.accounts import ACCESS_SUBJECT
 from station.domain.errors import IdentifierError
+from station.domain.freeze import freeze_subject
 from station.domain.identifiers import (
     MAX_LENGTH,
     S10,
@@ -16,7 +18,11 @@ from station.domain.identifiers import (
     parse_piece_id,
     s10_check_digit,
 )
+from station.domain.model_use import MODEL_SUBJECT
 from station.domain.reasons import Reason
+from station.domain.reconciled import TRACKING_SUBJECT
+from station.domain.shift import SHIFT_SUBJECT
+from station.domain.vault import VAULT_SUBJECT
 
 OWN = Scheme(name="kt1", pattern=r"KT1-[0-9]{6}")
 
@@ -84,6 +90,12 @@ def test_hostile_and_wrong_codes_are_refused(text: str, why: str):
     assert len(str(refused.value)) < 400
     assert str(refused.value).isprintable()
     assert identify(text) is Reason.BARCODE_MALFORMED
+
+
+@pytest.mark.parametrize("subject", [freeze_subject("LANE"), ACCESS_SUBJECT, MODEL_SUBJECT, SHIFT_SUBJECT, TRACKING_SUBJECT, VAULT_SUBJECT])
+def test_no_label_names_what_the_station_keeps_facts_under(subject: str):
+    with pytest.raises(IdentifierError, match="reserved"):
+        parse_piece_id(subject, [Scheme(name="loose", pattern=r"[A-Z:]+")])
 
 
 def test_the_longest_identifier():

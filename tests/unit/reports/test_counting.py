@@ -119,8 +119,9 @@ def test_what_would_tell_a_blind_reader_is_not_counted_yet():
         duration_ms=1.0,
     )
     for content, states in (
-        (decision, {"arrived", "scanning", "scanned", "held", "in_review"}),
-        (view, {"arrived", "scanning", "scanned", "held", "in_review"}),
+        (decision, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"}),
+        (view, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"}),
+        (reading(OperatorDecision.CLEAR).content, {"scanned"}),
         (model, {"arrived", "scanning", "scanned"}),
     ):
         told = {state for state in PieceState if not shares(ReportFact(number=1, at=AT, content=content, piece_id="P", state=state))}

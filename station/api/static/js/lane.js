@@ -1,6 +1,6 @@
 // The operator's page of one lane: what it does now, the scan that waits, and the decision on it.
 
-import { get, post } from "./calls.js";
+import { get, may, post } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { useKeys } from "./keys.js";
@@ -155,7 +155,7 @@ function showExercise() {
   const about = exercise && view.request?.piece_id === exercise.piece_id;
   viewer.mark(about ? exercise.box_share : null);
   if (!exercise) told = "";
-  else if (!exercise.confirmed && !document.hidden && (!about || viewer.ready)) tellShown(exercise);
+  else if (may("decide-on-lane") && !exercise.confirmed && !document.hidden && (!about || viewer.ready)) tellShown(exercise);
 }
 
 /** @param {any} exercise */

@@ -241,7 +241,7 @@ function handing() {
     h("h2", {}, t("report-handing")),
     ...words,
     ...(open ? [h("label", { for: "report-note" }, t("ui-report-note")), parts.note, h("button", { type: "button", id: "hand-over", "data-key": "hand-over", onclick: handOver }, t("ui-report-hand"))] : []),
-    open && given && !mine ? h("button", { type: "button", id: "take-over", "data-key": "take-over", onclick: takeOver }, t("ui-report-take")) : null,
+    open && given && given.note !== null && !mine ? h("button", { type: "button", id: "take-over", "data-key": "take-over", onclick: takeOver }, t("ui-report-take")) : null,
   );
 }
 
