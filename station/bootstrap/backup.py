@@ -1,5 +1,6 @@
 """A backup of the station, also while it runs: everything that it goes on from, and no private key."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,10 +13,11 @@ from station.audit.findings import Report
 from station.audit.note import VerifierKey
 from station.bootstrap.audit import AuditFiles, believed_keys, log_key, verify_log
 from station.domain.backup import BackedUpFile
-from station.domain.errors import StoreError
+from station.domain.errors import ConfigurationError, StoreError
 from station.settings import Configuration
 from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, not_copied, unfinished
 from station.storage.durable_file import write_durably
+from station.storage.space import MEBIBYTE
 from station.storage.store import DATABASE_NAME, SqliteReader
 
 DATA, CONFIG = "data", "config"
@@ -58,10 +60,16 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
     Neither keys of images nor private keys are in it, nor what they are wrapped or signed with; public keys are.
 
     Raises:
-        ConfigurationError: the audit log's key cannot be used.
+        ConfigurationError: the target lies in the data, or the audit log's key cannot be used.
         StoreError: there is no database, or the backup could not be made; then nothing of it is left.
     """
     SqliteReader(configuration.data_dir).close()
+    if target.resolve().is_relative_to(configuration.data_dir.resolve()):
+        raise ConfigurationError(
+            f"{target} lies in the data directory",
+            consequence="Each backup would hold all others",
+            remedy="Name a directory on another medium",
+        )
     site = configuration.station.site
     key, keys = log_key(configuration.audit_key_file, site), believed_keys(configuration)
     name = name_of(site, at)
@@ -76,6 +84,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
             data = [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
         except OSError as error:
             raise not_copied(configuration.data_dir, error) from error
+        _demand_room(configuration, part, data, earlier)
         places = named | {f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}": path for path in data}
         copied = copy_files(places, part, earlier, progress)
         log = verify_log(AuditFiles(database=part / DATA / DATABASE_NAME, keys=keys))
@@ -85,7 +94,8 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
         write_durably({part / MANIFEST: content, part / SIGNATURE: sign_manifest(content, key).encode()})
         linked = sum(earlier is not None and earlier.files.get(one.path) == one for one in copied)
     _remember(configuration, manifest)
-    removed = () if keep is None else _remove_old(target, site, keep)
+    # From a log that does not hold nobody can go on: older backups are all there is.
+    removed = () if keep is None or not log.holds else _remove_old(target, site, keep)
     return MadeBackup(directory=target / name, manifest=manifest, linked=linked, left_out=left_out, log=log, removed=removed)
 
 
@@ -103,6 +113,25 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
         else:
             left_out.append(path)
     return found, tuple(left_out)
+
+
+def _demand_room(configuration: Configuration, part: Path, data: list[Path], earlier: Earlier | None) -> None:
+    """Refuse what would fill the medium, and with it perhaps the station's own."""
+    known = {} if earlier is None else earlier.files
+    needed = 0
+    for path in data:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            before = known.get(f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}")
+            unchanged = before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns)
+            needed += 0 if unchanged else status.st_size
+    free = shutil.disk_usage(part).free - configuration.station.storage.free_floor_mb * MEBIBYTE
+    if needed > free:
+        raise StoreError(
+            f"The backup needs {needed >> 20} MiB more, and {part.parent} has {max(0, free) >> 20} MiB to give",
+            consequence="No backup was made, and earlier ones are as they were",
+            remedy="Make room, keep fewer backups (--keep), or name another medium",
+        )
 
 
 def _private_files(configuration: Configuration) -> frozenset[Path]:

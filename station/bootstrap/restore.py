@@ -1,6 +1,7 @@
 """Going on from a backup: it is proved, the receiver is asked for the events of the lost time, then it is put in place."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -20,7 +21,7 @@ from station.domain.people import responsible
 from station.ports.outbox import EventDigest
 from station.settings import Configuration, load
 from station.storage.backup_files import copy_files, not_copied, unfinished
-from station.storage.durable_file import make_directory, write_durably
+from station.storage.durable_file import flush_directory, make_directory, write_durably
 from station.storage.store import DATABASE_NAME, SqliteReader
 from station.workflow.restoring import Restoration, Settled, events_since, settle
 
@@ -114,8 +115,14 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
     _refuse_data(configuration.data_dir)
     _keep_public_keys(configuration, directory)
     clock = SystemClock()
+    if clock.utc_now() < checked.manifest.made_at:
+        raise ConfigurationError(
+            f"By this machine's clock the backup will be made at {checked.manifest.made_at.isoformat()}",
+            consequence="Nothing was put in place: what was lost could not be asked for",
+            remedy="Set the clock",
+        )
     there = asyncio.run(_events_there(configuration, checked.manifest.made_at, clock.utc_now()))
-    remembered = _remembered_leaves(configuration)
+    remembered = _remembered_leaves(configuration, checked.manifest.name)
     given = Restoration(
         backup=checked.manifest.name,
         made_at=checked.manifest.made_at,
@@ -131,8 +138,8 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
         if {one.sha256 for one in copied} != {one.sha256 for one in data}:
             raise StoreError(f"{directory} changed while it was read", consequence="Nothing was put in place", remedy="Try again")
         settled = _settle(replace(configuration, data_dir=part), given, there or (), clock.utc_now())
-    # Only now: as long as the data is not there, the note still tells that something is missing.
-    set_aside = _set_aside(configuration, given) if given.lost_leaves else None
+        # Before the data is in place: with both there, the station would find its log cut off.
+        set_aside = _set_aside(configuration, given) if given.lost_leaves else None
     return Restored(
         checked=checked,
         configuration=written,
@@ -215,13 +222,14 @@ async def _events_there(configuration: Configuration, since: datetime, now: date
         await counterpart.close()
 
 
-def _remembered_leaves(configuration: Configuration) -> int:
+def _remembered_leaves(configuration: Configuration, backup: str) -> int:
     """How many leaves the log had when the station here last signed it; 0 where that is not known."""
-    try:
-        text = remembered_file(configuration.audit_key_file).read_text(encoding="utf-8")
-        return open_checkpoint(text, believed_keys(configuration)).checkpoint.size
-    except (OSError, ValueError, MalformedNoteError):
-        return 0
+    kept, known = remembered_file(configuration.audit_key_file), 0
+    # A restore that was cut off may have set the note aside already.
+    for path in (kept, _aside(kept, backup)):
+        with contextlib.suppress(OSError, ValueError, MalformedNoteError):
+            known = max(known, open_checkpoint(path.read_text(encoding="utf-8"), believed_keys(configuration)).checkpoint.size)
+    return known
 
 
 def _settle(configuration: Configuration, given: Restoration, there: Sequence[tuple[date, EventDigest]], now: datetime) -> Settled:
@@ -244,13 +252,19 @@ def _settle(configuration: Configuration, given: Restoration, there: Sequence[tu
 
 def _set_aside(configuration: Configuration, given: Restoration) -> Path:
     kept = remembered_file(configuration.audit_key_file)
-    aside = kept.with_suffix(f".before-{given.backup}")
+    aside = _aside(kept, given.backup)
     try:
-        kept.rename(aside)
+        if kept.exists():
+            kept.rename(aside)
+            flush_directory(kept.parent)
     except OSError as error:
         raise StoreError(
-            f"The data is in place, but {kept} cannot be renamed: {error.strerror}",
-            consequence="The station would find its log cut off and hold every piece",
-            remedy=f"Rename it by hand: it tells what was lost ({aside.name})",
+            f"{kept} cannot be renamed: {error.strerror}",
+            consequence="The station would find its log cut off, so nothing was put in place",
+            remedy="Let the station's user write beside the key",
         ) from error
     return aside
+
+
+def _aside(kept: Path, backup: str) -> Path:
+    return kept.with_suffix(f".before-{backup}")

@@ -48,7 +48,8 @@ class Settled:
 
 async def events_since(counterpart: Counterpart, made_at: datetime, now: datetime) -> list[tuple[date, EventDigest]]:
     """What the receiver has of the day of the backup and of each one since. Raises `ReceiverUnreachableError`."""
-    days = [made_at.date() + timedelta(days=number) for number in range((now.date() - made_at.date()).days + 1)]
+    # One more: the clock of the lost time may have been ahead of this one.
+    days = [made_at.date() + timedelta(days=number) for number in range((now.date() - made_at.date()).days + 2)]
     return [(day, event) for day in days for event in await events_there(counterpart, day)]
 
 

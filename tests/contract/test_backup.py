@@ -6,9 +6,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pysqlite3.dbapi2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -322,6 +324,54 @@ def test_destroyed_images_are_gone_from_backups_too(site: Configuration, tmp_pat
     for sha256 in scans:
         with pytest.raises(ImageKeyLostError):
             restored.scan(sha256)
+
+
+def test_a_restore_that_was_cut_off_is_repeated(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    store = open_store(site)
+    store.write(lambda uow: append_facts(uow, 100, 5)).result()
+    store.close()
+    sealed(site)
+    lose_data(site)
+    first = restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+    shutil.rmtree(site.data_dir)
+    second = restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+    assert first.lost_leaves == second.lost_leaves == 5
+    assert first.set_aside == second.set_aside
+
+
+def test_a_clock_that_is_wrong_is_told(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups", hours=24 * 365 * 100)
+    lose_data(site)
+    with pytest.raises(ConfigurationError, match="clock"):
+        restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+
+
+def test_a_log_that_does_not_hold_costs_no_older_backup(site: Configuration, tmp_path: Path):
+    to = tmp_path / "backups"
+    first = backed_up(site, to)
+    with closing(pysqlite3.dbapi2.connect(str(site.data_dir / "station.db"), isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER evidence_no_update")
+        connection.execute("UPDATE evidence SET visit = visit + 1 WHERE row_id = 5")
+    second = backed_up(site, to, hours=1, keep=1)
+    assert (second.log.holds, second.removed) == (False, ())
+    assert first.directory.is_dir()
+    lose_data(site)
+    with pytest.raises(StoreError, match="does not hold"):
+        restore(site.path, second.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+    restore(site.path, first.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+
+
+def test_no_backup_fills_the_medium_or_lies_in_the_data(site: Configuration, tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="lies in the data"):
+        backed_up(site, site.data_dir / "backups")
+    backed_up(site, tmp_path / "backups")
+    before = names(tmp_path / "backups")
+    edit(site.path, {"storage.free_floor_mb": 1 << 30})
+    # What has not changed needs no room, but even that leaves less than the floor.
+    with pytest.raises(StoreError, match="has 0 MiB to give"):
+        backed_up(load(site.path), tmp_path / "backups", hours=1)
+    assert names(tmp_path / "backups") == before
 
 
 def test_another_sites_backup_is_refused(site: Configuration, tmp_path: Path):
