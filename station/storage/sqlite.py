@@ -61,7 +61,7 @@ def writing_engine(path: Path) -> Engine:
             raise
         return connection
 
-    engine = create_engine("sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=NullPool)
+    engine = create_engine("sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -81,7 +81,13 @@ def reading_engine(path: Path) -> Engine:
         return connection
 
     engine = create_engine(
-        "sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
+        "sqlite+pysqlite://",
+        module=pysqlite3.dbapi2,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=-1,
+        hide_parameters=True,
     )
     event.listen(engine, "begin", _begin_deferred)
     return engine
