@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from station.cli import audit, certificate, config, demo, doctor, model, model_fit, report, run, tracking, users, vault
+from station.cli import audit, certificate, config, demo, doctor, model, model_fit, report, run, support_bundle, tracking, users, vault
 from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_USAGE, report_errors
 from station.domain.errors import ConfigurationError
 
@@ -14,6 +14,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
 app.command("report")(report.report)
+app.command("support-bundle")(support_bundle.support_bundle)
 app.add_typer(audit.app, name="audit")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(config.app, name="config")

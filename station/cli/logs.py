@@ -108,7 +108,7 @@ class LogQueue(QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         """Hand it over; raises `queue.Full`."""
         super().enqueue(record)
-        self._lost -= record.msg.get("lines_lost_before", 0)
+        self._lost -= record.__dict__["msg"].get("lines_lost_before", 0)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """What cannot be masked is not written, only that it was there; for what has no room any more, not even that."""

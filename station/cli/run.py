@@ -13,7 +13,7 @@ import typer
 
 from station.api.users import WELCOME
 from station.bootstrap.access import lacks_administrator, let_somebody_in
-from station.bootstrap.own_log import log_file
+from station.bootstrap.own_log import prepared_log_file
 from station.bootstrap.pulse import watch_over
 from station.bootstrap.service_manager import ServiceManager
 from station.bootstrap.station import Station, start_station
@@ -54,7 +54,7 @@ def run(
             remedy="Run the whole station in one process: --role all",
         )
     configuration = load(configuration_path(config))
-    configure_logs(log_file(configuration.data_dir), stream=sys.stderr, as_json=log_json or not sys.stderr.isatty())
+    configure_logs(prepared_log_file(configuration.data_dir), stream=sys.stderr, as_json=log_json or not sys.stderr.isatty())
     log_defects()
     # A watchdog that ends the station leaves where each thread stood, and nothing of what it held.
     faulthandler.enable()
