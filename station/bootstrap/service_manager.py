@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Mapping
 
+SAY_LIMIT_S = 1.0
+"""How long to wait for a manager whose queue is full."""
 _MICROSECONDS = 1_000_000
 
 
@@ -45,7 +47,7 @@ class ServiceManager:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as way:
-                way.setblocking(False)
+                way.settimeout(SAY_LIMIT_S)
                 way.sendto("\n".join(lines).encode(), self._address)
         except OSError:
             # It has gone, or has no room now. A watchdog that hears nothing acts by itself.

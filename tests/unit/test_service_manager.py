@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,10 @@ import pytest
 from station.bootstrap.loop_thread import LoopThread
 from station.bootstrap.pulse import Asked, Pulse, watch_over
 from station.bootstrap.service_manager import ServiceManager
+from station.bootstrap.station import start_station
+from station.bootstrap.stores import refuse_used_data
+from station.domain.errors import StoreError
+from station.settings import edit, load, write_shipped
 from tests.support.clocks import SetClock
 
 
@@ -50,7 +54,7 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 class Turns:
     """Time that passes between two looks, without anybody waiting for it."""
 
-    def __init__(self, clock: SetClock, systemd: Systemd, steps: list[tuple[float, object]]) -> None:
+    def __init__(self, clock: SetClock, systemd: Systemd, steps: list[tuple[float, Callable[[], None]]]) -> None:
         self._clock, self._systemd, self._steps = clock, systemd, iter(steps)
         self.heard: list[list[str]] = []
         self.asked: list[float] = []
@@ -61,10 +65,9 @@ class Turns:
         step = next(self._steps, None)
         if step is None:
             return True
-        seconds, done = step
+        seconds, happen = step
         self._clock.forward(seconds)
-        if callable(done):
-            done()
+        happen()
         return False
 
 
@@ -111,9 +114,13 @@ def test_a_hanging_loop_or_writer_is_not_kept_alive(systemd: Systemd):
     def done() -> None:
         written[-1].set_exception(OSError("the disk is full")) if len(written) % 2 else written[-1].set_result(None)
 
+    def turn() -> None:
+        # Answered in their turn: what the pulse asked before is answered by then.
+        lanes.submit(asyncio.sleep(0)).result(20)
+
     def settle() -> None:
         done()
-        lanes.submit(asyncio.sleep(0)).result(20)
+        turn()
 
     def hang() -> None:
         settle()
@@ -126,11 +133,11 @@ def test_a_hanging_loop_or_writer_is_not_kept_alive(systemd: Systemd):
     pulse = Pulse(
         {"lanes": Asked(ask=lambda: lanes.submit(asyncio.sleep(0)), limit_s=10.0), "store": Asked(ask=write, limit_s=60.0)}, clock
     )
-    steps: list[tuple[float, object]] = [(7.5, settle), (7.5, hang)]
+    steps: list[tuple[float, Callable[[], None]]] = [(7.5, settle), (7.5, hang)]
     # The loop hangs: what was asked before is still answered, then nothing is.
     steps += [(0.1, done), (7.5, done), (7.5, done), (0.1, let_go)]
     # The writer hangs: 60 s are within its limit, more are not.
-    steps += [(20.0, None), (20.0, None), (20.0, None), (0.1, None), (0.1, settle)]
+    steps += [(20.0, turn), (20.0, turn), (20.0, turn), (0.1, turn), (0.1, settle)]
     turns = Turns(clock, systemd, steps)
     try:
         watch_over(pulse, ServiceManager(systemd.environment(WATCHDOG_USEC="30000000"), pid=7), turns)
@@ -141,3 +148,23 @@ def test_a_hanging_loop_or_writer_is_not_kept_alive(systemd: Systemd):
     alive = [heard == ["WATCHDOG=1"] for heard in turns.heard]
     assert [heard for heard in turns.heard if heard not in ([], ["WATCHDOG=1"])] == []
     assert alive == [True, True, True, True, True, False, True, True, True, True, False, True]
+
+
+def test_a_start_that_is_given_up_leaves_nothing_running(tmp_path: Path):
+    write_shipped(tmp_path)
+    edit(tmp_path / "station.toml", {"storage.free_floor_mb": 1, "storage.free_warning_mb": 1, "storage.reserve_mb": 1})
+    configuration = load(tmp_path / "station.toml")
+    heard = []
+
+    def told_to_stop(what: str) -> None:
+        heard.append(what)
+        with pytest.raises(StoreError, match="in use"):
+            refuse_used_data(configuration.data_dir)
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        start_station(configuration, still_starting=told_to_stop)
+    assert heard == ["images are being encrypted; the lanes start when all are"]
+    refuse_used_data(configuration.data_dir)
+    assert set(threading.enumerate()) <= before
