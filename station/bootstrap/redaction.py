@@ -18,6 +18,7 @@ from typing import Protocol
 
 import station
 from station.bootstrap.masking import mask
+from station.domain.identifiers import MAX_LENGTH
 
 ABOUT_A_PIECE = "[left out: it is about one piece]"
 _LONGEST_NUMBER = 6
@@ -29,6 +30,7 @@ _SPECIAL = re.compile(
     r"|(?P<mail>[\w.+-]+@[\w.-]+)"
 )
 _WORD = re.compile(r"\w+")
+_CODE = re.compile(rf"(?<![!-~])[!-~]{{1,{MAX_LENGTH}}}(?![!-~])|[^\s\"'(),;:=/\[\]{{}}<>?&#]{{1,{MAX_LENGTH}}}")
 _FIGURE = re.compile(r"\d{1,2}T\d{1,2}|\d{1,6}(?:s|ms|h|min|d|Z|B|kB|KiB|MB|MiB|GB|GiB|mm|g|V|kV|mA)?")
 _GAP = 3
 _FRAME = re.compile(r'^\s*(?:[|+\- ]*)File "(?P<path>[^"\r\n]+)", line (?P<line>\d+), in ')
@@ -95,6 +97,7 @@ class Redaction:
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key or os.urandom(32)
         self._known: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
+        self._numbering: list[re.Pattern[str]] = []
 
     def know(self, kind: str, value: str) -> None:
         """A name that texts may have in them."""
@@ -103,6 +106,10 @@ class Redaction:
             known = self._known.setdefault(words[0], [])
             known.append((words, kind, value))
             known.sort(key=lambda one: -len(one[0]))
+
+    def know_numbering(self, pattern: str) -> None:
+        """How the site numbers its pieces; what has that form is a piece, known or not. Raises `re.error`."""
+        self._numbering.append(re.compile(pattern, re.ASCII))
 
     def name(self, kind: str, value: str) -> str:
         """The name's pseudonym: its kind and eight hex digits."""
@@ -138,6 +145,8 @@ class Redaction:
     def _parts(self, text: str) -> Iterator[tuple[str, str]]:
         """The text in pieces, each as it is shown, and of which kind it was."""
         text = unicodedata.normalize("NFC", text)
+        if self._numbering and any(form.fullmatch(one.rstrip(".")) for one in _CODE.findall(text) for form in self._numbering):
+            yield "", "piece"
         end = 0
         for found in _SPECIAL.finditer(text):
             yield from self._words(text[end : found.start()])

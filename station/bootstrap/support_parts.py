@@ -20,11 +20,12 @@ from station.audit.checkpoint import open_checkpoint
 from station.bootstrap.audit import believed_keys
 from station.bootstrap.doctor import examine
 from station.bootstrap.redaction import Words
-from station.bootstrap.stores import model_card, read_outbox, refuse_used_data
+from station.bootstrap.stores import read_manifest, read_outbox, refuse_used_data
 from station.bootstrap.support_log import log_lines
 from station.bootstrap.support_site import SupportSite, environment_names, shown_configuration
 from station.bootstrap.vault import vault_status
 from station.domain.errors import ConfigurationError, StationError, StoreError
+from station.screening.card import card_lines
 from station.settings import Configuration
 from station.storage.figures import SQLITE_VERSION, Figures
 from station.storage.store import SqliteReader
@@ -105,9 +106,11 @@ def doctor(asked: Asked) -> list[dict[str, Any]]:
     return asyncio.run(look())
 
 
-def model(asked: Asked) -> list[str]:
-    """The card of the model in use."""
-    return [asked.words.text(line) for line in model_card(asked.configuration)]
+def model(asked: Asked) -> dict[str, Any]:
+    """The card of the model in use, and its hashes."""
+    manifest = read_manifest(asked.configuration)
+    card = [asked.words.text(line) for line in card_lines(manifest)]
+    return {"model_sha256": manifest.model_sha256, "calibration_sha256": manifest.calibration_sha256, "card": card}
 
 
 def store(asked: Asked) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The site as somebody finds it who looks for a fault: perhaps with a broken configuration, perhaps without a database."""
 
+import contextlib
 import os
 import re
 import socket
@@ -72,6 +73,10 @@ def words_for(site: SupportSite, *, redact: bool) -> Words:
     name = site.values.get("station.toml", {}).get("site")
     if isinstance(name, str):
         words.know("site", name)
+    schemes = site.values.get("station.toml", {}).get("schemes", [])
+    for pattern in [one.get("pattern") for one in schemes if isinstance(one, dict)] if isinstance(schemes, list) else []:
+        with contextlib.suppress(re.error):
+            words.know_numbering(str(pattern))
     try:
         figures = Figures(site.data_dir)
     except StoreError:

@@ -1,11 +1,13 @@
 """`station run`."""
 
 import asyncio
+import contextlib
 import faulthandler
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,7 +22,7 @@ from station.bootstrap.station import Station, start_station
 from station.cli.logs import configure_logs, log_defects
 from station.cli.options import ConfigOption, configuration_path
 from station.domain.errors import ConfigurationError
-from station.settings import load
+from station.settings import Configuration, load
 
 START_SILENCE_S = 900.0
 """The longest step of a start that says nothing: SQLite's own check of a large database."""
@@ -56,12 +58,27 @@ def run(
     configuration = load(configuration_path(config))
     configure_logs(prepared_log_file(configuration.data_dir), stream=sys.stderr, as_json=log_json or not sys.stderr.isatty())
     log_defects()
-    # A watchdog that ends the station leaves where each thread stood, and nothing of what it held.
-    faulthandler.enable()
-    manager, stopped = ServiceManager(os.environ, pid=os.getpid()), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    manager = ServiceManager(os.environ, pid=os.getpid())
+    if manager.watchdog_s:
+        # A watchdog that ends the station leaves where each thread stood, and nothing of what it held.
+        faulthandler.enable()
+    with _told_to_stop() as stopped:
+        _run_until(stopped, manager, configuration, lane)
 
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set when somebody wants the program to end; it is never ended in the middle of something."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run_until(stopped: threading.Event, manager: ServiceManager, configuration: Configuration, lane: str | None) -> None:
     def still_starting(what: str) -> None:
         if stopped.is_set():
             raise _ToldToStopError

@@ -75,6 +75,7 @@ def make_site(directory: Path, terminal: Terminal, level: Secrecy | None = Secre
     small = {"storage.free_floor_mb": 1, "storage.free_warning_mb": 1, "storage.reserve_mb": 1}
     tracking = {"tracking.receiver": "http://centre.bado.test:8443/in", "tracking.secret_files": ["keys/shared.secret"]}
     edit(file, small | tracking | {"site": NAMES[7], "http.names": [NAMES[4], NAMES[5]], "tracking.token_file": "keys/token"})
+    edit(file, {"schemes": [{"name": "badinh", "pattern": "BADINH-[0-9]{4}-[A-Z]"}]})
     configuration = load(file)
     fill(configuration, level)
     return configuration
@@ -283,7 +284,7 @@ def test_without_a_database_or_with_a_damaged_one_the_rest_is_there(terminal: Te
     content[4096:] = os.urandom(len(content) - 4096)
     database.write_bytes(content)
     parts = bundle_of(terminal, site, name="damaged.zip")
-    assert found_in(parts, (*SECRETS, *NAMES[:4], *UNKNOWN, S10)) == []
+    assert found_in(parts, (*SECRETS, *NAMES[:4], *UNKNOWN, S10, OTHER, "0047")) == []
     rows = json.loads(parts["store.json"])["rows"]
     assert all("could not be read" in str(found) for found in rows.values())
     assert "alarms.json" in json.loads(parts["manifest.json"])["not_gathered"]
@@ -292,7 +293,7 @@ def test_without_a_database_or_with_a_damaged_one_the_rest_is_there(terminal: Te
     parts = bundle_of(terminal, site, name="missing.zip")
     assert "There is no database" in json.loads(parts["store.json"])["trouble"]
     assert "log.jsonl" in parts
-    assert found_in(parts, (*SECRETS, *UNKNOWN, S10)) == []
+    assert found_in(parts, (*SECRETS, *UNKNOWN, S10, OTHER, "0047")) == []
 
 
 def test_a_full_disk_leaves_no_half_bundle_and_nothing_is_overwritten(terminal: Terminal, quick: None, site: Configuration):
