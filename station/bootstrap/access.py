@@ -33,14 +33,20 @@ def accounts_at_rest(configuration: Configuration) -> Iterator[Accounts]:
         store.close()
 
 
+def lacks_administrator(accounts: Accounts) -> bool:
+    """True while there is no administrator who could log in."""
+    administrators = [one for one in accounts.users() if Role.ADMINISTRATOR in one.user.roles]
+    return not any(one.password_hash is not None and not one.user.disabled for one in administrators)
+
+
 async def let_somebody_in(accounts: Accounts) -> str | None:
     """The secret of a one-time link for an administrator, while there is none who could log in; else None.
 
     Each start makes a new link until somebody has used one, and the ones before are void.
     """
-    administrators = [one for one in accounts.users() if Role.ADMINISTRATOR in one.user.roles]
-    if any(one.password_hash is not None and not one.user.disabled for one in administrators):
+    if not lacks_administrator(accounts):
         return None
+    administrators = [one for one in accounts.users() if Role.ADMINISTRATOR in one.user.roles]
     waiting = next((one.user for one in administrators if not one.user.disabled), None)
     if waiting is not None:
         return (await accounts.new_link(waiting.user_id)).secret

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from station.audit.backup_manifest import MalformedManifestError, Manifest, is_name, manifest_signed, name_of, read_manifest, sign_manifest
+from station.audit.checkpoint import LogKey, origin_of
 from station.audit.findings import Report
 from station.audit.note import VerifierKey
-from station.bootstrap.audit import AuditFiles, believed_keys, log_key, verify_log
+from station.bootstrap.audit import AuditFiles, believed_keys, verify_log
 from station.domain.backup import BackedUpFile
 from station.domain.errors import ConfigurationError, StoreError
 from station.settings import Configuration
@@ -19,6 +20,7 @@ from station.storage.backup_files import Earlier, copy_database, copy_files, fil
 from station.storage.durable_file import write_durably
 from station.storage.space import MEBIBYTE
 from station.storage.store import DATABASE_NAME, SqliteReader
+from station.tracking.signatures import load_key
 
 DATA, CONFIG = "data", "config"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -26,7 +28,7 @@ STATION_FILE = f"{CONFIG}/station.toml"
 NEWEST = "newest-backup.json"
 """In the data directory: when the newest backup was made, and how it is called."""
 
-_NOT_DATA = (NEWEST, "replays")
+_NOT_DATA = (NEWEST, "replays", "log")
 
 Progress = Callable[[int, int], None]
 
@@ -71,7 +73,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
             remedy="Name a directory on another medium",
         )
     site = configuration.station.site
-    key, keys = log_key(configuration.audit_key_file, site), believed_keys(configuration)
+    key, keys = LogKey(origin_of(site), load_key(configuration.audit_key_file)), believed_keys(configuration)
     name = name_of(site, at)
     earlier = _newest(target, site, keys)
     named, left_out = configuration_files(configuration)

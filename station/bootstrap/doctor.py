@@ -83,7 +83,9 @@ def _examine_store(configuration: Configuration) -> Check:
 
 def _examine_disk(configuration: Configuration) -> Check:
     storage = configuration.station.storage
-    free_mb = shutil.disk_usage(configuration.path.parent).free // MEBIBYTE
+    # The database's own disk: the configuration may lie on another one.
+    place = next(path for path in (configuration.data_dir, *configuration.data_dir.parents) if path.exists())
+    free_mb = shutil.disk_usage(place).free // MEBIBYTE
     ok = free_mb >= storage.free_floor_mb
     remedy = "" if ok else f"Make room: below {storage.free_floor_mb} MiB all lanes hold"
     return Check(name="disk", ok=ok, found=f"{free_mb} MiB free", remedy=remedy)

@@ -11,6 +11,20 @@ T = TypeVar("T")
 THREAD_STOP_S = 15.0
 
 
+class Run:
+    """Work without an end of its own, on a loop in another thread."""
+
+    def __init__(self, future: "Future[Any]", ended: threading.Event) -> None:
+        self.future = future
+        self._ended = ended
+
+    def end(self) -> None:
+        """Cancel it and wait until it has cleaned up. Raises `TimeoutError` when it does not get there."""
+        self.future.cancel()
+        if not self._ended.wait(THREAD_STOP_S):
+            raise TimeoutError(f"what was cancelled had not ended after {THREAD_STOP_S:g} s")
+
+
 class LoopThread:
     """An event loop in a thread of its own."""
 
@@ -22,6 +36,18 @@ class LoopThread:
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start something on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Run:
+        """Start something that goes on until it is ended."""
+        ended = threading.Event()
+
+        async def until_ended() -> Any:
+            try:
+                return await work
+            finally:
+                ended.set()
+
+        return Run(self.submit(until_ended()), ended)
 
     def stop(self) -> None:
         """Cancel what runs, wait for it, and end the thread."""

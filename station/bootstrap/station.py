@@ -5,7 +5,7 @@ import contextlib
 import json
 import resource
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,9 @@ from station.bootstrap.access import open_access
 from station.bootstrap.audit import open_keeper
 from station.bootstrap.certificates import certifier_of
 from station.bootstrap.lanes import lane_devices, lane_settings
-from station.bootstrap.loop_thread import LoopThread
+from station.bootstrap.loop_thread import LoopThread, Run
 from station.bootstrap.model_in_use import model_place
+from station.bootstrap.pulse import LANES_LIMIT_S, WRITER_LIMIT_S, Asked, Pulse
 from station.bootstrap.reports import ReportsApart, calendar_of
 from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tls import check_tls_certificate
@@ -72,20 +73,42 @@ class Station:
     relay: Relay | None
     keeper: AuditKeeper
     accounts: Accounts
-    threads: list[LoopThread]
+    lanes_thread: LoopThread
+    tracking_thread: LoopThread
+    lane_runs: list[Run]
+
+    def pulse(self) -> Pulse:
+        """Asks whether the lanes' loop and the store's writer still answer."""
+        parts = {
+            "lanes": Asked(ask=lambda: self.lanes_thread.submit(asyncio.sleep(0)), limit_s=LANES_LIMIT_S),
+            # Something is really written: an empty change would say of a disk that fails that it works.
+            "store": Asked(ask=lambda: self.store.write(_touch), limit_s=WRITER_LIMIT_S),
+        }
+        return Pulse(parts, SystemClock())
 
     def stop(self) -> None:
-        """Make the lanes safe, finish what was accepted, close everything."""
-        self.server.stop()
-        for thread in self.threads:
-            thread.stop()
-        asyncio.run(_close_all(self.screening))
-        asyncio.run(_seal_last(self.keeper))
-        self.store.close()
+        """Make the lanes safe, then finish what was accepted and close everything; one that fails keeps no other from it."""
+        with contextlib.ExitStack() as rest:
+            rest.callback(self.store.close)
+            rest.callback(lambda: asyncio.run(_seal_last(self.keeper)))
+            rest.callback(lambda: asyncio.run(_close_all(self.screening)))
+            rest.callback(self.tracking_thread.stop)
+            rest.callback(self.lanes_thread.stop)
+            rest.callback(self.server.stop)
+            for run in self.lane_runs:
+                rest.callback(run.end)
+                run.future.cancel()
 
 
-def start_station(configuration: Configuration, *, only_lane: str | None = None) -> Station:
+def start_station(
+    configuration: Configuration, *, only_lane: str | None = None, still_starting: Callable[[str], None] = lambda _what: None
+) -> Station:
     """Build and start everything that the configuration names, or only one of its lanes.
+
+    Args:
+        configuration: what to start.
+        only_lane: one of its lanes; None: all of them.
+        still_starting: told again and again what takes so long; what it raises ends the start.
 
     Raises:
         ConfigurationError: something in it cannot be used, or there is no such lane.
@@ -101,14 +124,21 @@ def start_station(configuration: Configuration, *, only_lane: str | None = None)
     with contextlib.ExitStack() as undo:
         store = open_store(configuration)
         undo.callback(store.close)
-        station = _start_over(replace(configuration, lanes=chosen), clock, store, undo)
+        station = _start_over(replace(configuration, lanes=chosen), clock, store, still_starting, undo)
         undo.pop_all()
     return station
 
 
-def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteStore, undo: contextlib.ExitStack) -> Station:
+def _start_over(
+    configuration: Configuration,
+    clock: SystemClock,
+    store: SqliteStore,
+    still_starting: Callable[[str], None],
+    undo: contextlib.ExitStack,
+) -> Station:
     images = open_images(configuration, clock)
-    prepare_images(configuration, images, store, _say_how_far(clock, "images are being encrypted; the lanes start when all are"))
+    how_far = _say_how_far(clock, "images are being encrypted; the lanes start when all are", still_starting)
+    prepare_images(configuration, images, store, how_far)
     feed = EventFeed(epoch=secrets.token_hex(8))
     policy = configuration.policy
     screening = {lane.lane_id: _screening(configuration) for lane in configuration.lanes}
@@ -119,7 +149,7 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         policy = with_freeze_score(policy, model.freeze_score)
     keeper = open_keeper(configuration, store, clock)
     # A log that does not hold, now or later, holds every piece.
-    asyncio.run(keeper.start(_say_how_far(clock, "the audit log is being checked; the lanes start when it holds")))
+    asyncio.run(keeper.start(_say_how_far(clock, "the audit log is being checked; the lanes start when it holds", still_starting)))
     image_keeper = ImageKeeper(
         store=store, images=images, clock=clock, policy=policy, site=configuration.station.site, run_blocking=asyncio.to_thread
     )
@@ -165,8 +195,9 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
     server.start()
     undo.callback(server.stop)
     # Nothing may move before everything else has proved that it can start.
-    for running in lanes.values():
-        lanes_thread.submit(running.run()).add_done_callback(_log_end)
+    lane_runs = [lanes_thread.run(running.run()) for running in lanes.values()]
+    for run in lane_runs:
+        run.future.add_done_callback(_log_end)
     tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     tracking_thread.submit(image_keeper.run()).add_done_callback(_log_end)
     if relay is not None:
@@ -187,8 +218,14 @@ def _start_over(configuration: Configuration, clock: SystemClock, store: SqliteS
         relay=relay,
         keeper=keeper,
         accounts=accounts,
-        threads=[lanes_thread, tracking_thread],
+        lanes_thread=lanes_thread,
+        tracking_thread=tracking_thread,
+        lane_runs=lane_runs,
     )
+
+
+def _touch(uow: UnitOfWork) -> None:
+    uow.set_value("watchdog.probe", "written to see whether the store answers")
 
 
 def _host_name(name: str) -> str:
@@ -236,12 +273,14 @@ async def _close_all(screening: Mapping[str, WorkerScreening]) -> None:
     await asyncio.gather(*(engine.close() for engine in screening.values()))
 
 
-def _say_how_far(clock: Clock, what: str) -> Progress:
+def _say_how_far(clock: Clock, what: str, still_starting: Callable[[str], None]) -> Progress:
     """Tells every few seconds how far a long work is: somebody may wait for it for an hour."""
     said_s = clock.monotonic_s()
+    still_starting(what)
 
     def say(done: int, of: int) -> None:
         nonlocal said_s
+        still_starting(what)
         if clock.monotonic_s() - said_s >= PROGRESS_S:
             said_s = clock.monotonic_s()
             log.info(what, done=done, of=of)

@@ -5,7 +5,22 @@ import sys
 import typer
 from typer.exceptions import Abort, TyperException
 
-from station.cli import audit, backup, certificate, config, demo, doctor, model, model_fit, report, run, tracking, users, vault
+from station.cli import (
+    audit,
+    backup,
+    certificate,
+    config,
+    demo,
+    doctor,
+    model,
+    model_fit,
+    report,
+    run,
+    support_bundle,
+    tracking,
+    users,
+    vault,
+)
 from station.cli.errors import EXIT_DOES_NOT_HOLD, EXIT_USAGE, report_errors
 from station.domain.errors import ConfigurationError
 
@@ -16,6 +31,7 @@ app.command("doctor")(doctor.doctor)
 app.command("report")(report.report)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("support-bundle")(support_bundle.support_bundle)
 app.add_typer(audit.app, name="audit")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(config.app, name="config")

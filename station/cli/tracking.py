@@ -15,6 +15,7 @@ import typer
 from station.bootstrap.stores import read_outbox
 from station.bootstrap.tracking import ReceiverFiles, open_receiver, reconcile, send_again
 from station.cli.errors import EXIT_DOES_NOT_HOLD
+from station.cli.logs import configure_logs
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.domain.errors import ConfigurationError
 from station.settings import load
@@ -56,6 +57,7 @@ def receiver(
         key=key,
         next_key=next_key,
     )
+    configure_logs(stream=sys.stderr, as_json=not sys.stderr.isatty())
     server = open_receiver(files)
 
     def on_ready(at_host: str, at_port: int) -> None:

@@ -62,7 +62,7 @@ def writing_engine(path: Path) -> Engine:
             raise
         return connection
 
-    engine = create_engine("sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=NullPool)
+    engine = create_engine("sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -76,7 +76,13 @@ def reading_engine(path: Path) -> Engine:
     refuse_unsafe_version(pysqlite3.dbapi2.sqlite_version_info)
     connect = partial(_open_to_read, path, _reading_mode(path))
     engine = create_engine(
-        "sqlite+pysqlite://", module=pysqlite3.dbapi2, creator=connect, poolclass=QueuePool, pool_size=8, max_overflow=-1
+        "sqlite+pysqlite://",
+        module=pysqlite3.dbapi2,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=-1,
+        hide_parameters=True,
     )
     event.listen(engine, "begin", _begin_deferred)
     return engine

@@ -51,6 +51,10 @@ class Pending(Generic[T]):
             return self._future.result()
         return (yield from asyncio.wrap_future(self._future).__await__())
 
+    def done(self) -> bool:
+        """True when the fate of the work is known."""
+        return self._future.done()
+
     def result(self, timeout_s: float | None = None) -> T:
         """Block this thread until the change is durable; raises the work's exception, `StoreError`, or `TimeoutError`."""
         return self._future.result(timeout_s)
