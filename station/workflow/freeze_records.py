@@ -49,7 +49,6 @@ class FreezeRecords(LaneRecords):
 
         def work(uow: UnitOfWork) -> bool:
             now = self._clock.utc_now()
-            uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, asked.person if asked is not None else "", now)
             named = {piece_id for piece_id in (suspect, asked.suspect if asked is not None else None) if piece_id}
             suspects = named | set(undecided_attention(uow, self._lane_id))
             there = {*present, *(asked.on_belts if asked is not None else ())}
@@ -58,6 +57,7 @@ class FreezeRecords(LaneRecords):
             freeze = current_freeze(uow, self._lane_id)
             known_as = (freeze.frozen.at, freeze.frozen.person) if freeze is not None else None
             begins = freeze is None or (asked is not None and (asked.at, asked.person) != known_as)
+            self._call(uow, AlarmCode.FROZEN, asked.person if asked is not None else "", now, anew=begins)
             if begins:
                 frozen_before = uow.pieces(states=[PieceState.FROZEN], lane_id=self._lane_id, limit=MOST_ON_LANE)
                 begin_freeze(
@@ -101,7 +101,7 @@ class FreezeRecords(LaneRecords):
         def work(uow: UnitOfWork) -> None:
             now = self._clock.utc_now()
             note_latch_set_again(uow, self._lane_id, now)
-            uow.raise_alarm(AlarmCode.FREEZE_BYPASSED, AlarmPriority.CRITICAL, self._lane_id, "", now)
+            self._call(uow, AlarmCode.FREEZE_BYPASSED, "", now, anew=True)
 
         await self._commit(work)
 
@@ -117,6 +117,13 @@ class FreezeRecords(LaneRecords):
             return True
 
         return await self._commit(work)
+
+    def _call(self, uow: UnitOfWork, code: AlarmCode, detail: str, now: datetime, *, anew: bool) -> None:
+        """Call people; `anew`: also when they have acknowledged the alarm of the time before."""
+        alarm = uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
+        if anew and alarm.acknowledged_at is not None:
+            uow.clear_alarm(code, self._lane_id, now)
+            uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
 
     def _held_by_freeze(self, known: Piece, now: datetime) -> Clearance:
         return Clearance(

@@ -145,7 +145,7 @@ class FrozenLane:
 
     def _all_clear(self) -> int | None:
         """The number of the freeze that may end. While something about it is not durable yet, none may."""
-        if self._asked or self._is_writing():
+        if self._asked or self._bypassed or self._is_writing():
             return None
         try:
             return self._journey.all_clear(self._checklist)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from station.domain.alarm import AlarmCode
 from station.domain.clearance import StationHealth
 from station.domain.errors import DeviceUnreachableError, StoreError
 from station.domain.freeze import Checklist, FreezeOrigin, LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
@@ -324,5 +325,51 @@ def test_an_end_that_becomes_durable_between_two_tries_is_the_end(frozen: Frozen
         monkeypatch.setattr(Journey, "unfrozen", second_try)
         assert await frozen.lane.look()
         assert (frozen.facts(LaneUnfrozen), frozen.plc.latch) == ([1], False)
+
+    play(scene, frozen)
+
+
+@pytest.mark.parametrize("disk_is_full", [False, True])
+def test_a_latch_that_was_cleared_at_the_lane_voids_the_all_clear_of_before(
+    frozen: Frozen, monkeypatch: pytest.MonkeyPatch, *, disk_is_full: bool
+) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear("an")
+        frozen.plc.latch = False
+
+        def full(_: object) -> object:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as changed:
+            if disk_is_full:
+                changed.setattr(frozen.store, "write", full)
+            for _ in range(2):
+                assert not await frozen.settle()
+        assert len(frozen.facts(LatchSetAgain)) == (not disk_is_full)
+        frozen.all_clear("binh")
+        frozen.plc.key = True
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.facts(LatchSetAgain) == [1]
+        assert (frozen.plc.latch, frozen.plc.commands) == (True, [])
+
+    play(scene, frozen)
+
+
+def test_people_are_called_again_by_every_latch_that_is_cleared_and_every_freeze(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        called: dict[AlarmCode, int] = {}
+        for _ in range(2):
+            await frozen.freeze()
+            await frozen.settle()
+            frozen.plc.latch = False
+            for _ in range(2):
+                await frozen.settle()
+            for alarm in frozen.store.read(lambda view: view.alarms(active_only=True)):
+                assert alarm.alarm_id is not None
+                if alarm.acknowledged_at is None:
+                    called[alarm.code] = called.get(alarm.code, 0) + 1
+                    frozen.store.write(lambda uow, known=alarm.alarm_id: uow.acknowledge_alarm(known, "an", NOW)).result()
+        assert called == {AlarmCode.FROZEN: 2, AlarmCode.FREEZE_BYPASSED: 2}
 
     play(scene, frozen)
