@@ -260,6 +260,9 @@ class Lane:
     async def _prepare(self, hold_reason: Reason) -> Prepared:
         """Prepare the lane; ends at once, wherever it is, when somebody asks for it."""
         self._check()
+        if self._freeze_asked:
+            # Its PLC may not have heard of it: a lane that somebody freezes must not start for it.
+            raise FreezeLatched
         preparing = self._preparing = asyncio.create_task(prepare(self._equipment, self._journey, hold_reason, self._note))
         try:
             await asyncio.wait({preparing})
@@ -291,10 +294,13 @@ class Lane:
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
         self._journey.tell_alarms()
         over = frozen and await self._frozen.look()
+        if over:
+            # Whoever freezes from here on begins another one.
+            self._freeze_asked, self._suspect = False, None
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
         if frozen:
-            if not over:
+            if not over or self._freeze_asked:
                 await self._stay_frozen(shown, _followed(session))
             self._freeze_asked, self._suspect = False, None
             # Nothing that was asked for before or during a freeze starts the lane after it.

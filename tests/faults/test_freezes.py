@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from station.domain.errors import StationError
+from station.domain.errors import DeviceUnreachableError, StationError
 from station.domain.piece import PieceState
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
@@ -136,6 +136,34 @@ def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: boo
         await station.handlers.freeze(LANE_ID, person=OPERATOR)
         assert station.simulated.plc.freeze_latch
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=FREEZE_AT_ONCE_S)
+        scene.people.unfreezes = scene.people.starts_lane = True
+
+    play(scene)
+
+
+def test_a_freeze_that_does_not_reach_the_plc_starts_no_standing_lane():
+    """The link comes back right after the freeze failed: whoever pressed the key must not see the belts start instead."""
+
+    async def scene(scene: Scene) -> None:
+        station = scene.station
+        scene.people.unfreezes = scene.people.starts_lane = False
+        await commanded(LaneCommand.STOP)(scene)
+        await scene.until_stopped()
+        await scene.settle(3.0)
+        plc = station.lane._equipment.devices.plc
+        freeze, lost = plc.freeze, iter(range(2))
+
+        async def cut_off() -> None:
+            if next(lost, None) is not None:
+                raise DeviceUnreachableError("the request never came there")
+            await freeze()
+
+        plc.freeze = cut_off  # type: ignore[method-assign]
+        with pytest.raises(DeviceUnreachableError):
+            await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await scene.until(lambda: station.simulated.plc.freeze_latch, timeout_s=FREEZE_AT_ONCE_S)
+        assert station.lane.view().state is LaneState.FROZEN
+        assert not any(belt.speed_mm_s for belt in station.simulated.world.belts)
         scene.people.unfreezes = scene.people.starts_lane = True
 
     play(scene)
