@@ -44,7 +44,7 @@ STOPS = DEVICE_TROUBLES | {
 """Alarms with which a lane calls people to itself because it does not go on by itself."""
 
 _UNREAD = frozenset({PieceState.ARRIVED, PieceState.SCANNING, PieceState.SCANNED})
-_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW}
+_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW, PieceState.FROZEN}
 
 
 class Key(NamedTuple):
@@ -170,6 +170,9 @@ def _is_untold(fact: ReportFact) -> bool:
     """True of what a person whose reading must be blind could learn here before deciding."""
     if isinstance(fact.content, ReviewDecision | ImageViewed):
         return fact.state in _UNDECIDED
+    if isinstance(fact.content, OperatorReading):
+        # Over a marked piece a second person decides after the operator, at the lane or in review.
+        return fact.level is not None and fact.state in _UNDECIDED
     return isinstance(fact.content, ModelReading) and fact.state in _UNREAD
 
 

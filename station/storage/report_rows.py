@@ -19,7 +19,7 @@ from station.storage import codec, pieces, tables
 _T, _C = tables.evidence, tables.evidence.c
 _P, _A, _O = tables.piece.c, tables.alarm.c, tables.outbox.c
 _ABOUT_PIECES = frozenset({StateChange, OperatorReading, ReviewDecision, ModelReading, ProjectionResult, DisinfectionResult, ImageViewed})
-_TOLD_LATER = frozenset({ReviewDecision, ModelReading, ImageViewed})
+_TOLD_LATER = frozenset({OperatorReading, ReviewDecision, ModelReading, ImageViewed})
 _EARLIER = _T.alias("earlier")
 _E = _EARLIER.c
 

@@ -119,13 +119,16 @@ def test_what_would_tell_a_blind_reader_is_not_counted_yet():
         duration_ms=1.0,
     )
     for content, states in (
-        (decision, {"arrived", "scanning", "scanned", "held", "in_review"}),
-        (view, {"arrived", "scanning", "scanned", "held", "in_review"}),
+        (decision, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"}),
+        (view, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"}),
         (model, {"arrived", "scanning", "scanned"}),
     ):
         told = {state for state in PieceState if not shares(ReportFact(number=1, at=AT, content=content, piece_id="P", state=state))}
         assert told == states
     assert shares(step(PieceState.HELD, PieceState.IN_REVIEW)) == []
+    for level, states in ((None, set()), (Secrecy.C, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"})):
+        told = {state for state in PieceState if not shares(reading(OperatorDecision.CLEAR, level=level, state=state))}
+        assert told == states
 
 
 def test_times_are_measured_where_a_clock_says_them():
