@@ -49,6 +49,7 @@ class FreezeRecords(LaneRecords):
         Returns:
             True when a new freeze begins with this.
         """
+        lying = frozenset(self._lying)
 
         def work(uow: UnitOfWork) -> bool:
             now = self._clock.utc_now()
@@ -59,7 +60,7 @@ class FreezeRecords(LaneRecords):
             begins = freeze is None or (asked is not None and (asked.at, asked.person) != known_as)
             # Whoever freezes a frozen lane suspects what lay there before, too.
             before = freeze.frozen.on_belts if freeze is not None and begins else ()
-            there = {*present, *(asked.on_belts if asked is not None else ()), *before}
+            there = {*present, *(asked.on_belts if asked is not None else ()), *before, *lying}
             carried = on_belts(uow, self._lane_id)
             decided = there - {known.piece_id for known in carried}
             known_there = [known for known in map(uow.piece, sorted(decided)) if known is not None and known.lane_id == self._lane_id]

@@ -218,6 +218,7 @@ class Lane:
         try:
             self._set_state(LaneState.STARTING, "")
             prepared = await self._prepare(hold_reason)
+            self._journey.belts_ran_empty()
             await self._clear_alarms()
             self._lost.clear()
             await self._journey.check_test_piece()
@@ -284,6 +285,7 @@ class Lane:
 
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None
+        self._journey.left_lying(_followed(session))
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
         self._suspect = self._exercises.suspect or self._suspect
         frozen = frozen or self._freeze_asked or self._exercises.suspect is not None or await self._must_freeze()

@@ -120,6 +120,30 @@ def test_what_was_frozen_on_the_belts_is_reviewed_before_it_leaves(head_mm: floa
     play(scene)
 
 
+@pytest.mark.parametrize("freeze", [freeze_by_console, freeze_by_key])
+def test_what_lies_on_the_belts_of_a_stopped_lane_is_frozen_too(freeze: Trouble):
+    """It was held when the lane stopped, for nothing that a review must lift; then somebody sees it lie there, and freezes the lane."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.reviews = scene.people.starts_lane = False
+        pieces = [await scene.feed() for _ in range(2)]
+        await scene.until_at(pieces[0], 3000.0)
+        on_belts = [piece_id for piece_id in pieces if scene.piece_is_identified(piece_id)]
+        await commanded(LaneCommand.STOP)(scene)
+        await scene.until_stopped()
+        await scene.until_state(pieces[0], PieceState.HELD)
+        await freeze(scene)
+        scene.people.starts_lane = True
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=10.0)
+        await scene.until_running()
+        await scene.settle(REFED_S)
+        for piece_id in on_belts:
+            assert PieceState.RELEASED not in scene.states(piece_id), scene.states(piece_id)
+        scene.people.reviews = True
+
+    play(scene)
+
+
 @pytest.mark.parametrize("standing", [False, True])
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04])
 def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: bool):
