@@ -56,7 +56,7 @@ class LanePeople:
     lane_state: str = ""
     reached_in: bool = False
     key_on: bool = False
-    cleared_freezes: set[tuple[int, str]] = field(default_factory=set)
+    cleared_freezes: set[tuple[int, str | None, str]] = field(default_factory=set)
 
     async def take_in(self, count: int) -> None:
         """Draw mail, announce it as the tracking system would, and lay it before the lane, at first behind a test piece."""
@@ -134,8 +134,9 @@ class LanePeople:
                     await self._try(f"{path}/freeze/steps", {"number": number, "step": step["id"]}, OPERATOR)
             for person in REVIEWERS:
                 body = {"number": number, "present": [OPERATOR, *REVIEWERS], "note": "demo"}
-                if (number, person) not in self.cleared_freezes and await self._try(f"{path}/unfreeze", body, person):
-                    self.cleared_freezes.add((number, person))
+                said = (number, freeze["latch_set_again_at"], person)
+                if said not in self.cleared_freezes and await self._try(f"{path}/unfreeze", body, person):
+                    self.cleared_freezes.add(said)
         if wanted != self.key_on:
             await self.control.do("key_switch", on=wanted)
             self.key_on = wanted

@@ -124,7 +124,7 @@ FreezeFact = LaneFrozen | FreezeStepDone | AllClear | LatchSetAgain | LaneUnfroz
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
-    """One freeze as its facts tell it. `all_clears` are those since the last step that was done."""
+    """One freeze as its facts tell it. `all_clears` are those since a step was done, or the latch set again, last."""
 
     frozen: LaneFrozen
     steps: tuple[FreezeStepDone, ...] = ()
@@ -154,6 +154,8 @@ def freeze_of(facts: Iterable[object]) -> Freeze | None:
             all_clears.append(fact)
         elif isinstance(fact, LatchSetAgain):
             set_again_at = fact.at
+            # Somebody was at the lane, for what nobody knows.
+            all_clears.clear()
     if frozen is None:
         return None
     return Freeze(frozen=frozen, steps=tuple(steps), all_clears=tuple(all_clears), set_again_at=set_again_at)

@@ -79,8 +79,7 @@ def demand_person(uow: UnitOfWork, by: Caller, action: Action, *, level: Secrecy
     """
     state = uow.access_state()
     user = next((one.user for one in state.accounts if one.user.user_id == by.user_id), None)
-    may = user is not None and not user.disabled and permitted(user.roles, action, user.clearance) and may_see(user.clearance, level)
-    if not may:
+    if user is None or not _may(user, action, level):
         raise NotPermittedError(
             f"{by.name} may not do this any more ({action.value})",
             consequence="Nothing was done",
@@ -93,7 +92,12 @@ def demand_person(uow: UnitOfWork, by: Caller, action: Action, *, level: Secrecy
         raise step_up_needed()
 
 
-def still_here(uow: UnitOfWork, logins: Iterable[str]) -> list[User]:
-    """Those of these people whose accounts are there and not disabled: what others have decided counts no longer."""
+def still_may(uow: UnitOfWork, logins: Iterable[str], action: Action, *, level: Secrecy | None) -> list[User]:
+    """Those of these people who might still do it to a piece of that level: what others have decided about it counts no longer."""
     keys = {person_key(login) for login in logins}
-    return [one.user for one in uow.accounts() if person_key(one.user.login) in keys and not one.user.disabled]
+    known = [one.user for one in uow.accounts() if person_key(one.user.login) in keys]
+    return [user for user in known if _may(user, action, level)]
+
+
+def _may(user: User, action: Action, level: Secrecy | None) -> bool:
+    return not user.disabled and permitted(user.roles, action, user.clearance) and may_see(user.clearance, level)

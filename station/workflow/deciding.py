@@ -26,7 +26,8 @@ log = structlog.get_logger()
 class Pending:
     """A scan that waits for the operator; identity is the object. `exercise`: a threat is, or was, projected into its image.
 
-    `first`: who cleared it, where it takes a second person too; `clearance` is still None then.
+    `first`: who cleared it, where it takes a second person too (`takes_two`); `clearance` is still None then. `settling`: a clearance that
+    may be the first of two is being written down.
     """
 
     piece: LanePiece
@@ -34,7 +35,9 @@ class Pending:
     opened_s: float
     attention: bool
     blind: bool
+    takes_two: bool = False
     answered: bool = False
+    settling: asyncio.Task[Exception | None] | None = None
     first: str = ""
     clearance: Clearance | None = None
     exercise: Exercise | None = None
@@ -85,8 +88,11 @@ class Decisions:
         return pending.attention or self.exercises.suspect == pending.piece.piece_id
 
     def question(self) -> Pending | None:
-        """What to ask the operator now, the one for which the belts stand before all others; None while nobody needs to be asked."""
-        waiting = [pending for pending in self.pending if not pending.answered]
+        """What to ask the operator now, the one for which the belts stand before all others; None while nobody needs to be asked.
+
+        A question that went away and came back would tell the second of two people what the first has decided.
+        """
+        waiting = [pending for pending in self.pending if not pending.answered or pending.settling is not None]
         return next((pending for pending in waiting if pending.attention), waiting[0] if waiting else None)
 
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
@@ -98,8 +104,10 @@ class Decisions:
             TransitionError: the truth about a projected image is just being shown.
             StoreError: whether it was stored is not known; the session ends and holds everything.
         """
-        pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256) and not p.answered), None)
-        if pending is None:
+        pending = next((p for p in self.pending if p.is_about(piece_id, visit, scan_sha256)), None)
+        while pending is not None and pending.settling is not None:
+            await asyncio.wait({pending.settling})
+        if pending is None or pending.answered:
             raise ConflictError(
                 "That scan is not waiting for a decision", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
@@ -115,6 +123,8 @@ class Decisions:
             )
         pending.answered = True
         taking = asyncio.create_task(self._take(pending, self._reading(pending, decision, by.name), by))
+        if decision is OperatorDecision.CLEAR and pending.takes_two:
+            pending.settling = taking
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         # Shielded: who asks may go away, but a decision that became durable must also take effect on the belts.
@@ -168,5 +178,6 @@ class Decisions:
             self._failure = error
             return error
         finally:
+            pending.settling = None
             self._wake()
         return None

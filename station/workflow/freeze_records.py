@@ -24,6 +24,9 @@ from station.workflow.freeze_steps import (
 from station.workflow.lane_facts import MOST_ON_LANE, must_stay_frozen, on_belts, undecided_attention, was_held_by_freeze
 from station.workflow.lane_records import LaneRecords
 
+DECIDED_BY_PEOPLE = frozenset({PieceState.HELD, PieceState.IN_REVIEW, PieceState.CLEARED})
+"""States of a piece that people review, or have reviewed: it may still be on its way to the bin."""
+
 
 class FreezeRecords(LaneRecords):
     """The durable side of one lane's freezes."""
@@ -41,23 +44,28 @@ class FreezeRecords(LaneRecords):
         Args:
             asked: who froze, and when; each time is a freeze of its own. None: the lane is frozen already, or by itself.
             suspect: the piece that was named.
-            present: pieces that the lane follows on its belts, held ones among them.
+            present: pieces that the lane follows on its belts, among them those that people decide about or have cleared already.
 
         Returns:
             True when a new freeze begins with this.
         """
+        lying = frozenset(self._lying)
 
         def work(uow: UnitOfWork) -> bool:
             now = self._clock.utc_now()
-            uow.raise_alarm(AlarmCode.FROZEN, AlarmPriority.CRITICAL, self._lane_id, asked.person if asked is not None else "", now)
             named = {piece_id for piece_id in (suspect, asked.suspect if asked is not None else None) if piece_id}
             suspects = named | set(undecided_attention(uow, self._lane_id))
-            there = {*present, *(asked.on_belts if asked is not None else ())}
-            followed = [known for known in map(uow.piece, sorted(there)) if known is not None and known.state is PieceState.HELD]
-            carried = on_belts(uow, self._lane_id)
             freeze = current_freeze(uow, self._lane_id)
             known_as = (freeze.frozen.at, freeze.frozen.person) if freeze is not None else None
             begins = freeze is None or (asked is not None and (asked.at, asked.person) != known_as)
+            # Whoever freezes a frozen lane suspects what lay there before, too.
+            before = freeze.frozen.on_belts if freeze is not None and begins else ()
+            there = {*present, *(asked.on_belts if asked is not None else ()), *before, *lying}
+            carried = on_belts(uow, self._lane_id)
+            decided = there - {known.piece_id for known in carried}
+            known_there = [known for known in map(uow.piece, sorted(decided)) if known is not None and known.lane_id == self._lane_id]
+            followed = [known for known in known_there if known.state in DECIDED_BY_PEOPLE]
+            self._call(uow, AlarmCode.FROZEN, asked.person if asked is not None else "", now, anew=begins)
             if begins:
                 frozen_before = uow.pieces(states=[PieceState.FROZEN], lane_id=self._lane_id, limit=MOST_ON_LANE)
                 begin_freeze(
@@ -75,6 +83,7 @@ class FreezeRecords(LaneRecords):
                 if not was_held_by_freeze(uow, known):
                     uow.append(self._held_by_freeze(known, now))
                 if known.piece_id in suspects and known.state is not PieceState.FROZEN:
+                    uow.set_claim(None, known.piece_id)
                     uow.change_state(known.piece_id, PieceState.FROZEN, now, lane_id=self._lane_id)
                     uow.publish(self._event(known, PieceStatus.FROZEN, now))
                     uow.clear_alarm(AlarmCode.ATTENTION, known.piece_id, now)
@@ -101,7 +110,7 @@ class FreezeRecords(LaneRecords):
         def work(uow: UnitOfWork) -> None:
             now = self._clock.utc_now()
             note_latch_set_again(uow, self._lane_id, now)
-            uow.raise_alarm(AlarmCode.FREEZE_BYPASSED, AlarmPriority.CRITICAL, self._lane_id, "", now)
+            self._call(uow, AlarmCode.FREEZE_BYPASSED, "", now, anew=True)
 
         await self._commit(work)
 
@@ -117,6 +126,13 @@ class FreezeRecords(LaneRecords):
             return True
 
         return await self._commit(work)
+
+    def _call(self, uow: UnitOfWork, code: AlarmCode, detail: str, now: datetime, *, anew: bool) -> None:
+        """Call people; `anew`: also when they have acknowledged the alarm of the time before."""
+        alarm = uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
+        if anew and alarm.acknowledged_at is not None:
+            uow.clear_alarm(code, self._lane_id, now)
+            uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
 
     def _held_by_freeze(self, known: Piece, now: datetime) -> Clearance:
         return Clearance(

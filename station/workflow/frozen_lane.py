@@ -130,12 +130,10 @@ class FrozenLane:
         if not status.freeze_latch:
             return await self._found_clear(number, times_asked)
         self._seen_set = True
-        if number is None:
-            return False
-        if self._seen_clear == number:
+        if self._seen_clear is not None:
             # It was seen cleared, and somebody has set it since: that is another freeze, whatever people said of this one.
             self._note(FreezeAsked(at=self._clock.utc_now(), origin=FreezeOrigin.AT_LANE))
-        elif status.status_bits & KEY_ON:
+        elif number is not None and status.status_bits & KEY_ON:
             await self._clear(number, times_asked)
         return False
 
@@ -147,7 +145,7 @@ class FrozenLane:
 
     def _all_clear(self) -> int | None:
         """The number of the freeze that may end. While something about it is not durable yet, none may."""
-        if self._asked or self._is_writing():
+        if self._asked or self._bypassed or self._is_writing():
             return None
         try:
             return self._journey.all_clear(self._checklist)
@@ -160,8 +158,11 @@ class FrozenLane:
         Only where nothing but the record lacks it stays clear: nobody did anything wrong, and the lane stands frozen until it is stored.
         """
         if number is None:
+            if self._ended_late():
+                self._forget()
+                return True
             if self._seen_clear is None:
-                self._bypassed = self._bypassed or self._seen_set or (not self._begun_here and self._is_on_record())
+                self._bypassed = self._bypassed or self._seen_set or (not self._begun_here and self._is_on_record() is True)
             await self._set_again()
             return False
         self._seen_clear = number
@@ -170,7 +171,7 @@ class FrozenLane:
             # Somebody has frozen the lane while that was being stored.
             await self._set_again()
             return False
-        if over:
+        if over or self._ended_late():
             self._forget()
             return True
         if self._all_clear() is None:
@@ -184,6 +185,11 @@ class FrozenLane:
             log.warning("the end of a freeze is unrecorded until the store works again", error=str(error))
             return False
 
+    def _ended_late(self) -> bool:
+        """True when a disk that hung has taken the end of the freeze after nobody waited for its answer any more."""
+        pending = self._asked or self._is_writing()
+        return self._seen_clear is not None and not pending and self._is_on_record() is False
+
     async def _set_again(self) -> None:
         self._seen_clear = None
         self._seen_set = False
@@ -191,11 +197,12 @@ class FrozenLane:
             await self._latch()
             self._seen_set = True
 
-    def _is_on_record(self) -> bool:
+    def _is_on_record(self) -> bool | None:
+        """True while the store knows a freeze of this lane; None when it does not answer."""
         try:
             return self._journey.current_freeze() is not None
         except StoreError:
-            return False
+            return None
 
     async def _clear(self, number: int, times_asked: int) -> None:
         """Ask the PLC to clear its latch."""

@@ -28,7 +28,7 @@ from station.ports.screening import TestPieceResult
 from station.ports.store import Store, UnitOfWork
 from station.screening.image_quality import ImageQuality
 from station.workflow import test_pieces
-from station.workflow.access_steps import demand_person, still_here
+from station.workflow.access_steps import demand_person, still_may
 from station.workflow.freeze_records import FreezeRecords
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
@@ -171,16 +171,20 @@ class Journey(FreezeRecords):
             return self._judge(uow, piece, now, evidence)
 
         # Only what is durable counts: a reading that could not be stored was never given.
-        clearance = await self._commit(work, piece)
+        clearance = await self._write(work)
+        if clearance.outcome is not Outcome.AWAITING:
+            # News of the first of two would tell the second person what the first decided.
+            self._on_change(piece.known_id)
         piece.operator_readings, piece.window_expired = list(readings), expired
         self._settle(piece, clearance, scanned=False)
         return clearance
 
     @staticmethod
     def _demand_pair(uow: UnitOfWork, piece: LanePiece, by: Caller) -> None:
-        """Raise unless whoever cleared the piece before is still here, and of two people for level A one is a reviewer."""
-        first = still_here(uow, (reading.person for reading in piece.operator_readings))
-        roles = {role for user in (*first, *still_here(uow, [by.name])) for role in user.roles}
+        """Raise unless whoever cleared the piece before still may, and of two people for level A one is a reviewer."""
+        first = still_may(uow, (reading.person for reading in piece.operator_readings), Action.DECIDE_ON_LANE, level=piece.level)
+        second = still_may(uow, [by.name], Action.DECIDE_ON_LANE, level=piece.level)
+        roles = {role for user in (*first, *second) for role in user.roles}
         if not first or (piece.level is Secrecy.A and Role.REVIEWER not in roles):
             raise NotPermittedError(
                 f"Piece {piece.known_id} takes two people, of whom one is a reviewer where it is of level A",

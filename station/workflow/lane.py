@@ -218,6 +218,7 @@ class Lane:
         try:
             self._set_state(LaneState.STARTING, "")
             prepared = await self._prepare(hold_reason)
+            self._journey.belts_ran_empty()
             await self._clear_alarms()
             self._lost.clear()
             await self._journey.check_test_piece()
@@ -260,6 +261,9 @@ class Lane:
     async def _prepare(self, hold_reason: Reason) -> Prepared:
         """Prepare the lane; ends at once, wherever it is, when somebody asks for it."""
         self._check()
+        if self._freeze_asked:
+            # Its PLC may not have heard of it: a lane that somebody freezes must not start for it.
+            raise FreezeLatched
         preparing = self._preparing = asyncio.create_task(prepare(self._equipment, self._journey, hold_reason, self._note))
         try:
             await asyncio.wait({preparing})
@@ -281,6 +285,7 @@ class Lane:
 
     async def _settle(self, reason: Reason, detail: str, *, frozen: bool) -> None:
         session, self._session = self._session, None
+        self._journey.left_lying(_followed(session))
         log.warning("lane stopped", lane=self.lane_id, reason=reason.value, detail=detail)
         self._suspect = self._exercises.suspect or self._suspect
         frozen = frozen or self._freeze_asked or self._exercises.suspect is not None or await self._must_freeze()
@@ -291,10 +296,13 @@ class Lane:
         self._set_state(LaneState.FROZEN if frozen else LaneState.STOPPED, detail)
         self._journey.tell_alarms()
         over = frozen and await self._frozen.look()
+        if over:
+            # Whoever freezes from here on begins another one.
+            self._freeze_asked, self._suspect = False, None
         for name in await make_safe(self._equipment, frozen=frozen):
             self._lost[name] = detail
         if frozen:
-            if not over:
+            if not over or self._freeze_asked:
                 await self._stay_frozen(shown, _followed(session))
             self._freeze_asked, self._suspect = False, None
             # Nothing that was asked for before or during a freeze starts the lane after it.

@@ -7,6 +7,7 @@ from station.domain.gate import Permit
 from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import ON_LANE_STATES, Piece, PieceState
 from station.domain.reasons import Reason
+from station.domain.review import ReviewDecision
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import ReadView
 from station.workflow.identification import clearing_reviews
@@ -49,9 +50,10 @@ def must_stay_frozen(view: ReadView, lane_id: str) -> list[str]:
 
 
 def was_held_by_freeze(view: ReadView, piece: Piece) -> bool:
-    """True when the piece's present visit ended by a freeze."""
-    clearances = _clearances(view, piece)
-    return bool(clearances) and Reason.FROZEN in clearances[-1].reasons
+    """True when the piece's present visit ended by a freeze, and nobody has reviewed it since."""
+    facts = (row.evidence for row in view.evidence(piece.piece_id, piece.visit))
+    judged = [fact for fact in facts if isinstance(fact, Clearance | ReviewDecision)]
+    return bool(judged) and isinstance(judged[-1], Clearance) and Reason.FROZEN in judged[-1].reasons
 
 
 def _last_outcome(view: ReadView, piece: Piece) -> Outcome | None:

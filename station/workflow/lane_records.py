@@ -55,6 +55,7 @@ class LaneRecords:
         self._ring_key = ring_key(lane_id)
         self._exercise_key = f"exercise:{lane_id}"
         self._disbelieved: set[PassedPiece] = set()
+        self._lying: set[str] = set()
 
     async def escaped(self, piece_id: str, detail: str) -> None:
         """A piece was seen past the gate without a permit: incident, alarm, recall event."""
@@ -85,7 +86,17 @@ class LaneRecords:
                 held.append(known.piece_id)
             return held
 
-        return await self._commit(work)
+        held = await self._commit(work)
+        self.left_lying(held)
+        return held
+
+    def left_lying(self, piece_ids: Iterable[str]) -> None:
+        """The lane stands, and these pieces may lie on its belts although nobody follows them any more."""
+        self._lying.update(piece_ids)
+
+    def belts_ran_empty(self) -> None:
+        """Whatever lay on the belts has been run into the bins, or lifted out."""
+        self._lying.clear()
 
     def _hold_known(self, uow: UnitOfWork, known: Piece, reason: Reason, now: datetime) -> None:
         uow.change_state(known.piece_id, PieceState.HELD, now, reasons=[reason.value], lane_id=self._lane_id)

@@ -16,6 +16,7 @@ from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import NotFoundError, ScreeningError, StoreError
 from station.domain.gate import GateRequest, Permit
 from station.domain.piece import PieceState
+from station.domain.policy import Authority
 from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
 from station.domain.scan import ImageMatch, ModelReading, Scan
@@ -257,6 +258,7 @@ class Passage:
             opened_s=self._clock.monotonic_s(),
             attention=clearance.outcome is Outcome.ATTENTION,
             blind=policy.reads_blind(piece.level, piece.scan.sha256),
+            takes_two=policy.authority_for(piece.level) is Authority.TWO_PEOPLE,
             exercise=exercise,
         )
         session.decisions.open(pending)

@@ -14,7 +14,7 @@ from station.domain.reasons import Reason
 from station.domain.review import Handover, ReviewDecision, ReviewOutcome
 from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
 from station.review import rules
-from station.workflow.access_steps import demand_person, still_here
+from station.workflow.access_steps import demand_person, still_may
 from station.workflow.refusals import (
     LeaseLostError,
     LeaseTakenError,
@@ -147,7 +147,7 @@ def decide(uow: UnitOfWork, request: ReviewRequest, policy: Policy, at: datetime
             remedy="Look at the newest scan and decide again",
         )
     cleared_by = rules.people_who_cleared(facts, shown) if shown is not None else ()
-    earlier = [user.login for user in still_here(uow, cleared_by)]
+    earlier = [user.login for user in still_may(uow, cleared_by, Action.REVIEW_PIECES, level=piece.level)]
     if request.outcome is ReviewOutcome.CLEAR and any(rules.same_person(one, person) for one in earlier):
         raise SecondPersonError(
             f"{person} has already cleared piece {piece.piece_id}; the second decision must come from somebody else",
@@ -206,7 +206,11 @@ def _settle(
     uow: UnitOfWork, piece: Piece, state: PieceState, added: Reason | None, at: datetime, *, model: str | None, policy: str
 ) -> Piece:
     # What the piece was held for stays in its reasons: holding it once more must not wash a finding away.
-    kept = [reason for reason in piece.reasons if reason not in {Reason.AWAITING_SECOND_PERSON, Reason.REVIEW_HOLDS}]
+    # What a first reader's clearance dropped would tell the second one of it.
+    dropped = (
+        {Reason.AWAITING_SECOND_PERSON} if added is Reason.AWAITING_SECOND_PERSON else {Reason.AWAITING_SECOND_PERSON, Reason.REVIEW_HOLDS}
+    )
+    kept = [reason for reason in piece.reasons if reason not in dropped]
     reasons = [] if added is None else [*kept, added.value]
     uow.publish(
         PieceEvent(

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Page, expect
 from station.domain.access import Role
 from station.domain.freeze import FreezeOrigin
 from station.domain.piece import Secrecy
-from station.workflow.freeze_steps import begin_freeze
+from station.workflow.freeze_steps import begin_freeze, end_freeze
 from station.workflow.views import FreezeProgress, LaneState
 from tests.browser.conftest import come_in
 from tests.support.accounts import PASSWORD
@@ -78,6 +78,16 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
         assert (size[0] <= 1366, size[1] <= 768) == (True, True)
         page.locator("#language").click()
         expect(page.locator("#freeze-title")).to_have_text("■ Frozen in place, number 1")
+        # A lane that starts again with its station is frozen all the same, and nobody may be told otherwise.
+        desk.lane.show(state=LaneState.STARTING, frozen=False, freeze=None)
+        for one in (page, second):
+            expect(one.locator("#freeze-panel")).to_be_hidden()
+        second.wait_for_timeout(1000)
+        expect(second.locator("#message")).not_to_contain_text("Làn vẫn dừng")
+        desk.lane.show(state=LaneState.FROZEN, frozen=True, freeze=FreezeProgress(latched=True, key_on=True, all_clear=True))
+        for one in (page, second):
+            expect(one.locator("#all-clear-people")).to_be_visible()
+        assert desk.write(lambda uow: end_freeze(uow, LANE, 1, CHECKLIST, desk.clock.utc_now()))
         desk.lane.show(state=LaneState.STOPPED, frozen=False, freeze=None)
         for one in (page, second):
             expect(one.locator("#freeze-panel")).to_be_hidden()

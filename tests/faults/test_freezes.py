@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from station.domain.errors import StationError
+from station.domain.errors import DeviceUnreachableError, StationError
 from station.domain.piece import PieceState
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
@@ -120,6 +120,30 @@ def test_what_was_frozen_on_the_belts_is_reviewed_before_it_leaves(head_mm: floa
     play(scene)
 
 
+@pytest.mark.parametrize("freeze", [freeze_by_console, freeze_by_key])
+def test_what_lies_on_the_belts_of_a_stopped_lane_is_frozen_too(freeze: Trouble):
+    """It was held when the lane stopped, for nothing that a review must lift; then somebody sees it lie there, and freezes the lane."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.reviews = scene.people.starts_lane = False
+        pieces = [await scene.feed() for _ in range(2)]
+        await scene.until_at(pieces[0], 3000.0)
+        on_belts = [piece_id for piece_id in pieces if scene.piece_is_identified(piece_id)]
+        await commanded(LaneCommand.STOP)(scene)
+        await scene.until_stopped()
+        await scene.until_state(pieces[0], PieceState.HELD)
+        await freeze(scene)
+        scene.people.starts_lane = True
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=10.0)
+        await scene.until_running()
+        await scene.settle(REFED_S)
+        for piece_id in on_belts:
+            assert PieceState.RELEASED not in scene.states(piece_id), scene.states(piece_id)
+        scene.people.reviews = True
+
+    play(scene)
+
+
 @pytest.mark.parametrize("standing", [False, True])
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04])
 def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: bool):
@@ -136,6 +160,34 @@ def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: boo
         await station.handlers.freeze(LANE_ID, person=OPERATOR)
         assert station.simulated.plc.freeze_latch
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=FREEZE_AT_ONCE_S)
+        scene.people.unfreezes = scene.people.starts_lane = True
+
+    play(scene)
+
+
+def test_a_freeze_that_does_not_reach_the_plc_starts_no_standing_lane():
+    """The link comes back right after the freeze failed: whoever pressed the key must not see the belts start instead."""
+
+    async def scene(scene: Scene) -> None:
+        station = scene.station
+        scene.people.unfreezes = scene.people.starts_lane = False
+        await commanded(LaneCommand.STOP)(scene)
+        await scene.until_stopped()
+        await scene.settle(3.0)
+        plc = station.lane._equipment.devices.plc
+        freeze, lost = plc.freeze, iter(range(2))
+
+        async def cut_off() -> None:
+            if next(lost, None) is not None:
+                raise DeviceUnreachableError("the request never came there")
+            await freeze()
+
+        plc.freeze = cut_off  # type: ignore[method-assign]
+        with pytest.raises(DeviceUnreachableError):
+            await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await scene.until(lambda: station.simulated.plc.freeze_latch, timeout_s=FREEZE_AT_ONCE_S)
+        assert station.lane.view().state is LaneState.FROZEN
+        assert not any(belt.speed_mm_s for belt in station.simulated.world.belts)
         scene.people.unfreezes = scene.people.starts_lane = True
 
     play(scene)

@@ -6,6 +6,8 @@ from station.domain.alarm import AlarmCode
 from station.domain.freeze import LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
+from station.workflow import lane
+from station.workflow.equipment import Equipment
 from station.workflow.refusals import SecondPersonError
 from station.workflow.views import LaneState
 from tests.support.scripted_people import OPERATOR, REVIEWERS
@@ -90,6 +92,36 @@ def test_what_may_happen_before_a_frozen_lane_is_set_free():
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
         assert Reason.FROZEN in scene.reasons(piece_id)
         assert people.reviewed[piece_id]
+
+    play(scene)
+
+
+def test_a_freeze_while_the_lane_makes_itself_safe_after_the_end_of_another(monkeypatch: pytest.MonkeyPatch):
+    """The station died right after the latch was cleared; the next one finds the freeze over, and somebody presses the key again."""
+
+    async def scene(scene: Scene) -> None:
+        people = scene.people
+        await frozen_with_a_piece(scene, 2800.0)
+        await people.give_all_clears()
+        scene.station.do(do="key_switch", on=True)
+        await scene.station.until(lambda: not scene.station.simulated.plc.freeze_latch, timeout_s=5.0, look_every_s=0.005)
+        assert facts(scene, LaneUnfrozen) == []
+        pressed: list[bool] = []
+        make_safe = lane.make_safe
+
+        async def while_made_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
+            if not pressed and facts(scene, LaneUnfrozen):
+                pressed.append((await scene.station.handlers.freeze(LANE_ID, person=OPERATOR))["frozen"] is True)
+            return await make_safe(equipment, frozen=frozen)
+
+        monkeypatch.setattr(lane, "make_safe", while_made_safe)
+        await scene.restart_station(kill=True)
+        await scene.until(lambda: bool(pressed), timeout_s=30.0)
+        await scene.settle(STANDS_S)
+        assert latched(scene)
+        assert [one.visit for one in facts(scene, LaneFrozen)] == [1, 2]
+        scene.station.do(do="key_switch", on=False)
+        people.starts_lane = people.unfreezes = people.reviews = True
 
     play(scene)
 

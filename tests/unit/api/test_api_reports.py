@@ -182,6 +182,8 @@ def test_nobody_learns_a_first_readers_decision_from_a_report(desk: Desk) -> Non
     piece_id, sha256 = desk.put_piece(secrecy=Secrecy.C)
 
     def work(uow: UnitOfWork) -> None:
+        about: dict[str, Any] = {"piece_id": piece_id, "visit": 1, "at": START, "scan_sha256": sha256}
+        uow.append(OperatorReading(**about, person="first-at-lane", decision=OperatorDecision.CLEAR, blind=True))
         uow.change_state(piece_id, PieceState.IN_REVIEW, START)
         uow.append(ReviewDecision(piece_id=piece_id, visit=1, at=START, scan_sha256=sha256, person="first", outcome=ReviewOutcome.CLEAR))
         uow.append(ImageViewed(piece_id=piece_id, visit=1, at=START, person="first", scan_sha256=str(sha256), rendering=Rendering.STANDARD))
@@ -195,7 +197,8 @@ def test_nobody_learns_a_first_readers_decision_from_a_report(desk: Desk) -> Non
     desk.write(
         lambda uow: (uow.change_state(piece_id, PieceState.IN_REVIEW, START), uow.change_state(piece_id, PieceState.REJECTED, START))
     )
-    assert figures(desk.get("/reports/shift"))["decisions.review", "person", "first"] == 1
+    told = figures(desk.get("/reports/shift"))
+    assert (told["decisions.review", "person", "first"], told["decisions.operator", "person", "first-at-lane"]) == (1, 1)
 
 
 def test_nobody_learns_from_a_report_what_was_said_at_the_lane_of_a_piece_that_takes_two(desk: Desk) -> None:

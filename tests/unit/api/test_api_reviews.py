@@ -74,7 +74,10 @@ def test_a_finding_of_the_scan_counts_even_when_the_piece_is_held_for_something_
 
 def test_the_second_reader_is_told_nothing_of_the_first(desk: Desk) -> None:
     piece_id, sha256 = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    decide(desk, piece_id, "hold", sha256, person="chi")
+    before = desk.get(f"/pieces/{piece_id}")["reasons"]
     decide(desk, piece_id, "clear", sha256, note="harmless book")
+    assert desk.get(f"/pieces/{piece_id}")["reasons"] == before == ["opaque-area", "review-holds"]
     seen = desk.client.get(f"/api/v1/pieces/{piece_id}").text + desk.client.get("/api/v1/reviews").text
     for secret in ("harmless book", "awaiting-second-person", "ReviewDecision", '"an"'):
         assert secret not in seen

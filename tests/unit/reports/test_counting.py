@@ -127,6 +127,9 @@ def test_what_would_tell_a_blind_reader_is_not_counted_yet():
         told = {state for state in PieceState if not shares(ReportFact(number=1, at=AT, content=content, piece_id="P", state=state))}
         assert told == states
     assert shares(step(PieceState.HELD, PieceState.IN_REVIEW)) == []
+    for level, states in ((None, {"scanned"}), (Secrecy.C, {"arrived", "scanning", "scanned", "held", "in_review", "frozen"})):
+        told = {state for state in PieceState if not shares(reading(OperatorDecision.CLEAR, level=level, state=state))}
+        assert told == states
 
 
 def test_times_are_measured_where_a_clock_says_them():

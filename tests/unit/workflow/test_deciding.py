@@ -101,6 +101,24 @@ async def test_where_it_takes_two_the_scan_waits_for_somebody_else():
     assert decisions.question() is None
 
 
+async def test_nobody_is_shown_that_the_first_of_two_is_being_written_down():
+    journey = Writing(None)
+    journey.outcomes = [Outcome.AWAITING, Outcome.CLEARED]
+    decisions, pending = waiting(journey, lambda: None)
+    pending.takes_two = True
+    first = asyncio.create_task(clear(decisions))
+    await asyncio.sleep(0)
+    assert decisions.question() is pending
+    others = [asyncio.create_task(clear(decisions, name)) for name in ("an", "bình", "chi")]
+    await asyncio.sleep(0)
+    assert not any(one.done() for one in others)
+    journey.let.set()
+    assert await first is LaneDecided.AWAITING_SECOND_PERSON
+    told = await asyncio.gather(*others, return_exceptions=True)
+    assert [type(told[0]), told[1], type(told[2])] == [SecondPersonError, LaneDecided.DECIDED, ConflictError]
+    assert decisions.question() is None
+
+
 def test_the_operator_is_asked_first_about_what_the_belts_stand_for():
     decisions, early = waiting(None, lambda: None)
     stop = replace(early, attention=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from station.domain.alarm import AlarmCode
 from station.domain.clearance import StationHealth
 from station.domain.errors import DeviceUnreachableError, StoreError
 from station.domain.freeze import Checklist, FreezeOrigin, LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
@@ -15,7 +16,7 @@ from station.domain.policy import Policy
 from station.ports.lane_plc import Command, CommandResult
 from station.settings import SHIPPED_DIRECTORY, load_checklist
 from station.storage.store import SqliteStore
-from station.workflow.freeze_steps import FreezeAsked, current_freeze, do_step, give_all_clear
+from station.workflow.freeze_steps import FreezeAsked, current_freeze, do_step, end_freeze, give_all_clear
 from station.workflow.frozen_lane import FrozenLane
 from station.workflow.journey import Journey
 from tests.support.clocks import SetClock
@@ -95,13 +96,13 @@ class Frozen:
             await asyncio.sleep(0)
         return over
 
-    def all_clear(self) -> None:
-        """By both people, with the whole checklist."""
+    def all_clear(self, *people: str) -> None:
+        """With the whole checklist; by both people where none is named."""
         freeze = self.store.read(lambda view: current_freeze(view, LANE))
         assert freeze is not None
         for step in [step.id for step in LIST.steps if not step.powder_only]:
             self.store.write(lambda uow, step=step: do_step(uow, LANE, freeze.number, step, self.staff.caller("an"), LIST, NOW)).result()
-        for person in ("an", "binh"):
+        for person in people or ("an", "binh"):
             by = self.staff.caller(person)
             self.store.write(
                 lambda uow, by=by: give_all_clear(uow, LANE, freeze.number, by, LIST, self.clock.utc_now(), present=["An"], note="")
@@ -280,3 +281,95 @@ def test_a_freeze_that_the_plc_did_not_take_is_no_latch_cleared_at_the_lane(froz
         assert (frozen.facts(LaneFrozen), frozen.facts(LatchSetAgain)) == ([1], [])
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("key_pressed", [False, True])
+def test_an_end_that_becomes_durable_late_is_the_end(frozen: Frozen, monkeypatch: pytest.MonkeyPatch, *, key_pressed: bool) -> None:
+    """The disk hung until the lane waited for its answer no longer, and took the commit all the same. Only a new freeze goes on then."""
+
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        assert not await frozen.settle()
+
+        async def hangs(*_: object) -> bool:
+            raise StoreError("the disk has not answered")
+
+        with monkeypatch.context() as changed:
+            changed.setattr(Journey, "unfrozen", hangs)
+            assert not await frozen.settle()
+        assert frozen.store.write(lambda uow: end_freeze(uow, LANE, 1, LIST, NOW)).result()
+        frozen.plc.latch = key_pressed
+        if not key_pressed:
+            assert await frozen.lane.look()
+            assert (frozen.facts(LaneFrozen), frozen.plc.latch) == ([1], False)
+            return
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert (frozen.facts(LaneFrozen), frozen.plc.latch) == ([1, 2], True)
+
+    play(scene, frozen)
+
+
+def test_an_end_that_becomes_durable_between_two_tries_is_the_end(frozen: Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        assert not await frozen.settle()
+        unfrozen = Journey.unfrozen
+
+        async def second_try(journey: Journey, number: int, checklist: Checklist) -> bool:
+            assert await unfrozen(journey, number, checklist)
+            return await unfrozen(journey, number, checklist)
+
+        monkeypatch.setattr(Journey, "unfrozen", second_try)
+        assert await frozen.lane.look()
+        assert (frozen.facts(LaneUnfrozen), frozen.plc.latch) == ([1], False)
+
+    play(scene, frozen)
+
+
+@pytest.mark.parametrize("disk_is_full", [False, True])
+def test_a_latch_that_was_cleared_at_the_lane_voids_the_all_clear_of_before(
+    frozen: Frozen, monkeypatch: pytest.MonkeyPatch, *, disk_is_full: bool
+) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear("an")
+        frozen.plc.latch = False
+
+        def full(_: object) -> object:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as changed:
+            if disk_is_full:
+                changed.setattr(frozen.store, "write", full)
+            for _ in range(2):
+                assert not await frozen.settle()
+        assert len(frozen.facts(LatchSetAgain)) == (not disk_is_full)
+        frozen.all_clear("binh")
+        frozen.plc.key = True
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.facts(LatchSetAgain) == [1]
+        assert (frozen.plc.latch, frozen.plc.commands) == (True, [])
+
+    play(scene, frozen)
+
+
+def test_people_are_called_again_by_every_latch_that_is_cleared_and_every_freeze(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        called: dict[AlarmCode, int] = {}
+        for _ in range(2):
+            await frozen.freeze()
+            await frozen.settle()
+            frozen.plc.latch = False
+            for _ in range(2):
+                await frozen.settle()
+            for alarm in frozen.store.read(lambda view: view.alarms(active_only=True)):
+                assert alarm.alarm_id is not None
+                if alarm.acknowledged_at is None:
+                    called[alarm.code] = called.get(alarm.code, 0) + 1
+                    frozen.store.write(lambda uow, known=alarm.alarm_id: uow.acknowledge_alarm(known, "an", NOW)).result()
+        assert called == {AlarmCode.FROZEN: 2, AlarmCode.FREEZE_BYPASSED: 2}
+
+    play(scene, frozen)

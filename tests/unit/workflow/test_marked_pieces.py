@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from feeding import MAX_RETRIES, PIECE, Feeding
@@ -100,17 +101,30 @@ async def test_level_a_takes_a_reviewer_among_the_two(feeding: Feeding) -> None:
     assert (await clears(feeding, piece, "chi", frozenset({Role.OPERATOR, Role.REVIEWER}))).outcome is Outcome.CLEARED
 
 
-async def test_who_was_sent_away_counts_no_longer(feeding: Feeding) -> None:
+async def test_news_of_the_first_clearance_is_told_to_nobody(feeding: Feeding) -> None:
+    mark(feeding, Secrecy.A)
+    piece = await feeding.arrive()
+    await feeding.scan(piece)
+    told: list[str] = []
+    feeding.journey._on_change = told.append
+    assert (await clears(feeding, piece, "an")).outcome is Outcome.AWAITING
+    assert told == []
+    await clears(feeding, piece, "chi", frozenset({Role.REVIEWER}))
+    assert told == [PIECE]
+
+
+@pytest.mark.parametrize("away", [{"disabled": True}, {"roles": frozenset({Role.TECHNICIAN})}, {"clearance": Secrecy.B}])
+async def test_who_was_sent_away_or_may_not_any_more_counts_no_longer(feeding: Feeding, away: dict[str, Any]) -> None:
     mark(feeding, Secrecy.A)
     piece = await feeding.arrive()
     await feeding.scan(piece)
     await clears(feeding, piece, "an")
-    feeding.staff.add("an", disabled=True)
+    feeding.staff.add("an", **away)
     with pytest.raises(NotPermittedError):
         await clears(feeding, piece, "chi", frozenset({Role.OPERATOR, Role.REVIEWER}))
     await feeding.journey.decided(piece, None)
     assert feeding.review("binh") is PieceState.HELD
-    feeding.staff.add("binh", disabled=True)
+    feeding.staff.add("binh", **away)
     assert feeding.review("chi") is PieceState.HELD
     assert feeding.review("dung") is PieceState.CLEARED
 

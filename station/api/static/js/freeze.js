@@ -65,12 +65,20 @@ export class FreezePanel {
     const was = this.frozen;
     this.frozen = Boolean(view?.frozen);
     if (this.frozen && !was) this.refresh();
-    if (was && !this.frozen) {
-      this.freeze = null;
-      this.present = this.note = this.names.value = this.remark.value = "";
-      tell(t("ui-freeze-over"));
-    }
+    if (was && !this.frozen) this.ended();
     this.show();
+  }
+
+  /** The lane does not say any more that it is frozen. Its station may only have started again: the freeze is over when none is on record. */
+  async ended() {
+    this.freeze = null;
+    try {
+      if ((await get(`${this.path}/freeze`)).number !== null || this.frozen) return;
+    } catch {
+      return;
+    }
+    this.present = this.note = this.names.value = this.remark.value = "";
+    tell(t("ui-freeze-over"));
   }
 
   async refresh() {
