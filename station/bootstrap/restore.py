@@ -19,6 +19,7 @@ from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, StoreError
 from station.domain.people import responsible
 from station.ports.outbox import EventDigest
+from station.ports.tracking import ReceiverUnreachableError
 from station.settings import Configuration, load
 from station.storage.backup_files import copy_files, not_copied, unfinished
 from station.storage.durable_file import flush_directory, make_directory, write_durably
@@ -218,6 +219,12 @@ async def _events_there(configuration: Configuration, since: datetime, now: date
         return None
     try:
         return await events_since(counterpart, since, now)
+    except ReceiverUnreachableError as error:
+        raise ReceiverUnreachableError(
+            f"What the receiver has of the lost time could not be asked: {error.what}",
+            consequence="Nothing was put in place: events of that time would get numbers that are given",
+            remedy=f"{error.remedy.rstrip('.')}, then restore again",
+        ) from error
     finally:
         await counterpart.close()
 

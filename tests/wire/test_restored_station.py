@@ -97,9 +97,11 @@ async def test_it_takes_up_where_the_receiver_is(tmp_path: Path, ledger: SqliteR
 
 async def test_a_receiver_that_does_not_answer_leaves_everything_as_it_was(tmp_path: Path):
     site = configured(tmp_path / "site", "http://127.0.0.1:9")
-    open_store(site).close()
+    store = open_store(site)
+    await open_keeper(site, store, SystemClock()).start()
+    store.close()
     made = await asyncio.to_thread(make_backup, site, tmp_path / "backups", keep=None, at=utc_now(), progress=lambda _done, _all: None)
-    with pytest.raises(ReceiverUnreachableError):
+    with pytest.raises(ReceiverUnreachableError, match="lost time could not be asked"):
         await put_back(site, made.directory)
     assert not site.data_dir.exists()
     assert not list(site.path.parent.glob("*unfinished*"))
