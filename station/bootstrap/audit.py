@@ -12,6 +12,7 @@ from station.audit.log_check import LogCheck
 from station.audit.note import LOG, WITNESS, MalformedNoteError, VerifierKey, raw_public, read_verifier_key
 from station.audit.reading import Progress, check_log
 from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
+from station.durable_file import settle, write_durably
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.tracking import Witness
@@ -41,7 +42,6 @@ def log_key(key_file: Path, site: str) -> LogKey:
     Raises:
         ConfigurationError: the key cannot be read or written.
     """
-    key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = LogKey(origin_of(site), load_or_create_key(key_file))
     public, line = key_file.with_suffix(".pub"), f"{key.verifier()}\n"
     try:
@@ -51,6 +51,9 @@ def log_key(key_file: Path, site: str) -> LogKey:
             known = file.read()
             if line not in known:
                 file.write(line if known.endswith("\n") or not known else f"\n{line}")
+                file.flush()
+            os.fsync(file.fileno())
+        settle(public)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The key file {public} cannot be read or written: {error}", remedy="Let the station's user write it"
@@ -64,14 +67,9 @@ def remembered_file(key_file: Path) -> Path:
 
 
 def remember(path: Path, note: str) -> None:
-    """Keep a checkpoint in place of the one before; a power cut leaves one of both. Raises `StoreError`."""
-    part = path.with_suffix(".part")
+    """Keep a checkpoint in place of the one before, durably; a power cut leaves one of both. Raises `StoreError`."""
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_durably({path: note.encode()})
     except OSError as error:
         raise StoreError(
             f"The newest checkpoint of the audit log cannot be kept in {path}: {error.strerror}",

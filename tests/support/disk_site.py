@@ -26,7 +26,7 @@ from station.ports.screening import RawScan
 from station.ports.store import Claim, UnitOfWork
 from station.storage.image_store import FileImageStore
 from station.storage.key_files import FileKeyStore
-from station.storage.store import DATABASE_NAME, SqliteReader, SqliteStore
+from station.storage.store import DATABASE_NAME, SqliteStore
 from station.workflow.image_keeper import ImageKeeper, destructions
 from tests.support.clocks import SetClock
 from tests.support.images import raw_scan, result
@@ -37,6 +37,7 @@ Fact = list[Any]
 Tell = Callable[[Fact], None]
 DAY_S = 86_400.0
 LEVELS = (None, Secrecy.C, Secrecy.A)
+AFTERWARDS = 900_003
 LANE_DAYS = 4
 """With two lanes: a picture must not be past its time before its piece is written down."""
 AFTER_SCAN = (PieceState.CLEARED, PieceState.DISINFECTING, PieceState.DISINFECTED, PieceState.RELEASED)
@@ -84,9 +85,7 @@ class Site:
     def files(self) -> AuditFiles:
         """For the check of the audit log from outside, against the remembered checkpoint."""
         kept = remembered_file(self.configuration.audit_key_file)
-        return AuditFiles(
-            database=self.data / DATABASE_NAME, keys=believed_keys(self.configuration), saved=kept if kept.exists() else None
-        )
+        return AuditFiles(database=self.data / DATABASE_NAME, keys=believed_keys(self.configuration), saved=kept if kept.exists() else None)
 
 
 async def _in_this_thread(call: Callable[[], Any]) -> Any:
@@ -254,8 +253,7 @@ def losses(root: Path, facts: Iterable[Fact], *, days: int = 1) -> list[str]:
         found += _missing(site, told) + _half(site)
         fresh: list[Fact] = []
         work = Work(site, fresh.append, name="after")
-        for number in (900_000, 900_001, 900_003):
-            work.round(number)
+        work.round(AFTERWARDS)
         if work.failed or not fresh:
             found.append("the station does not work on")
         found += [f"not there afterwards: {line}" for line in _missing(site, [*told, *map(tuple, fresh)])]
@@ -298,7 +296,7 @@ def _missing(site: Site, told: list[tuple[Any, ...]]) -> list[str]:
     keys = {key.key_id for key in site.images.existing_keys()}
     number = site.store.write(lambda unit: unit.next_number("tag")).result(60)
 
-    def there(fact: tuple[Any, ...]) -> bool:
+    def there(fact: tuple[Any, ...]) -> bool:  # noqa: PLR0911 - one for each kind
         match fact:
             case ("piece", piece_id, state):
                 return state in look.of(piece_id)[0]
