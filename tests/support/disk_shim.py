@@ -62,6 +62,7 @@ class Shim:
 
     def __init__(self) -> None:
         self._calls = ctypes.CDLL(None)
+        self._log: int | None = None
         try:
             self._calls.disk_calls.restype = ctypes.c_long
         except AttributeError:
@@ -69,8 +70,10 @@ class Shim:
 
     def watch(self, root: Path, log: Path) -> None:
         """Write down in `log`, which lies elsewhere, what happens below `root`; calls are counted from 1 on."""
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._calls.disk_watch(os.fsencode(root), descriptor)
+        before, self._log = self._log, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._calls.disk_watch(os.fsencode(root), self._log)
+        if before is not None:
+            os.close(before)
 
     def fail(self, first: int, last: int, error: int) -> None:
         """Calls `first` to `last` fail with that errno."""

@@ -289,7 +289,9 @@ class _Look:
 
 def _missing(site: Site, told: list[tuple[Any, ...]]) -> list[str]:
     look = _Look(site)
-    releasing = {fact[1] for fact in told if fact[0] == "releasing"}
+    # Pictures of these are needed: they are in evidence, and nothing is decided for good.
+    needed = {fact[1] for fact in told if fact[0] == "piece" and fact[2] == "scanned"}
+    needed -= {fact[1] for fact in told if fact[0] == "releasing"}
     newest, alarms = site.store.read(
         lambda view: (view.newest_checkpoint(), {one.alarm_id for one in view.alarms(active_only=False, limit=10**6)})
     )
@@ -321,7 +323,7 @@ def _missing(site: Site, told: list[tuple[Any, ...]]) -> list[str]:
                 try:
                     (site.images.scan if what == "image" else site.images.views)(sha256)
                 except ImageDestroyedError:
-                    return piece_id in releasing
+                    return piece_id not in needed
                 except StationError:
                     return False
                 return True

@@ -153,16 +153,22 @@ class Chance:
 
 
 class Medium:
-    """Follows a program's records from an empty directory on.
+    """Follows a program's records from an empty directory on, or from what lay there before.
 
     Args:
         root: the directory; what happens outside of it must not be in the records.
+        before: a copy of what lay in it, durably.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, before: Path | None = None) -> None:
         self._root = os.fsencode(root)
         self._top = _Directory()
         self._now: dict[bytes, _File | _Directory] = {b"": self._top}
+        for path in sorted(before.rglob("*")) if before else ():
+            name = os.fsencode(path.relative_to(before))
+            thing = _Directory() if path.is_dir() else _File(content=bytearray(path.read_bytes()))
+            parent, own = self._parent(name)
+            parent.names[own] = self._now[name] = thing
         self._open: dict[int, _File | _Directory] = {}
         self._tickets: dict[int, _File | _Directory] = {}
 
