@@ -9,8 +9,8 @@ from pathlib import Path
 TEMPORARY = ".tmp"
 
 
-def write_durably(files: Mapping[Path, bytes | bytearray]) -> None:
-    """Write files of one directory, each readable by its owner alone, in place of what stands there; they appear in the order given.
+def write_durably(files: Mapping[Path, bytes | bytearray], *, mode: int = 0o600) -> None:
+    """Write files of one directory, each for its owner alone, in place of what stands there; they appear in the order given.
 
     Each is written under another name and flushed to the medium; when all are, they are renamed, and the directory is flushed.
 
@@ -22,7 +22,7 @@ def write_durably(files: Mapping[Path, bytes | bytearray]) -> None:
         for path, content in files.items():
             temporary = _beside(path)
             written[temporary] = path
-            _write(temporary, content)
+            _write(temporary, content, mode)
         for temporary, path in written.items():
             temporary.replace(path)
         for directory in {path.parent for path in files}:
@@ -34,7 +34,7 @@ def write_durably(files: Mapping[Path, bytes | bytearray]) -> None:
         raise
 
 
-def write_new(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file that is not there yet, durably and for its owner alone.
 
     Raises:
@@ -43,7 +43,7 @@ def write_new(path: Path, content: bytes) -> None:
     """
     temporary = _beside(path)
     try:
-        _write(temporary, content)
+        _write(temporary, content, mode)
         os.link(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -81,8 +81,9 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(6)}{TEMPORARY}")
 
 
-def _write(path: Path, content: bytes | bytearray) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _write(path: Path, content: bytes | bytearray, mode: int) -> None:
+    # Made with its mode: between making and narrowing anybody could have opened it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

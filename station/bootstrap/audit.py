@@ -1,6 +1,5 @@
 """The audit log's keys, its keeper, and its check from outside."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -45,14 +44,11 @@ def log_key(key_file: Path, site: str) -> LogKey:
     key = LogKey(origin_of(site), load_or_create_key(key_file))
     public, line = key_file.with_suffix(".pub"), f"{key.verifier()}\n"
     try:
-        # Added to, never written anew: without an earlier key its checkpoints would count as forged.
-        with public.open("a+", encoding="utf-8") as file:
-            file.seek(0)
-            known = file.read()
-            if line not in known:
-                file.write(line if known.endswith("\n") or not known else f"\n{line}")
-                file.flush()
-            os.fsync(file.fileno())
+        known = public.read_text(encoding="utf-8") if public.exists() else ""
+        if line not in known:
+            # The earlier ones stay: without its key what it signed would count as forged. A half line would keep the station from starting.
+            before = known if known.endswith("\n") or not known else f"{known}\n"
+            write_durably({public: f"{before}{line}".encode()}, mode=0o644)
         settle(public)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(

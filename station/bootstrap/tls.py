@@ -104,12 +104,10 @@ def make_tls_certificate(certificate_file: Path, key_file: Path, names: Sequence
             make_directory(path.parent)
         write_new(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         try:
-            write_new(certificate_file, certificate.public_bytes(Encoding.PEM))
-            certificate_file.chmod(0o644)
+            write_new(certificate_file, certificate.public_bytes(Encoding.PEM), mode=0o644)
         except OSError:
             # Else the next try would find one half of the pair and refuse.
             key_file.unlink(missing_ok=True)
-            certificate_file.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be written: {error.strerror}", remedy="Name another place") from error

@@ -54,8 +54,7 @@ def _show_public(path: Path, content: bytes) -> None:
     try:
         # Not written anew each time: a start on a full disk must not empty it.
         if not path.is_file() or path.read_bytes() != content:
-            write_durably({path: content})
-            path.chmod(0o644)
+            write_durably({path: content}, mode=0o644)
     except OSError as error:
         raise ConfigurationError(
             f"The public key {path} cannot be written: {error.strerror}", remedy="Make room, and let the station's user write there"

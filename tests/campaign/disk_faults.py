@@ -1,10 +1,10 @@
-"""Each of a station's first calls to its disk fails, once or for a while: `make disk-faults`. What must hold: docs/reference/faulty-disks.md."""
+"""Each of a station's first calls to its disk fails, once or for a while: `make disk-faults`; see docs/reference/faulty-disks.md."""
 # ruff: noqa: T201 - a program for the terminal
 
 import argparse
 import itertools
 import logging
-import os
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -30,9 +30,7 @@ def main() -> int:
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--errors", nargs="+", choices=tuple(ERRORS), default=tuple(ERRORS))
     parser.add_argument("--modes", nargs="+", choices=tuple(MODES), default=tuple(MODES))
-    parser.add_argument(
-        "--soak", type=int, default=300, help="faults in one process, whose memory is then measured; only where --to is not given"
-    )
+    parser.add_argument("--soak", type=int, default=300, help="faults in one process, whose memory is measured; not with --to")
     given = parser.parse_args()
     try:
         shim = Shim()
@@ -56,16 +54,16 @@ def main() -> int:
                 tally["told whoever asked"] += bool(outcome.failed)
                 tally["did without"] += bool(outcome.struck) and not outcome.refused_starts and not outcome.failed
                 tally["facts"] += outcome.facts
-                for problem in outcome.problems:
-                    print(f"call {call} {error} {mode}, {', '.join(outcome.struck[:3])}: {problem}\n  {case.command()}", flush=True)
-                failing += bool(outcome.problems)
-                if not tally["cases"] % 100 or call == last:
+                if outcome.problems:
+                    failing += 1
+                    print(f"call {call} {error} {mode}, {', '.join(outcome.struck[:3])}: {outcome.problems[:3]}", flush=True)
+                    print(f"  {case.command()}", flush=True)
+                if not tally["cases"] % 100:
                     print(f"{start}: call {call} of {last}; {dict(tally)}; {failing} failing", flush=True)
+            print(f"{start}: done to call {last}; {dict(tally)}; {failing} failing", flush=True)
     if given.to is None and given.soak:
         grown = soak(shim, given.soak, seed=1)
-        print(
-            f"{grown.faults} faults in one process: {grown.descriptors} descriptors and {grown.kilobytes} KiB more than after the first 30"
-        )
+        print(f"{grown.faults} faults in one process; {grown.descriptors} descriptors, {grown.kilobytes} KiB more than after the first 30")
         failing += grown.descriptors > 0 or grown.kilobytes > MOST_KB
     return int(bool(failing))
 
@@ -75,7 +73,8 @@ def _again_on_the_shim() -> int:
     if built is None:
         print(WHY_NOT, file=sys.stderr)
         return 2
-    os.execve(sys.executable, [sys.executable, "-m", "tests.campaign.disk_faults", *sys.argv[1:]], environment(built))
+    command = [sys.executable, "-m", "tests.campaign.disk_faults", *sys.argv[1:]]
+    return subprocess.run(command, env=environment(built), check=False).returncode
 
 
 if __name__ == "__main__":

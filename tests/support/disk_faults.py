@@ -37,7 +37,7 @@ CALLS = frozenset("wosteruld")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Call `call` of a station fails, and those after it until `lasting` did. `first`: on an empty disk; else on one that it used before."""
+    """Call `call` of a station fails, and those after it till `lasting` did; `first`: on an empty disk, not on one that it used before."""
 
     call: int
     error: str
@@ -48,9 +48,8 @@ class Case:
         """What repeats it."""
         start = "first" if self.first else "used"
         mode = "once" if self.lasting == ONCE else "a-while"
-        return (
-            f"python -m tests.campaign.disk_faults --start {start} --from {self.call} --to {self.call} --errors {self.error} --modes {mode}"
-        )
+        which = f"--from {self.call} --to {self.call} --errors {self.error} --modes {mode}"
+        return f"python -m tests.campaign.disk_faults --start {start} {which}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def calls_until(shim: Shim, used: Used | None, writes: int) -> int:
 
 
 def run(case: Case, shim: Shim, used: Used, rounds: int = ROUNDS) -> Outcome:
-    """Have it happen, in this process, within so many pieces."""
+    """Have it happen, in this process, within so many pieces; with fewer than usual only what a power cut leaves is looked at."""
     outcome, before = Outcome(), None if case.first else used
     with _place(before) as (root, log):
         shim.watch(root, log)
@@ -134,7 +133,7 @@ def run(case: Case, shim: Shim, used: Used, rounds: int = ROUNDS) -> Outcome:
         shim.watch(Path("/nowhere"), Path(os.devnull))
         outcome.struck = [one.one.decode().replace(str(root), "") for one in all_records if one.op == "x"]
         outcome.facts = len(told)
-        _judge(root, all_records, told, before, outcome)
+        _judge(root, all_records, told, before, outcome, quick=rounds < ROUNDS)
     return outcome
 
 
@@ -202,14 +201,15 @@ def _becomes(well: Any) -> bool:
     return any(well() or waiting.wait(0.01) for _ in range(tries))
 
 
-def _judge(root: Path, all_records: list[Record], told: list[Fact], before: Used | None, outcome: Outcome) -> None:
+def _judge(root: Path, all_records: list[Record], told: list[Fact], before: Used | None, outcome: Outcome, *, quick: bool) -> None:
     medium = Medium(root, before.root if before else None)
     medium.follow(all_records)
     with tempfile.TemporaryDirectory(dir=memory()) as name:
         cut = Path(name) / "cut"
         medium.after_cut(cut, Chance(0, share=0.0))
         outcome.problems += [f"after a power cut: {line}" for line in losses(cut, told)[:5]]
-    outcome.problems += losses(root, told)[:5]
+    if not quick:
+        outcome.problems += losses(root, told)[:5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,4 +247,4 @@ def _resident_kb() -> int:
 
 
 def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
