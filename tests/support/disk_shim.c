@@ -108,7 +108,7 @@ static int open_at(int at, const char *path, int flags, mode_t mode) {
   return fd;
 }
 
-#define MODE(flags) mode_t mode = 0; if ((flags) & (O_CREAT | O_TMPFILE)) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); }
+#define MODE(flags) mode_t mode = 0; if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); }
 int open(const char *path, int flags, ...) { MODE(flags) return open_at(AT_FDCWD, path, flags, mode); }
 int open64(const char *path, int flags, ...) { MODE(flags) return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode); }
 int openat(int at, const char *path, int flags, ...) { MODE(flags) return open_at(at, path, flags, mode); }
