@@ -25,11 +25,12 @@ def library() -> Path:
 
 
 def test_power_cuts_lose_nothing_that_was_acknowledged_and_would_without_either_safeguard(library: Path, tmp_path: Path):
-    whole, not_flushed, not_named = traces(library, tmp_path, rounds=3, first=0, how=(AS_IT_IS, COMMITS_NOT_FLUSHED, NAMES_NOT_FLUSHED))
+    whole, not_flushed, not_named = traces(library, tmp_path, rounds=2, first=0, how=(AS_IT_IS, COMMITS_NOT_FLUSHED, NAMES_NOT_FLUSHED))
     assert replays(*whole, tmp_path)
-    assert [one for one in cuts(*whole, 20, "quick") if one.lost] == []
-    assert any(line.startswith("lost: ('piece'") for one in cuts(*not_flushed, 4, "quick") for line in one.lost)
-    assert any(line.startswith("lost: ('image'") for one in cuts(*not_named, 6, "quick") for line in one.lost)
+    assert [one for one in cuts(*whole, 24, "quick") if one.lost] == []
+    # One is enough.
+    assert any(line.startswith("lost: ('piece'") for one in cuts(*not_flushed, 30, "quick") for line in one.lost)
+    assert any(line.startswith("lost: ('image'") for one in cuts(*not_named, 30, "quick") for line in one.lost)
 
 
 PROGRAM = """
@@ -53,12 +54,12 @@ print(struck)
 
 def test_a_station_stands_calls_of_its_disk_that_fail(library: Path):
     chance = random.Random(os.environ.get("KT1_SEED", "1"))
-    calls = [str(chance.randrange(1, 220)) for _ in range(10)]
+    calls = [str(chance.randrange(1, 220)) for _ in range(12)]
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, *calls], env=disk_shim.environment(library), capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert int(ran.stdout) >= 8
+    assert int(ran.stdout) >= 10
 
 
 def of(op: str, fd: int = 3, a: int = 0, b: int = 0, one: bytes = b"", two: bytes = b"") -> disk_shim.Record:
