@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals bake train evaluate card clean
+.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals power-cuts disk-faults bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -29,9 +29,10 @@ $(READY): requirements/dev.lock requirements/uv.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# A browser for the browser tests and a foreign Modbus master; tests that need one say so where it cannot be had.
+# A browser for the browser tests, a foreign Modbus master, a compiler for the tests of faulty disks; tests that need one say so where it cannot
+# be had.
 programs: $(READY)
-	@.ci/programs chromium mbpoll
+	@.ci/programs chromium mbpoll gcc libc6-dev
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet .
@@ -96,6 +97,16 @@ deliveries: $(READY)
 # 1 000 races of approvals for pieces that take two people: nobody counts twice (some minutes).
 approvals: $(READY)
 	@$(BIN)/python -m tests.campaign.approvals
+
+# 2 000 power cuts at random moments of a station's work, and the product without a safeguard, which must lose something (some minutes).
+power-cuts: $(READY)
+	@.ci/programs gcc libc6-dev
+	@$(BIN)/python -m tests.campaign.power_cuts --cuts 2000 --seed 1 --jobs $(JOBS)
+
+# Each of the first calls to the disk fails, with ENOSPC and with EIO, once and for a while (about an hour); goes on with ARGS="--from N".
+disk-faults: $(READY)
+	@.ci/programs gcc libc6-dev
+	@$(BIN)/python -m tests.campaign.disk_faults $(ARGS)
 
 # The simulated tube's spectra and attenuations, after a change of its materials.
 bake: $(READY)

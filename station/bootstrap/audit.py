@@ -1,6 +1,5 @@
 """The audit log's keys, its keeper, and its check from outside."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from station.audit.log_check import LogCheck
 from station.audit.note import LOG, WITNESS, MalformedNoteError, VerifierKey, raw_public, read_verifier_key
 from station.audit.reading import Progress, check_log
 from station.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
+from station.durable_file import settle, write_durably
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.tracking import Witness
@@ -41,16 +41,15 @@ def log_key(key_file: Path, site: str) -> LogKey:
     Raises:
         ConfigurationError: the key cannot be read or written.
     """
-    key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = LogKey(origin_of(site), load_or_create_key(key_file))
     public, line = key_file.with_suffix(".pub"), f"{key.verifier()}\n"
     try:
-        # Added to, never written anew: without an earlier key its checkpoints would count as forged.
-        with public.open("a+", encoding="utf-8") as file:
-            file.seek(0)
-            known = file.read()
-            if line not in known:
-                file.write(line if known.endswith("\n") or not known else f"\n{line}")
+        known = public.read_text(encoding="utf-8") if public.exists() else ""
+        if line not in known:
+            # The earlier ones stay: without its key what it signed would count as forged. A half line would keep the station from starting.
+            before = known if known.endswith("\n") or not known else f"{known}\n"
+            write_durably({public: f"{before}{line}".encode()}, mode=0o644)
+        settle(public)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The key file {public} cannot be read or written: {error}", remedy="Let the station's user write it"
@@ -64,14 +63,9 @@ def remembered_file(key_file: Path) -> Path:
 
 
 def remember(path: Path, note: str) -> None:
-    """Keep a checkpoint in place of the one before; a power cut leaves one of both. Raises `StoreError`."""
-    part = path.with_suffix(".part")
+    """Keep a checkpoint in place of the one before, durably; a power cut leaves one of both. Raises `StoreError`."""
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_durably({path: note.encode()})
     except OSError as error:
         raise StoreError(
             f"The newest checkpoint of the audit log cannot be kept in {path}: {error.strerror}",

@@ -15,9 +15,9 @@ from station.audit.note import VerifierKey
 from station.bootstrap.audit import AuditFiles, believed_keys, verify_log
 from station.domain.backup import BackedUpFile
 from station.domain.errors import ConfigurationError, StoreError
+from station.durable_file import write_durably
 from station.settings import Configuration
 from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, not_copied, unfinished
-from station.storage.durable_file import write_durably
 from station.storage.space import MEBIBYTE
 from station.storage.store import DATABASE_NAME, SqliteReader
 from station.tracking.signatures import load_key

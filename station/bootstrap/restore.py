@@ -18,11 +18,11 @@ from station.bootstrap.tracking import open_counterpart
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, StoreError
 from station.domain.people import responsible
+from station.durable_file import flush_directory, make_directory, write_durably
 from station.ports.outbox import EventDigest
 from station.ports.tracking import ReceiverUnreachableError
 from station.settings import Configuration, load
 from station.storage.backup_files import copy_files, not_copied, unfinished
-from station.storage.durable_file import flush_directory, make_directory, write_durably
 from station.storage.store import DATABASE_NAME, SqliteReader
 from station.workflow.restoring import Restoration, Settled, events_since, settle
 

@@ -12,6 +12,7 @@ from typing import Any
 from station.bootstrap.model_in_use import delivered_place, model_place, models_directory, reader_at
 from station.bootstrap.site_sources import Sources
 from station.domain.errors import ConflictError, ScreeningError, StoreError
+from station.durable_file import make_directory
 from station.screening.anomaly_model import OnnxModel
 from station.screening.image import one_thread
 from station.screening.manifest import load_model
@@ -116,7 +117,7 @@ def require_pieces(fitting: int, calibrating: int, measuring: int, *, alpha: flo
 
 def _make_room(root: Path, free_floor_mb: int) -> None:
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(root)
         free_mb = shutil.disk_usage(root).free // MEBIBYTE
     except OSError as error:
         raise StoreError(

@@ -1,6 +1,5 @@
 """Sign-off of a site's own models: into effect by a supervisor's name, back in one step, all of it in the audit log."""
 
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,9 +47,6 @@ def adopt(configuration: Configuration, name: str, *, person: str, note: str, at
             raise ConflictError(f"{name} is in use already", consequence="Nothing was changed")
         _refuse_unfit(candidate, configuration, used)
         key_file = configuration.path.parent / configuration.station.screening.signing_key_file
-        # where it cannot be made, the key file cannot be written, and that is told
-        with contextlib.suppress(OSError):
-            key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         public = sign(candidate, load_or_create_key(key_file))
         # as the station will: what it would refuse must not become the model in use
         place = ModelPlace(folder=candidate.folder, trusted_keys=(public,), manifest_sha256=candidate.manifest_sha256)

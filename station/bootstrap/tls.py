@@ -1,7 +1,6 @@
 """The console's certificate: what is needed to serve it, and making one of the site's own."""
 
 import ipaddress
-import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError
+from station.durable_file import make_directory, write_new
 
 LASTS = timedelta(days=730)
 _EARLIER = timedelta(minutes=5)
@@ -101,9 +101,14 @@ def make_tls_certificate(certificate_file: Path, key_file: Path, names: Sequence
     )
     try:
         for path in (certificate_file, key_file):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_private(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+            make_directory(path.parent)
+        write_new(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        try:
+            write_new(certificate_file, certificate.public_bytes(Encoding.PEM), mode=0o644)
+        except OSError:
+            # Else the next try would find one half of the pair and refuse.
+            key_file.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be written: {error.strerror}", remedy="Name another place") from error
     return _told(certificate, certificate_file, key_file)
@@ -114,12 +119,6 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    # Made with its mode: between making and narrowing anybody could have opened it.
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
 
 
 def _told(certificate: x509.Certificate, certificate_file: Path, key_file: Path) -> TlsCertificate:

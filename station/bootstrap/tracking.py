@@ -14,6 +14,7 @@ from station.bootstrap.audit import read_keys
 from station.bootstrap.stores import open_store, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, StoreError
+from station.durable_file import write_durably
 from station.ports.clock import Clock
 from station.ports.store import Store
 from station.ports.tracking import Counterpart, EventSender
@@ -43,11 +44,21 @@ def signing_of(configuration: Configuration) -> Signing:
     """
     keys = []
     for path in (configuration.signing_key_file, *configuration.further_signing_key_files):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = load_or_create_key(path)
-        path.with_suffix(".pub").write_text(public_text(key), encoding="ascii")
+        _show_public(path.with_suffix(".pub"), public_text(key).encode())
         keys.append(key)
     return Signing(keys=tuple(keys), secrets=tuple(map(read_secret, configuration.secret_files)))
+
+
+def _show_public(path: Path, content: bytes) -> None:
+    try:
+        # Not written anew each time: a start on a full disk must not empty it.
+        if not path.is_file() or path.read_bytes() != content:
+            write_durably({path: content}, mode=0o644)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The public key {path} cannot be written: {error.strerror}", remedy="Make room, and let the station's user write there"
+        ) from error
 
 
 def receiver_keys(configuration: Configuration) -> tuple[TrustedKey, ...] | None:

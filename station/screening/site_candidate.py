@@ -7,7 +7,6 @@ supervisor reads and names is what takes effect. Nobody has signed it yet, so no
 import base64
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.domain.errors import NotFoundError, RefusedError, StoreError
+from station.durable_file import flush_directory, settle, write_durably
 from station.screening.features import CHANNELS
 from station.screening.manifest import FORMAT, KEY_FILE, MANIFEST_FILE, SIGNATURE_FILE, Manifest, parse_manifest
 
@@ -93,11 +93,9 @@ def write_candidate(root: Path, name: str, *, model: bytes, manifest: bytes, rep
     unfinished = root / f"{UNFINISHED}{folder.name}"
     try:
         unfinished.mkdir(mode=0o700)
-        for file, content in ((MODEL_FILE, model), (REPORT_FILE, report), (MANIFEST_FILE, manifest)):
-            _write(unfinished / file, content)
-        _flush(unfinished)
+        write_durably({unfinished / MODEL_FILE: model, unfinished / REPORT_FILE: report, unfinished / MANIFEST_FILE: manifest})
         unfinished.rename(folder)
-        _flush(root)
+        flush_directory(root)
     except OSError as error:
         raise StoreError(
             f"The candidate {folder} cannot be written: {error.strerror}",
@@ -152,12 +150,9 @@ def sign(candidate: Candidate, key: Ed25519PrivateKey) -> str:
     """
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     try:
-        for file, content in ((KEY_FILE, public.encode()), (SIGNATURE_FILE, base64.b64encode(key.sign(candidate.data)))):
-            part = candidate.folder / f"{UNFINISHED}{file}"
-            part.unlink(missing_ok=True)
-            _write(part, content)
-            part.replace(candidate.folder / file)
-        _flush(candidate.folder)
+        settle(candidate.folder)
+        signature = base64.b64encode(key.sign(candidate.data))
+        write_durably({candidate.folder / KEY_FILE: public.encode(), candidate.folder / SIGNATURE_FILE: signature})
     except OSError as error:
         raise StoreError(
             f"The signature of {candidate.name} cannot be written: {error.strerror}",
@@ -173,18 +168,3 @@ def _changed(name: str, what: str) -> RefusedError:
         consequence="It does not take effect",
         remedy="Fit again and sign the new candidate off",
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

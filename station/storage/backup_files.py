@@ -16,7 +16,7 @@ import pysqlite3.dbapi2
 
 from station.domain.backup import BackedUpFile
 from station.domain.errors import ConflictError, StoreError
-from station.storage.durable_file import TEMPORARY, flush_directory, make_directory
+from station.durable_file import TEMPORARY, flush_directory, make_directory
 from station.storage.sqlite import open_reading
 from station.storage.store import DATABASE_NAME, LOCK_NAME
 
@@ -156,7 +156,8 @@ def _described(path: Path, place: str) -> BackedUpFile:
 
 def _copy_or_link(source: Path, place: str, target: Path, earlier: Earlier | None) -> BackedUpFile:
     path = target / place
-    make_directory(path.parent)
+    if not path.parent.is_dir():
+        make_directory(path.parent)
     status = source.stat()
     before = earlier.files.get(place) if earlier is not None else None
     if earlier is not None and before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns):

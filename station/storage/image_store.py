@@ -14,12 +14,12 @@ from pathlib import Path
 from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.vault import DestructionOrder, ImageKey, strictest
+from station.durable_file import TEMPORARY, flush_directory, make_directory, write_durably
 from station.ports.clock import Clock
 from station.ports.screening import RawScan, ScreeningResult
 from station.ports.vault import KeyStore, Shredded
 from station.ports.xray import Counts, raw_sha256
 from station.storage import image_file, sealing, views_file
-from station.storage.durable_file import TEMPORARY, make_directory, write_durably
 from station.storage.rolls import Rolls
 
 KEY, SCAN, VIEWS = ".key", ".scan", ".views"
@@ -45,6 +45,8 @@ class FileImageStore:
         self._rolls = Rolls(root / "destroyed")
         # One image is changed by one thread at a time.
         self._guards = [threading.Lock() for _ in range(_FOLDERS)]
+        # Folders in which whatever can be seen is durable.
+        self._settled: set[Path] = set()
         try:
             make_directory(root)
         except OSError as error:
@@ -61,6 +63,7 @@ class FileImageStore:
         """
         sha256 = raw_sha256(scan.le, scan.he)
         with self._guard(sha256):
+            self._settle(sha256)
             try:
                 key, data_key = self._open(sha256)
                 level = strictest((level, key.level))
@@ -74,7 +77,7 @@ class FileImageStore:
             if key is None or not self._is_whole(sha256, data_key):
                 content = image_file.encode(scan, sha256)
                 files[self._path(sha256, SCAN)] = sealing.seal(data_key, content, sealing.about_file(sha256, SCAN))
-            self._write(files, without=() if key else (self._path(sha256, VIEWS),))
+            self._write(sha256, files, without=() if key else (VIEWS,))
         return sha256
 
     def put_views(self, sha256: str, result: ScreeningResult) -> None:
@@ -82,7 +85,7 @@ class FileImageStore:
         with self._guard(sha256):
             _, data_key = self._open(sha256)
             sealed = sealing.seal(data_key, views_file.pack(result), sealing.about_file(sha256, VIEWS))
-            self._write({self._path(sha256, VIEWS): sealed})
+            self._write(sha256, {self._path(sha256, VIEWS): sealed})
 
     def raw(self, sha256: str) -> tuple[Counts, Counts]:
         """LE and HE counts, each (lines, pixels) u16; seal and hashes are checked. Raises `NotFoundError` or `StoreError`."""
@@ -115,6 +118,8 @@ class FileImageStore:
         """See `ImageVault`."""
         with self._guard(sha256):
             if self._envelope_of(sha256)[0].level is level:
+                # Perhaps only until a power cut, where an earlier move failed.
+                self._settle(sha256)
                 return False
             self._move(sha256, level)
             return True
@@ -139,7 +144,12 @@ class FileImageStore:
 
     def destroy(self, key: ImageKey, needed: Collection[str], order: DestructionOrder) -> Shredded:
         """See `ImageVault`. The roll is written first, then the key is removed, then the files."""
-        here = [sha256 for sha256, under in self.each() if under == key]
+        everything = list(self.each())
+        # What was moved to another key before must not come back to this one.
+        for sha256 in {sha256[:2]: sha256 for sha256, _ in everything}.values():
+            with self._guard(sha256):
+                self._settle(sha256)
+        here = [sha256 for sha256, under in everything if under == key]
         kept = [sha256 for sha256 in here if sha256 in needed]
         for sha256 in kept:
             with self._guard(sha256):
@@ -237,7 +247,7 @@ class FileImageStore:
         key, data_key = self._open(sha256)
         today = self._keys.current(self._clock.utc_now().date(), level, besides=besides)
         if today != key:
-            self._write({self._path(sha256, KEY): self._envelope(sha256, today, data_key)})
+            self._write(sha256, {self._path(sha256, KEY): self._envelope(sha256, today, data_key)})
 
     def _is_whole(self, sha256: str, data_key: bytes) -> bool:
         try:
@@ -300,15 +310,29 @@ class FileImageStore:
                 for suffix in (VIEWS, SCAN, KEY):
                     self._path(sha256, suffix).unlink(missing_ok=True)
 
-    def _write(self, files: Mapping[Path, bytes | bytearray], *, without: Collection[Path] = ()) -> None:
+    def _settle(self, sha256: str) -> None:
+        """Make durable what lies in an image's folder, and the folder: an earlier try may have failed, or been killed, before it was."""
+        folder = self._root / sha256[:2]
+        if folder in self._settled:
+            return
         try:
-            for path in without:
-                path.unlink(missing_ok=True)
-            for path in files:
-                make_directory(path.parent)
+            make_directory(folder)
+            flush_directory(folder)
+        except OSError as error:
+            raise _not_written(folder, error) from error
+        self._settled.add(folder)
+
+    def _write(self, sha256: str, files: Mapping[Path, bytes | bytearray], *, without: Collection[str] = ()) -> None:
+        """Write files of an image durably, having removed those with the suffixes `without`. The caller holds the guard."""
+        self._settle(sha256)
+        folder = self._root / sha256[:2]
+        try:
+            for suffix in without:
+                self._path(sha256, suffix).unlink(missing_ok=True)
             write_durably(files)
         except OSError as error:
-            raise _not_written(next(iter(files)), error) from error
+            self._settled.discard(folder)
+            raise _not_written(folder, error) from error
 
 
 def _parted(envelope: bytes) -> tuple[ImageKey | None, bytes]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from station.domain.errors import ImageKeyLostError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.vault import ImageKey
+from station.durable_file import flush_directory, make_directory, write_durably
 from station.storage import sealing
-from station.storage.durable_file import flush_directory, make_directory, write_durably
 
 SUFFIX = ".key"
 _MAGIC = "KT1KEY1"
@@ -33,10 +33,14 @@ class FileKeyStore:
         self._root = root
         self._guard = threading.Lock()
         self._read: dict[ImageKey, bytes] = {}
+        # True when whatever can be seen in the directory is durable.
+        self._settled = False
 
     def current(self, day: date, level: Secrecy | None, *, besides: ImageKey | None = None) -> ImageKey:
         """See `KeyStore`."""
         with self._guard:
+            if not self._settled:
+                self._settle()
             found = next((key for key in self.existing() if key.day == day and key.level is level and key != besides), None)
             if found is not None:
                 self._key(found)
@@ -44,14 +48,10 @@ class FileKeyStore:
             made = ImageKey(day=day, level=level, serial=secrets.token_hex(4))
             content = sealing.new_key()
             try:
-                make_directory(self._root)
                 write_durably({self._path(made): _encode(made, content)})
             except OSError as error:
-                raise StoreError(
-                    f"The image key {self._path(made)} cannot be written: {error.strerror}",
-                    consequence="No image can be stored, so pieces are held",
-                    remedy="Free space on the disk and check that the station's user may write to it",
-                ) from error
+                self._settled = False
+                raise _unwritable(self._path(made), error) from error
             self._read[made] = content
             return made
 
@@ -121,6 +121,15 @@ class FileKeyStore:
                 found.append(error.what)
         return found
 
+    def _settle(self) -> None:
+        # A key that is there only until a power cut would take every image with it.
+        try:
+            make_directory(self._root)
+            flush_directory(self._root)
+        except OSError as error:
+            raise _unwritable(self._root, error) from error
+        self._settled = True
+
     def _path(self, key: ImageKey) -> Path:
         return self._root / f"{key.key_id}{SUFFIX}"
 
@@ -160,6 +169,14 @@ def _decode(key: ImageKey, text: bytes) -> bytes | None:
         return None
     # Whatever is not exactly what was written is no key.
     return content if len(content) == _KEY_BYTES and _encode(key, content) == text else None
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"The image key {path} cannot be written: {error.strerror}",
+        consequence="No image can be stored, so pieces are held",
+        remedy="Free space on the disk and check that the station's user may write to it",
+    )
 
 
 def _unreadable(path: Path, why: str) -> StoreError:

@@ -13,10 +13,10 @@ import numpy as np
 from station.domain.errors import ImageKeyLostError, NotFoundError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.scan import Finding
+from station.durable_file import flush_directory
 from station.ports.screening import ScreeningResult
 from station.storage import image_file, sealing
 from station.storage.codec import decode
-from station.storage.durable_file import flush_directory
 from station.storage.image_store import SCAN, VIEWS, FileImageStore
 
 _NAME_LENGTH = 64

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.domain.vault import DestructionOrder, ImageKey
+from station.durable_file import make_directory, write_durably
 from station.storage.codec import decode, to_json
-from station.storage.durable_file import make_directory, write_durably
 
 SUFFIX = ".roll"
 _HASH = 32

@@ -1,5 +1,6 @@
 """Free space: a floor below which the station holds everything, and a reserve that still lets it write down why."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -64,5 +65,6 @@ class SpaceGuard:
         return True
 
     def give_up(self) -> None:
-        """Free the reserve, so that the last facts can still be written."""
-        self._reserve.unlink(missing_ok=True)
+        """Free the reserve, so that the last facts can still be written; what cannot be freed stays."""
+        with contextlib.suppress(OSError):
+            self._reserve.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ SQLite 3.7.0 to 3.51.2 can corrupt a database when a WAL is reset (fixed in 3.51
 https://sqlite.org/releaselog/3_51_3.html), so the station brings its own SQLite and refuses the broken ones.
 """
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.exc import DBAPIError
 
 from station.domain.errors import StoreError, StoreUnavailableError
+from station.durable_file import flush_directory
 
 _FIRST_WITH_WAL = (3, 7, 0)
 _FIRST_FIXED = (3, 51, 3)
@@ -57,6 +59,7 @@ def writing_engine(path: Path) -> Engine:
         connection = _open(path, "rwc")
         try:
             apply_pragmas(connection, path)
+            _settle(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -166,6 +169,18 @@ def apply_pragmas(connection: Any, path: Path) -> None:
             )
 
 
+def _settle(connection: Any, path: Path) -> None:
+    """Make durable what this connection found; raises `StoreError` when that fails."""
+    try:
+        # The log may end in commits whose flush failed or never came, and which SQLite takes for good: the next flush would not write them
+        # again, and a power cut would take what was acknowledged behind them. A reader may keep the log from being emptied, no more.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # SQLite makes the log's name durable, and passes over it when that fails.
+        flush_directory(path.parent)
+    except (pysqlite3.dbapi2.Error, OSError) as error:
+        raise _unusable(path, str(error)) from error
+
+
 def _open(path: Path, mode: str) -> Any:
     try:
         # Transactions are begun explicitly; Python's own implicit BEGIN would be a deferred one.
@@ -244,8 +259,10 @@ class DirectoryLock:
                 consequence="A second station on the same data would corrupt it, so this one does not start",
                 remedy="Stop the other one first, or give this one its own data directory",
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        # The number is only told to people: a full disk must not keep the station from starting.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the directory back."""

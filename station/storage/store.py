@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from station.domain.errors import StoreError
+from station.durable_file import make_directory
 from station.ports.store import EventRenderer, ReadView, UnitOfWork
 from station.storage.migrations import migrate, schema_of
 from station.storage.salts import FactSalts
@@ -106,7 +107,7 @@ class SqliteStore:
                 migrate(self._write_engine)
             except DBAPIError as error:
                 raise store_error(error) from error
-            path.chmod(0o600)
+            _narrow(path)
             self._reader = SqliteReader(directory)
         except BaseException:
             self._lock.release()
@@ -117,7 +118,12 @@ class SqliteStore:
             return SqlUnitOfWork(connection, injected)
 
         self._writer: GroupWriter[SqlUnitOfWork] = GroupWriter(
-            self._write_engine, unit, group_commit=group_commit, on_failure=self._after_failure, retry=self._probe
+            self._write_engine,
+            unit,
+            group_commit=group_commit,
+            on_failure=self._after_failure,
+            retry=self._probe,
+            well=self._space.reserve_in_place,
         )
 
     def write(self, work: Callable[[UnitOfWork], T]) -> Pending[T]:
@@ -169,12 +175,23 @@ class SqliteStore:
         self._space.restore()
 
 
+def _narrow(path: Path) -> None:
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The database {path} cannot be kept from others' eyes: {error.strerror}",
+            consequence="The station does not start",
+            remedy="Let it belong to the station's user, and check the disk",
+        ) from error
+
+
 def _make_directory(directory: Path) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
     except OSError as error:
         raise StoreError(
             f"The data directory {directory} cannot be made: {error.strerror}",
             consequence="The station does not start",
-            remedy="Create it and let the station's user write to it",
+            remedy="Create it and let the station's user write to it; check the disk",
         ) from error

@@ -82,6 +82,7 @@ class GroupWriter(Generic[U]):
         max_group: most works in one transaction.
         on_failure: called with the error after a transaction failed for a reason of the medium.
         retry: a small work that is tried every `retry_s` while the medium fails, so that recovery shows by itself.
+        well: False: something besides is not as it should be, which `retry` may put right.
         retry_s: seconds between those tries.
     """
 
@@ -94,6 +95,7 @@ class GroupWriter(Generic[U]):
         max_group: int = 256,
         on_failure: Callable[[BaseException], None] = lambda _: None,
         retry: Callable[[U], Any] = lambda _: None,
+        well: Callable[[], bool] = lambda: True,
         retry_s: float = 1.0,
     ) -> None:
         self._engine = engine
@@ -101,6 +103,7 @@ class GroupWriter(Generic[U]):
         self._max_group = max_group
         self._on_failure = on_failure
         self._retry = retry
+        self._well = well
         self._retry_s = retry_s
         self._connection: Connection | None = None
         self._ok = True
@@ -176,7 +179,7 @@ class GroupWriter(Generic[U]):
     def _serve(self) -> None:
         while True:
             try:
-                first = self._queue.get(timeout=None if self._ok else self._retry_s)
+                first = self._queue.get(timeout=None if self._ok and self._well() else self._retry_s)
             except queue.Empty:
                 first = _Item(self._retry, Future())
             group: list[_Item[U]] = []

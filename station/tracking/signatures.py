@@ -5,9 +5,9 @@ Sources: Standard Webhooks 1.0.0, "Signature scheme" (`v1` HMAC-SHA256, `v1a` Ed
 
 import base64
 import binascii
+import contextlib
 import hmac
 import json
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from standardwebhooks import Webhook
 
 from station.domain.errors import ConfigurationError
+from station.durable_file import make_directory, settle, write_new
 from station.ports.tracking import Receipt
 
 PUBLIC_PREFIX = "whpk_"
@@ -29,25 +30,23 @@ _MOST_SIGNATURES = 16
 
 
 def load_or_create_key(path: Path) -> Ed25519PrivateKey:
-    """The signing key in a PEM file that only its owner may read (0600); made if missing.
+    """The signing key in a PEM file that only its owner may read (0600); made if missing, with its directory.
 
     Raises:
         ConfigurationError: it cannot be read or written, is no Ed25519 key, or others than its owner may read or write it.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return load_key(path)
+        make_directory(path.parent)
+        if not path.exists():
+            # Durable before anything is signed: what was signed by a key that a power cut took would count as forged.
+            with contextlib.suppress(FileExistsError):
+                write_new(path, Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        settle(path)
     except OSError as error:
         raise ConfigurationError(
             f"The key file {path} cannot be written: {error.strerror}", remedy="Let the station's user write there"
         ) from error
-    key = Ed25519PrivateKey.generate()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        file.flush()
-        os.fsync(file.fileno())
-    return key
+    return load_key(path)
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:

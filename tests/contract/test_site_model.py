@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from station import durable_file
 from station.bootstrap import site_fitting
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.site_fitting import LOCK_NAME, Fitted, fit, require_pieces
@@ -25,7 +26,6 @@ from station.cli import main
 from station.cli.model_fit import MATRIX_THREADS
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ConflictError, NotFoundError, RefusedError, ScreeningError, StationError, StoreError
-from station.screening import site_candidate
 from station.screening.drift import TRIP_KEY
 from station.screening.manifest import load_model
 from station.screening.site_report import report_lines
@@ -307,11 +307,11 @@ def test_an_interrupt_or_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch:
     assert nothing_left(configuration)
     for trouble, raised in ((OSError(errno.ENOSPC, "No space left on device"), StoreError), (KeyboardInterrupt(), KeyboardInterrupt)):
 
-        def failing(path: Path, content: bytes, trouble: BaseException = trouble) -> None:
+        def failing(path: Path, content: bytes, _mode: int, trouble: BaseException = trouble) -> None:
             path.write_bytes(content[:5])
             raise trouble
 
-        monkeypatch.setattr(site_candidate, "_write", failing)
+        monkeypatch.setattr(durable_file, "_write", failing)
         with pytest.raises(raised):
             candidate(configuration)
         assert nothing_left(configuration)

@@ -1,6 +1,7 @@
 """What the store does when the machine, the disk or another process gets in its way."""
 
 import asyncio
+import errno
 import random
 import subprocess
 import sys
@@ -242,6 +243,50 @@ def test_the_writer_finds_out_by_itself_that_the_disk_works_again(tmp_path: Path
             if store.healthy() or well.wait(0.05):
                 break
         assert store.healthy()
+
+
+def test_a_reserve_that_is_missing_comes_back_though_nothing_fails_any_more(tmp_path: Path):
+    with opened(tmp_path) as store:
+        store._space.give_up()
+        assert not store.healthy()
+        arrive(store, "P1")
+        well = threading.Event()
+        for _ in range(200):
+            if store.healthy() or well.wait(0.05):
+                break
+        assert store.healthy()
+
+
+def test_what_cannot_be_removed_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with opened(tmp_path, group_commit=False) as store:
+        arrive(store, "P1")
+        written(store, lambda unit: unit._connection.exec_driver_sql("PRAGMA max_page_count=1"))
+        monkeypatch.setattr(Path, "unlink", read_only)
+        with pytest.raises(StoreError, match="Free space"):
+            written(store, lambda unit: unit.set_value("v", "x" * 100_000))
+        assert store.read(lambda view: view.value("v")) is None
+        written(store, lambda unit: unit.set_value("v", "y"))
+
+
+def test_opening_brings_what_the_log_holds_into_the_database(tmp_path: Path):
+    copy = tmp_path / "copy"
+    with opened(tmp_path / "data") as store:
+        arrive(store, "P1")
+        copy.mkdir()
+        for name in ("station.db", "station.db-wal"):
+            (copy / name).write_bytes((tmp_path / "data" / name).read_bytes())
+    # While somebody reads, closing does not do that.
+    reader = SqliteReader(copy)
+    assert reader.read(lambda view: view.audit_head().size) == 3
+    assert (copy / "station.db-wal").stat().st_size > 0
+    with opened(copy) as store:
+        # Nothing stands before what is written from here on that a failed flush may have kept from the medium.
+        assert (copy / "station.db-wal").stat().st_size == 0
+        assert check_audit(store) == 3
+    reader.close()
 
 
 def test_below_the_floor_nothing_is_well(tmp_path: Path):

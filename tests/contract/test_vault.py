@@ -1,5 +1,6 @@
 """The image vault: keys of a day and level, moving between them, and destruction that nothing undoes."""
 
+import errno
 import random
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from station import durable_file
 from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
 from station.domain.piece import Secrecy
 from station.ports.vault import ImageVault, KeyStore
@@ -139,6 +141,32 @@ def test_where_no_key_can_be_made_nothing_is_stored(tmp_path: Path):
     with pytest.raises(StoreError):
         images.put(raw_scan(), None)
     assert not list((tmp_path / "images").glob("*/*"))
+
+
+@pytest.mark.parametrize("where", ["image-keys", "images", "fo"])
+def test_what_a_failed_flush_left_is_flushed_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str):
+    """A key, a folder and an image that can be seen may be there only until a power cut."""
+    flushed: list[str] = []
+    fails = True
+
+    def flush(directory: Path) -> None:
+        flushed.append("fo" if len(directory.name) == 2 else directory.name)
+        if fails and flushed[-1] == where and any(directory.iterdir()):
+            raise OSError(errno.EIO, "Input/output error")
+
+    for module in (durable_file, image_store, key_files):
+        monkeypatch.setattr(module, "flush_directory", flush)
+    images, picture = vault(tmp_path / "images"), raw_scan(12, 8)
+    with pytest.raises(StoreError):
+        images.put(picture, None)
+    fails = False
+    flushed.clear()
+    sha256 = images.put(picture, None)
+    assert where in flushed
+    flushed.clear()
+    images.put(picture, None)
+    assert flushed == []
+    assert images.scan(sha256).kind == picture.kind
 
 
 def test_destroyed_is_destroyed_in_every_copy_and_needed_images_stay(images: FileImageStore, clock: SetClock, tmp_path: Path):

@@ -32,7 +32,7 @@ def test_broken_keys_are_told(tmp_path: Path):
     (tmp_path / "text.pem").write_text("no key")
     other = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "other.pem").write_bytes(other)
-    for path in (tmp_path / "text.pem", tmp_path / "other.pem", tmp_path / "none" / "key.pem"):
+    for path in (tmp_path / "text.pem", tmp_path / "other.pem", Path("/proc/none/key.pem")):
         with pytest.raises(ConfigurationError):
             load_or_create_key(path)
     for text in ("", "whpk_###", "whpk_AAAA"):
