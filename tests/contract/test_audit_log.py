@@ -281,7 +281,7 @@ def test_a_database_from_before_checkpoints_is_read_and_brought_up(tmp_path: Pat
     files = AuditFiles(database=tmp_path / DATABASE_NAME, keys=KEYS)
     with opened(tmp_path) as store:
         store.write(lambda unit: append_facts(unit, 0, 7)).result(10)
-    later = ("reader_day", "user_account", "session", "machine_token", "one_time_link", "known_browser", "tries")
+    later = ("event_elsewhere", "reader_day", "user_account", "session", "machine_token", "one_time_link", "known_browser", "tries")
     tamper(
         files,
         *(f"DROP TABLE {table}" for table in (*later, "audit_cosignature", "audit_checkpoint")),

@@ -61,7 +61,8 @@ def test_readers_are_counted_as_the_evidence_says_also_by_the_migration(tmp_path
         ]
 
         def as_before(unit: Any) -> None:
-            unit._connection.exec_driver_sql("DROP TABLE reader_day")
+            for table in ("reader_day", "event_elsewhere"):
+                unit._connection.exec_driver_sql(f"DROP TABLE {table}")
             for name, _, _ in r0005_reports.INDEXES:
                 unit._connection.exec_driver_sql(f"DROP INDEX {name}")
             unit._connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")

@@ -46,7 +46,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(piece_id=ids, level=st.sampled_from([None, *Secrecy]))
     def announce(self, piece_id: str, level: Secrecy | None) -> None:
-        if self.states.get(piece_id, PieceState.ANNOUNCED) is not PieceState.ANNOUNCED and self.levels[piece_id] != level:
+        state = self.states.get(piece_id, PieceState.ANNOUNCED)
+        if state is PieceState.CANCELLED or (state is not PieceState.ANNOUNCED and self.levels[piece_id] != level):
             with pytest.raises(ConflictError):
                 self.write(lambda unit: unit.announce(announcement(piece_id, secrecy=level), at()))
             return
