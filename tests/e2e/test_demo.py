@@ -86,6 +86,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
         "tracking signing key",
         "tracking receiver key",
         "image keys",
+        "backup",
     ]
     gone = [check for check in checks.values() if not check["ok"]]
     assert len(gone) == 6
