@@ -4,12 +4,11 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from logging.handlers import QueueHandler
 
 import pytest
 import structlog
 from hypothesis import settings
-
-from station.cli.logs import LogQueue
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("untimed", deadline=None)
@@ -24,6 +23,6 @@ def _log_as_at_first() -> Iterator[None]:
     structlog.reset_defaults()
     sys.excepthook, threading.excepthook = hooks
     root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, LogQueue)]:
+    for handler in [one for one in root.handlers if isinstance(one, QueueHandler)]:
         root.removeHandler(handler)
         handler.close()
