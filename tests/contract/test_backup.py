@@ -69,6 +69,14 @@ def backed_up(site: Configuration, to: Path, *, hours: float = 0.0, keep: int | 
     return make_backup(site, to, keep=keep, at=START + timedelta(hours=hours), progress=quiet)
 
 
+def worked_on(site: Configuration) -> None:
+    """Five facts later, signed."""
+    store = open_store(site)
+    store.write(lambda uow: append_facts(uow, 100, 5)).result()
+    store.close()
+    sealed(site)
+
+
 def lose_data(site: Configuration) -> None:
     site.data_dir.rename(site.data_dir.with_name("data.before-restore"))
 
@@ -259,10 +267,7 @@ def test_a_changed_manifest_or_signature_is_not_believed(site: Configuration, tm
 
 def test_a_station_goes_on_from_it(site: Configuration, tmp_path: Path):
     made = backed_up(site, tmp_path / "backups")
-    store = open_store(site)
-    store.write(lambda uow: append_facts(uow, 100, 5)).result()
-    store.close()
-    sealed(site)
+    worked_on(site)
     with pytest.raises(StoreError, match="There is data"):
         restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
     lose_data(site)
@@ -328,10 +333,7 @@ def test_destroyed_images_are_gone_from_backups_too(site: Configuration, tmp_pat
 
 def test_a_restore_that_was_cut_off_is_repeated(site: Configuration, tmp_path: Path):
     made = backed_up(site, tmp_path / "backups")
-    store = open_store(site)
-    store.write(lambda uow: append_facts(uow, 100, 5)).result()
-    store.close()
-    sealed(site)
+    worked_on(site)
     lose_data(site)
     first = restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
     shutil.rmtree(site.data_dir)

@@ -7,6 +7,7 @@ flush failed may be lost for good: later flushes do not bring it.
 
 import os
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class _Change:
 
 
 @dataclass(slots=True, eq=False)
-class _Thing:
+class _Thing(ABC):
     """A file or directory: the changes since what is surely on the medium, in order."""
 
     changes: list[_Change] = field(default_factory=list)
@@ -63,8 +64,9 @@ class _Thing:
         while self.changes and self.changes[0].durable:
             self.settle(self.changes.pop(0).what)
 
+    @abstractmethod
     def settle(self, what: _Write | _Size | _Names) -> None:
-        raise NotImplementedError
+        """This change is on the medium for good."""
 
 
 @dataclass(slots=True, eq=False)
