@@ -87,7 +87,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
         except OSError as error:
             raise not_copied(configuration.data_dir, error) from error
         _demand_room(configuration, part, data, earlier)
-        places = named | {f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}": path for path in data}
+        places = named | {_place(configuration, path): path for path in data}
         copied = copy_files(places, part, earlier, progress)
         log = verify_log(AuditFiles(database=part / DATA / DATABASE_NAME, keys=keys))
         files = tuple(sorted((database, *copied), key=lambda one: one.path))
@@ -117,16 +117,18 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
     return found, tuple(left_out)
 
 
+def _place(configuration: Configuration, path: Path) -> str:
+    return f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}"
+
+
 def _demand_room(configuration: Configuration, part: Path, data: list[Path], earlier: Earlier | None) -> None:
     """Refuse what would fill the medium, and with it perhaps the station's own."""
-    known = {} if earlier is None else earlier.files
     needed = 0
     for path in data:
         with contextlib.suppress(OSError):
             status = path.stat()
-            before = known.get(f"{DATA}/{path.relative_to(configuration.data_dir).as_posix()}")
-            unchanged = before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns)
-            needed += 0 if unchanged else status.st_size
+            place = _place(configuration, path)
+            needed += status.st_size if earlier is None or earlier.unchanged(place, status) is None else 0
     free = shutil.disk_usage(part).free - configuration.station.storage.free_floor_mb * MEBIBYTE
     if needed > free:
         raise StoreError(

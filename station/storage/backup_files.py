@@ -35,6 +35,11 @@ class Earlier:
     directory: Path
     files: Mapping[str, BackedUpFile]
 
+    def unchanged(self, place: str, status: os.stat_result) -> BackedUpFile | None:
+        """What this copy has in that place, if its original has not changed since; None if it has, or was not there."""
+        found = self.files.get(place)
+        return found if found is not None and (found.size, found.changed_ns) == (status.st_size, status.st_mtime_ns) else None
+
 
 def copy_database(directory: Path, target: Path, place: str) -> BackedUpFile:
     """Write one snapshot of the database in `directory` to the file `target`, which is `place` in the backup.
@@ -158,9 +163,8 @@ def _copy_or_link(source: Path, place: str, target: Path, earlier: Earlier | Non
     path = target / place
     if not path.parent.is_dir():
         make_directory(path.parent)
-    status = source.stat()
-    before = earlier.files.get(place) if earlier is not None else None
-    if earlier is not None and before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns):
+    before = earlier.unchanged(place, source.stat()) if earlier is not None else None
+    if earlier is not None and before is not None:
         # Another medium, or a file with too many names: then it is copied.
         with contextlib.suppress(OSError):
             os.link(earlier.directory / place, path)
