@@ -277,7 +277,8 @@ def test_while_the_disk_hangs_the_station_is_not_ready_and_asks_it_nothing_more(
             answer = desk.client.get("/readyz", timeout=5.0)
             assert (answer.status_code, answer.json()["ready"], answer.json()["store"]) == (503, False, False)
             assert "has not answered" in answer.json()["cause"]
-        assert len(works) == 2
+        # Other works than the probe's wait too: the API sweeps old claims in its own time.
+        assert [work.__module__ for work in works].count("station.api.health") == 1
     finally:
         answers.set()
     hanging.result()
