@@ -1,5 +1,6 @@
 """Each fault of a device, of the mechanics and of the power, with a piece where it matters."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
-from tests.support.virtual_scene import Scene, play
+from tests.support.virtual_scene import RECOVERY_S, Scene, play
 
 UV_MM, XRAY_MM, DECISION_MM, GATE_MM, EXIT_MM, INFEED_MM = 4300.0, 1500.0, 3000.0, 5500.0, 5960.0, 600.0
 
@@ -122,23 +123,39 @@ MISHAPS = [
 ]
 
 
-@pytest.mark.parametrize("mishap", MISHAPS, ids=str)
-def test_a_mishap_harms_nobody_and_the_lane_works_again(mishap: Mishap):
-    async def scene(scene: Scene) -> None:
-        piece_id = await scene.feed()
-        await scene.until_at(piece_id, mishap.at_mm)
-        scene.station.fault(mishap.device, mishap.name, **mishap.args)
-        if mishap.stops:
-            await scene.until_stopped(timeout_s=15.0)
-        await scene.settle(mishap.lasts_s)
-        scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
-        await scene.still_releases()
-        # The same piece comes to its end, whatever became of it: people review it and feed it in again.
-        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
-        if mishap.reason is not None:
-            assert mishap.reason in scene.reasons(piece_id)
+MISHAPS_OF_A_LANE = 5
+"""One after the other on the same lane, as a lane in service meets them."""
+CHAINS = [MISHAPS[first : first + MISHAPS_OF_A_LANE] for first in range(0, len(MISHAPS), MISHAPS_OF_A_LANE)]
 
-    play(scene, unnoticed=mishap.unnoticed)
+
+@pytest.mark.parametrize("mishaps", CHAINS, ids=lambda mishaps: str(mishaps[0]))
+def test_mishaps_harm_nobody_and_the_lane_works_again(mishaps: list[Mishap]):
+    async def scene(scene: Scene) -> None:
+        met = {await meet(scene, mishap): mishap for mishap in mishaps}
+        await scene.still_releases()
+        # The same pieces come to their end, whatever became of them: people review them and feed them in again.
+        for piece_id, mishap in met.items():
+            await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+            if mishap.reason is not None:
+                assert mishap.reason in scene.reasons(piece_id)
+
+    unnoticed: Counter[str] = Counter()
+    for mishap in mishaps:
+        unnoticed.update(mishap.unnoticed or {})
+    play(scene, unnoticed=dict(unnoticed))
+
+
+async def meet(scene: Scene, mishap: Mishap) -> str:
+    """A further piece goes as far as the mishap wants it, and meets it there; the piece."""
+    piece_id = await scene.feed()
+    await scene.until_at(piece_id, mishap.at_mm, timeout_s=RECOVERY_S)
+    await scene.until_running()
+    scene.station.fault(mishap.device, mishap.name, **mishap.args)
+    if mishap.stops:
+        await scene.until_stopped(timeout_s=15.0)
+    await scene.settle(mishap.lasts_s)
+    scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
+    return piece_id
 
 
 def test_an_exit_eye_that_sees_something_behind_a_shut_gate_lets_nobody_escape():
