@@ -17,11 +17,12 @@ class ExerciseShownIn(BaseModel):
 
 
 class ExerciseShownOut(BaseModel):
-    """The lane knows it."""
+    """The lane knows it. Not `confirmed`: somebody else answered, whose screen has not said so yet."""
 
     lane_id: str
     piece_id: str
     visit: int
+    confirmed: bool
 
 
 class ExerciseOut(BaseModel):

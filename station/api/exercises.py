@@ -20,8 +20,11 @@ def router(context: Context) -> APIRouter:
 
     @routes.post("/{lane_id}/exercise/shown", response_model=ExerciseShownOut)
     async def shown(caller: Decides, lane_id: LanePath, body: ExerciseShownIn, once: OnceKey) -> Answer:  # noqa: ARG001 - saying so twice is saying it once
-        """The screen shows that the image was an exercise, and the true image: the window on that one opens."""
+        """The screen shows that the image was an exercise, and the true image: the window on that one opens.
+
+        It counts from whoever answered, and from anybody where nobody did. Other screens that show it say so too; they are not counted.
+        """
         context.sight(caller).demand_exercise(context.handlers.lane(lane_id).view(), body.piece_id)
-        return await context.handlers.confirm_exercise(lane_id, piece_id=body.piece_id, visit=body.visit)
+        return await context.handlers.confirm_exercise(lane_id, piece_id=body.piece_id, visit=body.visit, by=caller)
 
     return routes

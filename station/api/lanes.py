@@ -91,7 +91,7 @@ def router(context: Context) -> APIRouter:
     async def freeze(caller: Freezes, lane_id: LanePath, once: OnceKey, body: schemas.FreezeIn | None = None) -> Answer:  # noqa: ARG001 - freezing twice is freezing once
         """Freeze in place: belts, high voltage and lamps stop, nothing is moved."""
         suspect = context.sight(caller).named_suspect(handlers.lane(lane_id).view(), body.piece_id if body is not None else None)
-        return await handlers.freeze(lane_id, person=caller.name, piece_id=suspect)
+        return await handlers.freeze(lane_id, by=caller, piece_id=suspect)
 
     @routes.post("/{lane_id}/commands", response_model=schemas.CommandedOut)
     async def command(caller: Commands, lane_id: LanePath, body: schemas.LaneCommandIn, once: OnceKey) -> Answer:

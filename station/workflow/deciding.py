@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from station.domain.access import Caller
+from station.domain.access import Action, Caller
 from station.domain.clearance import Clearance, Outcome
 from station.domain.errors import ConflictError, StationError, StoreError
 from station.domain.projection import DECISIONS
@@ -133,12 +133,14 @@ class Decisions:
             raise failure
         return LaneDecided.DECIDED if pending.clearance is not None else LaneDecided.AWAITING_SECOND_PERSON
 
-    def freeze_reading(self, piece_id: str | None, person: str) -> OperatorReading | None:
-        """What an operator who freezes says of a piece whose scan waits for a decision; None of any other."""
+    def freeze_reading(self, piece_id: str | None, by: Caller) -> OperatorReading | None:
+        """What a reader who freezes says of a piece whose scan waits for a decision; None of any other, and of who reads no scans."""
+        if not by.may(Action.DECIDE_ON_LANE):
+            return None
         pending = next((p for p in self.pending if p.piece.piece_id == piece_id and not p.answered), None)
         if pending is None or (pending.exercise is not None and pending.exercise.opens_nothing):
             return None
-        return self._reading(pending, OperatorDecision.FREEZE, person)
+        return self._reading(pending, OperatorDecision.FREEZE, by.name)
 
     def check(self) -> None:
         """Raise what kept a decision from being stored: the session ends as by every other record that could not be made."""

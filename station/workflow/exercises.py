@@ -127,11 +127,11 @@ class Exercises:
         return found
 
     def takes_freeze(self, piece_id: str | None) -> bool:
-        """True when a freeze that names this piece is said of a projected image, or just after one: it stops the belts (decision 0052)."""
+        """True when a reader's freeze that names this piece is about a projected image, or comes just after: it stops the belts (0052)."""
         return self.current is not None and self.current.is_about(piece_id) and self.current.opens_nothing
 
-    def confirm(self, piece_id: str, visit: int, at: datetime) -> None:
-        """A screen shows the truth. Saying so twice is saying it once.
+    def confirm(self, piece_id: str, visit: int, person: str, at: datetime) -> bool:
+        """This person's screen shows the truth. Saying so twice is saying it once. False: somebody else answered, who has not seen it yet.
 
         Raises:
             ConflictError: no exercise in that piece has been revealed.
@@ -141,7 +141,9 @@ class Exercises:
             raise ConflictError(
                 "No exercise in that piece was revealed", consequence="Nothing was changed", remedy="Look at the lane page again"
             )
-        exercise.revealed_at = exercise.revealed_at or at
+        if exercise.revealed_at is None and exercise.person in {None, person}:
+            exercise.revealed_at = at
+        return exercise.revealed_at is not None
 
     def stands(self, piece: LanePiece) -> bool:
         """True while the exercise in this piece keeps every belt still."""

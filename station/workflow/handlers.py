@@ -204,7 +204,7 @@ class Handlers:
         lane = self.lane(lane_id)
         answer: Answer = {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "decision": decision.value}
         if decision is OperatorDecision.FREEZE:
-            frozen = await self.freeze(lane_id, person=by.name, piece_id=piece_id)
+            frozen = await self.freeze(lane_id, by=by, piece_id=piece_id)
             return answer | {"exercise": not frozen["frozen"], "awaiting_second_person": False}
         earlier = await self._write(lambda uow: earlier_answer(uow, once))
         if earlier is not None:
@@ -217,17 +217,17 @@ class Handlers:
         await self._write(lambda uow: remember(uow, once, answer))
         return answer
 
-    async def freeze(self, lane_id: str, *, person: str, piece_id: str | None = None) -> Answer:
+    async def freeze(self, lane_id: str, *, by: Caller, piece_id: str | None = None) -> Answer:
         """Freeze a lane in place. Freezing twice is freezing once, so the store is not asked first: it works with a full disk too.
 
         `piece_id` is the suspect, if the person named one. Not `frozen`: that piece's image was an exercise, and all belts stand.
         """
-        return {"lane_id": lane_id, "frozen": await self.lane(lane_id).freeze(person=person, piece_id=piece_id)}
+        return {"lane_id": lane_id, "frozen": await self.lane(lane_id).freeze(by=by, piece_id=piece_id)}
 
-    async def confirm_exercise(self, lane_id: str, *, piece_id: str, visit: int) -> Answer:
+    async def confirm_exercise(self, lane_id: str, *, piece_id: str, visit: int, by: Caller) -> Answer:
         """A screen shows the truth about an exercise. Saying so twice is saying it once; the lane waits, so the store is not asked."""
-        await self.lane(lane_id).confirm_exercise(piece_id=piece_id, visit=visit)
-        return {"lane_id": lane_id, "piece_id": piece_id, "visit": visit}
+        confirmed = await self.lane(lane_id).confirm_exercise(piece_id=piece_id, visit=visit, by=by)
+        return {"lane_id": lane_id, "piece_id": piece_id, "visit": visit, "confirmed": confirmed}
 
     def projected_image(self, piece_id: str) -> ProjectedImage | None:
         """What stands for the true image of this piece's scan on some lane now."""

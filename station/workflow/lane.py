@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
-from station.domain.access import Caller
+from station.domain.access import Action, Caller
 from station.domain.alarm import Alarm, AlarmCode
 from station.domain.errors import ConflictError, DeviceError, RefusedError, StationError, StoreError
 from station.domain.freeze import FreezeOrigin
@@ -121,36 +121,38 @@ class Lane:
     async def decide(self, *, piece_id: str, visit: int, scan_sha256: str, decision: OperatorDecision, by: Caller) -> LaneDecided:
         """See `LaneControl.decide`."""
         if decision is OperatorDecision.FREEZE:
-            return LaneDecided.DECIDED if await self.freeze(person=by.name, piece_id=piece_id) else LaneDecided.EXERCISE
+            return LaneDecided.DECIDED if await self.freeze(by=by, piece_id=piece_id) else LaneDecided.EXERCISE
         session = self._session
         if session is None:
             raise ConflictError("The lane is not running", consequence="Nothing was decided", remedy="Review the piece in the hold bin")
         decided = session.decisions.decide(piece_id=piece_id, visit=visit, scan_sha256=scan_sha256, decision=decision, by=by)
         return await self._in_lane(decided)
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
+    async def freeze(self, *, by: Caller, piece_id: str | None = None) -> bool:
         """See `LaneControl.freeze`."""
-        return await self._in_lane(self._freeze(person, piece_id))
+        return await self._in_lane(self._freeze(by, piece_id))
 
-    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
+    async def confirm_exercise(self, *, piece_id: str, visit: int, by: Caller) -> bool:
         """See `LaneControl.confirm_exercise`."""
-        await self._in_lane(self._confirm_exercise(piece_id, visit))
+        return await self._in_lane(self._confirm_exercise(piece_id, visit, by))
 
     async def command(self, command: LaneCommand, *, person: str) -> None:
         """See `LaneControl.command`."""
         log.info("lane command", lane=self.lane_id, command=command.value, person=person)
         await self._in_lane(self._command(command))
 
-    async def _confirm_exercise(self, piece_id: str, visit: int) -> None:
-        self._exercises.confirm(piece_id, visit, self._equipment.clock.utc_now())
+    async def _confirm_exercise(self, piece_id: str, visit: int, by: Caller) -> bool:
+        if not self._exercises.confirm(piece_id, visit, by.name, self._equipment.clock.utc_now()):
+            return False
         if self._session is not None:
             self._session.wake()
         await self._journey.clear_alarm(AlarmCode.EXERCISE_UNCONFIRMED, self.lane_id)
+        return True
 
-    async def _freeze(self, person: str, piece_id: str | None) -> bool:
+    async def _freeze(self, by: Caller, piece_id: str | None) -> bool:
         session = self._session
-        if session is not None and self._exercises.takes_freeze(piece_id):
-            self._exercises.happened(ProjectionEvent.FREEZE, now_s=self._equipment.clock.monotonic_s(), person=person)
+        if session is not None and by.may(Action.DECIDE_ON_LANE) and self._exercises.takes_freeze(piece_id):
+            self._exercises.happened(ProjectionEvent.FREEZE, now_s=self._equipment.clock.monotonic_s(), person=by.name)
             session.wake()
             return False
         # Noted before anything can fail: whatever ends the session now ends it as a freeze.
@@ -159,9 +161,9 @@ class Lane:
         asked = FreezeAsked(
             at=self._equipment.clock.utc_now(),
             origin=FreezeOrigin.CONSOLE,
-            person=person,
+            person=by.name,
             suspect=self._suspect,
-            reading=session.decisions.freeze_reading(self._suspect, person) if session is not None else None,
+            reading=session.decisions.freeze_reading(self._suspect, by) if session is not None else None,
             on_belts=_followed(session),
         )
         try:

@@ -195,15 +195,15 @@ class LaneControl(Protocol):
         """
         ...
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
+    async def freeze(self, *, by: Caller, piece_id: str | None = None) -> bool:
         """Freeze in place: returns when the PLC's latch is read back. `piece_id` is the suspect, if the person named one.
 
-        False when that piece's image was a projected one: every belt stands, and nothing is latched (decision 0052).
+        False when a reader named a piece whose image was a projected one: every belt stands, and nothing is latched (decision 0052).
         """
         ...
 
-    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
-        """A screen shows that the image in this piece was an exercise, and the true image.
+    async def confirm_exercise(self, *, piece_id: str, visit: int, by: Caller) -> bool:
+        """This person's screen shows that the image in this piece was an exercise, and the true image. False: somebody else answered it.
 
         Raises:
             ConflictError: no exercise in that piece was revealed.

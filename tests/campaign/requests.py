@@ -82,7 +82,7 @@ class Requests:
 
     def _call_of(self, station: VirtualStation, name: str) -> Call:
         if name == "freeze":
-            return lambda handlers: handlers.freeze(LANE_ID, person="guard")
+            return lambda handlers: handlers.freeze(LANE_ID, by=station.staff.caller("guard"))
         once, command = station.once(), LaneCommand(name)
         return lambda handlers: handlers.lane_command(LANE_ID, command, person="guard", once=once)
 

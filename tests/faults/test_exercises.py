@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from station.domain.access import Caller, Role
 from station.domain.alarm import AlarmCode
 from station.domain.clearance import Outcome
 from station.domain.errors import ConflictError, TransitionError
@@ -16,7 +17,7 @@ from station.domain.projection import ProjectionAnswer, ProjectionResult
 from station.domain.review import OperatorDecision, OperatorReading
 from station.ports.screening import RawScan, ScreeningResult
 from station.workflow import exercising
-from station.workflow.views import DecisionRequest, LaneState
+from station.workflow.views import DecisionRequest, ExerciseView, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.scripted_people import OPERATOR, clear_everything
 from tests.support.virtual_lane import LANE_ID, model_policy
@@ -33,7 +34,7 @@ def every_scan_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Screen:
-    """The lane page: says that it shows the truth as soon as it does; `broken` it never does."""
+    """The operator's lane page: says that it shows the truth as soon as it does (`broken`: never). Another's page says so before it."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -44,10 +45,22 @@ class Screen:
         while True:
             await asyncio.sleep(0.2)
             exercise = self._scene.station.lane.view().exercise
-            if exercise is not None and not exercise.confirmed and not self.broken:
-                await self._scene.station.handlers.confirm_exercise(LANE_ID, piece_id=exercise.piece_id, visit=exercise.visit)
+            if exercise is not None and not exercise.confirmed:
+                answered = exercise.answer not in {ProjectionAnswer.WITHDRAWN, ProjectionAnswer.UNANSWERED}
+                if answered:
+                    assert not await self._says(exercise, "guard")
+                if not self.broken:
+                    assert await self._says(exercise, OPERATOR)
+
+    async def _says(self, exercise: ExerciseView, login: str) -> bool:
+        station = self._scene.station
+        by = station.staff.caller(login)
+        told = await station.handlers.confirm_exercise(LANE_ID, piece_id=exercise.piece_id, visit=exercise.visit, by=by)
+        return told["confirmed"] is True
 
     def off(self) -> None:
+        if self._task.done():
+            self._task.result()
         self._task.cancel()
 
 
@@ -215,6 +228,20 @@ async def not_shown(scene: Scene, **wishes: Any) -> None:
     assert facts(scene, piece_id, ProjectionResult) == []
 
 
+async def freezes_and_withdraws(scene: Scene, shown_id: str, *, by: Caller, names: str | None) -> None:
+    await scene.station.handlers.freeze(LANE_ID, by=by, piece_id=names)
+    assert scene.station.simulated.plc.freeze_latch
+    await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=5.0)
+    await scene.settle(1.0)
+    result = the_result(scene, shown_id)
+    assert (result.answer, result.person) == (ProjectionAnswer.WITHDRAWN, None)
+    assert facts(scene, shown_id, OperatorReading) == []
+    told = scene.station.lane.view().exercise
+    assert told is not None
+    assert told.piece_id == shown_id
+    assert told.confirmed
+
+
 def test_silence_after_a_freeze_call_freezes_and_the_lane_s_own_freeze_at_once(monkeypatch: pytest.MonkeyPatch):
     async def scene(scene: Scene, screen: Screen) -> None:
         scene.people.unfreezes = scene.people.reviews = scene.people.refeeds_pieces = False
@@ -233,15 +260,14 @@ def test_silence_after_a_freeze_call_freezes_and_the_lane_s_own_freeze_at_once(m
         await scene.until_running()
         scene.people.unfreezes = False
         other = await shown(scene)
-        await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
-        assert scene.station.simulated.plc.freeze_latch
-        await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=5.0)
-        await scene.settle(1.0)
-        assert the_result(scene, other).answer is ProjectionAnswer.WITHDRAWN
-        told = scene.station.lane.view().exercise
-        assert told is not None
-        assert told.piece_id == other
-        assert told.confirmed
+        await freezes_and_withdraws(scene, other, by=scene.station.staff.caller(OPERATOR), names=None)
+        scene.people.unfreezes = True
+        await scene.until_running()
+        scene.people.unfreezes = False
+        # Who reads no scans freezes what lies there, whatever the screen shows: that is no reader's answer.
+        other = await shown(scene)
+        technician = replace(scene.station.staff.caller(OPERATOR), name="technician", roles=frozenset({Role.TECHNICIAN}))
+        await freezes_and_withdraws(scene, other, by=technician, names=other)
 
     exercise(scene, monkeypatch, SwitchedModel())
 

@@ -83,7 +83,7 @@ def test_what_stopped_the_lane_never_leaves_without_a_review(trouble: str):
 
 
 async def freeze_by_console(scene: Scene) -> None:
-    await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
+    await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR))
 
 
 async def freeze_by_key(scene: Scene) -> None:
@@ -157,7 +157,7 @@ def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: boo
             await scene.until_stopped()
         station.fault("wire:lane_plc", "drop", count=1)
         await scene.settle(delay_s)
-        await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         assert station.simulated.plc.freeze_latch
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=FREEZE_AT_ONCE_S)
         scene.people.unfreezes = scene.people.starts_lane = True
@@ -184,7 +184,7 @@ def test_a_freeze_that_does_not_reach_the_plc_starts_no_standing_lane():
 
         plc.freeze = cut_off  # type: ignore[method-assign]
         with pytest.raises(DeviceUnreachableError):
-            await station.handlers.freeze(LANE_ID, person=OPERATOR)
+            await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         await scene.until(lambda: station.simulated.plc.freeze_latch, timeout_s=FREEZE_AT_ONCE_S)
         assert station.lane.view().state is LaneState.FROZEN
         assert not any(belt.speed_mm_s for belt in station.simulated.world.belts)
@@ -205,7 +205,7 @@ def test_a_freeze_that_could_not_be_done_does_not_come_later(standing: bool):
             await scene.until_stopped()
         station.fault("wire:lane_plc", "mute")
         with contextlib.suppress(StationError):
-            await station.handlers.freeze(LANE_ID, person=OPERATOR)
+            await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         await scene.settle(20.0)
         station.clear_fault("wire:lane_plc", "mute")
         scene.people.starts_lane = True

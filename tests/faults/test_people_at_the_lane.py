@@ -110,7 +110,7 @@ def test_freezing_keeps_everything_in_place_over_a_reboot_of_the_plc():
         scene.people.unfreezes = False
         piece_id = await scene.feed()
         await scene.until_at(piece_id, 4200.0)
-        await station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=5.0)
         await scene.settle(BRAKED_S)
         place = scene.where(piece_id)

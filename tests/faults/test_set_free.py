@@ -72,7 +72,7 @@ def test_what_may_happen_before_a_frozen_lane_is_set_free():
         progress = scene.station.lane.view().freeze
         assert progress is not None
         assert (progress.latched, progress.key_on, progress.all_clear) == (True, False, True)
-        await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR))
         scene.station.do(do="key_switch", on=True)
         await scene.settle(STANDS_S)
         assert latched(scene)
@@ -111,7 +111,7 @@ def test_a_freeze_while_the_lane_makes_itself_safe_after_the_end_of_another(monk
 
         async def while_made_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
             if not pressed and facts(scene, LaneUnfrozen):
-                pressed.append((await scene.station.handlers.freeze(LANE_ID, person=OPERATOR))["frozen"] is True)
+                pressed.append((await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR)))["frozen"] is True)
             return await make_safe(equipment, frozen=frozen)
 
         monkeypatch.setattr(lane, "make_safe", while_made_safe)

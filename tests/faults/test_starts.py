@@ -86,7 +86,7 @@ def test_a_purge_during_a_start_leaves_no_start_behind(step: str, into_step_s: f
 def test_a_freeze_during_a_start_starts_nothing_later(step: str, into_step_s: float):
     async def scene(scene: Scene) -> None:
         await come_to(scene, step, into_step_s)
-        await scene.station.handlers.freeze(LANE_ID, person=OPERATOR)
+        await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR))
         assert scene.station.simulated.plc.freeze_latch
         await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=START_TIMEOUT_S)
         await scene.settle(1.0)

@@ -116,14 +116,15 @@ class DeskLane:
     def projected_image(self) -> ProjectedImage | None:
         return self.image
 
-    async def confirm_exercise(self, *, piece_id: str, visit: int) -> None:
+    async def confirm_exercise(self, *, piece_id: str, visit: int, by: Caller) -> bool:
         if self._view.exercise is None:
             raise ConflictError("No exercise in that piece was revealed", consequence="Nothing was changed")
         self.asked.append(("confirm", piece_id, visit))
         self.show(exercise=dataclasses.replace(self._view.exercise, confirmed=True))
+        return True
 
-    async def freeze(self, *, person: str, piece_id: str | None = None) -> bool:
-        self.asked.append(("freeze", piece_id, person) if piece_id else ("freeze", person))
+    async def freeze(self, *, by: Caller, piece_id: str | None = None) -> bool:
+        self.asked.append(("freeze", piece_id, by.name) if piece_id else ("freeze", by.name))
         self.show(frozen=True, state=LaneState.FROZEN, request=None, belt_speeds_mm_s=(0, 0, 0, 0, 0), beam_on=False, lamps_on=False)
         return True
 

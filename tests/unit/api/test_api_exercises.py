@@ -92,7 +92,7 @@ def test_the_screen_confirms_what_it_has_shown(desk: Desk) -> None:
     assert desk.post(path, body).status_code == 404
     desk.lane.show(exercise=TOLD)
     assert not desk.get(f"/lanes/{LANE}")["exercise"]["confirmed"]
-    assert desk.post(path, body).json() == {"lane_id": LANE, **body}
+    assert desk.post(path, body).json() == {"lane_id": LANE, **body, "confirmed": True}
     assert desk.get(f"/lanes/{LANE}")["exercise"] | {"confirmed": False} == {
         "piece_id": "P1",
         "visit": 2,
