@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 JOBS ?= 2
 
-.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals power-cuts disk-faults bake train evaluate card clean
+.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals api-fuzz power-cuts disk-faults bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -97,6 +97,10 @@ deliveries: $(READY)
 # 1 000 races of approvals for pieces that take two people: nobody counts twice (some minutes).
 approvals: $(READY)
 	@$(BIN)/python -m tests.campaign.approvals
+
+# The whole HTTP interface under requests drawn from its own description, at least 200 for each operation (some minutes).
+api-fuzz: $(READY)
+	@$(BIN)/python -m tests.campaign.api_fuzz $(ARGS)
 
 # 2 000 power cuts at random moments of a station's work, and the product without a safeguard, which must lose something (some minutes).
 power-cuts: $(READY)

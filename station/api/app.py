@@ -114,12 +114,12 @@ def create_app(
     problems.install(app, context.texts)
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
-    api = APIRouter(prefix="/api/v1")
+    api = APIRouter(prefix="/api/v1", responses=problems.ANSWER)
     resources = (session, users, pieces, scans, reviews, lanes, freezes, exercises, performance, reports, alarms, certificates, stream)
     for resource in resources:
         api.include_router(resource.router(context))
     app.include_router(api)
-    app.include_router(health.router(context))
+    app.include_router(health.router(context), responses=problems.ANSWER)
     console.install(app, context)
     return app
 

@@ -3,8 +3,10 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from station.api.cookies import SESSION
 from station.api.doorway import caller_of
 from station.api.problems import KeyMissingError
 from station.domain.access import NEEDS_CONFIRMATION, Action, Caller, is_confirmed
@@ -17,6 +19,11 @@ from station.workflow.refusals import NotPermittedError
 _MAX_KEY = 255
 
 
+# Looked at at the door; here so that the interface's description says who is let in how.
+_BySession = Annotated[str | None, Security(APIKeyCookie(name=SESSION, scheme_name="session", auto_error=False))]
+_ByToken = Annotated[HTTPAuthorizationCredentials | None, Security(HTTPBearer(scheme_name="program", auto_error=False))]
+
+
 class Needs:
     """Dependency of a route: the caller, who may do this action by the one table of permissions.
 
@@ -27,7 +34,7 @@ class Needs:
     def __init__(self, action: Action) -> None:
         self.action = action
 
-    async def __call__(self, request: Request) -> Caller:
+    async def __call__(self, request: Request, _session: _BySession = None, _program: _ByToken = None) -> Caller:
         """The caller.
 
         Raises:

@@ -18,7 +18,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": {"type": "object"}}},
         "description": "The certificate, byte for byte what `station certificate export` writes; its schema is in the documents.",
     },
-    409: {"description": "`certificate-not-released`, `certificate-not-yet` (ask again in a few seconds), `certificate-not-provable`."},
 }
 
 
@@ -28,7 +27,10 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/{piece_id}", responses=_ANSWERS, response_class=Response)
     def certificate(caller: SeesCertificates, piece_id: PieceIdPath) -> Response:
-        """The clearance certificate of a released piece; of a marked one in the form that tells nothing of its content."""
+        """The clearance certificate of a released piece; of a marked one in the form that tells nothing of its content.
+
+        409 `certificate-not-released`, `certificate-not-yet` (ask again in a few seconds), `certificate-not-provable`.
+        """
         context.sight(caller).demand(piece_id)
         return Response(context.certify(piece_id), media_type="application/json", headers=_HEADERS)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel
 
 from station.api.callers import Needs, open_to_all
 from station.api.context import Context
@@ -45,6 +46,15 @@ def _exposition(samples: list[tuple[str, dict[str, str], float]]) -> str:
                 inside = ",".join(f'{label}="{_escape(content)}"' for label, content in labels.items())
                 lines.append(f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}")
     return "\n".join(lines) + "\n"
+
+
+class Readiness(BaseModel):
+    """Whether facts can be read and made durable, else the `cause`; each lane's state, for information."""
+
+    ready: bool
+    store: bool
+    cause: str | None
+    lanes: dict[str, str]
 
 
 class _Probe:
@@ -94,14 +104,15 @@ def router(context: Context) -> APIRouter:
         """The interface answers."""
         return {"status": "ok"}
 
-    @routes.get("/readyz", dependencies=[Depends(open_to_all)])
+    @routes.get("/readyz", dependencies=[Depends(open_to_all)], response_model=Readiness, responses={503: {"model": Readiness}})
     async def readyz() -> JSONResponse:
         """Ready when facts can be read and made durable; otherwise 503 with the `cause`. Lanes are listed for information."""
         lanes = {lane_id: lane.view().state.value for lane_id, lane in dict(context.handlers.lanes).items()}
         cause = await probe.why_not()
         ready = cause is None
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse({"ready": ready, "store": ready, "cause": cause, "lanes": lanes}, status_code=status.value)
+        answer = Readiness(ready=ready, store=ready, cause=cause, lanes=lanes)
+        return JSONResponse(answer.model_dump(), status_code=status.value)
 
     @routes.get("/metrics", response_class=PlainTextResponse)
     def metrics(_caller: SeesMetrics) -> PlainTextResponse:

@@ -3,10 +3,12 @@
 import logging
 import math
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from station.api.texts import LANGUAGES, Texts
@@ -19,6 +21,26 @@ CHALLENGE = "Bearer"
 """How a program may make itself known. People do it on a page of the console, so a browser must not ask by itself."""
 _BUSY_S = 2
 _log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457): `title` in the asked language, `titles` in each, `detail` for the technician; `errors` in the request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    titles: dict[str, str]
+    errors: list[dict[str, str]] = []
+
+
+ANSWER: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "An error, as problem details (RFC 9457).", "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+}
+"""What every route may answer besides what it is for."""
 
 STATUS: dict[type[errors.StationError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
