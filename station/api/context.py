@@ -9,7 +9,7 @@ from station.api.texts import Texts
 from station.domain.access import Caller
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
-from station.domain.vault import ImageViewed
+from station.domain.vault import ImageLookedAt, ImageViewed
 from station.ports.clock import Clock
 from station.ports.screening import ScreeningResult
 from station.ports.store import EvidenceRow, Store
@@ -51,7 +51,7 @@ class Context:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""
         image = self.handlers.projected_image(piece.piece_id)
         rows = rows if image is None else disguised(rows, image)
-        return [row for row in rows if not (isinstance(row.evidence, ImageViewed) or self._is_blind_reading(piece, row))]
+        return [row for row in rows if not (isinstance(row.evidence, ImageViewed | ImageLookedAt) or self._is_blind_reading(piece, row))]
 
     def _is_blind_reading(self, piece: Piece, row: EvidenceRow) -> bool:
         return isinstance(row.evidence, ModelReading) and self.is_blind(piece, row.evidence.scan_sha256)

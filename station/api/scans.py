@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from station.api import schemas, shown
-from station.api.callers import Needs
+from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
@@ -17,6 +17,7 @@ from station.domain.piece import Piece
 from station.domain.scan import Scan
 from station.domain.vault import Rendering
 from station.ports.store import Evidence
+from station.workflow.once import Answer
 
 ScanPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The piece whose scan it is.")]
@@ -75,5 +76,15 @@ def router(context: Context) -> APIRouter:
     async def heat_png(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> Response:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
         return await picture(caller, sha256, piece, Rendering.HEAT)
+
+    @routes.post("/{sha256}/looked", response_model=schemas.LookedOut)
+    async def looked(caller: SeesScans, sha256: ScanPath, piece: PieceQuery, body: schemas.LookedIn, once: OnceKey) -> Answer:
+        """The picture has left the screen: for how long it was there. Not `written` where the caller was given no such picture."""
+        try:
+            seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
+        except NotFoundError:
+            # A page that goes says so of whatever it showed, also of an image that was none: that is no mistake of its.
+            return {"written": False}
+        return await context.views.looked(seen.piece, seen.scan, caller.name, shown_ms=body.shown_ms, heat_ms=body.heat_ms, once=once)
 
     return routes

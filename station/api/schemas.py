@@ -1,9 +1,9 @@
 """What the interface takes and gives: the wire shapes of every resource."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from station.api.exercise_shapes import ExerciseOut
 from station.api.freeze_shapes import LaneFreezeOut
@@ -16,6 +16,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PieceId = Annotated[str, Field(pattern=r"^[!-.0-~]{1,40}$")]
 Extent = Annotated[float, Field(gt=0, le=5000, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+DAY_MS = 24 * 3600 * 1000
 Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -112,6 +113,25 @@ class FindingOut(BaseModel):
     box_px: tuple[int, int, int, int] | None
     measured: float | None
     limit: float | None
+
+
+class LookedIn(Asked):
+    """For how long a picture was on the screen, and for how much of that with the heat map over it."""
+
+    shown_ms: int = Field(ge=0, le=DAY_MS)
+    heat_ms: int = Field(ge=0, le=DAY_MS)
+
+    @model_validator(mode="after")
+    def _part_of_the_whole(self) -> Self:
+        if self.heat_ms > self.shown_ms:
+            raise ValueError("heat_ms is a part of shown_ms")
+        return self
+
+
+class LookedOut(BaseModel):
+    """Whether it is written down."""
+
+    written: bool
 
 
 class ScanOut(BaseModel):

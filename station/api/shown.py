@@ -28,7 +28,7 @@ from station.domain.reasons import Reason
 from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ModelReading, Scan
 from station.domain.test_piece import TestPieceRun
-from station.domain.vault import ImageViewed
+from station.domain.vault import ImageLookedAt, ImageViewed
 from station.ports.store import Claim, Evidence, EvidenceRow, StateChange
 from station.review import rules
 from station.workflow.views import DecisionRequest, ExerciseView, LaneView, PieceOnLane
@@ -46,6 +46,7 @@ _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
     Handover: frozenset({"to", "person"}),
     StateChange: frozenset({"before", "after", "reasons", "lane_id"}),
     ImageViewed: frozenset({"person", "rendering"}),
+    ImageLookedAt: frozenset({"person", "shown_ms", "heat_ms"}),
     DriftTrip: frozenset({"lane_id", "model_sha256", "calibration_sha256"}),
     DriftReset: frozenset({"person", "model_sha256", "calibration_sha256"}),
 }

@@ -119,6 +119,22 @@ class ImageViewed:
     rendering: Rendering
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLookedAt:
+    """For how long a person had a scan's picture on the screen until `at`, and with the heat map over it for how much of that time.
+
+    Their page says so when the picture leaves the screen; of a page that died there is only the `ImageViewed` that began it.
+    """
+
+    piece_id: str
+    visit: int
+    at: datetime
+    person: str
+    scan_sha256: str
+    shown_ms: int
+    heat_ms: int
+
+
 class DestructionCause(StrEnum):
     """Why images are destroyed."""
 

@@ -23,7 +23,7 @@ from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.shift import ShiftHandedOver, ShiftTakenOver
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
-from station.domain.vault import ImagesDestroyed, ImageViewed
+from station.domain.vault import ImageLookedAt, ImagesDestroyed, ImageViewed
 from station.ports.access import AccessUnit, AccessView
 from station.ports.outbox import OutboxChanges, OutboxView
 from station.ports.readers import ReaderCounts
@@ -53,6 +53,7 @@ Evidence = (
     | TestPieceRun
     | ProjectionResult
     | ImageViewed
+    | ImageLookedAt
     | ImagesDestroyed
     | AccessFact
     | FreezeFact

@@ -31,7 +31,7 @@ from station.domain.review import Handover, OperatorReading, ReviewDecision
 from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
 from station.domain.shift import ShiftHandedOver, ShiftTakenOver
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
-from station.domain.vault import ImagesDestroyed, ImageViewed
+from station.domain.vault import ImageLookedAt, ImagesDestroyed, ImageViewed
 from station.ports.store import StateChange
 from station.storage.tables import utc_text
 
@@ -52,6 +52,7 @@ KINDS: dict[str, type[Any]] = {
     "gate_action.v1": GateAction,
     "handover.v1": Handover,
     "identification.v1": Identification,
+    "image_looked_at.v1": ImageLookedAt,
     "image_match.v1": ImageMatch,
     "image_viewed.v1": ImageViewed,
     "images_destroyed.v1": ImagesDestroyed,

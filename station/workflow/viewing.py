@@ -1,13 +1,15 @@
-"""Who was given which picture: written down before the picture is given."""
+"""Who was given which picture: written down before the picture is given; and for how long it was looked at."""
 
+import math
 from datetime import datetime
 
 from station.domain.piece import Piece
 from station.domain.scan import Scan
-from station.domain.vault import ImageViewed, Rendering
+from station.domain.vault import ImageLookedAt, ImageViewed, Rendering
 from station.ports.clock import Clock
-from station.ports.store import Store
+from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
+from station.workflow.once import Answer, Once, do_once
 
 
 class ViewLog:
@@ -39,3 +41,30 @@ class ViewLog:
         # Only now: a view that could not be written must be tried again.
         if minute == self._minute:
             self._written.add(view)
+
+    async def looked(self, piece: Piece, scan: Scan, person: str, *, shown_ms: int, heat_ms: int, once: Once) -> Answer:
+        """A person's page says for how long it showed them a picture, until now. No more is written down than since they were given it.
+
+        Not `written`: they were not.
+        """
+        now = self._clock.utc_now()
+
+        def work(uow: UnitOfWork) -> Answer:
+            longest_ms = dict.fromkeys(Rendering, 0)
+            for row in uow.evidence(piece.piece_id, scan.visit):
+                view = row.evidence
+                if isinstance(view, ImageViewed) and (view.person, view.scan_sha256) == (person, scan.sha256):
+                    since_ms = math.ceil((now - view.at).total_seconds() * 1000.0)
+                    longest_ms[view.rendering] = max(longest_ms[view.rendering], since_ms)
+            shown = min(shown_ms, longest_ms[Rendering.STANDARD])
+            if shown == 0:
+                return {"written": False}
+            heat = min(heat_ms, shown, longest_ms[Rendering.HEAT])
+            fact = ImageLookedAt(
+                piece_id=piece.piece_id, visit=scan.visit, at=now, person=person, scan_sha256=scan.sha256, shown_ms=shown, heat_ms=heat
+            )
+            uow.append(fact)
+            return {"written": True}
+
+        answer, _ = await durable(self._store.write(lambda uow: do_once(uow, once, work)))
+        return answer

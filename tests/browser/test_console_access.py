@@ -34,6 +34,7 @@ def test_who_logs_in_gets_the_page_that_was_asked_for_and_who_logs_out_is_out(
     log_in(page, "lan", "một mật khẩu khác")
     expect(page.locator("#message")).to_contain_text("Tên đăng nhập hoặc mật khẩu không đúng")
     page.locator("#language").click()
+    expect(page.locator("#language")).to_have_attribute("lang", "vi")
     log_in(page, "lan", "another password")
     expect(page.locator("#message")).to_contain_text("Login or password is wrong")
     log_in(page, "LAN", PASSWORD)

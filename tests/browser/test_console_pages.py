@@ -9,11 +9,16 @@ from playwright.sync_api import BrowserContext, Page, expect
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
+from station.domain.review import ReviewDecision
+from station.domain.vault import ImageLookedAt
 from station.workflow.views import LaneState
 from tests.browser.conftest import come_in
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
+
+GLANCE_MS = 200
+"""For so long somebody must look before it counts."""
 
 
 def open_review(page: Page) -> None:
@@ -53,13 +58,22 @@ def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page:
     expect(page.locator("#clear")).to_be_enabled()
     assert state(desk, first) is PieceState.IN_REVIEW
     page.locator("#note").fill("hóa đơn")
-    page.keyboard.press("F2")
+    page.keyboard.press("F7")
+    expect(page.locator("#viewer .heat")).to_be_visible()
+    page.wait_for_timeout(GLANCE_MS)
+    desk.clock.forward(5)
+    with page.expect_response(lambda answer: "/looked" in answer.url) as told:
+        page.keyboard.press("F2")
+    assert told.value.ok
     expect(page.locator("#message")).to_contain_text("không nghi vấn")
     expect(page.locator("#about")).to_contain_text(second)
     expect(page.locator(f'[data-piece="{first}"]')).to_have_count(0)
     assert state(desk, first) is PieceState.CLEARED
-    rows = desk.store.read(lambda view: view.evidence(first))
-    decision = rows[-1].evidence
+    facts = [row.evidence for row in desk.store.read(lambda view: view.evidence(first))]
+    look = next(fact for fact in facts if isinstance(fact, ImageLookedAt))
+    assert (look.person, look.scan_sha256) == ("operator", sha256)
+    assert look.shown_ms > look.heat_ms >= GLANCE_MS
+    decision = next(fact for fact in facts if isinstance(fact, ReviewDecision))
     assert (decision.person, decision.note, decision.scan_sha256) == ("operator", "hóa đơn", sha256)
 
 

@@ -45,6 +45,7 @@ BODIES: dict[tuple[str, str], dict[str, Any] | None] = {
     ("post", "/api/v1/pieces"): {"piece_id": "{piece}", "secrecy": None, "destination": "elsewhere"},
     ("post", "/api/v1/pieces/{piece_id}/cancel"): None,
     ("post", "/api/v1/pieces/{piece_id}/hand-over"): {"how": "returned", "to": "x"},
+    ("post", "/api/v1/scans/{sha256}/looked"): {"shown_ms": 0, "heat_ms": 0},
     ("post", "/api/v1/reviews/{piece_id}/claim"): None,
     ("post", "/api/v1/reviews/{piece_id}/release"): None,
     ("post", "/api/v1/reviews/{piece_id}/decision"): {"outcome": "hold", "scan_sha256": "{sha256}"},

@@ -5,7 +5,7 @@ import pytest
 from station.domain.errors import StoreError
 from station.domain.piece import Secrecy
 from station.domain.scan import Scan
-from station.domain.vault import ImageViewed, Rendering
+from station.domain.vault import ImageLookedAt, ImageViewed, Rendering
 from station.workflow.viewing import ViewLog
 from tests.support.api_station import Desk
 from tests.support.vault_killed import ORDER
@@ -34,6 +34,34 @@ def test_each_view_is_written_down_once_a_minute_and_told_to_nobody_who_reviews(
     desk.client.get(f"/api/v1/scans/{'0' * 64}/view.png", params={"piece": piece_id})
     assert len(views()) == 7
     assert "binh" not in desk.client.get(f"/api/v1/pieces/{piece_id}").text
+
+
+def test_for_how_long_a_picture_was_looked_at_is_written_down_and_nobody_says_more_than_can_be(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+    other_id, other = desk.put_piece()
+
+    def looked(shown_ms: int, heat_ms: int = 0, *, person: str = "an", sha: str | None = sha256, of: str = piece_id) -> bool | int:
+        answer = desk.post(f"/scans/{sha}/looked?piece={of}", {"shown_ms": shown_ms, "heat_ms": heat_ms}, person=person)
+        return bool(answer.json()["written"]) if answer.is_success else answer.status_code
+
+    def looks() -> list[tuple[str, str | None, int, int]]:
+        rows = [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id))]
+        return [(one.person, one.scan_sha256, one.shown_ms, one.heat_ms) for one in rows if isinstance(one, ImageLookedAt)]
+
+    assert looked(100) is False
+    for name in ("", "/view.png"):
+        desk.client.get(f"/api/v1/scans/{sha256}{name}", params={"piece": piece_id})
+    desk.clock.forward(10)
+    assert [looked(9_000, person="binh"), looked(9_000, of=other_id), looked(9_000, sha=other), looked(9_000, sha="0" * 64)] == [False] * 4
+    assert [looked(9_000, 9_001), looked(-1)] == [422] * 2
+    assert looks() == []
+    assert looked(9_000, 1_000) is True
+    desk.client.get(f"/api/v1/scans/{sha256}/heat.png", params={"piece": piece_id})
+    desk.clock.forward(5)
+    path, body = f"/scans/{sha256}/looked?piece={piece_id}", {"shown_ms": 99_000, "heat_ms": 98_000}
+    assert [desk.post(path, body, key="same").json() for _ in range(2)] == [{"written": True}] * 2
+    assert looks() == [("an", sha256, 9_000, 0), ("an", sha256, 15_000, 5_000)]
+    assert "shown_ms" not in desk.client.get(f"/api/v1/pieces/{piece_id}").text
 
 
 async def test_a_marked_piece_is_written_down_each_time(desk: Desk) -> None:

@@ -7,8 +7,13 @@ const TIMEOUT_MS = 8000;
 // A report of a year reads a million facts.
 const SLOW_MS = 310000;
 
+/** Whoever is logged in goes: what must be told in their name is told now. */
+export const LEAVING = "kt1-leaving";
+
 /** @type {any} */
 let session = null;
+/** @type {Promise<unknown>} */
+let lastTold = Promise.resolve();
 /** @type {() => Promise<boolean>} */
 let confirmPerson = async () => false;
 
@@ -135,6 +140,19 @@ export async function post(path, body) {
 }
 
 /**
+ * Tell for how long a picture was on the screen. The page may be going: the browser sends it all the same, and nobody waits for an answer.
+ * @param {string} pieceId
+ * @param {string} sha256
+ * @param {number} shownMs
+ * @param {number} heatMs
+ */
+export function tellLooked(pieceId, sha256, shownMs, heatMs) {
+  const path = `/scans/${encodeURIComponent(sha256)}/looked?piece=${encodeURIComponent(pieceId)}`;
+  const telling = fetch(BASE + path, { ...write("POST", { shown_ms: shownMs, heat_ms: heatMs }), keepalive: true }).catch(() => {});
+  lastTold = Promise.all([lastTold, telling]);
+}
+
+/**
  * Come in, or choose a password. Never repeated by itself: each one counts as a try.
  * @param {string} path
  * @param {unknown} body
@@ -143,8 +161,10 @@ export async function enter(path, body) {
   session = await call(path, write("POST", body));
 }
 
-/** Go out. */
+/** Go out. What is still to be told of the pictures is told before. */
 export async function leave() {
+  dispatchEvent(new Event(LEAVING));
+  await lastTold;
   await call("/session", write("DELETE", undefined));
   location.replace("/login");
 }

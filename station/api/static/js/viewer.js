@@ -1,7 +1,11 @@
 // The picture of a scan: opens in the standard view every time; the heat map is laid over it when asked for.
 
+import { LEAVING, tellLooked } from "./calls.js";
 import { h, say, svg } from "./dom.js";
 import { t } from "./words.js";
+
+// A picture that was gone sooner was looked at by nobody.
+const GLANCE_MS = 200;
 
 /** One viewer. `ready` is true only when the picture that is named is really on screen. */
 export class Viewer {
@@ -18,8 +22,15 @@ export class Viewer {
     this.heatUrl = "";
     /** @type {number[] | null} */
     this.box = null;
+    this.shownMs = 0;
+    this.heatMs = 0;
+    /** @type {number | null} */
+    this.since = null;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#tell() : this.#count()));
+    for (const end of [LEAVING, "pagehide"]) addEventListener(end, () => this.#tell());
     this.picture.addEventListener("load", () => {
       this.ready = true;
+      this.#count();
       this.#drawBox();
       this.root.dataset.ready = "true";
     });
@@ -30,6 +41,26 @@ export class Viewer {
       this.heat.hidden = true;
     });
     this.nothing("ui-scan-none");
+  }
+
+  /** Count the time until now, and go on counting while there is something to look at. */
+  #count() {
+    const now = performance.now();
+    if (this.since !== null) {
+      this.shownMs += now - this.since;
+      if (this.heatOn) this.heatMs += now - this.since;
+    }
+    this.since = this.ready && !document.hidden ? now : null;
+  }
+
+  /** Nobody looks at the picture any more: say for how long somebody did. */
+  #tell() {
+    this.#count();
+    this.since = null;
+    const [shownMs, heatMs] = [Math.round(this.shownMs), Math.round(this.heatMs)];
+    this.shownMs = this.heatMs = 0;
+    const [pieceId, sha256] = this.key.split(" ");
+    if (sha256 && shownMs >= GLANCE_MS) tellLooked(pieceId, sha256, shownMs, Math.min(shownMs, heatMs));
   }
 
   /** @param {string} message */
@@ -46,6 +77,7 @@ export class Viewer {
    * @param {string} message id of the message
    */
   nothing(message) {
+    this.#tell();
     this.key = "";
     this.heatOn = false;
     this.heat.hidden = true;
@@ -97,6 +129,7 @@ export class Viewer {
 
   /** Lay the heat map over the picture, or take it away. */
   toggleHeat() {
+    this.#count();
     this.heatOn = !this.heatOn && this.key !== "" && this.heatUrl !== "";
     if (this.heatOn) this.heat.src = this.heatUrl;
     this.heat.hidden = !this.heatOn;
