@@ -196,5 +196,6 @@ class _HumanLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """A line, and what belongs to it, for a person."""
         # Whatever begins a line was written here: a text from outside must not look like an event.
-        event = {name: value.replace("\n", "\n    ") if isinstance(value, str) else value for name, value in record.msg.items()}  # type: ignore[attr-defined]  # an event by now
-        return self._render(None, record.levelname, event)  # type: ignore[arg-type]  # it knows no logger
+        event: dict[str, Any] = dict(record.msg)  # type: ignore[arg-type]  # the record holds an event by now
+        event = {name: value.replace("\n", "\n    ") if isinstance(value, str) else value for name, value in event.items()}
+        return self._render(None, record.levelname, event)
