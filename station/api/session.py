@@ -1,5 +1,6 @@
 """`/session`: logging in and out, who one is, confirming with the password, choosing a password by a one-time link."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
@@ -74,9 +75,14 @@ def _source(request: Request) -> str:
 
 
 def _visitor(request: Request) -> Visitor:
-    given = request.cookies
+    given = _cookies(request)
     return Visitor(source=_source(request), browser=given.get(cookies.BROWSER), session=given.get(cookies.SESSION))
 
 
 def _session_secret(request: Request, caller: Caller) -> str | None:
-    return request.cookies.get(cookies.SESSION) if caller.session is not None else None
+    return _cookies(request).get(cookies.SESSION) if caller.session is not None else None
+
+
+def _cookies(request: Request) -> Mapping[str, str]:
+    """The cookies as the door read them: of two headers, the first."""
+    return cookies.cookies_of(request.headers.get("cookie"))

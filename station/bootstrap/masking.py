@@ -14,6 +14,7 @@ from typing import Any
 
 MASKED = "***"
 _LONGEST_TEXT = 20_000
+_CUT = "[cut]"
 _DEEPEST = 6
 _MANY = 200
 
@@ -29,26 +30,31 @@ _CONTENTS = frozenset(
 )
 """Names under which something about a piece would stand that only people of its level may know."""
 
-_BETWEEN = r"""["']?\s*[:=,]\s*b?"""
-_QUOTED = r""""(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?"""
+_BETWEEN = r"""(?:\\*["']|%2[27])?\s*(?:[:=,]|%3[AD])(?:\s|%20)*b?"""
+# What was quoted within quotes goes to the end of its line: where it ends cannot be told.
+_QUOTED = r"""\\+["'][^\r\n]*|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?"""
+# Nothing here may try one stretch of text again and again: the lanes' loop stands still while a text is masked, in whatever thread.
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASKED),
+    (re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL), MASKED),
     (re.compile(r"\bKT1KEY1\b[^\r\n]*"), MASKED),
-    (re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+"), rf"\1{MASKED}"),
-    (re.compile(r"\$argon2[^\s\"')]*"), MASKED),
+    (re.compile(r"(?i)(?<![a-z0-9])(wh(?:sec|sk)(?:_|%5F))[A-Za-z0-9+/=_%-]+"), rf"\1{MASKED}"),
+    (re.compile(r"(?:\$|%24)argon2[^\s\"')]*"), MASKED),
     (re.compile(rf"(?i)((?:cookie|authori[sz]ation){_BETWEEN})[^\r\n]*"), rf"\1{MASKED}"),
     (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+"), rf"\1{MASKED}"),
     (re.compile(r"(?i)\b(basic\s+)[A-Za-z0-9+/=]{8,}"), rf"\1{MASKED}"),
-    (re.compile(r"(://)[^/\s@]+@"), rf"\1{MASKED}@"),
-    (re.compile(r"(#)[A-Za-z0-9_-]{20,}"), rf"\1{MASKED}"),
-    # What a database or a validator was given stands behind its own words.
-    (re.compile(r"\[parameters: .*?\](?=$|\\n)", re.DOTALL | re.MULTILINE), f"[parameters: {MASKED}]"),
-    (re.compile(r"input_value=.*?(?=, input_type=|\Z)", re.DOTALL), f"input_value={MASKED}"),
+    # To the last sign, for a password may have one in it, and a slash.
+    (re.compile(r"(?i)(://|%3A%2F%2F)[^\s\"'<>]{1,256}(@|%40)"), rf"\1{MASKED}\2"),
+    (re.compile(r"(#|%23)[A-Za-z0-9_-]{20,}"), rf"\1{MASKED}"),
+    # What a database or a validator was given stands behind its own words, in one line.
+    (re.compile(r"\[parameters: [^\r\n]*"), f"[parameters: {MASKED}]"),
+    (re.compile(r"input_value=(?:[^\r\n]*(?=, input_type=)|.*)", re.DOTALL), f"input_value={MASKED}"),
 )
-_PASSED = re.compile(rf"(?i)([\w-]*pass(?:word|wd|phrase)[\w-]*)({_BETWEEN})({_QUOTED}|[^\r\n&]+)")
-_GIVEN = re.compile(rf"(?i)([\w-]*(?:{_TELLING})[\w-]*)({_BETWEEN})({_QUOTED}|[^\s,;&)}}\]]+)")
-# 32 random bytes as the station, and whoever uses the same library, writes them.
-_RANDOM = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/-]{43}=?(?![A-Za-z0-9_+/=-])")
+_PASSED = re.compile(rf"(?i)(pass(?:word|wd|phrase)[\w-]{{0,60}})({_BETWEEN})({_QUOTED}|[^\r\n&]+)")
+_GIVEN = re.compile(rf"(?i)((?:{_TELLING})[\w-]{{0,60}})({_BETWEEN})({_QUOTED}|[^\s,;&)}}\]]+)")
+# 32 random bytes as the station, and whoever uses the same library, writes them; with whatever an encoding or a path put around them.
+_RANDOM = re.compile(r"[A-Za-z0-9_+/=-]{43,}")
+_OF_EACH_CASE = 4
+"""Fewer letters of one case are found once in a million of those."""
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -67,6 +73,14 @@ def mask(text: str) -> str:
     return _RANDOM.sub(_random, shown)
 
 
+def mask_long(text: str) -> str:
+    """The same of no more than its first 20 000 characters, up to the last blank: half a secret has no form to be told by."""
+    if len(text) <= _LONGEST_TEXT:
+        return mask(text)
+    whole = re.split(r"\s", text[: _LONGEST_TEXT + 1][::-1], maxsplit=1)[1:]
+    return f"{mask(whole[0][::-1])} {_CUT}" if whole else _CUT
+
+
 def mask_event(event: Mapping[Any, Any]) -> dict[str, Any]:
     """A log event without secrets and without what is in a piece: plain values that no longer belong to anybody."""
     return {str(mask(str(name))): _masked(str(name), value, 0) for name, value in event.items()}
@@ -79,7 +93,7 @@ def _masked(name: str, value: Any, depth: int) -> Any:
         return value
     if isinstance(value, str | PurePath | BaseException | date | datetime | Enum):
         shown = repr(value) if isinstance(value, BaseException) else str(value)
-        return mask(shown[:_LONGEST_TEXT])
+        return mask_long(shown)
     if depth < _DEEPEST and isinstance(value, Mapping):
         return {mask(str(key)): _masked(str(key), inner, depth + 1) for key, inner in list(value.items())[:_MANY]}
     if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
@@ -104,4 +118,4 @@ def _named(found: re.Match[str]) -> str:
 
 def _random(found: re.Match[str]) -> str:
     kinds = (string.ascii_uppercase, string.ascii_lowercase)
-    return MASKED if all(any(letter in kind for letter in found[0]) for kind in kinds) else found[0]
+    return MASKED if all(sum(letter in kind for letter in found[0]) >= _OF_EACH_CASE for kind in kinds) else found[0]

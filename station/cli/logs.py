@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from station.bootstrap.masking import mask, mask_event
+from station.bootstrap.masking import mask_event, mask_long
 
 MOST_BYTES = 8 << 20
 KEPT_BEFORE = 3
@@ -79,8 +79,13 @@ def log_defects() -> None:
             thread = told.thread.name if told.thread is not None else ""
             log.critical("a thread ended by a defect", thread=thread, exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
 
+    def failed_unseen(told: "sys.UnraisableHookArgs") -> None:
+        trouble = told.exc_value if told.exc_value is not None else told.exc_type()
+        log.error("something failed where nobody could be told", exc_info=(told.exc_type, trouble, told.exc_traceback))
+
     sys.excepthook = ended
     threading.excepthook = thread_ended
+    sys.unraisablehook = failed_unseen
 
 
 class LogQueue(QueueHandler):
@@ -135,7 +140,7 @@ def _event_of(record: logging.LogRecord) -> dict[str, Any]:
     event = mask_event({name: value for name, value in given.items() if name not in {"exc_info", "stack_info", "exception"}})
     exception = _exception_of(given.get("exc_info") or record.exc_info)
     if exception is not None:
-        event["exception"] = mask("".join(traceback.format_exception(*exception)).rstrip())
+        event["exception"] = mask_long("".join(traceback.format_exception(*exception)).rstrip())
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"timestamp": at, "level": record.levelname.lower(), "logger": record.name} | {
         name: value for name, value in event.items() if name not in {"timestamp", "level", "logger"}
@@ -190,4 +195,7 @@ class _HumanLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A line, and what belongs to it, for a person."""
-        return self._render(None, record.levelname, dict(record.msg))  # type: ignore[arg-type]  # the record holds an event by now
+        # Whatever begins a line was written here: a text from outside must not look like an event.
+        event: dict[str, Any] = dict(record.msg)  # type: ignore[arg-type]  # the record holds an event by now
+        event = {name: value.replace("\n", "\n    ") if isinstance(value, str) else value for name, value in event.items()}
+        return self._render(None, record.levelname, event)

@@ -92,6 +92,14 @@ def test_logging_in_again_ends_the_session_that_the_browser_had(same_desk: Desk)
         assert client.get("/api/v1/session", headers=signed(first)).status_code == 401
 
 
+def test_of_two_cookie_headers_one_session_counts_for_everything(same_desk: Desk) -> None:
+    cookie = same_desk.door.signed("an").headers["Cookie"]
+    with same_desk.stranger() as client:
+        alone = client.get("/api/v1/session", headers={"Cookie": cookie}).json()
+        both = client.get("/api/v1/session", headers=[("Cookie", cookie), ("Cookie", "__Host-kt1-session=other")]).json()
+    assert both["csrf_token"] == alone["csrf_token"]
+
+
 def test_what_another_sites_page_asks_is_not_done(same_desk: Desk) -> None:
     for foreign in (
         {"Origin": "http://evil.example"},

@@ -1,11 +1,13 @@
 """What stands in the program's own log, and what never does."""
 
+import gc
 import io
 import json
 import logging
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,19 @@ def lines(file: Path) -> list[dict[str, Any]]:
         f"[SQL: SELECT 1]\n[parameters: ('lan', '{HIDDEN}')]\n(Background",
         f"Input should be a number [type=int, input_value='{HIDDEN} {PHRASE}', input_type=str]",
         f"signing_key = {HIDDEN}",
+        f"GET /x?link={RANDOM}",
+        f"/welcome/{RANDOM}",
+        f"__Host-kt1-browser={RANDOM}; a=b",
+        f"next=%2Fwelcome%23{RANDOM}%20and",
+        f"?token%3D{HIDDEN}",
+        f"%22password%22%3A%20%22{HIDDEN}%22",
+        repr(f"\n{RANDOM}\n".encode()),
+        f'"{{\\"password\\": \\"{PHRASE}\\"}}"',
+        f"http://lan:a@b/{HIDDEN}@centre.example/events",
+        f"https%3A%2F%2Flan%3A{HIDDEN}%40centre.example",
+        f"[parameters: ('x]\\n{HIDDEN}',)]\n(Background",
+        f"%24argon2id%24v%3D19%24{HIDDEN}",
+        f"whsec%5F{HIDDEN}",
     ],
 )
 def test_no_secret_is_left_in_a_text(text: str):
@@ -86,6 +101,24 @@ def test_no_secret_is_left_in_a_text(text: str):
 )
 def test_what_is_no_secret_stays(text: str):
     assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "-", "pass", "password", "token", "aB", "://a", "@", "[parameters: ", "password:'", "bearer ", "-----BEGIN A", " :"]
+)
+def test_no_text_keeps_the_lanes_waiting_while_it_is_masked(part: str):
+    began_s = time.thread_time()
+    mask(part * (20_000 // len(part)))
+    # A pattern that tries each stretch again takes minutes for it.
+    assert time.thread_time() - began_s < 3.0
+
+
+def test_half_a_secret_at_the_end_of_a_long_text_is_cut_with_it():
+    for kept in (1, 6, 42, 43):
+        long = f"{'y' * (20_000 - kept - 1)} {RANDOM} and more"
+        shown = mask_event({"event": long})["event"]
+        assert shown.endswith("[cut]")
+        assert RANDOM[:kept] not in shown
 
 
 def test_names_decide_wherever_they_stand():
@@ -163,6 +196,37 @@ def test_station_and_libraries_write_the_same_masked_lines(tmp_path: Path, monke
     assert odd["thing"] == "<_Unspeakable>"
     assert "lane command" in terminal.getvalue()
     assert not terminal.getvalue().startswith("{")
+
+
+def test_no_text_makes_itself_a_line_of_its_own():
+    terminal = Terminal()
+    configure_logs(stream=terminal, as_json=False)
+    forged = "x\n2026-11-21T08:00:00.000Z [critical] forged"
+    logging.getLogger("uvicorn.error").warning("request failed: %s", forged)
+    structlog.get_logger().error("it failed", detail=forged, exc_info=RuntimeError(forged))
+    (queue,) = [one for one in logging.getLogger().handlers if isinstance(one, LogQueue)]
+    queue.close()
+    found = [line for line in terminal.getvalue().splitlines() if "forged" in line]
+    assert len(found) == 3
+    assert [line for line in found if not (line.startswith("    ") or "it failed" in line)] == []
+
+
+class _Dying:
+    def __del__(self) -> None:
+        raise RuntimeError(f"password={HIDDEN}")
+
+
+def test_what_fails_where_nobody_can_catch_it_is_masked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    configure_logs(tmp_path / "station.log")
+    log_defects()
+    _Dying()
+    gc.collect()
+    (line,) = lines(tmp_path / "station.log")
+    assert "RuntimeError: password=***" in line["exception"]
+    assert HIDDEN not in "".join(capfd.readouterr())
 
 
 class _Stuck(io.StringIO):
