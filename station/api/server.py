@@ -7,14 +7,40 @@ import ssl
 import threading
 from pathlib import Path
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from station.domain.errors import ConfigurationError
 from station.workflow.feed import EventFeed
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
+HEAD_WITHIN_S = 10.0
+"""From connecting to the end of a request's head; browsers send it within a round trip."""
+MOST_CONNECTIONS = 1000
+"""Forty screens with seven each are 280; the process that drives the lanes may open some thousands of files and sockets in all."""
+
+
+class _Protocol(H11Protocol):
+    """Does not wait for ever for a request, nor for everybody: who connects and says nothing must not use up what the lanes need."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own has it
+        """Somebody connects."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Somebody says something."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
+            self._wait_for_head()
+
+    def _wait_for_head(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(HEAD_WITHIN_S, self.timeout_keep_alive_handler)
 
 
 class _Server(uvicorn.Server):
@@ -67,6 +93,7 @@ class ApiServer:
             timeout_graceful_shutdown=2,
             timeout_keep_alive=30,
             ws="none",
+            http=_Protocol,
             ssl_certfile=tls[0] if tls is not None else None,
             ssl_keyfile=tls[1] if tls is not None else None,
         )
