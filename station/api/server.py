@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from station.domain.errors import ConfigurationError
+from station.domain.errors import AddressError
 from station.workflow.feed import EventFeed
 
 _START_TIMEOUT_S = 30.0
@@ -67,7 +67,7 @@ class ApiServer:
         tls: files of the certificate and its key, checked before; then nothing older than TLS 1.2 is spoken.
 
     Raises:
-        ConfigurationError: the port is taken, or cannot be listened on.
+        AddressError: the port is taken, or cannot be listened on.
     """
 
     def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1", tls: tuple[Path, Path] | None = None) -> None:
@@ -75,7 +75,7 @@ class ApiServer:
         try:
             self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
-            raise ConfigurationError(
+            raise AddressError(
                 f"The console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
                 consequence="The station does not start",
                 remedy="End the program that uses this port, or choose another port",
@@ -114,7 +114,7 @@ class ApiServer:
         """Start serving; returns when the application is up."""
         self._thread.start()
         if not self._started.wait(_START_TIMEOUT_S) or not self._server.started:
-            raise ConfigurationError(f"The console did not start on {self.url}", remedy="Look at the log")
+            raise AddressError(f"The console did not start on {self.url}", remedy="Look at the log")
 
     def stop(self) -> None:
         """End live streams, finish what runs, and close the port."""

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from station.domain.errors import ConfigurationError, DeviceError, StationError, StoreUnavailableError
+from station.domain.errors import AddressError, ConfigurationError, DeviceError, StationError, StoreUnavailableError
 from station.ports.tracking import ReceiverUnreachableError
 
 EXIT_DONE, EXIT_DOES_NOT_HOLD, EXIT_USAGE, EXIT_UNREACHABLE = 0, 1, 2, 3
@@ -14,7 +14,7 @@ def exit_code_of(error: StationError) -> int:
     """2 for usage and configuration, 3 for what is out of reach, else 1."""
     if isinstance(error, ConfigurationError):
         return EXIT_USAGE
-    if isinstance(error, DeviceError | ReceiverUnreachableError | StoreUnavailableError):
+    if isinstance(error, AddressError | DeviceError | ReceiverUnreachableError | StoreUnavailableError):
         return EXIT_UNREACHABLE
     return EXIT_DOES_NOT_HOLD
 

@@ -41,6 +41,12 @@ class ConfigurationError(StationError):
     code = "configuration-invalid"
 
 
+class AddressError(StationError):
+    """An address of this machine cannot be listened on now; it may be free, or there, in a moment."""
+
+    code = "address-not-free"
+
+
 class DeviceError(StationError):
     """A device answered wrongly, refused, or did not answer."""
 

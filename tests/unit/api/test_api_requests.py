@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from station.api.server import ApiServer
+from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.errors import ConfigurationError
+from station.domain.errors import AddressError
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
 from tests.support.api_station import LANE, START, Desk
@@ -298,8 +299,10 @@ def test_a_disk_that_hangs_when_asked_for_its_room_keeps_nobody_else_waiting(des
 
 
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:
-    with pytest.raises(ConfigurationError, match=str(desk.server.port)):
+    with pytest.raises(AddressError, match=str(desk.server.port)) as told:
         ApiServer(desk.app(), feed=desk.feed, port=desk.server.port)
+    # Not as a mistake in the configuration: whoever starts the station tries again.
+    assert exit_code_of(told.value) == EXIT_UNREACHABLE
 
 
 def test_junk_on_the_port_does_no_harm(desk: Desk) -> None:

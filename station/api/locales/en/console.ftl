@@ -157,6 +157,7 @@ fact-OperatorReading = read by the operator
 fact-ReviewDecision = review
 fact-ImageMatch = compared with the cleared scan
 fact-ImageViewed = image viewed
+fact-ImageLookedAt = image looked at
 fact-ImagesDestroyed = images destroyed
 fact-Clearance = judged
 fact-DisinfectionResult = disinfected

@@ -13,6 +13,7 @@ problem-refused = The station refuses this by rule
 problem-transition-not-allowed = The piece cannot change into this state from where it is
 problem-identifier-malformed = The number is malformed
 problem-configuration-invalid = The configuration is wrong
+problem-address-not-free = An address is taken, or not there yet
 problem-device-error = A device failed
 problem-device-unreachable = A device is out of reach
 problem-device-protocol = A device gave a wrong answer

@@ -157,6 +157,7 @@ fact-OperatorReading = nhân viên soi đọc
 fact-ReviewDecision = thẩm định
 fact-ImageMatch = so với ảnh đã duyệt
 fact-ImageViewed = xem ảnh
+fact-ImageLookedAt = thời gian xem ảnh
 fact-ImagesDestroyed = hủy ảnh
 fact-Clearance = kết luận
 fact-DisinfectionResult = khử khuẩn

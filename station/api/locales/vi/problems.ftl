@@ -13,6 +13,7 @@ problem-refused = Trạm từ chối theo quy tắc
 problem-transition-not-allowed = Bưu gửi không thể chuyển sang trạng thái này
 problem-identifier-malformed = Số hiệu sai dạng
 problem-configuration-invalid = Cấu hình sai
+problem-address-not-free = Địa chỉ đang bị chiếm, hoặc chưa có
 problem-device-error = Thiết bị bị lỗi
 problem-device-unreachable = Mất kết nối với thiết bị
 problem-device-protocol = Thiết bị trả lời sai
