@@ -28,7 +28,7 @@ from station.domain.gate import Permit, may_open
 from station.domain.piece import PieceState, Secrecy
 from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
-from station.domain.review import OperatorDecision
+from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import Finding
 
 REASONS = st.lists(st.sampled_from([Reason.TRACK_LOST, Reason.UNANNOUNCED, Reason.OPAQUE_AREA]), max_size=1).map(tuple)
@@ -96,6 +96,12 @@ def cleared(evidence: VisitEvidence, policy: Policy, health: object) -> bool:
     return clear(evidence, policy, health, NOW).outcome is Outcome.CLEARED  # type: ignore[arg-type]
 
 
+def _is_clear(reading: OperatorReading, evidence: VisitEvidence) -> bool:
+    """True when it speaks for the piece. A clear of another image speaks against it: the facts do not belong together."""
+    of_this = evidence.scan is not None and reading.scan_sha256 == evidence.scan.sha256 and reading.projected_sha256 is None
+    return of_this and reading.decision is OperatorDecision.CLEAR
+
+
 def worse_evidence(evidence: VisitEvidence, policy: Policy) -> list[VisitEvidence]:
     """Every single step away from a clearance. A review that stands also excuses alarms, so it is not taken away beside a clear reading."""
     worse = [
@@ -106,7 +112,7 @@ def worse_evidence(evidence: VisitEvidence, policy: Policy) -> list[VisitEvidenc
         replace(evidence, contradictions=(*evidence.contradictions, Reason.TRACK_LOST)),
         replace(evidence, earlier_holds=(*evidence.earlier_holds, Reason.REVIEW_HOLDS)),
         replace(evidence, window_expired=True),
-        replace(evidence, operator_readings=tuple(one for one in evidence.operator_readings if one.decision is not OperatorDecision.CLEAR)),
+        replace(evidence, operator_readings=tuple(one for one in evidence.operator_readings if not _is_clear(one, evidence))),
         replace(evidence, operator_readings=(*evidence.operator_readings, replace(SECOND, decision=OperatorDecision.HOLD))),
         replace(evidence, second_clearance=None) if evidence.earlier_clearance else evidence,
         replace(evidence, image_match=None),
