@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeBackup:
-    """A finished backup. `linked` files are those that an earlier backup beside it has, too; `left_out` lie beside no configuration.
+    """A finished backup. `linked` files are those that an earlier backup beside it has, too; `left_out` lie elsewhere.
 
     `log` says whether the audit log in it holds; `removed` are older backups that were to go.
     """
@@ -77,6 +77,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
     name = name_of(site, at)
     earlier = _newest(target, site, keys)
     named, left_out = configuration_files(configuration)
+    left_out += _elsewhere(configuration.data_dir)
     private = _private_files(configuration)
     with unfinished(target, name) as part:
         (part / DATA).mkdir(mode=0o700)
@@ -97,7 +98,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
         linked = sum(earlier is not None and earlier.files.get(one.path) == one for one in copied)
     _remember(configuration, manifest)
     # From a log that does not hold nobody can go on: older backups are all there is.
-    removed = () if keep is None or not log.holds else _remove_old(target, site, keep)
+    removed = () if keep is None or not log.holds else _remove_old(target, site, keep, made=name)
     return MadeBackup(directory=target / name, manifest=manifest, linked=linked, left_out=left_out, log=log, removed=removed)
 
 
@@ -115,6 +116,11 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
         else:
             left_out.append(path)
     return found, tuple(left_out)
+
+
+def _elsewhere(data_dir: Path) -> tuple[Path, ...]:
+    """What somebody put on another medium with a link: it is in no backup, and a backup without the images must not look whole."""
+    return tuple(sorted(path for path in data_dir.iterdir() if path.is_symlink() and path.name not in _NOT_DATA))
 
 
 def _place(configuration: Configuration, path: Path) -> str:
@@ -207,8 +213,10 @@ def _remember(configuration: Configuration, manifest: Manifest) -> None:
         ) from error
 
 
-def _remove_old(target: Path, site: str, keep: int) -> tuple[str, ...]:
-    old = backups_in(target, site)[:-keep]
+def _remove_old(target: Path, site: str, keep: int, *, made: str) -> tuple[str, ...]:
+    # One that was made while the clock was ahead is called newer than the one that was just made.
+    others = [directory for directory in backups_in(target, site) if directory.name != made]
+    old = others[: max(0, len(others) - (keep - 1))]
     try:
         for directory in old:
             # Without its signature it is no backup any more, should the rest of it stay.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -9,13 +10,14 @@ from pathlib import Path
 
 from station.audit.backup_manifest import Manifest
 from station.audit.checkpoint import open_checkpoint
-from station.audit.findings import Report
+from station.audit.findings import Fault, Report
 from station.audit.note import MalformedNoteError, VerifierKey
 from station.bootstrap.audit import AuditFiles, believed_keys, remembered_file, verify_log
 from station.bootstrap.backup import CONFIG, DATA, STATION_FILE, open_manifest, wrong_files
 from station.bootstrap.stores import open_store
 from station.bootstrap.tracking import open_counterpart
 from station.clock import SystemClock
+from station.domain.backup import BackedUpFile
 from station.domain.errors import ConfigurationError, StoreError
 from station.domain.people import responsible
 from station.durable_file import flush_directory, make_directory, write_durably
@@ -27,6 +29,8 @@ from station.storage.store import DATABASE_NAME, SqliteReader
 from station.workflow.restoring import Restoration, Settled, events_since, settle
 
 Progress = Callable[[int, int], None]
+
+_ASIDE = ".before-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class CheckedBackup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What was put in place. `configuration` are the files that were written.
+    """What was put in place. `configuration` are the files that were written, `differing` those that stay as they are unlike the backup's.
 
     `set_aside` is the note of the log as it was at the end of the lost time, where there is one. `asked` is False where there is no
     receiver that could tell what was lost.
@@ -55,6 +59,7 @@ class Restored:
 
     checked: CheckedBackup
     configuration: tuple[Path, ...]
+    differing: tuple[Path, ...]
     settled: Settled
     lost_leaves: int
     asked: bool
@@ -114,7 +119,8 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
             remedy="Name the configuration of that site",
         )
     _refuse_data(configuration.data_dir)
-    _keep_public_keys(configuration, directory)
+    differing = _differing(station_file, checked.manifest)
+    _keep_public_keys(configuration, directory, checked.manifest)
     clock = SystemClock()
     if clock.utc_now() < checked.manifest.made_at:
         raise ConfigurationError(
@@ -123,7 +129,10 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
             remedy="Set the clock",
         )
     there = asyncio.run(_events_there(configuration, checked.manifest.made_at, clock.utc_now()))
-    remembered = _remembered_leaves(configuration, checked.manifest.name)
+    note_kept = _newest_note(remembered_file(configuration.audit_key_file))
+    remembered = _remembered_leaves(configuration, note_kept)
+    # It has no more leaves than the backup, and yet other ones.
+    forked = note_kept is not None and 0 < remembered <= checked.manifest.leaves and not _continues(configuration, directory, note_kept)
     given = Restoration(
         backup=checked.manifest.name,
         made_at=checked.manifest.made_at,
@@ -136,14 +145,15 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
         data = [one for one in checked.manifest.files if one.path.startswith(f"{DATA}/")]
         places = {one.path.removeprefix(f"{DATA}/"): directory / one.path for one in data}
         copied = copy_files(places, part, None, progress)
-        if {one.sha256 for one in copied} != {one.sha256 for one in data}:
-            raise StoreError(f"{directory} changed while it was read", consequence="Nothing was put in place", remedy="Try again")
+        if {one.path: one.sha256 for one in copied} != {one.path.removeprefix(f"{DATA}/"): one.sha256 for one in data}:
+            raise _changed_meanwhile(directory)
         settled = _settle(replace(configuration, data_dir=part), given, there or (), clock.utc_now())
         # Before the data is in place: with both there, the station would find its log cut off.
-        set_aside = _set_aside(configuration, given) if given.lost_leaves else None
+        set_aside = _set_aside(configuration, note_kept, given) if note_kept is not None and (given.lost_leaves or forked) else None
     return Restored(
         checked=checked,
         configuration=written,
+        differing=differing,
         settled=settled,
         lost_leaves=given.lost_leaves,
         asked=there is not None,
@@ -163,21 +173,49 @@ def keys_for(station_file: Path) -> tuple[VerifierKey, ...]:
     return keys
 
 
+def _configuration_in(station_file: Path, manifest: Manifest) -> list[tuple[BackedUpFile, Path]]:
+    """Each file of the configuration with its place here, the one that names the others last: while it is missing nothing else counts."""
+    beside = station_file.absolute().parent
+    files = [one for one in manifest.files if one.path.startswith(f"{CONFIG}/")]
+    files.sort(key=lambda one: one.path == STATION_FILE)
+    places = (station_file.absolute() if one.path == STATION_FILE else beside / one.path.removeprefix(f"{CONFIG}/") for one in files)
+    return list(zip(files, places, strict=True))
+
+
 def _put_configuration(station_file: Path, directory: Path, manifest: Manifest) -> tuple[Path, ...]:
-    beside, written = station_file.absolute().parent, []
-    for one in manifest.files:
-        if not one.path.startswith(f"{CONFIG}/"):
-            continue
-        path = station_file.absolute() if one.path == STATION_FILE else beside / one.path.removeprefix(f"{CONFIG}/")
+    written = []
+    for one, path in _configuration_in(station_file, manifest):
         if path.exists():
             continue
         try:
             make_directory(path.parent)
-            write_durably({path: (directory / one.path).read_bytes()})
+            write_durably({path: _content(directory, one)})
         except OSError as error:
             raise not_copied(path, error) from error
         written.append(path)
     return tuple(written)
+
+
+def _differing(station_file: Path, manifest: Manifest) -> tuple[Path, ...]:
+    """Files of the configuration here that say something else than the backup's. Public keys are added to, so they may."""
+    found = []
+    for one, path in _configuration_in(station_file, manifest):
+        with contextlib.suppress(OSError):
+            if path.suffix != ".pub" and hashlib.sha256(path.read_bytes()).hexdigest() != one.sha256:
+                found.append(path)
+    return tuple(found)
+
+
+def _content(directory: Path, file: BackedUpFile) -> bytes:
+    """A file of a backup, proved as it is read. Raises `OSError`, and `StoreError` when it is not what the manifest says any more."""
+    content = (directory / file.path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise _changed_meanwhile(directory)
+    return content
+
+
+def _changed_meanwhile(directory: Path) -> StoreError:
+    return StoreError(f"{directory} changed while it was read", consequence="Nothing was put in place", remedy="Try again")
 
 
 def _refuse_data(data_dir: Path) -> None:
@@ -194,20 +232,22 @@ def _refuse_data(data_dir: Path) -> None:
         ) from error
 
 
-def _keep_public_keys(configuration: Configuration, directory: Path) -> None:
+def _keep_public_keys(configuration: Configuration, directory: Path, manifest: Manifest) -> None:
     """Earlier keys of the log stay believed: a new one that is made here could not prove what they signed."""
     public = configuration.audit_key_file.with_suffix(".pub")
     if not public.is_relative_to(configuration.path.parent):
         return
-    saved = directory / CONFIG / public.relative_to(configuration.path.parent)
+    place = f"{CONFIG}/{public.relative_to(configuration.path.parent).as_posix()}"
+    # What lies in the backup and does not stand in its manifest is anybody's.
+    saved = next((one for one in manifest.files if one.path == place), None)
+    if saved is None:
+        return
     try:
         known = public.read_text(encoding="utf-8") if public.exists() else ""
-        missing = [line for line in saved.read_text(encoding="utf-8").splitlines() if line not in known.splitlines()]
+        missing = [line for line in _content(directory, saved).decode().splitlines() if line not in known.splitlines()]
         if missing:
             make_directory(public.parent)
             write_durably({public: "".join(f"{line}\n" for line in [*known.splitlines(), *missing]).encode()})
-    except FileNotFoundError:
-        return
     except (OSError, ValueError) as error:
         raise not_copied(public, error) from error
 
@@ -229,14 +269,26 @@ async def _events_there(configuration: Configuration, since: datetime, now: date
         await counterpart.close()
 
 
-def _remembered_leaves(configuration: Configuration, backup: str) -> int:
+def _newest_note(kept: Path) -> Path | None:
+    """The note of the log as the station here last signed it; an earlier restore may have set it aside, and no station have run since."""
+    if kept.exists():
+        return kept
+    aside = kept.parent.glob(f"{kept.stem}{_ASIDE}*")
+    return max(aside, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _remembered_leaves(configuration: Configuration, note: Path | None) -> int:
     """How many leaves the log had when the station here last signed it; 0 where that is not known."""
-    kept, known = remembered_file(configuration.audit_key_file), 0
-    # A restore that was cut off may have set the note aside already.
-    for path in (kept, _aside(kept, backup)):
+    if note is not None:
         with contextlib.suppress(OSError, ValueError, MalformedNoteError):
-            known = max(known, open_checkpoint(path.read_text(encoding="utf-8"), believed_keys(configuration)).checkpoint.size)
-    return known
+            return open_checkpoint(note.read_text(encoding="utf-8"), believed_keys(configuration)).checkpoint.size
+    return 0
+
+
+def _continues(configuration: Configuration, directory: Path, note: Path) -> bool:
+    """False when the note is of another continuation of the log than the one in the backup, which another restore had begun."""
+    files = AuditFiles(database=directory / DATA / DATABASE_NAME, keys=believed_keys(configuration), saved=note)
+    return all(one.fault is not Fault.SAVED_DIFFERS for one in verify_log(files).findings)
 
 
 def _settle(configuration: Configuration, given: Restoration, there: Sequence[tuple[date, EventDigest]], now: datetime) -> Settled:
@@ -257,13 +309,18 @@ def _settle(configuration: Configuration, given: Restoration, there: Sequence[tu
         store.close()
 
 
-def _set_aside(configuration: Configuration, given: Restoration) -> Path:
+def _set_aside(configuration: Configuration, note: Path, given: Restoration) -> Path:
     kept = remembered_file(configuration.audit_key_file)
-    aside = _aside(kept, given.backup)
+    if note != kept:
+        return note
+    aside, number = kept.with_suffix(f"{_ASIDE}{given.backup}"), 1
+    # Gone on from once more: what the first time lost is proved by the note that lies there.
+    while aside.exists():
+        number += 1
+        aside = kept.with_suffix(f"{_ASIDE}{given.backup}-{number}")
     try:
-        if kept.exists():
-            kept.rename(aside)
-            flush_directory(kept.parent)
+        kept.rename(aside)
+        flush_directory(kept.parent)
     except OSError as error:
         raise StoreError(
             f"{kept} cannot be renamed: {error.strerror}",
@@ -271,7 +328,3 @@ def _set_aside(configuration: Configuration, given: Restoration) -> Path:
             remedy="Let the station's user write beside the key",
         ) from error
     return aside
-
-
-def _aside(kept: Path, backup: str) -> Path:
-    return kept.with_suffix(f".before-{backup}")

@@ -128,11 +128,14 @@ def _restored_lines(done: Restored) -> list[str]:
     settled = done.settled
     lines = [*_checked_lines(done.checked), "Đã đưa vào chỗ / put in place. Bây giờ / now:"]
     lines += [f"  cấu hình / configuration: {path}" for path in done.configuration]
+    lines += [f"  giữ nguyên, khác bản sao lưu / stays, differs from the backup's: {path}" for path in done.differing]
     lines.append(f"  phải thẩm định / to be reviewed: {settled.marked} bưu gửi / pieces; {settled.held} vừa bị giữ / held now")
     if done.set_aside is not None:
         lines.append(f"  mất / lost: {done.lost_leaves} lá / leaves; {done.set_aside} cho biết điều đó / tells of them")
     told = f"nơi nhận còn {settled.lost_events} sự kiện / the receiver has {settled.lost_events} events of the lost time"
     lines.append(f"  {told if done.asked else 'không có nơi nhận để hỏi / there is no receiver to ask'}")
+    lines.append("  cần mẫu thử mới ở mỗi làn / each lane needs a new run of the test piece")
+    lines.append("  mô hình không được cho qua đến khi / the model clears nothing until: station model resume")
     lines.append("  kiểm tra tài khoản và mã chương trình ở trên / check the logins and tokens above: station users list")
     return lines
 
@@ -141,6 +144,7 @@ def _restored_row(done: Restored) -> dict[str, object]:
     return {
         "backup": done.checked.manifest.name,
         "configuration": list(map(str, done.configuration)),
+        "differing": list(map(str, done.differing)),
         "to_be_reviewed": done.settled.marked,
         "held": done.settled.held,
         "lost_leaves": done.lost_leaves,

@@ -274,6 +274,18 @@ def _trend(state: Mapping[str, object]) -> QualityTrend:
     )
 
 
+def stop_until_resumed(uow: UnitOfWork, *, piece_id: str, visit: int, at: datetime, why: str) -> None:
+    """From the next start on the model clears nothing, whatever model it is, until a supervisor resumes it; a stop that stands stays.
+
+    `why` is shown in place of what drifted; `piece_id` and `visit` name the fact that the resumption answers.
+    """
+    if uow.value(TRIP_KEY):
+        return
+    causes = [{"what": why, "measured": 0.0, "limit": 0.0}]
+    facts = {"at": at.isoformat(), "calibration": "", "causes": causes, "lane_id": "", "piece_id": piece_id}
+    uow.set_value(TRIP_KEY, json.dumps({**facts, "scores": False, "unreadable": False, "visit": visit}))
+
+
 def _trip_text(trip: DriftTrip) -> str:
     facts = {
         "at": trip.at.isoformat(),

@@ -85,6 +85,14 @@ def begin_freeze(
     uow.set_value(_key(lane_id), str(number))
 
 
+def freeze_anew(uow: UnitOfWork, lane_id: str, at: datetime) -> None:
+    """A freeze that is not over begins again, about the same pieces: it may have been over since, and the lane frozen for another cause."""
+    freeze = current_freeze(uow, lane_id)
+    if freeze is not None:
+        known = freeze.frozen
+        begin_freeze(uow, lane_id, at, origin=FreezeOrigin.AT_LANE, person="", suspects=known.suspects, on_belts=known.on_belts)
+
+
 def do_step(uow: UnitOfWork, lane_id: str, number: int, step: str, by: Caller, checklist: Checklist, at: datetime) -> None:
     """Somebody has done a step; doing it again changes nothing, and the first one's name stays.
 

@@ -14,6 +14,9 @@ from station.domain.reasons import Reason
 from station.ports.outbox import EventDigest
 from station.ports.store import ReadView, UnitOfWork
 from station.ports.tracking import Counterpart
+from station.screening.drift import stop_until_resumed
+from station.workflow import test_pieces
+from station.workflow.freeze_steps import freeze_anew
 from station.workflow.identification import clearing_reviews, local_counter
 from station.workflow.lane_records import ring_key
 from station.workflow.piece_events import event_of_known
@@ -47,9 +50,11 @@ class Settled:
 
 
 async def events_since(counterpart: Counterpart, made_at: datetime, now: datetime) -> list[tuple[date, EventDigest]]:
-    """What the receiver has of the day of the backup and of each one since. Raises `ReceiverUnreachableError`."""
-    # One more: the clock of the lost time may have been ahead of this one.
-    days = [made_at.date() + timedelta(days=number) for number in range((now.date() - made_at.date()).days + 2)]
+    """What the receiver has of the day before the backup and of each one since. Raises `ReceiverUnreachableError`."""
+    # One more on either side: the clock of the lost time may have been ahead of this one, and what happened before midnight may have
+    # been written after it.
+    first = made_at.date() - timedelta(days=1)
+    days = [first + timedelta(days=number) for number in range((now.date() - first).days + 2)]
     return [(day, event) for day in days for event in await events_there(counterpart, day)]
 
 
@@ -69,7 +74,10 @@ def settle(
     cleared it; what lies cleared in a bin is held at once. Numbers that may have been given in the lost time are not given again. Nobody
     is logged in. What a gate's ring says of the lost time is taken as it is.
 
-    `there` are the receiver's events since the day of the backup; none where no receiver keeps its side.
+    No trust outlives the lost time either, which may have taken it back: all clears of a freeze that is not over, a test piece that
+    passed, and the model's, which gets it back by a supervisor's word.
+
+    `there` are the receiver's events since the day before the backup; none where no receiver keeps its side.
     """
     lost = Counter[str]()
     for day, event in sorted(there, key=lambda one: (one[1].piece_id, one[1].sequence)):
@@ -89,6 +97,8 @@ def settle(
         given_here = uow.next_number(local_counter(lane_id))
         given_there = max((local_number(piece_id, lane_id) for piece_id in lost), default=0)
         uow.next_number(local_counter(lane_id), at_least=max(given_here, given_there) + SKIPPED_LOCAL_IDS)
+        freeze_anew(uow, lane_id, now)
+        test_pieces.demand_anew(uow, lane_id)
     _log_everybody_out(uow)
     fact = StoreRestored(
         piece_id=RESTORED_SUBJECT,
@@ -103,6 +113,7 @@ def settle(
         note=given.note,
     )
     uow.append(fact)
+    stop_until_resumed(uow, piece_id=fact.piece_id, visit=fact.visit, at=now, why="store-restored")
     # It stays until somebody has seen it; there is no cause that could go away.
     uow.raise_alarm(AlarmCode.STORE_RESTORED, AlarmPriority.HIGH, site, given.backup, now)
     uow.clear_alarm(AlarmCode.STORE_RESTORED, site, now)

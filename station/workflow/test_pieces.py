@@ -62,6 +62,11 @@ def keep_run(uow: UnitOfWork, run: TestPieceRun, trend: TestPieceTrend) -> None:
         uow.clear_alarm(AlarmCode.TEST_PIECE_DRIFTS, lane_id, at)
 
 
+def demand_anew(uow: UnitOfWork, lane_id: str) -> None:
+    """Let a pass of the test piece count no longer; the newest run stays on record as it was."""
+    uow.set_value(_key(lane_id, "passed-at"), "")
+
+
 def end_reference(uow: UnitOfWork, lane_id: str, *, person: str, note: str, at: datetime) -> TestPieceReferenceEnded:
     """Let the trend of a lane begin anew after work on its scanner. The newest run stays what it was: passed, failed, drifting.
 

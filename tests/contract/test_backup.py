@@ -342,6 +342,98 @@ def test_a_restore_that_was_cut_off_is_repeated(site: Configuration, tmp_path: P
     assert first.set_aside == second.set_aside
 
 
+def test_what_each_restore_lost_stays_proved(site: Configuration, tmp_path: Path):
+    keys, asides = believed_keys(site), []
+
+    def again(made: MadeBackup) -> tuple[int, Path | None]:
+        site.data_dir.rename(site.data_dir.with_name(f"data.{len(asides)}"))
+        done = restore(site.path, made.directory, keys, person="Lan", note="", progress=quiet)
+        asides.append(done.set_aside)
+        return done.lost_leaves, done.set_aside
+
+    first = backed_up(site, tmp_path / "backups")
+    worked_on(site)
+    second = backed_up(site, tmp_path / "backups", hours=1)
+    notes = [remembered_file(site.audit_key_file).read_text()]
+    assert again(first)[0] == 5
+    # No station has run since: what was lost is known from the note that was set aside.
+    assert again(first) == (5, asides[0])
+    sealed(site)
+    notes.append(remembered_file(site.audit_key_file).read_text())
+    assert again(first)[0] > 0
+    sealed(site)
+    notes.append(remembered_file(site.audit_key_file).read_text())
+    # Another continuation of the log, with fewer leaves than the backup has: the station would find it written anew.
+    lost, aside = again(second)
+    assert (lost, aside is not None) == (0, True)
+    assert [path.read_text() for path in dict.fromkeys(asides) if path is not None] == notes
+    store = open_store(site)
+    assert asyncio.run(open_keeper(site, store, SystemClock()).start()).holds
+    store.close()
+
+
+def test_what_is_in_no_manifest_is_not_believed(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    keys = believed_keys(site)
+    lose_data(site)
+    edit(site.path, {"audit.signing_key_file": "moved/audit.key"})
+    for place in ("config/moved/audit.pub", "data/station.db-wal", "data/models/own.onnx"):
+        (made.directory / place).parent.mkdir(exist_ok=True)
+        shutil.copy(site.audit_key_file.with_suffix(".pub"), made.directory / place)
+    done = restore(site.path, made.directory, keys, person="Lan", note="", progress=quiet)
+    assert not (tmp_path / "site" / "moved").exists()
+    assert not (site.data_dir / "models").exists()
+    assert done.differing == (site.path,)
+
+
+def test_what_is_changed_after_it_was_proved_is_not_put_in_place(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    keys = believed_keys(site)
+    lose_data(site)
+    images = sorted((made.directory / "data" / "images").rglob("*.scan"))
+    copy = tmp_path / "copy"
+    shutil.copytree(made.directory, copy)
+
+    def late(change: Callable[[], object]) -> Callable[[int, int], None]:
+        def progress(done: int, of: int) -> None:
+            # Every file has been read by then.
+            if done == of:
+                change()
+
+        return progress
+
+    def swap() -> None:
+        if not images:
+            return
+        first, second = (path.read_bytes() for path in images)
+        images[0].write_bytes(second)
+        images[1].write_bytes(first)
+        images.clear()
+
+    with pytest.raises(StoreError, match="changed while it was read"):
+        restore(site.path, made.directory, keys, person="Lan", note="", progress=late(swap))
+    assert not site.data_dir.exists()
+    elsewhere, policy = tmp_path / "new" / "station.toml", copy / "config" / "policy.toml"
+    with pytest.raises(StoreError, match="changed while it was read"):
+        restore(elsewhere, copy, keys, person="Lan", note="", progress=late(lambda: policy.write_text("")))
+    # What names the other files comes last: the next try takes them from a backup again.
+    assert not elsewhere.exists()
+
+
+def test_the_backup_just_made_stays_though_a_clock_was_ahead(site: Configuration, tmp_path: Path):
+    to = tmp_path / "backups"
+    ahead = backed_up(site, to, hours=24 * 365)
+    made = backed_up(site, to, hours=1, keep=1)
+    assert (made.removed, made.directory.is_dir()) == ((ahead.manifest.name,), True)
+
+
+def test_what_lies_on_another_medium_is_named(site: Configuration, tmp_path: Path):
+    images = site.data_dir / "images"
+    images.rename(tmp_path / "images")
+    images.symlink_to(tmp_path / "images")
+    assert backed_up(site, tmp_path / "backups").left_out == (images,)
+
+
 def test_a_clock_that_is_wrong_is_told(site: Configuration, tmp_path: Path):
     made = backed_up(site, tmp_path / "backups", hours=24 * 365 * 100)
     lose_data(site)

@@ -15,7 +15,7 @@ from station.storage.store import DATABASE_NAME, SqliteStore
 from station.workflow.restoring import Restoration, settle
 from tests.support.store_facts import render
 from tests.support.virtual_lane import LANE_ID, start
-from tests.support.virtual_scene import Scene, play
+from tests.support.virtual_scene import Scene, pass_test_piece, play
 
 
 def put_back(scene: Scene, copy: Path) -> None:
@@ -59,6 +59,7 @@ def test_what_left_in_the_lost_time_has_not_escaped_and_what_is_here_is_reviewed
         scene.people.station = scene.station
         scene.begin_people()
         await scene.until_running()
+        await pass_test_piece(scene)
         await scene.still_releases()
         alarms = {alarm.code for alarm in scene.station.store.read(lambda view: view.alarms(active_only=False))}
         assert AlarmCode.ESCAPED not in alarms
@@ -85,6 +86,7 @@ def test_a_piece_that_was_announced_before_the_backup_is_looked_at_by_people():
         scene.people.station = scene.station
         scene.begin_people()
         await scene.until_running()
+        await pass_test_piece(scene)
         scene.station.do(do="feed", piece_id=piece_id)
         await scene.until_known(lambda: Reason.RECORD_RESTORED in scene.reasons(piece_id))
         await scene.until_known(lambda: scene.where(piece_id)["place"] == "outside", timeout_s=600.0)

@@ -1,6 +1,7 @@
 """Pieces in a store that was restored: whatever may have become of them in the lost time is looked at by people."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,10 +12,15 @@ from station.domain.alarm import AlarmCode
 from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.clearance import Outcome
 from station.domain.events import PieceStatus
+from station.domain.freeze import Checklist, FreezeOrigin, freeze_subject
 from station.domain.identifiers import local_id, local_number
 from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
 from station.ports.outbox import EventDigest
+from station.ports.screening import TestPieceResult
+from station.screening.drift import TRIP_KEY, DriftWatch
+from station.workflow import test_pieces
+from station.workflow.freeze_steps import all_clear_stands, begin_freeze, current_freeze, end_freeze, give_all_clear
 from station.workflow.lane_records import ring_key
 from station.workflow.restoring import SKIPPED_LOCAL_IDS, Restoration, Settled, settle
 
@@ -126,6 +132,59 @@ async def test_what_is_done_with_stays_as_it_is(feeding: Feeding):
     assert not any(isinstance(row.evidence, RecordRestored) for row in feeding.store.read(lambda view: view.evidence(PIECE)))
     # What the gate's ring says of the lost time is neither a release nor an escape.
     assert feeding.store.read(lambda view: view.value(ring_key(LANE))) == ""
+
+
+def test_an_all_clear_from_before_ends_no_freeze(feeding: Feeding):
+    # The lane may have been frozen anew in the lost time, by whoever heard something tick.
+    def frozen(number: int) -> bool:
+        freeze = feeding.store.read(lambda view: current_freeze(view, LANE))
+        assert freeze is not None
+        clear = feeding.store.read(lambda view: all_clear_stands(view, freeze, checklist))
+        return freeze.number == number and not clear
+
+    checklist = Checklist(steps=(), sha256="a" * 64)
+    people = [feeding.staff.add(login) for login in ("an", "binh")]
+    now = feeding.clock.utc_now()
+    asked = {"origin": FreezeOrigin.CONSOLE, "person": "an", "suspects": [PIECE], "on_belts": [PIECE, "P2"]}
+    feeding.store.write(lambda uow: begin_freeze(uow, LANE, now, **asked)).result()  # type: ignore[arg-type]
+    for person in people:
+        by = replace(person, confirmed_at=now)
+        feeding.store.write(
+            lambda uow, by=by: give_all_clear(uow, LANE, 1, by, checklist, now, present=["An"], note="")  # type: ignore[misc]
+        ).result()
+    assert not frozen(1)
+    restore(feeding)
+    assert frozen(2)
+    assert not feeding.store.write(lambda uow: end_freeze(uow, LANE, 2, checklist, now)).result()
+    begun = feeding.store.read(lambda view: view.evidence(freeze_subject(LANE)))[-1].evidence
+    assert (begun.suspects, begun.on_belts) == ((PIECE,), (PIECE, "P2"))  # type: ignore[union-attr]
+
+
+def test_a_test_piece_that_passed_before_counts_for_nothing(feeding: Feeding):
+    # It may have failed since.
+    result = TestPieceResult(passed=True, values={"wire": (0.1, 0.2, True)})
+    now = feeding.clock.utc_now()
+    run, trend = test_pieces.run_of(result, piece_id="TEST-1", visit=1, at=now, lane_id=LANE, trend=test_pieces.TestPieceTrend())
+    feeding.store.write(lambda uow: test_pieces.keep_run(uow, run, trend)).result()
+    assert feeding.store.read(lambda view: test_pieces.passed_at(view, LANE)) == now
+    restore(feeding)
+    assert feeding.store.read(lambda view: test_pieces.passed_at(view, LANE)) is None
+
+
+def test_the_model_clears_nothing_until_a_supervisor_has_said_so(feeding: Feeding):
+    # It may have been stopped, or rolled back, since.
+    watch = DriftWatch(site="TEST", model_sha256="e" * 64, calibration_sha256="f" * 64, calibration={})
+    now = feeding.clock.utc_now()
+    restore(feeding)
+    feeding.store.write(lambda uow: watch.start(uow, now)).result()
+    assert watch.tripped
+    reset = feeding.store.write(lambda uow: watch.resume(uow, person="Lan", note="", at=now)).result()
+    assert (reset.piece_id, reset.visit, watch.tripped) == ("STORE", 1, False)
+    # A stop that stands in the backup is not made a lighter one.
+    stood = '{"calibration": "' + "f" * 64 + '", "lane_id": "", "piece_id": "P", "scores": true, "unreadable": false, "visit": 1, "at": ""}'
+    feeding.store.write(lambda uow: uow.set_value(TRIP_KEY, stood)).result()
+    restore(feeding)
+    assert feeding.store.read(lambda view: view.value(TRIP_KEY)) == stood
 
 
 @pytest.mark.parametrize(
