@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
-from station.api import schemas, shown
+from station.api import shown
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.scan_shapes import LookedIn, LookedOut, ScanOut
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
 from station.domain.errors import NotFoundError
@@ -61,7 +62,7 @@ def router(context: Context) -> APIRouter:
         return Response(content, media_type="image/png", headers=_HEADERS)
 
     @routes.get("/{sha256}")
-    async def scan(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> schemas.ScanOut:
+    async def scan(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> ScanOut:
         """What is known of a scan: sizes, findings, and the model's reading of it."""
         seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
         await context.views.note(seen.piece, seen.scan, Rendering.FIGURES, caller.name)
@@ -77,14 +78,10 @@ def router(context: Context) -> APIRouter:
         """The model's heat map over the whole image; absent while an operator reads the scan blind."""
         return await picture(caller, sha256, piece, Rendering.HEAT)
 
-    @routes.post("/{sha256}/looked", response_model=schemas.LookedOut)
-    async def looked(caller: SeesScans, sha256: ScanPath, piece: PieceQuery, body: schemas.LookedIn, once: OnceKey) -> Answer:
+    @routes.post("/{sha256}/looked", response_model=LookedOut)
+    async def looked(caller: SeesScans, sha256: ScanPath, piece: PieceQuery, body: LookedIn, once: OnceKey) -> Answer:
         """The picture has left the screen: for how long it was there. Not `written` where the caller was given no such picture."""
-        try:
-            seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
-        except NotFoundError:
-            # A page that goes says so of whatever it showed, also of an image that was none: that is no mistake of its.
-            return {"written": False}
+        seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
         return await context.views.looked(seen.piece, seen.scan, caller.name, shown_ms=body.shown_ms, heat_ms=body.heat_ms, once=once)
 
     return routes

@@ -1,12 +1,13 @@
 """What the interface takes and gives: the wire shapes of every resource."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from station.api.exercise_shapes import ExerciseOut
 from station.api.freeze_shapes import LaneFreezeOut
+from station.api.scan_shapes import ScanOut
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision, ReviewOutcome
@@ -16,7 +17,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PieceId = Annotated[str, Field(pattern=r"^[!-.0-~]{1,40}$")]
 Extent = Annotated[float, Field(gt=0, le=5000, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
-DAY_MS = 24 * 3600 * 1000
 Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -104,54 +104,6 @@ class PageOut(BaseModel):
 
     items: list[PieceOut]
     next: str | None
-
-
-class FindingOut(BaseModel):
-    """Something noticed in a scan; `box_px` is x, y, width, height in the corrected image."""
-
-    reason: str
-    box_px: tuple[int, int, int, int] | None
-    measured: float | None
-    limit: float | None
-
-
-class LookedIn(Asked):
-    """For how long a picture was on the screen, and for how much of that with the heat map over it."""
-
-    shown_ms: int = Field(ge=0, le=DAY_MS)
-    heat_ms: int = Field(ge=0, le=DAY_MS)
-
-    @model_validator(mode="after")
-    def _part_of_the_whole(self) -> Self:
-        if self.heat_ms > self.shown_ms:
-            raise ValueError("heat_ms is a part of shown_ms")
-        return self
-
-
-class LookedOut(BaseModel):
-    """Whether it is written down."""
-
-    written: bool
-
-
-class ScanOut(BaseModel):
-    """The newest scan of a piece's visit, and what the model said of it."""
-
-    sha256: str
-    visit: int
-    at: datetime
-    lane_id: str
-    lines: int
-    pixels: int
-    length_mm: float
-    width_mm: float
-    kv: float
-    ma: float
-    findings: list[FindingOut]
-    score: float | None
-    threshold: float | None
-    p_value: float | None
-    model_sha256: str | None
 
 
 class ClaimOut(BaseModel):

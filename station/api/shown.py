@@ -13,6 +13,7 @@ from typing import Any, cast
 from station.api import schemas
 from station.api.exercise_shapes import ExerciseOut
 from station.api.freeze_shapes import lane_freeze_out
+from station.api.scan_shapes import FindingOut, ScanOut
 from station.api.sight import Sight, level_on_lane
 from station.domain.access import may_see
 from station.domain.alarm import Alarm
@@ -98,14 +99,14 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
+def scan_out(scan: Scan, facts: Sequence[Evidence]) -> ScanOut:
     """A scan of a piece whose content may be shown, with the model's newest reading of it."""
     readings = [
         fact for fact in facts if isinstance(fact, ModelReading) and fact.scan_sha256 == scan.sha256 and fact.projected_sha256 is None
     ]
     reading = readings[-1] if readings else None
     findings = [*scan.findings, *(reading.findings if reading else ())]
-    return schemas.ScanOut(
+    return ScanOut(
         sha256=scan.sha256,
         visit=scan.visit,
         at=scan.at,
@@ -117,7 +118,7 @@ def scan_out(scan: Scan, facts: Sequence[Evidence]) -> schemas.ScanOut:
         kv=scan.kv,
         ma=scan.ma,
         findings=[
-            schemas.FindingOut(reason=found.reason, box_px=found.box_px, measured=_finite(found.measured), limit=_finite(found.limit))
+            FindingOut(reason=found.reason, box_px=found.box_px, measured=_finite(found.measured), limit=_finite(found.limit))
             for found in findings
         ],
         score=_finite(reading.score) if reading else None,

@@ -140,6 +140,8 @@ function showScan(request) {
   const restricted = request ? request.restricted : view.latest_restricted;
   const piece = request ? request.piece_id : view.latest_piece_id;
   const sha256 = request ? request.scan_sha256 : view.latest_scan_sha256;
+  // What was looked at until the truth came is in the exercise's own record: there is no such scan.
+  if (view.exercise && !view.exercise.confirmed) viewer.forgetLook();
   if (restricted) viewer.nothing("ui-restricted");
   else if (piece && sha256) viewer.show(piece, sha256, !request?.blind);
   else viewer.nothing("ui-scan-none");

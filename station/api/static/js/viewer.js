@@ -53,6 +53,12 @@ export class Viewer {
     this.since = this.ready && !document.hidden ? now : null;
   }
 
+  /** Until now nothing counts. */
+  forgetLook() {
+    this.#count();
+    this.shownMs = this.heatMs = 0;
+  }
+
   /** Nobody looks at the picture any more: say for how long somebody did. */
   #tell() {
     this.#count();
