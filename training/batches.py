@@ -5,8 +5,11 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +42,11 @@ class Batch:
 
 
 class Batches:
-    """A sequence without end; `Batches(…)[step]` is the batch of that step."""
+    """A sequence without end; `Batches(…)[step]` is the batch of that step, of `times` as many crops as `SHAPES` says."""
 
-    def __init__(self, pieces: Sequence[Stored], *, seed: int) -> None:
+    def __init__(self, pieces: Sequence[Stored], *, seed: int, times: int = 1) -> None:
         self._seed = seed
+        self._times = times
         self._pieces = pieces
         self._groups: dict[tuple[bool, str], list[int]] = {}
         for at, one in enumerate(pieces):
@@ -78,7 +82,7 @@ class Batches:
         one_thread()
         rng = np.random.default_rng((self._seed, step))
         crops, size = SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
-        samples = [self._sample(rng, size) for _ in range(crops)]
+        samples = [self._sample(rng, size) for _ in range(crops * self._times)]
         return Batch(np.stack([model_input(one.t[0], one.t[1]) for one in samples]), np.stack([one.mask for one in samples]))
 
 
@@ -91,18 +95,42 @@ def _ready(batches: Batches) -> None:
     _of_worker[:] = [batches]
 
 
-def _made(step: int) -> Batch:
-    return _of_worker[0][step]
+def _made(folder: Path, step: int) -> npt.NDArray[np.uint8]:
+    """The mask; the channels, which a pipe would copy three times, lie in a file."""
+    batch = _of_worker[0][step]
+    np.save(_channels(folder, step), batch.channels)
+    return batch.mask
+
+
+def _channels(folder: Path, step: int) -> Path:
+    return folder / f"{step}.npy"
+
+
+def _taken(folder: Path, step: int, mask: npt.NDArray[np.uint8]) -> Batch:
+    """A file that is gone by name stays as long as its mapping."""
+    file = _channels(folder, step)
+    channels = np.load(file, mmap_mode="c")
+    file.unlink()
+    return Batch(channels, mask)
 
 
 def made_ahead(batches: Batches, first: int, *, workers: int) -> Generator[Batch]:
-    """Batches from number `first` on, in order and without end, made by `workers` processes; close it to end them."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ready, initargs=(batches,)) as pool:
+    """Batches from number `first` on, in order and without end, made by `workers` processes; close it to end them.
+
+    They are handed over in the folder for temporary files (`TMPDIR`), which had better lie in memory.
+    """
+    with (
+        TemporaryDirectory(prefix="batches-") as name,
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ready, initargs=(batches,)) as pool,
+    ):
+        make = partial(_made, Path(name))
         numbers = count(first)
-        waiting = deque(pool.submit(_made, next(numbers)) for _ in range(MADE_AHEAD * workers))
+        waiting = deque((step, pool.submit(make, step)) for step in (next(numbers) for _ in range(MADE_AHEAD * workers)))
         try:
             while True:
-                yield waiting.popleft().result()
-                waiting.append(pool.submit(_made, next(numbers)))
+                step, mask = waiting.popleft()
+                yield _taken(Path(name), step, mask.result())
+                step = next(numbers)
+                waiting.append((step, pool.submit(make, step)))
         finally:
             pool.shutdown(cancel_futures=True)

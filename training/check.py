@@ -1,7 +1,10 @@
 """How the network does on pieces held apart: whole, each scanned as it was drawn, bags also as pictures; plain darkness beside it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -37,35 +40,57 @@ class Checked:
     named: bool | None
 
 
-def checked(net: HeatNet, pieces: Sequence[Stored], device: torch.device) -> list[Checked]:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A piece as it is read: channels (4, rows, columns), classes of the cells, darkness."""
+
+    group: str
+    threat: str
+    channels: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint8]
+    darkness: float
+
+
+def checked(net: HeatNet, pieces: Sequence[Stored], device: torch.device, *, workers: int) -> list[Checked]:
     """Read every piece once, and bags once more as pictures; the same scans each time. The network is left in its mode."""
-    found = []
     training = net.training
     net.eval()
-    for at, piece in enumerate(pieces):
-        rng = np.random.default_rng((SEED, at))
-        t = piece.crop(slice(None), slice(None))
-        t = np.pad(t, ((0, 0), *((AIR, AIR + -(side + 2 * AIR) % SIDE) for side in piece.shape)), constant_values=1.0)
-        t = detected(t, piece.taken(), rng)
-        views = {piece.kind: t, "pictures": pictured(t, rng)} if piece.kind == BAGS else {piece.kind: t}
-        mask = np.zeros((t.shape[1] // 4, t.shape[2] // 4), np.uint8)
-        own = piece.mask()
-        mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = own
-        found += [_one(net, view, mask, piece.threat, group, device) for group, view in views.items()]
+    found = [_read(net, view, device) for view in _views(pieces, workers=workers)]
     net.train(training)
     return found
 
 
-def _one(net: HeatNet, t: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8], threat: str, group: str, device: torch.device) -> Checked:
+def _views(pieces: Sequence[Stored], *, workers: int) -> Iterator[_View]:
+    # a fresh interpreter each, so that it reads how many threads its arithmetic may use
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for views in pool.map(_scanned, range(len(pieces)), pieces, chunksize=4):
+            yield from views
+
+
+def _scanned(at: int, piece: Stored) -> list[_View]:
+    rng = np.random.default_rng((SEED, at))
+    t = piece.crop(slice(None), slice(None))
+    t = np.pad(t, ((0, 0), *((AIR, AIR + -(side + 2 * AIR) % SIDE) for side in piece.shape)), constant_values=1.0)
+    t = detected(t, piece.taken(), rng)
+    views = {piece.kind: t, "pictures": pictured(t, rng)} if piece.kind == BAGS else {piece.kind: t}
+    mask = np.zeros((t.shape[1] // 4, t.shape[2] // 4), np.uint8)
+    own = piece.mask()
+    mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = own
+    return [_View(group, piece.threat, model_input(view[0], view[1]), mask, darkness(view[1])) for group, view in views.items()]
+
+
+def _read(net: HeatNet, view: _View, device: torch.device) -> Checked:
     with torch.no_grad():
-        read = net(torch.from_numpy(model_input(t[0], t[1]))[None].to(device))
-    there = mask > 0
+        read = net(torch.from_numpy(view.channels)[None].to(device))
+        logit = float(net.piece(read.terms))
+    there = view.mask > 0
     cells = named = None
     if there.any():
         cells = auroc(read.heat[0, 0].float().cpu().numpy().ravel(), there.ravel())
         classes = read.classes[0].float().cpu().numpy()[:, there].mean(axis=1)
-        named = int(classes.argmax()) == int(np.bincount(mask[there]).argmax()) - 1
-    return Checked(group, threat, float(net.piece(read.terms)), tuple(read.terms[0].tolist()), darkness(t[1]), cells, named)
+        named = int(classes.argmax()) == int(np.bincount(view.mask[there]).argmax()) - 1
+    return Checked(view.group, view.threat, logit, tuple(read.terms[0].tolist()), view.darkness, cells, named)
 
 
 def report(found: Sequence[Checked]) -> dict[str, Any]:

@@ -32,20 +32,25 @@ SCALES_QUICKER = 5.0
 MOST_GRADIENT = 5.0
 AVERAGED = 0.999
 """Of the averaged weights at each step; their memory is shorter while few steps have been made."""
-SAVE_EVERY_S, CHECK_EVERY_S, TELL_EVERY_S = 300.0, 600.0, 30.0
+SAVE_EVERY_S, TELL_EVERY_S = 120.0, 30.0
 CHECKED_PIECES = 240
 CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long and with what: until `minutes` have been trained, or exactly `steps` where that is not None."""
+    """How long and with what: until `minutes` have been trained, or exactly `steps` where that is not None.
+
+    A batch has `times` as many crops as on a processor, and the rate grows with their square root; held pieces are read `checks` times.
+    """
 
     seed: int
     minutes: float
     steps: int | None
     workers: int
     threads: int
+    times: int = 1
+    checks: int = 10
 
 
 @dataclass(slots=True)
@@ -60,9 +65,9 @@ class _State:
     trained_s: float = 0.0
 
 
-def _rate(share: float) -> float:
+def _rate(share: float, times: int) -> float:
     """One cycle: up, then down as a cosine."""
-    return LEAST + PEAK * min(1.0, share / WARM_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    return LEAST + PEAK * math.sqrt(times) * min(1.0, share / WARM_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def _share(state: _State, plan: Plan) -> float:
@@ -148,14 +153,14 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _half_precision(device: torch.device) -> bool:
-    """Whether bfloat16 is quicker here: on GPUs, and on processors with instructions for it."""
-    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
+    """Whether bfloat16 makes training quicker: on processors with instructions for it. A GPU waits for batches however it multiplies."""
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
 
 
 def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool) -> HeatNet | None:
     """Train from nothing, or on from `checkpoint.pt` in `work`: the averaged network, ready to be exported; None if a signal stopped it.
 
-    `log.jsonl` there gets a line now and then: losses, rate, pace; and every ten minutes what `training.check` says of held pieces.
+    `log.jsonl` there gets a line now and then: losses, rate, pace; and `plan.checks` times what `training.check` says of held pieces.
     Weights after a number of steps repeat from the seed on one machine; how many steps a machine makes in its minutes does not.
     """
     torch.set_num_threads(plan.threads)
@@ -168,13 +173,15 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     log = _Log(work / "log.jsonl", fresh=not resume)
     log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
-    saved_s = checked_s = told_s = state.trained_s
+    saved_s = told_s = state.trained_s
+    checks = math.floor(_share(state, plan) * plan.checks)
     means = None
-    now = time.perf_counter()
-    with _signals() as stop, closing(made_ahead(Batches(pieces, seed=plan.seed), state.step, workers=plan.workers)) as batches:
+    source = Batches(pieces, seed=plan.seed, times=plan.times)
+    with _signals() as stop, closing(made_ahead(source, state.step, workers=plan.workers)) as batches:
+        now = time.perf_counter()
         while _share(state, plan) < 1 and not stop:
             for group in state.optimiser.param_groups:
-                group["lr"] = group["quicker"] * _rate(_share(state, plan))
+                group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
             found = _stepped(state, next(batches), device, half=half)
             parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
@@ -186,16 +193,17 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
             if state.trained_s - saved_s > SAVE_EVERY_S:
                 saved_s = state.trained_s
                 _save(state, checkpoint)
-            if state.trained_s - checked_s > CHECK_EVERY_S:
-                checked_s = state.trained_s
-                log.tell({"step": state.step, "check": report(checked(state.average, chosen, device))})
+            if checks < math.floor(_share(state, plan) * plan.checks) < plan.checks:
+                checks += 1
+                log.tell({"step": state.step, "check": report(checked(state.average, chosen, device, workers=plan.workers))})
                 now = time.perf_counter()
     _save(state, checkpoint)
     if stop:
         log.tell({"step": state.step, "stopped_by": signal.Signals(stop[0]).name})
         return None
+    whole = checked(state.average, held, device, workers=plan.workers)
     net = state.average.cpu().eval()
-    whole = fit_score(net, checked(net, held, torch.device("cpu")))
+    whole = fit_score(net, whole)
     log.tell({"step": state.step, "samples": state.samples, "final": report(whole)})
     return net
 
@@ -208,7 +216,7 @@ def _progress(state: _State, means: np.ndarray, plan: Plan) -> dict[str, Any]:
         "cells": round(float(means[0]), 4),
         "piece": round(float(means[1]), 4),
         "classes": round(float(means[2]), 4),
-        "rate": round(_rate(_share(state, plan)), 6),
+        "rate": round(_rate(_share(state, plan), plan.times), 6),
         "samples_per_s": round(state.samples / max(state.trained_s, 1e-3), 1),
     }
 

@@ -7,7 +7,9 @@ its file. Which pieces there are and where each array lies is found once and kep
 import struct
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +56,8 @@ class Stored:
         return from_json(self.conditions)
 
 
-def read_set(folder: Path) -> list[Stored]:
-    """Every piece of a set, by name. An index that does not fit the files there is made anew.
+def read_set(folder: Path, *, jobs: int = 1) -> list[Stored]:
+    """Every piece of a set, by name. An index that does not fit the files there is made anew, by `jobs` processes.
 
     Raises:
         FileNotFoundError: no pieces there.
@@ -72,7 +74,7 @@ def read_set(folder: Path) -> list[Stored]:
         with np.load(index) as known:
             if np.array_equal(known["names"], names) and np.array_equal(known["sizes"], sizes):
                 return _stored(files, {name: known[name] for name in known.files})
-    rows = [_look(one) for one in files]
+    rows = _looked(files, jobs=jobs)
     columns = {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
     part = index.with_suffix(".part")
     with part.open("wb") as file:
@@ -97,6 +99,13 @@ def _stored(files: Sequence[Path], columns: dict[str, npt.NDArray[np.generic]]) 
         )
         for at, file in enumerate(files)
     ]
+
+
+def _looked(files: Sequence[Path], *, jobs: int) -> list[dict[str, int | str]]:
+    if jobs == 1:
+        return [_look(one) for one in files]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_look, files, chunksize=64))
 
 
 def _look(file: Path) -> dict[str, int | str]:

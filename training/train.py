@@ -16,8 +16,6 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import torch
-
 from firmware_sims.mail import NEWEST_GENERATION
 from firmware_sims.mail_catalogue import CLASSES
 from station.domain.clearance import MIN_CALIBRATION
@@ -95,9 +93,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=max(1, cores // 2), help="processes that make batches")
     parser.add_argument("--threads", type=int, default=max(1, cores - cores // 2), help="threads that train")
+    parser.add_argument("--times", type=int, default=1, help="as many crops in a batch; 4 for a GPU that many processes feed")
+    parser.add_argument("--checks", type=int, default=10, help="how often held pieces are looked at on the way")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--leave-out", choices=CLASSES, help="train without any piece that holds this class")
-    parser.add_argument("--weights", type=Path, help="skip training and use these")
+    parser.add_argument("--weights", type=Path, help="draw no sets, skip training and use these")
     parser.add_argument("--per-kind", type=int, default=600, help="calibration pieces of each kind; 0 stops after training")
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
     parser.add_argument("--freeze", type=int, default=calibrate.FREEZE_PIECES, help="pieces behind the freeze score; 0 for none")
@@ -114,26 +114,35 @@ def main() -> None:
     options = _options()
     jobs = options.workers + options.threads
     options.work.mkdir(parents=True, exist_ok=True)
-    folders = drawn(options.work, seed=options.seed, mail=options.mail, bags=options.bags, jobs=jobs)
     if options.weights is None:
+        folders = drawn(options.work, seed=options.seed, mail=options.mail, bags=options.bags, jobs=jobs)
         pieces, held = (
             list(chain.from_iterable(parts))
-            for parts in zip(*(split(read_set(folder), leave_out=options.leave_out) for folder in folders), strict=True)
+            for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=options.leave_out) for folder in folders), strict=True)
         )
-        plan = Plan(seed=options.seed, minutes=options.minutes, steps=options.steps, workers=options.workers, threads=options.threads)
+        plan = Plan(
+            seed=options.seed,
+            minutes=options.minutes,
+            steps=options.steps,
+            workers=options.workers,
+            threads=options.threads,
+            times=options.times,
+            checks=options.checks,
+        )
         net = train(pieces, held, plan, work=options.work, resume=options.resume)
         if net is None:
             sys.exit("stopped; the same command with --resume goes on from here")
-        torch.save(net.state_dict(), options.work / "weights.pt")
+        data_sha256 = digest(folders)
+        export.save_weights(options.work / "weights.pt", net, data_sha256=data_sha256)
     else:
-        net = export.load_weights(options.weights)
+        net, data_sha256 = export.load_weights(options.weights)
     if not options.per_kind:
         return
     finish(
         net,
         options.out,
         options.work,
-        data_sha256=digest(folders),
+        data_sha256=data_sha256,
         per_kind=options.per_kind,
         per_threat=options.per_threat,
         freeze=options.freeze,
