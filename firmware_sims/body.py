@@ -20,7 +20,7 @@ class Part:
     """One shape of one material.
 
     `sign` −1 cuts a hole (a window, a drilled hole) out of the same material; `threat` marks what is forbidden, `threat_class` says what it
-    is where that is not the piece's own `threat_kind`.
+    is where that is not the piece's own `threat_kind`. `thing` names the everyday thing that it belongs to, where it belongs to one.
 
     `samples`: rays per pixel and direction. With one, a pixel sees the mean thickness that the shape gives it, each shape averaging its
     edges in a way of its own; with more it sees the mean of what comes through, as a real detector's aperture does.
@@ -31,6 +31,7 @@ class Part:
     sign: int = 1
     threat: bool = False
     threat_class: str = ""
+    thing: str = ""
     samples: int = 1
 
 

@@ -108,6 +108,9 @@ MENACES = MappingProxyType(
 CLASSES = tuple(MENACES)
 """Names of the classes; masks carry the place here plus one, 0 for nothing forbidden."""
 
+LABELS = (*CLASSES, *THINGS)
+"""Whatever a cell may be told to hold, forbidden things first; labels carry the place here plus one, 0 for none of them."""
+
 _ANYWHERE = {
     "blade": 1.5,
     "handgun": 1.6,

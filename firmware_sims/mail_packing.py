@@ -73,6 +73,11 @@ def grained(rng: Rng, parts: Sequence[Part]) -> list[Part]:
     ]
 
 
+def named(name: str, parts: Sequence[Part]) -> list[Part]:
+    """The parts, as those of the everyday thing of that name."""
+    return [replace(part, thing=name) for part in parts]
+
+
 def things(rng: Rng, room: Room, names: Sequence[str], count: int) -> tuple[list[Part], list[Place]]:
     """`count` everyday things of those named that fit, and where they lie."""
     fitting = [
@@ -81,9 +86,10 @@ def things(rng: Rng, room: Room, names: Sequence[str], count: int) -> tuple[list
     parts: list[Part] = []
     places: list[Place] = []
     for _ in range(count if fitting else 0):
-        item = THINGS[pick(rng, fitting)]
+        name = pick(rng, fitting)
+        item = THINGS[name]
         spot = room.spot(rng, item.reach_mm, corners=CORNER_SHARE)
-        parts += grained(rng, laid(rng, item.draw, room.fall(rng, spot, item.reach_mm)))
+        parts += named(name, grained(rng, laid(rng, item.draw, room.fall(rng, spot, item.reach_mm))))
         places.append(spot)
     return parts, places
 

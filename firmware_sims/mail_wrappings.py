@@ -13,7 +13,7 @@ from firmware_sims.mail_catalogue import FLAT_THINGS, MENACES, OFFICE_THINGS, TH
 from firmware_sims.mail_covers import BELT_WIDTH_MM, LONGEST_MM, SHEET_MM, SHORTEST_MM, Packed, box_walls, closed, laid_frame
 from firmware_sims.mail_household import rough
 from firmware_sims.mail_layout import Place, Rng, between, chance, pick, wander, whole
-from firmware_sims.mail_packing import FLAT_ROOM_MM, Room, hidden, things
+from firmware_sims.mail_packing import FLAT_ROOM_MM, Room, hidden, named, things
 from firmware_sims.mail_stationery import binding, card, compact_disc, fasteners, folded_letter, seal, stack, tape
 from firmware_sims.textures import Uneven
 
@@ -78,8 +78,9 @@ def envelope(rng: Rng, threat_kind: str | None) -> Packed:
         parts += compact_disc(rng, room.spot(rng, 64))
     height = max(0.6, sheets * SHEET_MM + 0.5)
     for _ in range(whole(rng, 1, 2) if chance(rng, ENVELOPE_THINGS if threat_kind is None else ENVELOPE_THINGS / 2) else 0):
-        item = THINGS[pick(rng, FLAT_THINGS)]
-        parts += item.draw(rng, room.spot(rng, item.reach_mm * 0.9))
+        name = pick(rng, FLAT_THINGS)
+        item = THINGS[name]
+        parts += named(name, item.draw(rng, room.spot(rng, item.reach_mm * 0.9)))
         height = max(height, min(item.height_mm, 12.0))
     if threat_kind is not None:
         parts += hidden(rng, room, threat_kind, ())

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from station.screening.image import resample
 from station.screening.palette import from_colours
 from training.conditions import detected, draw_conditions
-from training.pieces import Stored
+from training.pieces import Stored, forbidden
 from training.vendor_painter import VENDORS, paint, through_jpeg, varied
 
 FloatArray = npt.NDArray[np.float32]
@@ -31,20 +31,20 @@ VENDOR_SHARES = (0.5, 0.2, 0.08, 0.08, 0.09, 0.05)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Transmission (2, rows, columns) and classes of its cells (rows/4, columns/4), 0 for none."""
+    """Transmission (2, rows, columns) and labels of its cells (rows/4, columns/4): place in `LABELS` plus one, 0 for none."""
 
     t: FloatArray
-    mask: ByteArray
+    labels: ByteArray
 
 
 def cropped(piece: Stored, size: int, rng: Rng) -> Sample:
     """A random square of `size` grid steps of a piece with air round it; four times in five around the forbidden thing if there is one."""
     cells = size // CELL
-    mask = piece.mask()
-    frame = [max(AIR, -(-(cells - side) // 2) + 1) for side in mask.shape]
-    most = [side + 2 * air - cells for side, air in zip(mask.shape, frame, strict=True)]
+    labels = piece.labels()
+    frame = [max(AIR, -(-(cells - side) // 2) + 1) for side in labels.shape]
+    most = [side + 2 * air - cells for side, air in zip(labels.shape, frame, strict=True)]
     start = [int(rng.integers(one + 1)) for one in most]
-    hot = np.argwhere(mask > 0)
+    hot = np.argwhere(forbidden(labels))
     if len(hot) and rng.random() < 0.8:
         place = hot[int(rng.integers(len(hot)))]
         start = [int(np.clip(at + air - rng.integers(cells), 0, one)) for at, air, one in zip(place, frame, most, strict=True)]
@@ -55,7 +55,7 @@ def cropped(piece: Stored, size: int, rng: Rng) -> Sample:
     there = np.zeros((cells, cells), np.uint8)
     if rows.start < rows.stop and columns.start < columns.stop:
         t[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = piece.crop(rows, columns)
-        part = mask[rows.start // CELL : -(-rows.stop // CELL), columns.start // CELL : -(-columns.stop // CELL)]
+        part = labels[rows.start // CELL : -(-rows.stop // CELL), columns.start // CELL : -(-columns.stop // CELL)]
         at_row, at_column = (rows.start - top) // CELL, (columns.start - left) // CELL
         there[at_row : at_row + part.shape[0], at_column : at_column + part.shape[1]] = part
     return Sample(t, there)
@@ -63,19 +63,20 @@ def cropped(piece: Stored, size: int, rng: Rng) -> Sample:
 
 def turned(sample: Sample, rng: Rng) -> Sample:
     """Mirrored and turned by quarters at random: mail has no up."""
-    t, mask = sample.t, sample.mask
+    t, labels = sample.t, sample.labels
     if rng.random() < 0.5:
-        t, mask = t[:, ::-1], mask[::-1]
+        t, labels = t[:, ::-1], labels[::-1]
     if rng.random() < 0.5:
-        t, mask = t[:, :, ::-1], mask[:, ::-1]
+        t, labels = t[:, :, ::-1], labels[:, ::-1]
     if rng.random() < 0.5:
-        t, mask = t.transpose(0, 2, 1), mask.T
-    return Sample(np.ascontiguousarray(t), np.ascontiguousarray(mask))
+        t, labels = t.transpose(0, 2, 1), labels.T
+    return Sample(np.ascontiguousarray(t), np.ascontiguousarray(labels))
 
 
 def stacked(first: Sample, second: Sample) -> Sample:
-    """Two pieces lying on one another: transmissions multiply."""
-    return Sample(first.t * second.t, np.maximum(first.mask, second.mask))
+    """Two pieces lying on one another: transmissions multiply, and a cell holds what is forbidden, else what the first has there."""
+    other = forbidden(second.labels) | (first.labels == 0)
+    return Sample(first.t * second.t, np.where(other & ~forbidden(first.labels), second.labels, first.labels))
 
 
 def scanned(t: FloatArray, rng: Rng) -> FloatArray:
@@ -106,7 +107,7 @@ def pictured(t: FloatArray, rng: Rng) -> FloatArray:
 def resized(sample: Sample, size: int) -> Sample:
     """The same thing in `size` grid steps, as pictures of unknown scale come."""
     cells = size // CELL
-    old = sample.mask.shape[0]
+    old = sample.labels.shape[0]
     places = (np.arange(cells) * old + old // 2) // cells
     t = np.stack([resample(plane, height=size, width=size) for plane in sample.t])
-    return Sample(t, sample.mask[np.ix_(places, places)])
+    return Sample(t, sample.labels[np.ix_(places, places)])

@@ -35,10 +35,10 @@ SMALLEST_PICTURE, LARGEST_PICTURE = 0.6, 1.1
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Channels (n, 4, side, side) float32 and classes of the cells (n, side/4, side/4), 0 for none."""
+    """Channels (n, 4, side, side) float32 and labels of the cells (n, side/4, side/4): place in `LABELS` plus one, 0 for none."""
 
     channels: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
 
 
 class Batches:
@@ -76,14 +76,14 @@ class Batches:
             for _ in range(int(rng.integers(1, 4))):
                 sample = stacked(sample, turned(cropped(self._drawn(rng, bags=bags, threat=False), taken, rng), rng))
         t = scanned(sample.t, rng)
-        return resized(Sample(pictured(t, rng), sample.mask), size) if as_picture else Sample(t, sample.mask)
+        return resized(Sample(pictured(t, rng), sample.labels), size) if as_picture else Sample(t, sample.labels)
 
     def __getitem__(self, step: int) -> Batch:
         one_thread()
         rng = np.random.default_rng((self._seed, step))
         crops, size = SHAPES[int(rng.choice(len(SHAPES), p=SHAPE_SHARES))]
         samples = [self._sample(rng, size) for _ in range(crops * self._times)]
-        return Batch(np.stack([model_input(one.t[0], one.t[1]) for one in samples]), np.stack([one.mask for one in samples]))
+        return Batch(np.stack([model_input(one.t[0], one.t[1]) for one in samples]), np.stack([one.labels for one in samples]))
 
 
 _of_worker: list[Batches] = []
@@ -96,22 +96,22 @@ def _ready(batches: Batches) -> None:
 
 
 def _made(folder: Path, step: int) -> npt.NDArray[np.uint8]:
-    """The mask; the channels, which a pipe would copy three times, lie in a file."""
+    """The labels; the channels, which a pipe would copy three times, lie in a file."""
     batch = _of_worker[0][step]
     np.save(_channels(folder, step), batch.channels)
-    return batch.mask
+    return batch.labels
 
 
 def _channels(folder: Path, step: int) -> Path:
     return folder / f"{step}.npy"
 
 
-def _taken(folder: Path, step: int, mask: npt.NDArray[np.uint8]) -> Batch:
+def _taken(folder: Path, step: int, labels: npt.NDArray[np.uint8]) -> Batch:
     """A file that is gone by name stays as long as its mapping."""
     file = _channels(folder, step)
     channels = np.load(file, mmap_mode="c")
     file.unlink()
-    return Batch(channels, mask)
+    return Batch(channels, labels)
 
 
 def made_ahead(batches: Batches, first: int, *, workers: int) -> Generator[Batch]:
@@ -128,8 +128,8 @@ def made_ahead(batches: Batches, first: int, *, workers: int) -> Generator[Batch
         waiting = deque((step, pool.submit(make, step)) for step in (next(numbers) for _ in range(MADE_AHEAD * workers)))
         try:
             while True:
-                step, mask = waiting.popleft()
-                yield _taken(Path(name), step, mask.result())
+                step, labels = waiting.popleft()
+                yield _taken(Path(name), step, labels.result())
                 step = next(numbers)
                 waiting.append((step, pool.submit(make, step)))
         finally:

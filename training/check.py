@@ -17,7 +17,7 @@ from training.augment import pictured
 from training.batches import BAGS
 from training.conditions import detected
 from training.network import HeatNet
-from training.pieces import Stored
+from training.pieces import Stored, forbidden
 from training.survey import darkness
 
 SEED = 77
@@ -75,8 +75,8 @@ def _scanned(at: int, piece: Stored) -> list[_View]:
     t = detected(t, piece.taken(), rng)
     views = {piece.kind: t, "pictures": pictured(t, rng)} if piece.kind == BAGS else {piece.kind: t}
     mask = np.zeros((t.shape[1] // 4, t.shape[2] // 4), np.uint8)
-    own = piece.mask()
-    mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = own
+    own = piece.labels()
+    mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = np.where(forbidden(own), own, 0)
     return [_View(group, piece.threat, model_input(view[0], view[1]), mask, darkness(view[1])) for group, view in views.items()]
 
 

@@ -118,17 +118,17 @@ def _averaged(state: _State) -> None:
 
 def _stepped(state: _State, batch: Batch, device: torch.device, *, half: bool) -> Losses:
     channels = torch.from_numpy(batch.channels).to(device, memory_format=torch.channels_last)
-    mask = torch.from_numpy(batch.mask).to(device)
+    labels = torch.from_numpy(batch.labels).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
         read = state.net(channels)
-    found = losses(read, state.net.rough_piece(read.terms), mask)
+    found = losses(read, state.net.rough_piece(read.terms), labels)
     state.optimiser.zero_grad(set_to_none=True)
     found.total.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), MOST_GRADIENT)
     if bool(torch.isfinite(norm)):
         state.optimiser.step()
     state.step += 1
-    state.samples += len(mask)
+    state.samples += len(labels)
     _averaged(state)
     return found
 
@@ -183,7 +183,7 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
             found = _stepped(state, next(batches), device, half=half)
-            parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes)])
+            parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes, found.things)])
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
             then, now = now, time.perf_counter()
             state.trained_s += now - then
@@ -216,6 +216,7 @@ def _progress(state: _State, means: np.ndarray, plan: Plan) -> dict[str, Any]:
         "cells": round(float(means[0]), 4),
         "piece": round(float(means[1]), 4),
         "classes": round(float(means[2]), 4),
+        "things": round(float(means[3]), 4),
         "rate": round(_rate(_share(state, plan), plan.times), 6),
         "samples_per_s": round(state.samples / max(state.trained_s, 1e-3), 1),
     }

@@ -4,9 +4,10 @@
 
 One `.npz` per piece: `t` (2, rows, columns) u16, transmission of LE and HE × 65535 on a 0.8 mm grid in the drawn beam, without the
 scanner's noise; `mask` (rows/4, columns/4) u8, the class of the forbidden thing that covers the cell (place in `CLASSES` plus one, 0 for
-none); `kind`, `threat_kind` ("" for none), `generator`, `visibility` and `conspicuity` (`training.visibility`; 0 for none), `conditions`
-(JSON). A scan of the piece is `training.conditions.detected` of `t` under them. A piece depends on seed and number alone: a set may be
-drawn by any number of processes, in parts (`--first`), and is taken up where it was left. Nothing but our own generator is drawn from.
+none); `labels`, the same with the everyday thing where nothing forbidden lies (place in `LABELS` plus one); `kind`, `threat_kind` ("" for
+none), `generator`, `visibility` and `conspicuity` (`training.visibility`; 0 for none), `conditions` (JSON). A scan of the piece is
+`training.conditions.detected` of `t` under them. A piece depends on seed and number alone: a set may be drawn by any number of processes,
+in parts (`--first`), and is taken up where it was left. Nothing but our own generator is drawn from.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from firmware_sims.body import ThingBody
 from firmware_sims.mail import GENERATIONS, GENERATOR_VERSION, NEWEST_GENERATION, Piece, draw_piece
-from firmware_sims.mail_catalogue import CLASSES
+from firmware_sims.mail_catalogue import CLASSES, LABELS
 from firmware_sims.xray_physics import FloatArray, piece_transmission, with_scatter
 from training.conditions import GRID_MM, NOMINAL, Conditions, draw_conditions
 from training.contact_sheet import write_sheet
@@ -81,16 +82,37 @@ class Shown:
     mask: npt.NDArray[np.uint8]
 
 
+def labels(piece: Piece, mask: npt.NDArray[np.uint8], conditions: Conditions) -> npt.NDArray[np.uint8]:
+    """What each cell holds (place in `LABELS` plus one): what is forbidden as in `mask`, else the everyday thing that takes most of LE."""
+    body = _made_of_parts(piece)
+    most = np.full(mask.shape, COVERS_SHARE, np.float32)
+    found = np.zeros_like(mask)
+    for name in sorted({part.thing for part in body.parts if part.thing}):
+        alone = replace(body, parts=tuple(part for part in body.parts if part.thing == name), grain=0.0)
+        things = alone.thickness_maps_mm(line_mm=GRID_MM, pixel_mm=GRID_MM)
+        there = np.stack(list(things.values())).max(axis=0) > 0
+        takes = np.zeros(there.shape, np.float32)
+        takes[there] = 1.0 - _through(things, there, conditions)[0]
+        cells = _cells(takes)
+        found[cells > most] = 1 + LABELS.index(name)
+        most = np.maximum(most, cells)
+    return np.where(mask > 0, mask, found)
+
+
+def _made_of_parts(piece: Piece) -> ThingBody:
+    if not isinstance(piece.body, ThingBody):
+        msg = f"piece {piece.piece_id} is a picture: only pieces made of parts can be drawn without some of them"
+        raise TypeError(msg)
+    return piece.body
+
+
 def shown(piece: Piece, conditions: Conditions) -> Shown:
     """Draw the ordinary and the forbidden parts once each.
 
     Raises:
         TypeError: the piece is a picture and has no parts.
     """
-    body = piece.body
-    if not isinstance(body, ThingBody):
-        msg = f"piece {piece.piece_id} is a picture: only pieces made of parts can be drawn without some of them"
-        raise TypeError(msg)
+    body = _made_of_parts(piece)
     ordinary = replace(body, parts=tuple(part for part in body.parts if not part.threat))
     maps = ordinary.thickness_maps_mm(line_mm=GRID_MM, pixel_mm=GRID_MM)
     direct = piece_transmission(maps, tube_kv=conditions.tube_kv)
@@ -105,7 +127,7 @@ def shown(piece: Piece, conditions: Conditions) -> Shown:
         there = np.stack(list(things.values())).max(axis=0) > 0
         seen = np.zeros_like(there)
         seen[there] = _through(things, there, conditions)[0] < 1.0 - COVERS_SHARE
-        mask[_cells(seen)] = 1 + CLASSES.index(name or str(piece.threat_kind))
+        mask[_cells(seen) > 0] = 1 + CLASSES.index(name or str(piece.threat_kind))
         covered |= there
         for material, values in things.items():
             maps[material] = maps[material] + values if material in maps else values
@@ -124,12 +146,12 @@ def _scattered(direct: FloatArray, conditions: Conditions) -> FloatArray:
     return with_scatter(direct, line_mm=GRID_MM, pixel_mm=GRID_MM, fraction=conditions.scatter)
 
 
-def _cells(covered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Cells of `MASK_CELL` grid steps of which any is covered."""
-    rows, columns = (-(-side // MASK_CELL) for side in covered.shape)
-    whole = np.zeros((rows * MASK_CELL, columns * MASK_CELL), dtype=bool)
-    whole[: covered.shape[0], : covered.shape[1]] = covered
-    result: npt.NDArray[np.bool_] = whole.reshape(rows, MASK_CELL, columns, MASK_CELL).any(axis=(1, 3))
+def _cells(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """The highest value of each cell of `MASK_CELL` grid steps; 0 beyond the edge."""
+    rows, columns = (-(-side // MASK_CELL) for side in values.shape)
+    whole = np.zeros((rows * MASK_CELL, columns * MASK_CELL), np.float32)
+    whole[: values.shape[0], : values.shape[1]] = values
+    result: npt.NDArray[np.float32] = whole.reshape(rows, MASK_CELL, columns, MASK_CELL).max(axis=(1, 3))
     return result
 
 
@@ -161,6 +183,7 @@ def write_piece(out: Path, recipe: Recipe, number: int) -> None:
             file,
             t=np.clip(seen.t * 65535.0 + 0.5, 0, 65535).astype(np.uint16),
             mask=seen.mask,
+            labels=labels(piece, seen.mask, conditions),
             kind=np.asarray(piece.kind),
             threat_kind=np.asarray(piece.threat_kind or ""),
             generator=np.asarray(recipe.generation),

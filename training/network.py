@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from firmware_sims.mail_catalogue import LABELS
 from station.screening.features import CHANNELS
 from station.screening.site_fit import PLAIN_FEATURES
 from station.screening.spots import THREAT_CLASSES
 
 WIDTHS = (16, 48, 96, 128)
-CLASSES = len(THREAT_CLASSES)
+CLASSES, THINGS = len(THREAT_CLASSES), len(LABELS)
 LEARNED, PLAIN = 44, PLAIN_FEATURES
 FEATURES = LEARNED + PLAIN
 PLAIN_IN_HEAT = 5.0
@@ -43,13 +44,14 @@ class Read(NamedTuple):
 
     `logits` (n, 1, h, w) of the cells, smoothed; `heat` likewise with the plain scores; `terms` (n, `TERMS`), of which the piece's logit is
     made: means of the hottest cells (`TOP_CELLS`, then places), then of the darkest and of the densest cells; `classes` (n, 12, h, w);
-    `features` (n, `FEATURES`, h, w).
+    `things` (n, `THINGS`, h, w), logits of everything that has a name, for training alone; `features` (n, `FEATURES`, h, w).
     """
 
     logits: Tensor
     heat: Tensor
     terms: Tensor
     classes: Tensor
+    things: Tensor
     features: Tensor
 
 
@@ -90,6 +92,7 @@ class HeatNet(nn.Module):
         self.head = nn.Conv2d(LEARNED, 1, 1)
         self.head_plain = nn.Parameter(torch.full((PLAIN,), -1.0))
         self.classes = nn.Conv2d(LEARNED, CLASSES, 1)
+        self.things = nn.Conv2d(LEARNED, THINGS, 1)
         self.rough_bias = nn.Parameter(torch.full((1,), -0.5))
         self.piece_weights = nn.Buffer(torch.tensor([WHILE_TRAINING] * HOT_TERMS + list(PLAIN_IN_SCORE)))
         self.piece_bias = nn.Buffer(torch.full((1,), -2.0))
@@ -134,4 +137,4 @@ class HeatNet(nn.Module):
         means = [top_mean(logits, cells) for cells in TOP_CELLS]
         means.append(top_mean(pooled(logits, PLACE_CELLS, PLACE_STRIDE), TOP_PLACES))
         means += [top_mean(smooth[:, at], TOP_PLAIN) for at in range(PLAIN // 2)]
-        return Read(logits, heat, torch.stack(means, 1), self.classes(learned), features)
+        return Read(logits, heat, torch.stack(means, 1), self.classes(learned), self.things(learned), features)

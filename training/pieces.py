@@ -29,12 +29,12 @@ HELD_EVERY = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Where a piece lies and what it is. `classes` has the bit of each class that its mask holds; `threat` is "" for none."""
+    """Where a piece lies and what it is. `classes` has the bit of each class that it holds; `threat` is "" for none."""
 
     file: Path
     offset: int
     shape: tuple[int, int]
-    mask_offset: int
+    labels_offset: int
     kind: str
     threat: str
     classes: int
@@ -46,14 +46,19 @@ class Stored:
         counts = np.memmap(self.file, np.uint16, "r", self.offset, (2, *self.shape))
         return counts[:, rows, columns].astype(np.float32) * np.float32(1 / 65535)
 
-    def mask(self) -> ByteArray:
-        """Classes of the cells of 4 × 4: place in `CLASSES` plus one, 0 for nothing forbidden."""
+    def labels(self) -> ByteArray:
+        """What lies in the cells of 4 × 4: place in `LABELS` plus one, 0 for none of them."""
         shape = (-(-self.shape[0] // 4), -(-self.shape[1] // 4))
-        return np.fromfile(self.file, np.uint8, shape[0] * shape[1], offset=self.mask_offset).reshape(shape)
+        return np.fromfile(self.file, np.uint8, shape[0] * shape[1], offset=self.labels_offset).reshape(shape)
 
     def taken(self) -> Conditions:
         """The conditions that were drawn for it."""
         return from_json(self.conditions)
+
+
+def forbidden(labels: ByteArray) -> npt.NDArray[np.bool_]:
+    """Where something forbidden lies."""
+    return (labels > 0) & (labels <= len(CLASSES))
 
 
 def read_set(folder: Path, *, jobs: int = 1) -> list[Stored]:
@@ -90,7 +95,7 @@ def _stored(files: Sequence[Path], columns: dict[str, npt.NDArray[np.generic]]) 
             file=file,
             offset=found["offset"][at],
             shape=(found["rows"][at], found["columns"][at]),
-            mask_offset=found["mask_offset"][at],
+            labels_offset=found["labels_offset"][at],
             kind=found["kind"][at],
             threat=found["threat"][at],
             classes=found["classes"][at],
@@ -110,8 +115,8 @@ def _looked(files: Sequence[Path], *, jobs: int) -> list[dict[str, int | str]]:
 
 def _look(file: Path) -> dict[str, int | str]:
     offset, shape, kind = _array(file, "t")
-    mask_offset, _, mask_kind = _array(file, "mask")
-    if (kind, mask_kind) != (np.dtype(np.uint16), np.dtype(np.uint8)):
+    labels_offset, _, labels_kind = _array(file, "labels")
+    if (kind, labels_kind) != (np.dtype(np.uint16), np.dtype(np.uint8)):
         msg = f"{file} is no drawn piece"
         raise ValueError(msg)
     with np.load(file) as piece:
@@ -120,7 +125,7 @@ def _look(file: Path) -> dict[str, int | str]:
             "offset": offset,
             "rows": shape[1],
             "columns": shape[2],
-            "mask_offset": mask_offset,
+            "labels_offset": labels_offset,
             "kind": str(piece["kind"]),
             "threat": str(piece["threat_kind"]),
             "classes": int(sum(1 << (int(one) - 1) for one in present if one)),
@@ -132,6 +137,9 @@ def _look(file: Path) -> dict[str, int | str]:
 def _array(file: Path, name: str) -> tuple[int, tuple[int, ...], np.dtype[np.generic]]:
     """Where the numbers of an array begin in its file, its shape and type."""
     with zipfile.ZipFile(file) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            msg = f"{file} has no {name}: it was drawn by an older program; draw the set anew"
+            raise ValueError(msg)
         entry = archive.getinfo(f"{name}.npy")
     if entry.compress_type != zipfile.ZIP_STORED:
         msg = f"{file} is compressed and cannot be mapped"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from firmware_sims.mail import NEWEST_GENERATION
-from firmware_sims.mail_catalogue import CLASSES
+from firmware_sims.mail_catalogue import CLASSES, LABELS
 from station.screening.spots import THREAT_CLASSES
-from training.augment import cropped, pictured, resized, turned
+from training.augment import Sample, cropped, pictured, resized, stacked, turned
 from training.batches import BAGS, SHAPES, Batches, made_ahead
 from training.make_dataset import Recipe, written
-from training.pieces import HELD_EVERY, INDEX_FILE, Stored, read_set, split
+from training.pieces import HELD_EVERY, INDEX_FILE, Stored, forbidden, read_set, split
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def test_a_mapped_piece_is_the_piece_in_its_file(folder: Path):
     for piece in pieces:
         with np.load(piece.file) as stored:
             np.testing.assert_allclose(piece.crop(slice(3, 40), slice(5, 50)), stored["t"][:, 3:40, 5:50] / 65535, atol=1e-6)
-            np.testing.assert_array_equal(piece.mask(), stored["mask"])
+            np.testing.assert_array_equal(piece.labels(), stored["labels"])
+            np.testing.assert_array_equal(np.where(forbidden(piece.labels()), piece.labels(), 0), stored["mask"])
             assert (piece.kind, piece.threat, piece.generation) == (str(stored["kind"]), str(stored["threat_kind"]), NEWEST_GENERATION)
             held = {CLASSES[int(one) - 1] for one in np.unique(stored["mask"]) if one}
         assert {name for at, name in enumerate(CLASSES) if piece.classes >> at & 1} == held
@@ -59,16 +60,16 @@ def test_batches_depend_on_seed_and_number_alone(folder: Path):
     one, other = Batches(pieces, seed=3), Batches(pieces, seed=3)
     last, first = one[7], one[0]
     np.testing.assert_array_equal(other[7].channels, last.channels)
-    np.testing.assert_array_equal(other[0].mask, first.mask)
-    assert not np.array_equal(Batches(pieces, seed=4)[7].mask, last.mask)
+    np.testing.assert_array_equal(other[0].labels, first.labels)
+    assert not np.array_equal(Batches(pieces, seed=4)[7].labels, last.labels)
     for batch in (first, last):
         count, side = batch.channels.shape[0], batch.channels.shape[2]
         assert (count, side) in SHAPES
         assert batch.channels.shape == (count, 4, side, side)
-        assert batch.mask.shape == (count, side // 4, side // 4)
+        assert batch.labels.shape == (count, side // 4, side // 4)
         assert batch.channels.dtype == np.float32
         assert np.isfinite(batch.channels).all()
-        assert batch.mask.max() <= len(CLASSES)
+        assert batch.labels.max() <= len(LABELS)
 
 
 def test_batches_made_ahead_by_workers_are_those_in_order(folder: Path):
@@ -77,21 +78,21 @@ def test_batches_made_ahead_by_workers_are_those_in_order(folder: Path):
         for step in (5, 6, 7):
             made = next(ahead)
             np.testing.assert_array_equal(made.channels, batches[step].channels)
-            np.testing.assert_array_equal(made.mask, batches[step].mask)
+            np.testing.assert_array_equal(made.labels, batches[step].labels)
 
 
-def test_a_crop_shows_the_forbidden_thing_where_its_mask_says(folder: Path):
+def test_a_crop_shows_the_forbidden_thing_where_its_labels_say(folder: Path):
     piece = next(one for one in read_set(folder) if one.threat)
     rng = np.random.default_rng(5)
     for _ in range(6):
         sample = turned(cropped(piece, 160, rng), rng)
         assert sample.t.shape == (2, 160, 160)
-        assert sample.mask.shape == (40, 40)
+        assert sample.labels.shape == (40, 40)
     small = cropped(piece, 1024, rng)
-    # the piece lies whole in its air, mask and picture moved alike
-    assert (small.mask > 0).sum() == (piece.mask() > 0).sum()
+    # the piece lies whole in its air, labels and picture moved alike
+    assert (small.labels > 0).sum() == (piece.labels() > 0).sum()
     rows, columns = (np.flatnonzero((small.t[0] < 0.999).any(axis=axis)) for axis in (1, 0))
-    hot = np.argwhere(small.mask > 0)
+    hot = np.argwhere(forbidden(small.labels))
     assert rows[0] <= 4 * hot[:, 0].max() <= rows[-1] + 4
     assert columns[0] <= 4 * hot[:, 1].max() <= columns[-1] + 4
 
@@ -107,8 +108,19 @@ def test_a_picture_keeps_order_and_a_resized_one_keeps_the_thing(folder: Path):
     assert seen[0][clear].mean() > seen[0][dark].mean()
     small = resized(sample, 224)
     assert small.t.shape == (2, 224, 224)
-    assert small.mask.shape == (56, 56)
-    assert (small.mask > 0).mean() == pytest.approx((sample.mask > 0).mean(), abs=0.01)
+    assert small.labels.shape == (56, 56)
+    assert (small.labels > 0).mean() == pytest.approx((sample.labels > 0).mean(), abs=0.01)
+
+
+def test_what_is_forbidden_is_seen_through_a_pile():
+    t = np.full((2, 4, 4), 0.5, np.float32)
+    spanner = 1 + LABELS.index("spanner")
+    book, blade, nothing = 1 + LABELS.index("book"), 1 + LABELS.index("blade"), 0
+    first = Sample(t, np.asarray([[spanner, spanner, nothing, blade, nothing]], np.uint8))
+    second = Sample(t, np.asarray([[book, blade, book, book, nothing]], np.uint8))
+    pile = stacked(first, second)
+    assert pile.labels.tolist() == [[spanner, blade, book, blade, nothing]]
+    assert (pile.t == 0.25).all()
 
 
 def stored(kind: str, threat: str, classes: tuple[str, ...] = ()) -> Stored:
@@ -117,7 +129,7 @@ def stored(kind: str, threat: str, classes: tuple[str, ...] = ()) -> Stored:
         file=Path("none"),
         offset=0,
         shape=(64, 64),
-        mask_offset=0,
+        labels_offset=0,
         kind=kind,
         threat=threat,
         classes=bits,

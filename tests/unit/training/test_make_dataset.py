@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from firmware_sims.body import ThingBody
 from firmware_sims.mail import NEWEST_GENERATION, draw_piece
-from firmware_sims.mail_catalogue import CLASSES
+from firmware_sims.mail_catalogue import CLASSES, LABELS
 from training.conditions import LEAST, MOST, NOMINAL, Conditions, detected, draw_conditions, from_json, projected, variance
 from training.contact_sheet import read_piece, write_sheet
-from training.make_dataset import Recipe, drawn_piece, piece_file, shown, written
+from training.make_dataset import Recipe, drawn_piece, labels, piece_file, shown, written
 from training.survey import report, surveyed
 from training.visibility import visibility
 
@@ -61,6 +63,25 @@ def test_drawing_apart_gives_what_the_beam_sees(threat: str):
     changed = np.abs(seen.without - seen.t).max(axis=0) > 0.02
     covered = np.kron(seen.mask > 0, np.ones((4, 4), bool))[: changed.shape[0], : changed.shape[1]]
     assert covered[changed].mean() > 0.97
+
+
+def test_labels_name_everyday_things_where_they_lie():
+    piece = drawn_piece(4, 1, threat_share=1.0, kind="small_parcel", generation=NEWEST_GENERATION)
+    assert isinstance(piece.body, ThingBody)
+    seen = shown(piece, NOMINAL)
+    found = labels(piece, seen.mask, NOMINAL)
+    np.testing.assert_array_equal(found[seen.mask > 0], seen.mask[seen.mask > 0])
+    things = {part.thing for part in piece.body.parts if part.thing}
+    named = {LABELS[value - 1] for value in np.unique(found) if value}
+    assert things
+    assert named <= things | set(CLASSES)
+    assert len(named & things) >= len(things) - 1
+    for name in named & things:
+        less = replace(piece.body, parts=tuple(part for part in piece.body.parts if part.thing != name))
+        without = shown(replace(piece, body=less), NOMINAL).t
+        changed = np.abs(without - seen.t).max(axis=0)
+        where = np.kron(found == 1 + LABELS.index(name), np.ones((4, 4), bool))[: changed.shape[0], : changed.shape[1]]
+        assert changed[where].mean() > 5 * changed[~where].mean()
 
 
 def test_conditions_survive_writing_and_reach_every_scanner():
