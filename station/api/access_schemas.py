@@ -54,6 +54,23 @@ class PasswordIn(Asked):
         return self.secret.get_secret_value()
 
 
+class NewPasswordIn(Asked):
+    """Another password, by the present one."""
+
+    present_secret: _Secret = Field(alias="present_password")
+    secret: _Secret = Field(alias="password")
+
+    @property
+    def present(self) -> str:
+        """The present password itself."""
+        return self.present_secret.get_secret_value()
+
+    @property
+    def password(self) -> str:
+        """The new password itself."""
+        return self.secret.get_secret_value()
+
+
 class ConfirmIn(Asked):
     """The password once more."""
 

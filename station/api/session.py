@@ -1,4 +1,4 @@
-"""`/session`: logging in and out, who one is, confirming with the password, choosing a password by a one-time link."""
+"""`/session`: logging in and out, who one is, confirming with the password, choosing a password by a one-time link or the present one."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -47,6 +47,11 @@ def router(context: Context) -> APIRouter:
     async def choose_password(body: schemas.PasswordIn, request: Request, response: Response) -> schemas.SessionOut:
         """Choose a password by a one-time link, and be logged in. All earlier sessions of the user end."""
         return welcome(await access.choose_password(body.link, body.password, _visitor(request)), response)
+
+    @routes.post("/password", dependencies=[NoOnce])
+    async def change_password(caller: Own, body: schemas.NewPasswordIn, request: Request, response: Response) -> schemas.SessionOut:
+        """Change one's own password by the present one. All one's sessions and links end, and a new session begins here."""
+        return welcome(await access.change_password(caller, body.present, body.password, _visitor(request)), response)
 
     @routes.get("")
     async def who_am_i(caller: Own, request: Request) -> schemas.SessionOut:

@@ -1,4 +1,4 @@
-"""Coming in and going out: log-in, log-out, confirmation, choosing a password by a one-time link."""
+"""Coming in and going out: log-in, log-out, confirmation, choosing a password by a one-time link or by the present one."""
 
 import asyncio
 import contextlib
@@ -114,13 +114,40 @@ class Access:
         account = self.memory.account(known.user_id) if known is not None else None
         if known is None or account is None or account.user.disabled:
             raise _link_invalid()
+
+        def demand(uow: UnitOfWork) -> None:
+            # Once means once, also for two who come at the same moment.
+            if not any(one.link_sha256 == known.link_sha256 for one in uow.access_state().links):
+                raise _link_invalid()
+
+        return await self._set_password(account, password, visitor, demand)
+
+    async def change_password(self, caller: Caller, present: str, password: str, visitor: Visitor) -> LoggedIn:
+        """Set another password for oneself, end all one's sessions and links, and begin a session here.
+
+        Raises:
+            TooManyTriesError, LogInRefusedError: as for `confirm`; `present` is not the password.
+            NotLoggedInError: the session ended meanwhile, or the caller is a program.
+            PasswordRefusedError: the new password is too easy; the present one still counts.
+        """
+        await self.confirm(caller, present, visitor.source)
+        account = self.memory.account(caller.user_id)
+        if account is None:
+            raise not_logged_in()
+
+        def demand(uow: UnitOfWork) -> None:
+            # Whoever was logged out or disabled while the new password was hashed sets none.
+            if not any(one.token_sha256 == caller.session for one in uow.access_state().sessions):
+                raise not_logged_in()
+
+        return await self._set_password(account, password, visitor, demand)
+
+    async def _set_password(self, account: Account, password: str, visitor: Visitor, demand: Callable[[UnitOfWork], None]) -> LoggedIn:
         hashed = await self._passwords.hash(checked_password(password, account.user.login))
         now = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Account:
-            # Once means once, also for two who come at the same moment.
-            if not any(one.link_sha256 == known.link_sha256 for one in uow.access_state().links):
-                raise _link_invalid()
+            demand(uow)
             # Hashing took its time: what an administrator changed meanwhile stays as it is now.
             fresh = replace(account_of(uow, account.user.user_id), password_hash=hashed)
             uow.put_account(fresh)

@@ -95,6 +95,35 @@ def test_the_first_administrator_chooses_a_password_once(desk: Desk, context: Br
     complaints.clear()
 
 
+def test_whoever_wants_another_password_changes_it_by_the_present_one(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
+) -> None:
+    context.clear_cookies()
+    desk.door.let_in("lan")
+    page.goto("/password")
+    expect(page).to_have_url(re.compile("/login\\?next=%2Fpassword$"))
+    log_in(page, "lan", PASSWORD)
+    expect(page.locator("#present")).to_be_focused()
+    page.locator("#back").click()
+    expect(page).to_have_url(f"{desk.server.url}/")
+    page.locator("#who").click()
+    expect(page.locator("form")).to_contain_text("lan: mọi phiên đăng nhập khác của bạn sẽ kết thúc")
+    for name, text in (("#present", "một mật khẩu khác"), ("#password", "mưa rơi trên phố cũ"), ("#again", "mưa rơi trên phố")):
+        page.locator(name).fill(text)
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("không giống nhau")
+    page.locator("#again").fill("mưa rơi trên phố cũ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("không đúng")
+    page.locator("#present").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{desk.server.url}/")
+    page.locator("#log-out").click()
+    log_in(page, "lan", "mưa rơi trên phố cũ")
+    expect(page.locator("#who")).to_have_text("lan")
+    complaints.clear()
+
+
 def test_clearing_what_takes_two_people_asks_for_the_password(
     desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
 ) -> None:

@@ -1,62 +1,23 @@
 """Coming in and going out over HTTP: cookies, foreign pages, guesses, revocation, links, tokens, and what is kept of secrets."""
 
-import asyncio
 import itertools
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from station.api.cookies import BROWSER, CSRF_HEADER, SESSION
 from station.domain.access import Role
-from station.domain.accounts import AccessEvent
-from station.domain.errors import StationError, StoreError
+from station.domain.errors import StoreError
 from station.domain.piece import Secrecy
 from station.workflow.access import Visitor, source_of
 from station.workflow.accounts import Change
-from station.workflow.refusals import LogInRefusedError, TooManyTriesError
 from tests.support.accounts import PASSWORD, run
 from tests.support.api_station import LANE, Desk
-
-KEYS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def same_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """For tests that turn no clock and leave nothing behind that another one of them would meet."""
-    desk = Desk(tmp_path_factory.mktemp("access"))
-    yield desk
-    desk.close()
-
-
-def log_in(client: httpx.Client, login: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
-    client.cookies.clear()
-    return client.post("/api/v1/session", json={"login": login, "password": password}, headers=headers)
-
-
-def given(answer: httpx.Response) -> dict[str, str]:
-    """The cookies that an answer sets, with their attributes."""
-    found = {}
-    for line in answer.headers.get_list("set-cookie"):
-        name, _, rest = line.partition("=")
-        found[name] = rest
-    return found
-
-
-def signed(answer: httpx.Response) -> dict[str, str]:
-    """The headers of the session that an answer began."""
-    secret = given(answer)[SESSION].partition(";")[0]
-    return {"Cookie": f"{SESSION}={secret}", CSRF_HEADER: answer.json()["csrf_token"], "Idempotency-Key": f"a{next(KEYS)}"}
-
-
-def facts(desk: Desk) -> list[Any]:
-    return [row.evidence for row in desk.store.read(lambda view: view.evidence("ACCESS"))]
+from tests.support.log_ins import facts, given, log_in, signed
 
 
 def test_a_session_is_a_new_secret_that_scripts_and_other_sites_cannot_get_at(desk: Desk) -> None:
@@ -120,100 +81,6 @@ def test_what_another_sites_page_asks_is_not_done(same_desk: Desk) -> None:
     assert same_desk.client.post(f"/api/v1/lanes/{LANE}/freeze", headers=own).status_code == 200
 
 
-def test_unknown_wrong_and_disabled_get_the_same_answer(same_desk: Desk) -> None:
-    same_desk.door.let_in("lan")
-    off = same_desk.door.let_in("off")
-    run(same_desk.door.accounts.change(off.user_id, Change(disabled=True)))
-    with same_desk.stranger() as client:
-        told = [log_in(client, *pair) for pair in (("nobody", PASSWORD), ("lan", "another password"), ("off", PASSWORD))]
-    seen = [(one.status_code, one.content, {name: value for name, value in one.headers.items() if name != "date"}) for one in told]
-    assert seen == [seen[0]] * 3
-    assert told[0].json()["code"] == "log-in-refused"
-
-
-def test_a_guess_too_many_is_told_when_to_come_again(desk: Desk) -> None:
-    desk.door.let_in("lan")
-    with desk.stranger() as client:
-        for _ in range(5):
-            assert log_in(client, "lan", "another password").status_code == 401
-        late = log_in(client, "lan")
-        assert (late.status_code, late.json()["code"], late.headers["retry-after"]) == (429, "too-many-tries", "1")
-        desk.clock.forward(1)
-        assert log_in(client, "lan").status_code == 201
-
-
-class Counted:
-    """Counts the passwords that are looked at."""
-
-    def __init__(self, passwords: Any) -> None:
-        self._passwords = passwords
-        self.looked_at = 0
-
-    async def hash(self, password: str) -> str:
-        return await self._passwords.hash(password)
-
-    async def matches(self, password_hash: str | None, password: str) -> bool:
-        self.looked_at += 1
-        return await self._passwords.matches(password_hash, password)
-
-
-@pytest.mark.parametrize("way", ["one account, many addresses", "many names, one address", "many names, many addresses"])
-async def test_of_a_thousand_guesses_fewer_than_fifty_are_looked_at_and_the_real_user_gets_in(desk: Desk, way: str) -> None:
-    desk.door.let_in("lan")
-    access = desk.door.access
-    known = await access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7"))
-    counted = Counted(desk.door.passwords)
-    access._passwords = counted
-    before = len(facts(desk))
-    for number in range(1_000):
-        desk.clock.forward(1)
-        login = "lan" if way.startswith("one account") else f"name{number}"
-        source = "10.0.0.7" if way.endswith("one address") else f"10.1.{number // 250}.{number % 250}"
-        with pytest.raises((LogInRefusedError, TooManyTriesError)):
-            await access.log_in(login, "a wrong password", Visitor(source=source))
-    assert 5 < counted.looked_at < 50
-    came = await access.log_in("lan", PASSWORD, Visitor(source="10.0.0.7", browser=known.browser))
-    assert came.caller.name == "lan"
-    await access.tell_all()
-    told = facts(desk)[before:]
-    refused = [fact for fact in told if fact.event is AccessEvent.LOG_IN_REFUSED]
-    assert sum(fact.count for fact in refused) == 1_000
-    assert len(refused) < 35
-    assert {fact.login for fact in refused} == ({"lan"} if way.startswith("one account") else {""})
-    # Strangers wait, but are not locked out for good.
-    desk.clock.forward(901)
-    assert (await access.log_in("lan", PASSWORD, Visitor(source="10.9.9.9"))).caller.name == "lan"
-
-
-async def test_guesses_at_the_same_moment_do_not_slip_through_together(desk: Desk) -> None:
-    desk.door.let_in("lan")
-    access = desk.door.access
-    counted = Counted(desk.door.passwords)
-    access._passwords = counted
-    tries = (access.log_in("lan", "a wrong password", Visitor(source="10.0.0.7")) for _ in range(40))
-    assert all(isinstance(error, StationError) for error in await asyncio.gather(*tries, return_exceptions=True))
-    assert counted.looked_at == 5
-
-
-def test_a_confirmation_counts_for_a_minute_and_cannot_be_guessed_at(desk: Desk) -> None:
-    headers = desk.door.signed("lan", confirmed=False, roles=frozenset({Role.ADMINISTRATOR})).headers
-
-    def add(login: str) -> httpx.Response:
-        key = {"Idempotency-Key": f"a{next(KEYS)}"}
-        return client.post("/api/v1/users", json={"login": login, "roles": ["operator"]}, headers=headers | key)
-
-    with desk.stranger() as client:
-        assert (add("u1").status_code, add("u1").json()["code"]) == (403, "step-up-needed")
-        for _ in range(3):
-            assert client.post("/api/v1/session/step-up", json={"password": "wrong"}, headers=headers).status_code == 401
-        assert client.post("/api/v1/session/step-up", json={"password": PASSWORD}, headers=headers).status_code == 429
-        desk.clock.forward(1)
-        assert client.post("/api/v1/session/step-up", json={"password": PASSWORD}, headers=headers).json()["confirmed_for_s"] == 60
-        assert add("u2").status_code == 201
-        desk.clock.forward(61)
-        assert add("u3").json()["code"] == "step-up-needed"
-
-
 def test_whoever_is_disabled_or_changed_is_out_at_once_and_so_is_their_stream(desk: Desk) -> None:
     headers = desk.door.signed("lan").headers
     user = desk.door.accounts.called("lan").user
@@ -247,67 +114,6 @@ def test_sessions_end_unused_and_old_and_outlive_a_restart(desk: Desk) -> None:
         headers = signed(log_in(client, "lan"))
         desk.clock.forward(31 * 60)
         assert client.get("/api/v1/session", headers=headers).status_code == 401
-
-
-def test_users_are_added_changed_and_told_once_of_their_link(desk: Desk) -> None:
-    body = {"login": "Thu", "display_name": "Lê Thu", "roles": ["reviewer"], "clearance": "C"}
-    first, again = desk.post("/users", body, key="add"), desk.post("/users", body, key="add")
-    assert (first.status_code, again.json()) == (201, first.json() | {"link": None})
-    assert desk.post("/users", body).json()["code"] == "conflict"
-    for bad in ({"login": "Bình"}, {"roles": ["machine"]}, {"roles": ["king"]}, {"clearance": "D"}):
-        assert desk.post("/users", {"login": "x", "roles": ["operator"]} | bad).status_code in {403, 422}, bad
-    link = first.json()["link"].partition("#")[2]
-    with desk.stranger() as client:
-        short = client.post("/api/v1/session/link", json={"link": link, "password": "short"})
-        assert short.json()["code"] == "password-refused"
-        came = client.post("/api/v1/session/link", json={"link": link, "password": PASSWORD})
-        assert (came.status_code, came.json()["login"], came.json()["clearance"]) == (201, "thu", "C")
-        for secret in (link, "no such link"):
-            assert client.post("/api/v1/session/link", json={"link": secret, "password": PASSWORD}).json()["code"] == "link-invalid"
-        newer = desk.post(f"/users/{first.json()['user_id']}/password-link").json()["link"].partition("#")[2]
-        desk.clock.forward(timedelta(hours=25).total_seconds())
-        assert client.post("/api/v1/session/link", json={"link": newer, "password": PASSWORD}).json()["code"] == "link-invalid"
-
-
-def test_nobody_changes_their_own_rights_and_one_administrator_is_left(desk: Desk) -> None:
-    me = desk.door.accounts.called("an").user
-    with desk.stranger() as client:
-        headers = desk.door.signed("an").headers | {"Idempotency-Key": "x"}
-
-        def patch(user_id: str, body: dict[str, Any]) -> httpx.Response:
-            return client.patch(f"/api/v1/users/{user_id}", json=body, headers=headers | {"Idempotency-Key": f"p{next(KEYS)}"})
-
-        for body in ({"roles": ["auditor"]}, {"clearance": None}, {"disabled": True}):
-            assert patch(me.user_id, body).json()["code"] == "own-account"
-        assert patch(me.user_id, {"display_name": "An"}).json()["display_name"] == "An"
-        other = desk.door.let_in("binh", roles=frozenset({Role.OPERATOR}), clearance=None)
-        assert patch(other.user_id, {"clearance": "B"}).json()["clearance"] == "B"
-        assert patch(other.user_id, {"display_name": "Bình"}).json()["clearance"] == "B"
-        assert patch(other.user_id, {"clearance": None, "disabled": True}).json()["disabled"] is True
-        assert patch("u-00", {"disabled": True}).status_code == 404
-        assert {one["login"]: one["disabled"] for one in desk.get("/users")["items"]} == {"an": False, "binh": True}
-    with pytest.raises(StationError, match="let people in"):
-        run(desk.door.accounts.change(me.user_id, Change(disabled=True)))
-
-
-def test_a_program_asks_by_its_token_until_it_is_revoked(same_desk: Desk) -> None:
-    made = same_desk.post("/tokens", {"name": "tracking", "clearance": "A"}).json()
-    assert same_desk.post("/tokens", {"name": "tracking"}).json()["code"] == "conflict"
-    bearer = {"Authorization": f"Bearer {made['token']}"}
-    with same_desk.stranger() as client:
-        body = {"piece_id": same_desk.new_id(), "secrecy": "B"}
-        assert client.post("/api/v1/pieces", json=body, headers=bearer | {"Idempotency-Key": "1"}).status_code == 201
-        assert client.get("/metrics", headers=bearer).status_code == 200
-        assert client.get("/metrics").status_code == 401
-        assert client.get("/api/v1/lanes", headers=bearer).json()["code"] == "not-permitted"
-        assert client.get("/api/v1/session", headers=bearer).json()["csrf_token"] is None
-        # A token that is shown counts alone, whatever session comes along.
-        assert client.get("/api/v1/lanes", headers=same_desk.door.signed("an").headers | {"Authorization": "Bearer x"}).status_code == 401
-        low = same_desk.post("/tokens", {"name": "other"}).json()
-        refused = client.post("/api/v1/pieces", json=body, headers={"Authorization": f"Bearer {low['token']}", "Idempotency-Key": "2"})
-        assert refused.json()["code"] == "not-permitted"
-        assert same_desk.post(f"/tokens/{made['token_id']}/revoke").json()["revoked"] is True
-        assert client.get("/metrics", headers=bearer).status_code == 401
 
 
 def test_nothing_that_is_stored_or_answered_twice_lets_anybody_in(desk: Desk, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ BODIES: dict[tuple[str, str], dict[str, Any] | None] = {
     ("post", "/api/v1/session"): {"login": "an", "password": PASSWORD},
     ("post", "/api/v1/session/link"): {"link": "no link", "password": PASSWORD},
     ("post", "/api/v1/session/step-up"): {"password": PASSWORD},
+    ("post", "/api/v1/session/password"): {"present_password": "another one", "password": PASSWORD},
     ("post", "/api/v1/users"): {"login": "-", "roles": []},
     ("patch", "/api/v1/users/{user_id}"): {"display_name": "x"},
     ("post", "/api/v1/users/{user_id}/password-link"): None,
@@ -228,7 +229,7 @@ def test_every_route_says_what_it_needs(app: FastAPI, needs: dict[tuple[str, str
         ("get", "/readyz"),
     }
     assert {needs[where] for where in described} - {None} == set(Action) == set(PERMISSIONS)
-    pages = {"/", "/lane/{lane_id}", "/review", "/reports", "/login", "/welcome", "/docs", "/locales/{language}.json"}
+    pages = {"/", "/lane/{lane_id}", "/review", "/reports", "/login", "/welcome", "/password", "/docs", "/locales/{language}.json"}
     assert {path for method, path in needs.keys() - described if method != "head"} == pages
 
 

@@ -5,7 +5,8 @@ import { lang, loadWords, t, useLanguage } from "./words.js";
 
 /**
  * Build a page with one form.
- * @param {{ title: string, explain: string, fields: () => any[], go: string, submit: () => Promise<void> }} page message ids; `submit` throws what to say
+ * @param {{ title: string, explain: string, explainWith?: Record<string, string>, fields: () => any[], go: string, back?: string, submit: () => Promise<void> }} page
+ *   message ids; `back` is the page to which one turns without doing it; `submit` throws what to say
  */
 export async function openDoor(page) {
   await loadWords();
@@ -32,10 +33,11 @@ export async function openDoor(page) {
         },
       },
       h("h1", {}, t(page.title)),
-      h("p", {}, t(page.explain)),
+      h("p", {}, t(page.explain, page.explainWith)),
       ...page.fields(),
       message,
       go,
+      page.back ? h("a", { href: page.back, id: "back" }, t("ui-back")) : null,
     );
     const other = h("button", { type: "button", id: "language", lang: lang() === "vi" ? "en" : "vi", onclick: change }, t("ui-other-language"));
     document.body.replaceChildren(h("header", {}, h("strong", { class: "brand" }, t("ui-brand")), h("span", { class: "gap" }), other), h("main", { id: "main" }, form));

@@ -67,7 +67,7 @@ function header(current) {
     h("strong", { class: "brand" }, t("ui-brand")),
     h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null),
     h("span", { class: "gap" }),
-    h("span", { class: "person", id: "who", title: who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ") }, who().display_name),
+    h("a", { class: "person", id: "who", href: "/password", title: `${who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ")} – ${t("ui-change-password")}` }, who().display_name),
     h("button", { type: "button", id: "log-out", onclick: () => attempt(leave) }, t("ui-log-out")),
     h("button", { type: "button", id: "language", lang: lang() === "vi" ? "en" : "vi", onclick: switchLanguage }, t("ui-other-language")),
     h("button", { type: "button", id: "help-button", onclick: openHelp, "aria-label": t("ui-help") }, "?"),
