@@ -1,29 +1,18 @@
 """How the network does on pieces held apart: whole, each scanned as it was drawn, bags also as pictures; plain darkness beside it."""
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from station.screening.features import model_input
 from station.screening.resampling import auroc
-from training.augment import pictured
-from training.batches import BAGS
-from training.conditions import detected
 from training.network import HeatNet
-from training.pieces import Stored, forbidden
-from training.survey import darkness
+from training.pieces import Stored
+from training.views import View, views
 
-SEED = 77
-AIR = 16
-"""Grid steps of air round the piece, as the station reads it."""
-SIDE = 16
 ALPHA = 0.05
 
 
@@ -40,47 +29,16 @@ class Checked:
     named: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A piece as it is read: channels (4, rows, columns), classes of the cells, darkness."""
-
-    group: str
-    threat: str
-    channels: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.uint8]
-    darkness: float
-
-
 def checked(net: HeatNet, pieces: Sequence[Stored], device: torch.device, *, workers: int) -> list[Checked]:
     """Read every piece once, and bags once more as pictures; the same scans each time. The network is left in its mode."""
     training = net.training
     net.eval()
-    found = [_read(net, view, device) for view in _views(pieces, workers=workers)]
+    found = [_read(net, view, device) for view in views(pieces, workers=workers)]
     net.train(training)
     return found
 
 
-def _views(pieces: Sequence[Stored], *, workers: int) -> Iterator[_View]:
-    # a fresh interpreter each, so that it reads how many threads its arithmetic may use
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for views in pool.map(_scanned, range(len(pieces)), pieces, chunksize=4):
-            yield from views
-
-
-def _scanned(at: int, piece: Stored) -> list[_View]:
-    rng = np.random.default_rng((SEED, at))
-    t = piece.crop(slice(None), slice(None))
-    t = np.pad(t, ((0, 0), *((AIR, AIR + -(side + 2 * AIR) % SIDE) for side in piece.shape)), constant_values=1.0)
-    t = detected(t, piece.taken(), rng)
-    views = {piece.kind: t, "pictures": pictured(t, rng)} if piece.kind == BAGS else {piece.kind: t}
-    mask = np.zeros((t.shape[1] // 4, t.shape[2] // 4), np.uint8)
-    own = piece.labels()
-    mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = np.where(forbidden(own), own, 0)
-    return [_View(group, piece.threat, model_input(view[0], view[1]), mask, darkness(view[1])) for group, view in views.items()]
-
-
-def _read(net: HeatNet, view: _View, device: torch.device) -> Checked:
+def _read(net: HeatNet, view: View, device: torch.device) -> Checked:
     with torch.no_grad():
         read = net(torch.from_numpy(view.channels)[None].to(device))
         logit = float(net.piece(read.terms))

@@ -8,77 +8,12 @@ leaves training out. `docs/reference/training.md` says what takes how long.
 """
 
 import argparse
-import hashlib
-import json
 import os
-import shutil
 import sys
-from itertools import chain
 from pathlib import Path
 
-from firmware_sims.mail import NEWEST_GENERATION
 from firmware_sims.mail_catalogue import CLASSES
 from station.domain.clearance import MIN_CALIBRATION
-from training import calibrate, export
-from training.batches import BAGS
-from training.loop import CHECKPOINT, Plan, train
-from training.make_dataset import Recipe, make
-from training.network import HeatNet
-from training.pieces import read_set, split
-
-NAME = "heat-net-2"
-ALPHA = 0.05
-
-
-def drawn(work: Path, *, seed: int, mail: int, bags: int, jobs: int) -> list[Path]:
-    """The sets to train on; what is there already is kept."""
-    folders = []
-    for name, kind, count, its_seed in (("mail", None, mail, seed), ("bags", BAGS, bags, seed + 1000)):
-        if count:
-            folders.append(work / name)
-            make(folders[-1], Recipe(seed=its_seed, kind=kind, generation=NEWEST_GENERATION), range(count), jobs=jobs)
-    return folders
-
-
-def digest(folders: list[Path]) -> str:
-    """SHA-256 over names and contents of all pieces."""
-    total = hashlib.sha256()
-    for piece in chain.from_iterable(read_set(folder) for folder in folders):
-        with piece.file.open("rb") as file:
-            total.update(piece.file.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
-
-
-def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
-    """Export, calibrate, measure, sign; `out` is touched when all is known, so that a failure leaves the model there as it was."""
-    model = work / export.MODEL_FILE
-    content = export.build(net).SerializeToString()
-    print(f"{len(content)} bytes, off from torch by at most {export.check(net, content):.1e}")
-    model.write_bytes(content)
-    benign = calibrate.scored(model, calibrate.benign_orders(calibrate.CALIBRATION_SEED, per_kind), seed=1, jobs=jobs)
-    orders = calibrate.benign_orders(calibrate.TEST_SEED, max(1, per_kind // 3))
-    orders += calibrate.threat_orders(calibrate.TEST_SEED, per_threat)
-    test = calibrate.scored(model, orders, seed=2, jobs=jobs)
-    scores = calibrate.calibration_scores(benign)
-    metrics = calibrate.detection(scores, test, alpha=ALPHA)
-    print(json.dumps(metrics, indent=1))
-    frozen = calibrate.scored(model, calibrate.mail_orders(calibrate.FREEZE_SEED, freeze), seed=calibrate.FREEZE_SEED, jobs=jobs).scores
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model, out / export.MODEL_FILE)
-    export.write_manifest(
-        out,
-        {
-            "name": NAME,
-            "calibration": scores,
-            "freeze_score": calibrate.freeze_score(frozen),
-            "freeze_n": len(frozen),
-            "generator_version": calibrate.GENERATION,
-            "training_data_sha256": data_sha256,
-            "fitted_site": None,
-            "detection_lower_95": None,
-            "metrics": metrics,
-        },
-    )
 
 
 def _options() -> argparse.Namespace:
@@ -100,26 +35,28 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="draw no sets, skip training and use these")
     parser.add_argument("--per-kind", type=int, default=600, help="calibration pieces of each kind; 0 stops after training")
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
-    parser.add_argument("--freeze", type=int, default=calibrate.FREEZE_PIECES, help="pieces behind the freeze score; 0 for none")
+    parser.add_argument("--freeze", type=int, default=20_000, help="pieces behind the freeze score; 0 for none")
     options = parser.parse_args()
     if 0 < options.per_kind < MIN_CALIBRATION:
         parser.error(f"--per-kind {options.per_kind}: no threshold stands on fewer than {MIN_CALIBRATION} pieces of a kind")
-    if options.resume and not (options.work / CHECKPOINT).exists():
-        parser.error(f"--resume: there is no {CHECKPOINT} in {options.work} to go on from")
     return options
 
 
 def main() -> None:
     """Command line."""
     options = _options()
+    # Whoever makes pieces and batches imports this module as its own main one, and needs nothing of what trains.
+    from training import export  # noqa: PLC0415
+    from training.loop import CHECKPOINT, Plan  # noqa: PLC0415
+    from training.making import finish, trained  # noqa: PLC0415
+
+    if options.resume and not (options.work / CHECKPOINT).exists():
+        sys.exit(f"--resume: there is no {CHECKPOINT} in {options.work} to go on from")
     jobs = options.workers + options.threads
     options.work.mkdir(parents=True, exist_ok=True)
-    if options.weights is None:
-        folders = drawn(options.work, seed=options.seed, mail=options.mail, bags=options.bags, jobs=jobs)
-        pieces, held = (
-            list(chain.from_iterable(parts))
-            for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=options.leave_out) for folder in folders), strict=True)
-        )
+    if options.weights is not None:
+        net, data_sha256 = export.load_weights(options.weights)
+    else:
         plan = Plan(
             seed=options.seed,
             minutes=options.minutes,
@@ -129,25 +66,20 @@ def main() -> None:
             times=options.times,
             checks=options.checks,
         )
-        net = train(pieces, held, plan, work=options.work, resume=options.resume)
-        if net is None:
-            sys.exit("stopped; the same command with --resume goes on from here")
-        data_sha256 = digest(folders)
-        export.save_weights(options.work / "weights.pt", net, data_sha256=data_sha256)
-    else:
-        net, data_sha256 = export.load_weights(options.weights)
-    if not options.per_kind:
-        return
-    finish(
-        net,
-        options.out,
-        options.work,
-        data_sha256=data_sha256,
-        per_kind=options.per_kind,
-        per_threat=options.per_threat,
-        freeze=options.freeze,
-        jobs=jobs,
-    )
+        net, data_sha256 = trained(
+            plan, options.work, mail=options.mail, bags=options.bags, leave_out=options.leave_out, resume=options.resume, jobs=jobs
+        )
+    if options.per_kind:
+        finish(
+            net,
+            options.out,
+            options.work,
+            data_sha256=data_sha256,
+            per_kind=options.per_kind,
+            per_threat=options.per_threat,
+            freeze=options.freeze,
+            jobs=jobs,
+        )
 
 
 if __name__ == "__main__":

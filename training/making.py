@@ -1,0 +1,85 @@
+"""A model from nothing, step by step: draw the sets, train, export, calibrate, measure, sign."""
+
+import hashlib
+import json
+import shutil
+import sys
+from itertools import chain
+from pathlib import Path
+
+from firmware_sims.mail import NEWEST_GENERATION
+from training import calibrate, export
+from training.batches import BAGS
+from training.loop import Plan, train
+from training.make_dataset import Recipe, make
+from training.network import HeatNet
+from training.pieces import read_set, split
+
+NAME = "heat-net-2"
+ALPHA = 0.05
+
+
+def drawn(work: Path, *, seed: int, mail: int, bags: int, jobs: int) -> list[Path]:
+    """The sets to train on; what is there already is kept."""
+    folders = []
+    for name, kind, count, its_seed in (("mail", None, mail, seed), ("bags", BAGS, bags, seed + 1000)):
+        if count:
+            folders.append(work / name)
+            make(folders[-1], Recipe(seed=its_seed, kind=kind, generation=NEWEST_GENERATION), range(count), jobs=jobs)
+    return folders
+
+
+def digest(folders: list[Path]) -> str:
+    """SHA-256 over names and contents of all pieces."""
+    total = hashlib.sha256()
+    for piece in chain.from_iterable(read_set(folder) for folder in folders):
+        with piece.file.open("rb") as file:
+            total.update(piece.file.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
+    """Export, calibrate, measure, sign; `out` is touched when all is known, so that a failure leaves the model there as it was."""
+    model = work / export.MODEL_FILE
+    content = export.build(net).SerializeToString()
+    print(f"{len(content)} bytes, off from torch by at most {export.check(net, content):.1e}")
+    model.write_bytes(content)
+    benign = calibrate.scored(model, calibrate.benign_orders(calibrate.CALIBRATION_SEED, per_kind), seed=1, jobs=jobs)
+    orders = calibrate.benign_orders(calibrate.TEST_SEED, max(1, per_kind // 3))
+    orders += calibrate.threat_orders(calibrate.TEST_SEED, per_threat)
+    test = calibrate.scored(model, orders, seed=2, jobs=jobs)
+    scores = calibrate.calibration_scores(benign)
+    metrics = calibrate.detection(scores, test, alpha=ALPHA)
+    print(json.dumps(metrics, indent=1))
+    frozen = calibrate.scored(model, calibrate.mail_orders(calibrate.FREEZE_SEED, freeze), seed=calibrate.FREEZE_SEED, jobs=jobs).scores
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model, out / export.MODEL_FILE)
+    export.write_manifest(
+        out,
+        {
+            "name": NAME,
+            "calibration": scores,
+            "freeze_score": calibrate.freeze_score(frozen),
+            "freeze_n": len(frozen),
+            "generator_version": calibrate.GENERATION,
+            "training_data_sha256": data_sha256,
+            "fitted_site": None,
+            "detection_lower_95": None,
+            "metrics": metrics,
+        },
+    )
+
+
+def trained(plan: Plan, work: Path, *, mail: int, bags: int, leave_out: str | None, resume: bool, jobs: int) -> tuple[HeatNet, str]:
+    """Draw the sets, train on them and keep the weights: the network, and the SHA-256 of the sets."""
+    folders = drawn(work, seed=plan.seed, mail=mail, bags=bags, jobs=jobs)
+    pieces, held = (
+        list(chain.from_iterable(parts))
+        for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=leave_out) for folder in folders), strict=True)
+    )
+    net = train(pieces, held, plan, work=work, resume=resume)
+    if net is None:
+        sys.exit("stopped; the same command with --resume goes on from here")
+    data_sha256 = digest(folders)
+    export.save_weights(work / "weights.pt", net, data_sha256=data_sha256)
+    return net, data_sha256
