@@ -41,7 +41,9 @@ CHECKPOINT = "checkpoint.pt"
 class Plan:
     """How long and with what: until `minutes` have been trained, or exactly `steps` where that is not None.
 
-    A batch has `times` as many crops as on a processor, and the rate grows with their square root; held pieces are read `checks` times.
+    A batch has `times` as many crops as on a processor, and the rate grows with their square root. It is learned from `echoes` times, each
+    time turned otherwise: where batches are what is waited for, the same ones teach more (Choi et al. 2019, "Faster neural network training
+    with data echoing"). Held pieces are read `checks` times.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class Plan:
     workers: int
     threads: int
     times: int = 1
+    echoes: int = 1
     checks: int = 10
 
 
@@ -116,9 +119,26 @@ def _averaged(state: _State) -> None:
             one.copy_(present[name])
 
 
-def _stepped(state: _State, batch: Batch, device: torch.device, *, half: bool) -> Losses:
-    channels = torch.from_numpy(batch.channels).to(device, memory_format=torch.channels_last)
-    labels = torch.from_numpy(batch.labels).to(device)
+def _echoed(batches: Iterator[Batch], plan: Plan, step: int, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Channels and labels of each step from `step` on."""
+    for batch in batches:
+        channels, labels = torch.from_numpy(batch.channels).to(device), torch.from_numpy(batch.labels).to(device)
+        for echo in range(step % plan.echoes, plan.echoes):
+            yield (channels, labels) if echo == 0 else _turned(channels, labels, np.random.default_rng((plan.seed, step, echo)))
+            step += 1
+
+
+def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """One of the other seven ways in which a crop may lie."""
+    way = int(rng.integers(1, 8))
+    flips = [side for bit, side in ((1, -1), (2, -2)) if way & bit]
+    channels, labels = channels.flip(flips), labels.flip(flips)
+    return (channels.transpose(-1, -2), labels.transpose(-1, -2)) if way & 4 else (channels, labels)
+
+
+def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor, *, half: bool) -> Losses:
+    device = channels.device
+    channels = channels.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
         read = state.net(channels)
     found = losses(read, state.net.rough_piece(read.terms), labels)
@@ -177,12 +197,13 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     checks = math.floor(_share(state, plan) * plan.checks)
     means = None
     source = Batches(pieces, seed=plan.seed, times=plan.times)
-    with _signals() as stop, closing(made_ahead(source, state.step, workers=plan.workers)) as batches:
+    with _signals() as stop, closing(made_ahead(source, state.step // plan.echoes, workers=plan.workers)) as batches:
+        steps = _echoed(batches, plan, state.step, device)
         now = time.perf_counter()
         while _share(state, plan) < 1 and not stop:
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
-            found = _stepped(state, next(batches), device, half=half)
+            found = _stepped(state, *next(steps), half=half)
             parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes, found.things)])
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
             then, now = now, time.perf_counter()

@@ -29,6 +29,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=max(1, cores // 2), help="processes that make batches")
     parser.add_argument("--threads", type=int, default=max(1, cores - cores // 2), help="threads that train")
     parser.add_argument("--times", type=int, default=1, help="as many crops in a batch; 4 for a GPU that many processes feed")
+    parser.add_argument(
+        "--echoes", type=int, default=1, help="steps from each batch, turned otherwise; 4 where batches are what is waited for"
+    )
     parser.add_argument("--checks", type=int, default=10, help="how often held pieces are looked at on the way")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--leave-out", choices=CLASSES, help="train without any piece that holds this class")
@@ -64,6 +67,7 @@ def main() -> None:
             workers=options.workers,
             threads=options.threads,
             times=options.times,
+            echoes=options.echoes,
             checks=options.checks,
         )
         net, data_sha256 = trained(
