@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 # One more than two cores: tests of wires and processes spend a part of their time waiting.
 WORKERS ?= 3
 JOBS ?= 2
+# Where the environment forbids Python to keep what it compiles, each of the hundred processes of a test run would compile its hundreds of modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals api-fuzz power-cuts disk-faults bake train evaluate card clean
 

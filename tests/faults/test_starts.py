@@ -1,7 +1,5 @@
 """What people ask, and what fails, while the lane is starting: a start that was stopped stays stopped, and nothing starts by itself."""
 
-import pytest
-
 from station.domain.alarm import AlarmCode
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.scripted_people import OPERATOR
@@ -42,84 +40,96 @@ def rests(scene: Scene) -> bool:
     return not any(belt.speed_mm_s for belt in world.belts) and not world.beam_on and world.uv.level_mw_per_cm2 == 0.0
 
 
-@pytest.mark.parametrize(("step", "into_step_s"), MOMENTS)
-def test_a_stop_ends_a_start(step: str, into_step_s: float):
+async def stays(scene: Scene, moment: tuple[str, float], *states: LaneState) -> None:
+    """For longer than a start takes the lane stands still, in one of these states."""
+    for _ in range(int(STANDS_S)):
+        await scene.settle(1.0)
+        assert scene.station.lane.view().state in states, moment
+    assert rests(scene), moment
+
+
+async def start_again(scene: Scene) -> None:
+    """People start and free the lane again, until it runs."""
+    scene.people.starts_lane = scene.people.unfreezes = True
+    await scene.until_running()
+
+
+def test_a_stop_ends_a_start():
     async def scene(scene: Scene) -> None:
-        await come_to(scene, step, into_step_s)
-        await command(scene, LaneCommand.STOP)
-        await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED, timeout_s=START_TIMEOUT_S)
-        for _ in range(int(STANDS_S)):
-            await scene.settle(1.0)
-            assert scene.station.lane.view().state is LaneState.STOPPED
-        assert rests(scene)
-        scene.people.starts_lane = True
+        for moment in MOMENTS:
+            await come_to(scene, *moment)
+            await command(scene, LaneCommand.STOP)
+            await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED, timeout_s=START_TIMEOUT_S)
+            await stays(scene, moment, LaneState.STOPPED)
+            await start_again(scene)
 
     play(scene)
 
 
-@pytest.mark.parametrize(("step", "into_step_s"), MOMENTS)
-def test_a_purge_during_a_start_leaves_no_start_behind(step: str, into_step_s: float):
+def test_a_purge_during_a_start_leaves_no_start_behind():
     """It may start the lane once, as a purge does; after the next trouble the lane waits for a person."""
 
     async def scene(scene: Scene) -> None:
-        await come_to(scene, step, into_step_s)
-        await command(scene, LaneCommand.PURGE)
-        await scene.settle(STANDS_S)
-        if not scene.running:
-            await command(scene, LaneCommand.START)
-        await scene.until_running()
-        await scene.settle(5.0)
-        assert scene.running
-        scene.station.fault("world", "estop")
-        await scene.until_stopped()
-        scene.station.clear_fault("world", "estop")
-        for _ in range(int(STANDS_S)):
-            await scene.settle(1.0)
-            assert scene.station.lane.view().state in {LaneState.STOPPED, LaneState.OFFLINE}
-        assert rests(scene)
-        scene.people.starts_lane = True
+        for moment in MOMENTS:
+            await come_to(scene, *moment)
+            await command(scene, LaneCommand.PURGE)
+            await scene.settle(STANDS_S)
+            if not scene.running:
+                await command(scene, LaneCommand.START)
+            await scene.until_running()
+            await scene.settle(5.0)
+            assert scene.running, moment
+            scene.station.fault("world", "estop")
+            await scene.until_stopped()
+            scene.station.clear_fault("world", "estop")
+            await stays(scene, moment, LaneState.STOPPED, LaneState.OFFLINE)
+            await start_again(scene)
 
     play(scene)
 
 
-@pytest.mark.parametrize(("step", "into_step_s"), MOMENTS)
-def test_a_freeze_during_a_start_starts_nothing_later(step: str, into_step_s: float):
+def test_a_freeze_during_a_start_starts_nothing_later():
     async def scene(scene: Scene) -> None:
-        await come_to(scene, step, into_step_s)
-        await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR))
-        assert scene.station.simulated.plc.freeze_latch
-        await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=START_TIMEOUT_S)
-        await scene.settle(1.0)
-        assert rests(scene)
-        await scene.people.unfreeze()
-        assert not scene.station.simulated.plc.freeze_latch
-        await scene.settle(1.0)
-        for _ in range(int(STANDS_S)):
+        for moment in MOMENTS:
+            await come_to(scene, *moment)
+            await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR))
+            assert scene.station.simulated.plc.freeze_latch, moment
+            await scene.until(lambda: scene.station.lane.view().state is LaneState.FROZEN, timeout_s=START_TIMEOUT_S)
             await scene.settle(1.0)
-            assert scene.station.lane.view().state is LaneState.STOPPED
-        assert rests(scene)
-        scene.people.starts_lane = scene.people.unfreezes = True
+            assert rests(scene), moment
+            await scene.people.unfreeze()
+            assert not scene.station.simulated.plc.freeze_latch, moment
+            await scene.settle(1.0)
+            await stays(scene, moment, LaneState.STOPPED)
+            await start_again(scene)
 
     play(scene)
 
 
-@pytest.mark.parametrize(
-    ("device", "name"),
-    [("line_detector", "mute_lines"), ("wire:line_detector.lines", "mute"), ("line_detector", "mute_commands"), ("xray_generator", "mute")],
+SILENT = (
+    ("line_detector", "mute_lines"),
+    ("wire:line_detector.lines", "mute"),
+    ("line_detector", "mute_commands"),
+    ("xray_generator", "mute"),
 )
-def test_a_silent_device_ends_the_start_with_a_name(device: str, name: str):
+
+
+def test_a_silent_device_ends_the_start_with_a_name():
     async def scene(scene: Scene) -> None:
-        await come_to(scene, "purge", 0.0)
-        scene.station.fault(device, name)
-        await scene.until(lambda: scene.station.lane.view().state is not LaneState.STARTING, timeout_s=START_TIMEOUT_S + 10.0)
-        await scene.settle(3.0)
-        view = scene.station.lane.view()
-        assert view.state in {LaneState.STOPPED, LaneState.OFFLINE}
-        assert rests(scene)
-        assert view.devices[0].detail
-        alarms = scene.station.store.read(lambda view: view.alarms())
-        assert {alarm.code for alarm in alarms if alarm.cleared_at is None} & {AlarmCode.DEVICE_LOST, AlarmCode.CALIBRATION}
-        scene.station.clear_fault(device, name)
-        scene.people.starts_lane = True
+        for device, name in SILENT:
+            await come_to(scene, "purge", 0.0)
+            scene.station.fault(device, name)
+            await scene.until(lambda: scene.station.lane.view().state is not LaneState.STARTING, timeout_s=START_TIMEOUT_S + 10.0)
+            await scene.settle(3.0)
+            view = scene.station.lane.view()
+            assert view.state in {LaneState.STOPPED, LaneState.OFFLINE}, (device, name)
+            assert rests(scene), (device, name)
+            assert view.devices[0].detail, (device, name)
+            alarms = scene.station.store.read(lambda view: view.alarms())
+            named = {alarm.code for alarm in alarms if alarm.cleared_at is None} & {AlarmCode.DEVICE_LOST, AlarmCode.CALIBRATION}
+            assert named, (device, name)
+            scene.station.clear_fault(device, name)
+            await start_again(scene)
+            assert not any(alarm.cleared_at is None for alarm in scene.station.store.read(lambda view: view.alarms())), (device, name)
 
     play(scene)

@@ -16,7 +16,7 @@ from station.domain.policy import Policy
 from station.domain.test_piece import TestPieceRun, TestPieceTrend
 from station.ports.screening import ScreeningEngine
 from station.screening.anomaly_model import InlineScreening
-from station.storage.store import SqliteStore
+from station.storage.store import DATABASE_NAME, SqliteStore
 from station.workflow.test_pieces import keep_run
 from station.workflow.views import LaneState
 from tests.support.dangers import DANGERS
@@ -185,7 +185,8 @@ async def running_scene(
     directory = Path(tempfile.mkdtemp(prefix="lane-", dir=MEMORY))
     try:
         if test_piece == "on record":
-            _record_test_piece(directory)
+            (directory / "data").mkdir()
+            (directory / "data" / DATABASE_NAME).write_bytes(record_of_test_piece())
         station = await start(directory, screening or shipped_model(), seed=seed, policy=policy)
         scene = Scene(station=station, people=ScriptedPeople(station=station), directory=directory, policy=policy)
         try:
@@ -201,13 +202,17 @@ async def running_scene(
         shutil.rmtree(directory)
 
 
-def _record_test_piece(directory: Path) -> None:
+@cache
+def record_of_test_piece() -> bytes:
+    """A system of record that knows nothing but this morning's test piece, made once per process."""
     run = TestPieceRun(
         piece_id="TEST-0000", visit=1, at=MORNING, lane_id=LANE_ID, passed=True, values=(), not_asked=(), warnings=(), error=""
     )
-    store = SqliteStore(directory / "data", group_commit=False, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
-    store.write(lambda uow: keep_run(uow, run, TestPieceTrend())).result()
-    store.close()
+    with tempfile.TemporaryDirectory(dir=MEMORY) as directory:
+        store = SqliteStore(Path(directory), group_commit=False, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
+        store.write(lambda uow: keep_run(uow, run, TestPieceTrend())).result()
+        store.close()
+        return (Path(directory) / DATABASE_NAME).read_bytes()
 
 
 async def pass_test_piece(scene: Scene) -> None:
