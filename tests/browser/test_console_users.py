@@ -125,7 +125,8 @@ def test_what_is_typed_stays_when_the_person_is_changed_meanwhile_and_refusals_a
     page.locator("#user-name").fill("Trần Bình")
     page.locator("#user-role-technician").check()
     run(desk.door.accounts.change(other.user_id, Change(roles=frozenset({Role.OPERATOR}))))
-    expect(page.locator('[data-login="binh"]')).not_to_contain_text("người thẩm định", timeout=15_000)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator('[data-login="binh"]')).not_to_contain_text("người thẩm định")
     expect(page.locator("#user-name")).to_have_value("Trần Bình")
     page.locator("#user-form-go").press("Enter")
     expect(page.locator("#user-news")).to_contain_text("Người khác vừa sửa")
@@ -172,6 +173,7 @@ def test_a_programs_token_is_shown_once_and_revoked(desk: Desk, context: Browser
         bearer = {"Authorization": f"Bearer {secret}"}
         assert client.get("/metrics", headers=bearer).status_code == 200
         page.keyboard.press("Escape")
+        expect(page.locator("#token")).to_have_count(0)
         row = page.locator('[data-token="tracking"]')
         expect(row).to_contain_text("Tuyệt mật")
         assert secret not in page.evaluate(EVERYWHERE)
@@ -205,10 +207,19 @@ def test_the_page_is_nothing_for_whoever_may_not_see_it_and_changes_nothing_for_
     expect(page.locator("#main")).not_to_contain_text("binh")
     expect(page.locator("#main button, #main table, dialog[open]")).to_have_count(0)
     assert [url for url in asked if url.endswith(("/api/v1/users", "/api/v1/tokens"))] == []
+    page.clock.install()
     come_in(context, desk, "soat", roles=frozenset({Role.AUDITOR}), clearance=None)
     open_users(page)
     expect(page.locator('[data-login="binh"]')).to_contain_text("đã chọn mật khẩu")
     expect(page.locator("#main button")).to_have_count(0)
+    # It reads anew while somebody is here, and does not keep alone the session of one who has gone.
+    asked.clear()
+    with page.expect_response("**/api/v1/users"):
+        page.clock.fast_forward(6_000)
+    page.clock.fast_forward(130_000)
+    with page.expect_response("**/api/v1/users"):
+        page.mouse.move(5, 5)
+    assert len([url for url in asked if url.endswith("/api/v1/users")]) == 2
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

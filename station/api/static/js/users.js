@@ -29,7 +29,7 @@ let parts = {};
 function build(/** @type {HTMLElement} */ main) {
   const changes = may("change-users");
   const standing = [
-    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    ...(may("acknowledge-alarms") ? [{ name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge }] : []),
     { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
   ];
   main.className = "users-page";
