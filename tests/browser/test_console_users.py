@@ -222,19 +222,20 @@ def test_the_page_is_nothing_for_whoever_may_not_see_it_and_changes_nothing_for_
     assert len([url for url in asked if url.endswith("/api/v1/users")]) == 2
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_hostile_names_are_text_and_stay_in_their_place(desk: Desk, context: BrowserContext, page: Page, width: int, scheme: str) -> None:
+def test_hostile_names_are_text_and_stay_in_their_place(desk: Desk, context: BrowserContext, page: Page) -> None:
     come_in(context, desk, "quan-tri", roles=ADMINISTRATOR, clearance=None)
     names = {"a": MARKUP, "b": "\u202eadmin\u2066 שלום", "c" * 32: "W" * 80}
     for login, name in names.items():
         account = Account(user=replace(user(login), display_name=name), password_hash=None)
         run(desk.door.access.change(lambda uow, account=account: uow.put_account(account)))
-    page.set_viewport_size({"width": width, "height": 800})
     open_users(page)
     for login, name in names.items():
         expect(page.locator(f'[data-login="{login}"] bdi')).to_have_text(name)
     assert page.locator("#main img").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    act(page, "c" * 32, "change")
-    expect(page.locator("#user-name")).to_have_value("W" * 80)
-    assert page.evaluate("(() => { const box = document.querySelector('dialog[open]'); return box.scrollWidth <= box.clientWidth; })()")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        act(page, "c" * 32, "change")
+        expect(page.locator("#user-name")).to_have_value("W" * 80)
+        assert page.locator("dialog[open]").evaluate("(box) => box.scrollWidth <= box.clientWidth")
+        page.locator("#user-form-close").press("Enter")
