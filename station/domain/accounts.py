@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from station.domain.access import PEOPLES_ROLES, Role
-from station.domain.errors import RefusedError
+from station.domain.errors import ConflictError, RefusedError
 from station.domain.people import person_key
 from station.domain.piece import Secrecy
 
@@ -89,6 +89,18 @@ class LoginMalformedError(RefusedError):
     """The login cannot be used."""
 
     code = "login-malformed"
+
+
+class LoginTakenError(ConflictError):
+    """The login is another person's, or was: it names one person for good."""
+
+    code = "login-taken"
+
+
+class TokenNameTakenError(ConflictError):
+    """Another program asks by this name."""
+
+    code = "token-name-taken"
 
 
 class PasswordRefusedError(RefusedError):

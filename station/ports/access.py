@@ -91,7 +91,7 @@ class AccessUnit(AccessView, Protocol):
     """Changes of access. Each belongs to a transaction that also appends the fact of it."""
 
     def put_account(self, account: Account) -> None:
-        """Add a user, or replace what is known of one. Raises `ConflictError` when the login is somebody else's."""
+        """Add a user, or replace what is known of one. Raises `LoginTakenError` when the login is somebody else's."""
         ...
 
     def put_session(self, session: Session) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
 from station.domain.access import Role
-from station.domain.accounts import MachineToken, User
+from station.domain.accounts import LoginTakenError, MachineToken, User
 from station.domain.canonical import canonical
-from station.domain.errors import ConflictError
 from station.domain.guesses import Tries
 from station.domain.piece import Secrecy
 from station.ports.access import AccessState, Account, KnownBrowser, Link, Session, StoredToken
@@ -56,11 +55,11 @@ class SqlAccessUnit(SqlAccessView):
     """`station.ports.access.AccessUnit` within one transaction."""
 
     def put_account(self, account: Account) -> None:
-        """Add a user, or replace what is known of one. Raises `ConflictError` when the login is somebody else's."""
+        """Add a user, or replace what is known of one. Raises `LoginTakenError` when the login is somebody else's."""
         user = account.user
         owner = self._connection.execute(select(_U.user_id).where(_U.login == user.login)).scalar_one_or_none()
         if owner not in {None, user.user_id}:
-            raise ConflictError(
+            raise LoginTakenError(
                 f"The login {user.login} is somebody else's, or was", consequence="Nothing was changed", remedy="Choose another login"
             )
         values = {

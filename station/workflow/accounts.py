@@ -10,6 +10,7 @@ from station.domain.access import Caller, Role
 from station.domain.accounts import (
     AccessEvent,
     MachineToken,
+    TokenNameTakenError,
     User,
     checked_login,
     checked_name,
@@ -105,7 +106,7 @@ class Accounts:
 
         Raises:
             LoginMalformedError, RefusedError: the login, the name or a role cannot be used.
-            ConflictError: the login is somebody's, or was.
+            LoginTakenError: the login is somebody's, or was.
         """
         login = checked_login(login)
         user = User(
@@ -202,14 +203,14 @@ class Accounts:
         return [one.token for one in self._access.memory.tokens()]
 
     async def add_token(self, name: str, *, clearance: Secrecy | None, by: Caller | None = None, once: Once | None = None) -> Made:
-        """Make a token for a program. Raises `ConflictError` when another one in use has that name."""
+        """Make a token for a program. Raises `TokenNameTakenError` when another one in use has that name."""
         token = MachineToken(token_id=f"m-{self._new_id()}", name=checked_login(name), clearance=clearance)
         secret = TOKEN_PREFIX + new_secret()
         at = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Answer:
             if any(one.token.name == token.name and not one.token.revoked for one in uow.access_state().tokens):
-                raise ConflictError(f"A token named {token.name} is in use", consequence="None was made", remedy="Revoke it first")
+                raise TokenNameTakenError(f"A token named {token.name} is in use", consequence="None was made", remedy="Revoke it first")
             uow.put_token(StoredToken(token=token, token_sha256=digest(secret)))
             record(uow, AccessEvent.TOKEN_ADDED, at, about=token, person=_name(by))
             return _token_told(token)

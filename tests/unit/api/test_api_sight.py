@@ -229,7 +229,18 @@ def test_every_route_says_what_it_needs(app: FastAPI, needs: dict[tuple[str, str
         ("get", "/readyz"),
     }
     assert {needs[where] for where in described} - {None} == set(Action) == set(PERMISSIONS)
-    pages = {"/", "/lane/{lane_id}", "/review", "/reports", "/login", "/welcome", "/password", "/docs", "/locales/{language}.json"}
+    pages = {
+        "/",
+        "/lane/{lane_id}",
+        "/review",
+        "/reports",
+        "/users",
+        "/login",
+        "/welcome",
+        "/password",
+        "/docs",
+        "/locales/{language}.json",
+    }
     assert {path for method, path in needs.keys() - described if method != "head"} == pages
 
 

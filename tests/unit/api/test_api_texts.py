@@ -88,7 +88,7 @@ def test_no_message_is_missing_in_the_scripts(texts: Texts) -> None:
 
 def test_no_message_is_left_over_and_none_is_markup(texts: Texts) -> None:
     scripts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS.glob("*.js"))
-    built = ("ui-nav-", "ui-tile-", "ui-command-", "ui-said-")
+    built = ("ui-nav-", "ui-tile-", "ui-command-", "ui-said-", "ui-act-", "ui-role-may-")
     left_over = [
         message
         for message in texts.variables("vi")

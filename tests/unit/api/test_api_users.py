@@ -24,7 +24,7 @@ def test_users_are_added_changed_and_told_once_of_their_link(desk: Desk) -> None
     body = {"login": "Thu", "display_name": "Lê Thu", "roles": ["reviewer"], "clearance": "C"}
     first, again = desk.post("/users", body, key="add"), desk.post("/users", body, key="add")
     assert (first.status_code, again.json()) == (201, first.json() | {"link": None})
-    assert desk.post("/users", body).json()["code"] == "conflict"
+    assert desk.post("/users", body).json()["code"] == "login-taken"
     for bad in ({"login": "Bình"}, {"roles": ["machine"]}, {"roles": ["king"]}, {"clearance": "D"}):
         assert desk.post("/users", {"login": "x", "roles": ["operator"]} | bad).status_code in {403, 422}, bad
     link = first.json()["link"].partition("#")[2]
@@ -63,7 +63,7 @@ def test_nobody_changes_their_own_rights_and_one_administrator_is_left(desk: Des
 
 def test_a_program_asks_by_its_token_until_it_is_revoked(same_desk: Desk) -> None:
     made = same_desk.post("/tokens", {"name": "tracking", "clearance": "A"}).json()
-    assert same_desk.post("/tokens", {"name": "tracking"}).json()["code"] == "conflict"
+    assert same_desk.post("/tokens", {"name": "tracking"}).json()["code"] == "token-name-taken"
     bearer = {"Authorization": f"Bearer {made['token']}"}
     with same_desk.stranger() as client:
         body = {"piece_id": same_desk.new_id(), "secrecy": "B"}

@@ -129,8 +129,24 @@ export async function keepFile(path, name) {
  * @param {string} path
  * @param {unknown} [body]
  */
-export async function post(path, body) {
-  const options = write("POST", body);
+export function post(path, body) {
+  return change(path, write("POST", body));
+}
+
+/**
+ * Change some members; those that are left out stay.
+ * @param {string} path
+ * @param {unknown} body
+ */
+export function patch(path, body) {
+  return change(path, write("PATCH", body));
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ */
+async function change(path, options) {
   try {
     return await twice(path, options);
   } catch (error) {

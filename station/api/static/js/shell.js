@@ -65,7 +65,7 @@ function header(current) {
     "header",
     {},
     h("strong", { class: "brand" }, t("ui-brand")),
-    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null),
+    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null, may("see-users") ? link("users", "/users") : null),
     h("span", { class: "gap" }),
     h("a", { class: "person", id: "who", href: "/password", title: `${who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ")} – ${t("ui-change-password")}` }, who().display_name),
     h("button", { type: "button", id: "log-out", onclick: () => attempt(leave) }, t("ui-log-out")),
@@ -76,6 +76,9 @@ function header(current) {
 
 /** Change to the other language without losing what is on screen. */
 export async function switchLanguage() {
+  // A dialog that the page is built under would stay open and out of reach.
+  if (parts.confirm.open) return;
+  parts.help.close();
   try {
     await useLanguage(lang() === "vi" ? "en" : "vi");
     rebuildPage();
@@ -199,6 +202,8 @@ function worst() {
 function showAlarms() {
   const alarm = worst();
   const unseen = alarms.filter((each) => !each.acknowledged_at).length;
+  // To whoever may not see alarms, that they are not read is no news.
+  parts.alarms.hidden = !may("see-alarms");
   parts.alarms.dataset.level = !alarmsKnown ? "unknown" : alarm && !alarm.acknowledged_at ? (alarm.cleared_at ? "over" : alarm.priority) : "none";
   keep(parts.alarms, [alarm, alarms.length, unseen, alarmsKnown], () => {
     if (!alarmsKnown) return [h("span", {}, t("ui-alarms-unknown"))];

@@ -55,6 +55,11 @@ export function timeOf(at) {
   return at ? new Date(at).toLocaleTimeString(language === "vi" ? "vi-VN" : "en-GB") : "–";
 }
 
+/** @param {string} at a moment of another day, perhaps */
+export function momentOf(at) {
+  return new Date(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { dateStyle: "short", timeStyle: "short" });
+}
+
 /**
  * @param {number | null | undefined} value
  * @param {number} digits
