@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from station.domain.access import Caller, Role
+from station.domain.access import Action, Caller, Role
 from station.domain.accounts import (
     AccessEvent,
     MachineToken,
@@ -25,7 +25,7 @@ from station.ports.clock import Clock
 from station.ports.store import UnitOfWork
 from station.workflow.access import Access, new_secret
 from station.workflow.access_memory import digest
-from station.workflow.access_steps import account_of, record
+from station.workflow.access_steps import account_of, demand_person, record
 from station.workflow.once import Answer, Once, do_once
 from station.workflow.refusals import OwnAccountError
 
@@ -125,7 +125,7 @@ class Accounts:
             _give_link(uow, user, link, at, by)
             return _told(user) | {"link_expires_at": link.expires_at.isoformat()}
 
-        return await self._make(work, once, secret)
+        return await self._make(work, once, secret, by)
 
     async def change(self, user_id: str, change: Change, *, by: Caller | None = None, once: Once | None = None) -> Made:
         """Change what a user is. Whoever is logged in as that user is not any more, if it changes what they may do.
@@ -158,7 +158,7 @@ class Accounts:
             record(uow, _event_of(before, after), at, about=after, person=_name(by))
             return _told(after)
 
-        return await self._make(work, once, None)
+        return await self._make(work, once, None, by)
 
     async def new_link(self, user_id: str, *, by: Caller | None = None, once: Once | None = None) -> Made:
         """Make a link by which the user chooses a new password; an earlier one is void. The old password counts until then."""
@@ -172,7 +172,7 @@ class Accounts:
             _give_link(uow, user, link, at, by)
             return _told(user) | {"link_expires_at": link.expires_at.isoformat()}
 
-        return await self._make(work, once, secret)
+        return await self._make(work, once, secret, by)
 
     async def set_demo_user(self, login: str, *, password: str, roles: Iterable[Role], clearance: Secrecy | None) -> None:
         """Make a demo's user be there with this very password. Only a demo, whose station works on simulators, calls this."""
@@ -215,7 +215,7 @@ class Accounts:
             record(uow, AccessEvent.TOKEN_ADDED, at, about=token, person=_name(by))
             return _token_told(token)
 
-        return await self._make(work, once, secret)
+        return await self._make(work, once, secret, by)
 
     async def revoke_token(self, token_id: str, *, by: Caller | None = None, once: Once | None = None) -> Made:
         """The program may not ask any more. Twice is once."""
@@ -231,12 +231,18 @@ class Accounts:
                 record(uow, AccessEvent.TOKEN_REVOKED, at, about=revoked, person=_name(by))
             return _token_told(revoked)
 
-        return await self._make(work, once, None)
+        return await self._make(work, once, None, by)
 
-    async def _make(self, work: Callable[[UnitOfWork], Answer], once: Once | None, secret: str | None) -> Made:
-        """The answer is stored for a repetition, the secret is not: a repetition is told without it."""
+    async def _make(self, work: Callable[[UnitOfWork], Answer], once: Once | None, secret: str | None, by: Caller | None) -> Made:
+        """The answer is stored for a repetition, the secret is not: a repetition is told without it.
+
+        Whoever asks is looked at again in the transaction: their role may have been taken away since the door let them in.
+        """
+        asked_at = self._clock.utc_now()
 
         def whole(uow: UnitOfWork) -> tuple[Answer, bool]:
+            if by is not None:
+                demand_person(uow, by, Action.CHANGE_USERS, level=None, confirmed_at=asked_at)
             return do_once(uow, once, work) if once is not None else (work(uow), True)
 
         answer, is_new = await self._access.change(whole)

@@ -14,7 +14,7 @@ from station.domain.errors import StationError
 from station.ports.access import Passwords
 from station.workflow.access import Access, Visitor
 from station.workflow.accounts import Change
-from station.workflow.refusals import NotLoggedInError
+from station.workflow.refusals import NotLoggedInError, NotPermittedError
 from tests.support.accounts import CHEAP, PASSWORD, run
 from tests.support.api_station import Desk
 from tests.support.log_ins import KEYS, facts, log_in, signed
@@ -59,6 +59,24 @@ def test_nobody_changes_their_own_rights_and_one_administrator_is_left(desk: Des
         assert {one["login"]: one["disabled"] for one in desk.get("/users")["items"]} == {"an": False, "binh": True}
     with pytest.raises(StationError, match="let people in"):
         run(desk.door.accounts.change(me.user_id, Change(disabled=True)))
+
+
+def test_whoever_loses_the_role_while_asking_changes_nobody(desk: Desk) -> None:
+    other = desk.door.let_in("binh", roles=frozenset({Role.OPERATOR}), clearance=None)
+    session = desk.door.signed("quan", roles=frozenset({Role.ADMINISTRATOR}), clearance=None).session
+    asking = desk.door.access.memory.by_session(session)
+    assert asking is not None
+    run(desk.door.accounts.change(asking.user_id, Change(roles=frozenset({Role.OPERATOR}))))
+    for change in (
+        desk.door.accounts.change(other.user_id, Change(roles=frozenset({Role.ADMINISTRATOR})), by=asking),
+        desk.door.accounts.add("them", roles=[Role.ADMINISTRATOR], clearance=None, by=asking),
+        desk.door.accounts.new_link(other.user_id, by=asking),
+        desk.door.accounts.add_token("tracking", clearance=None, by=asking),
+    ):
+        with pytest.raises(NotPermittedError):
+            run(change)
+    assert desk.door.accounts.user(other.user_id).user.roles == {Role.OPERATOR}
+    assert {one.user.login for one in desk.door.accounts.users()} == {"an", "binh", "quan"}
 
 
 def test_a_program_asks_by_its_token_until_it_is_revoked(same_desk: Desk) -> None:
