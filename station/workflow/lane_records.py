@@ -21,7 +21,7 @@ from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
 from station.workflow.exercises import Exercise
-from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, was_taken_out
+from station.workflow.exit_eye import ExitEye, left_by_itself
 from station.workflow.lane_facts import length_of, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
@@ -107,22 +107,25 @@ class LaneRecords:
         """Let no settling take these entries of the gate's ring for a release, whether or not that can be made durable now."""
         self._disbelieved.update(entries)
 
-    async def settle_permits(self, passed: Sequence[PassedPiece], at_exit: ExitEye = EXIT_IS_FREE) -> list[int]:
+    async def settle_permits(self, passed: Sequence[PassedPiece], at_exit: ExitEye) -> list[int]:
         """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
 
-        The ring is written when a head reaches the exit eye. The newest piece is left as it is while that eye is covered, and held when it
-        was taken out of it. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        The ring is written when a head reaches the exit eye. The newest piece is left as it is while that eye is covered, and held unless
+        the eye tells that it left by itself. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
         """
 
         def work(uow: UnitOfWork) -> list[int]:
             seen = uow.value(self._ring_key) or None
             escaped = []
             for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                eye = at_exit if entry is passed[-1] else EXIT_IS_FREE
+                # Before another came to the exit, the gate had shut behind it.
+                newest = entry is passed[-1]
                 if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    if entry in self._disbelieved or was_taken_out(eye.way_mm, length_of(uow, known)):
+                    if newest and at_exit.covered and entry not in self._disbelieved:
+                        continue
+                    if entry in self._disbelieved or (newest and not left_by_itself(at_exit, length_of(uow, known))):
                         self._hold_known(uow, known, Reason.TRACK_LOST, self._clock.utc_now())
-                    elif not eye.covered:
+                    else:
                         self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
                 elif is_new:
                     escaped.append(entry.tag)

@@ -27,7 +27,7 @@ from station.workflow import exercising, says
 from station.workflow.deciding import Pending
 from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
-from station.workflow.exit_eye import was_taken_out
+from station.workflow.exit_eye import ExitEye, left_by_itself
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.identification import InfeedFacts
 from station.workflow.says import Says, say
@@ -339,7 +339,8 @@ class Passage:
         if not await self._until(lambda: Eye.EXIT in piece.track.trailing, timeout_s=session.settings.exit_wait_s):
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.STAYS_IN_EXIT))
         way_mm = encoder_delta_mm(piece.track.trailing[Eye.EXIT], piece.track.leading[Eye.EXIT])
-        if was_taken_out(way_mm, piece.track.length_mm):
+        b5_ran = session.status is not None and session.status.belt_speeds_mm_s[4] > 0
+        if not left_by_itself(ExitEye(way_mm=way_mm, b5_ran=b5_ran), piece.track.length_mm):
             await self._journey.exit_disbelieved(piece, session.ring)
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.TAKEN_OUT))
         await self._journey.released(piece, ring_seq=ring_seq, exit_seen=exit_seen)

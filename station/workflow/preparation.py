@@ -15,7 +15,7 @@ from station.ports.xray import DetectorInfo, LineBlock, LineDetector
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
-from station.workflow.exit_eye import exit_eye
+from station.workflow.exit_eye import ExitEye, exit_eye
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
 from station.workflow.says import Says, say
@@ -170,7 +170,8 @@ async def _settle_what_left(equipment: Equipment, journey: Journey) -> tuple[Pas
     passed = (await plc.read_events()).passed
     # After the ring, or a head that comes between the two would look like a tail that has gone.
     status = await plc.read_status()
-    at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=(await plc.read_events()).edges)
+    edges = (await plc.read_events()).edges
+    at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=edges, b5_encoder=status.encoders[4])
     await journey.settle_permits(passed, at_exit)
     return passed
 
@@ -238,7 +239,7 @@ async def _lift_out(equipment: Equipment, journey: Journey, status: LaneStatus, 
     if status.eye(Eye.EXIT):
         passed = (await equipment.devices.plc.read_events()).passed
         journey.disbelieve(passed[-1:])
-        await journey.settle_permits(passed)
+        await journey.settle_permits(passed, ExitEye(covered=True))
     await journey.raise_alarm(AlarmCode.PIECE_AT_GATE, AlarmPriority.HIGH, equipment.settings.lane_id, alarm)
     return LaneTrouble(Reason.PURGED, trouble)
 

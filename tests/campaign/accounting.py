@@ -1,5 +1,6 @@
 """What the world did with each piece against what the station says of it, when everything has come to rest."""
 
+from firmware_sims.geometry import EYE_EXIT
 from station.domain.alarm import AlarmCode
 from station.domain.gate import Permit
 from station.domain.identifiers import is_local_id
@@ -19,6 +20,8 @@ class Books:
     def __init__(self) -> None:
         self._ring: set[tuple[int, int]] = set()
         self._touched: set[str] = set()
+        self._as_left: set[str] = set()
+        self._untold: set[str] = set()
         self._exit_eye_failed = False
 
     def note_ring(self, scene: Scene) -> None:
@@ -28,6 +31,19 @@ class Books:
     def note_hand(self, *piece_ids: str | None) -> None:
         """A hand laid these pieces in or took them out."""
         self._touched |= {piece_id for piece_id in piece_ids if piece_id}
+
+    def note_as_left(self, piece_id: str | None) -> None:
+        """A hand is about to take this piece where the station cannot tell it from one that leaves."""
+        self._as_left |= {piece_id} if piece_id else set()
+
+    def note_untold(self, scene: Scene) -> None:
+        """What tells how a piece left the exit is being lost: the station cannot know it of those that are there and not on record yet."""
+        simulated = scene.station.simulated
+        exit_mm = simulated.world.geometry.eye_mm[EYE_EXIT]
+        in_exit = {load.piece.piece_id for load in simulated.world.loads if load.head_mm >= exit_mm}
+        for known in scene.station.store.read(lambda view: view.pieces(states=[PieceState.DISINFECTED], limit=MANY)):
+            if known.piece_id in in_exit or scene.where(known.piece_id)["place"] == OUTSIDE:
+                self._untold.add(known.piece_id)
 
     def note_exit_eye(self) -> None:
         """The exit eye failed: a piece may have left without the station's being able to know."""
@@ -65,7 +81,7 @@ class Books:
         passed = [permit for permit in permits(scene, piece_id) if (permit.tag, permit.challenge) in self._ring]
         if passed and piece.state is not PieceState.RELEASED:
             outside = scene.where(piece_id)["place"] == OUTSIDE
-            unknowable = self._exit_eye_failed and piece.state is PieceState.HELD
+            unknowable = piece.state is PieceState.HELD and (self._exit_eye_failed or piece_id in self._untold)
             if (outside and not unknowable) or not all(_was_disbelieved(changes, permit) for permit in passed):
                 wrong.append("the gate's ring has it under a permit")
         by_people = piece.state is PieceState.CLEARED and changes[-1].before is PieceState.IN_REVIEW
@@ -82,7 +98,7 @@ class Books:
             return "nobody knows it" if known is None else _wrong_outside(scene, known)
         if known is None:
             return None
-        if known.state is PieceState.RELEASED:
+        if known.state is PieceState.RELEASED and piece_id not in self._as_left:
             return f"it is said to be released and is at {place}"
         if known.state is PieceState.ESCAPED and piece_id not in self._touched:
             return f"it is said to have escaped and is at {place}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firmware_sims.geometry import ZONE_GATE, Geometry
+from firmware_sims.geometry import EYE_EXIT, ZONE_GATE, Geometry
 from firmware_sims.lane import Load
 from firmware_sims.plc_gate import LONGEST_MM
 from firmware_sims.world import TAILGATE_GAP_MM
@@ -16,6 +16,9 @@ OTHER_SIZE_MM = 60.0
 
 STOPPING_MM = 20.0
 """How far a belt runs on after the curtain has told of a hand."""
+
+NEAR_MM = 12.0
+"""So near to the exit eye the station cannot tell on which side of it the middle of a piece is, while B5 stands."""
 
 TRIES = 8
 BEAM_MM = 1600.0
@@ -38,6 +41,19 @@ def by_hand(scene: Scene, name: str, **args: Any) -> list[str | None]:
         return []
     answer = scene.station.fault("world", name, **args)
     return [answer.get("piece_id"), answer.get("taken_out")]
+
+
+def taken_as_left(scene: Scene, name: str, **args: Any) -> str | None:
+    """The piece that this deed takes out of the exit where the station cannot notice it (residual risk); None where it can.
+
+    The chute would have taken a piece whose middle is past the exit eye. Where B5 brakes or stands, what lies just before is like it.
+    """
+    world = scene.station.simulated.world
+    load = world.find(args["zone"]) if name == "lift" else None
+    if load is None:
+        return None
+    missing_mm = world.geometry.eye_mm[EYE_EXIT] - (load.head_mm - load.half_mm)
+    return load.piece.piece_id if missing_mm <= (0.0 if world.belts[-1].target_mm_s else NEAR_MM) else None
 
 
 def _reaches_out(load: Load, geometry: Geometry) -> bool:

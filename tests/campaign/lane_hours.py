@@ -13,7 +13,7 @@ from station.domain.policy import Authority, Policy
 from station.ports.lane_plc import Eye
 from tests.campaign import mishaps
 from tests.campaign.accounting import Books
-from tests.campaign.hands import by_hand
+from tests.campaign.hands import by_hand, taken_as_left
 from tests.campaign.mishaps import Mishap
 from tests.campaign.requests import Operator, Requests
 from tests.support.hanging_disk import HangingDisk
@@ -162,10 +162,13 @@ class Run:
             self._requests.ask(scene.station, mishap.name)
             return
         if mishap.device == "hands":
+            self._books.note_as_left(taken_as_left(scene, mishap.name, **mishap.args))
             self._books.note_hand(*by_hand(scene, mishap.name, **mishap.args))
             return
         if mishap.name == "eye_stuck" and mishap.args["eye"] == Eye.EXIT:
             self._books.note_exit_eye()
+        if (mishap.device, mishap.name) == ("lane_plc", "reboot"):
+            self._books.note_untold(scene)
         scene.station.fault(mishap.device, mishap.name, **mishap.args)
         if mishap.lasts_s:
             self._to_clear.append((scene.station.clock.monotonic_s() + mishap.lasts_s, mishap))
@@ -195,8 +198,10 @@ class Run:
         self._dies_at_s = None
         self.result.kills += kill
         await self._requests.give_up()
-        # What a disk that hangs has not taken yet is lost with the computer.
-        self._hanging = None
+        if self._hanging is not None:
+            # What a disk that hangs has not taken yet is lost with the computer; the PLC may have seen too much since to tell it anew.
+            self._books.note_untold(scene)
+            self._hanging = None
         await scene.restart_station(kill=kill, dead_s=self._rng.uniform(0.0, LONGEST_DEAD_S))
 
     def _clear_what_is_over(self, scene: Scene, *, all_of_it: bool = False) -> None:

@@ -14,6 +14,7 @@ from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import Scene, play
 
 HALF_OUT_MM = 5990.0
+EXIT_MM = 5960.0
 
 
 def escapes(scene: Scene) -> list[str]:
@@ -80,6 +81,44 @@ def test_what_a_hand_takes_out_of_the_exit_was_not_released(station_is_dead: boo
         assert scene.states(piece_id)[-1] is PieceState.HELD
         assert Reason.TRACK_LOST in scene.reasons(piece_id)
         assert PieceState.RELEASED not in scene.states(piece_id)
+        assert escapes(scene) == []
+
+    play(scene)
+
+
+def test_what_a_hand_takes_a_moment_before_the_chute_would_was_not_released():
+    """Its middle is nearer to the eye than its length is known: what tells is that B5 still ran when the eye became free."""
+
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        for stealth in (True, False):
+            piece_id = await scene.feed(kind="packet")
+            await scene.until_at(piece_id, EXIT_MM + scene.pieces[piece_id]["length_mm"] / 2.0 - 8.0)
+            scene.station.do(do="lift", zone=ZONE_GATE, stealth=stealth)
+            await scene.until_stopped(timeout_s=3.0)
+            await scene.until_running()
+            assert scene.states(piece_id)[-1] is PieceState.HELD
+            assert Reason.TRACK_LOST in scene.reasons(piece_id)
+            assert scene.where(piece_id)["place"] == "hold_bin"
+        assert escapes(scene) == []
+
+    play(scene)
+
+
+def test_what_a_hand_takes_out_of_the_exit_of_a_plc_that_started_anew_was_not_released():
+    """The ring is retained and the edges are not: it is seen that the eye becomes free, and not how far B5 had run."""
+
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed(kind="packet")
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        await scene.until_at(piece_id, HALF_OUT_MM)
+        scene.station.fault("lane_plc", "reboot")
+        await scene.settle(2.0)
+        scene.station.do(do="lift", zone=ZONE_GATE)
+        await scene.until_running()
+        assert scene.states(piece_id)[-1] is PieceState.HELD
+        assert Reason.TRACK_LOST in scene.reasons(piece_id)
+        assert scene.where(piece_id)["place"] == "hold_bin"
         assert escapes(scene) == []
 
     play(scene)

@@ -15,12 +15,14 @@ from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 from station.workflow.equipment import LaneTrouble
 from station.workflow.exercises import Exercises
+from station.workflow.exit_eye import ExitEye
 from station.workflow.geometry import LaneGeometry
 from station.workflow.lane_piece import LanePiece
 from station.workflow.session import LaneSession
 
 GATE_OPEN = 1
 POLL_MM = 20.0
+LEFT = ExitEye(way_mm=450.0)
 
 
 @pytest.fixture
@@ -42,10 +44,10 @@ async def permitted(feeding: Feeding) -> tuple[LanePiece, PassedPiece]:
 
 
 async def start_again(feeding: Feeding, *ring: PassedPiece) -> None:
-    """What a start makes durable of what was on the belts."""
-    await feeding.journey.settle_permits(ring)
+    """What a start makes durable of what was on the belts, where the exit eye tells of nothing but a piece that left."""
+    await feeding.journey.settle_permits(ring, LEFT)
     await feeding.journey.hold_everything(Reason.RESTARTED, ring_was_read=False)
-    await feeding.journey.settle_permits(ring)
+    await feeding.journey.settle_permits(ring, LEFT)
     await feeding.journey.hold_everything(Reason.RESTARTED, ring_was_read=True)
 
 

@@ -13,6 +13,7 @@ from station.domain.errors import StoreError
 from station.domain.freeze import FreezeOrigin, freeze_subject
 from station.domain.gate import Permit
 from station.domain.identifiers import DEFAULT_SCHEMES
+from station.domain.measurement import InfeedMeasurement
 from station.domain.piece import Announcement, Piece, PieceState
 from station.domain.policy import Authority, Policy
 from station.domain.reasons import Reason
@@ -21,7 +22,7 @@ from station.domain.scan import ModelReading, Scan
 from station.ports.lane_plc import Eye, EyeEdge, PassedPiece
 from station.ports.store import RenderedEvent
 from station.storage.store import SqliteStore
-from station.workflow.exit_eye import EXIT_IS_FREE, ExitEye, exit_eye, was_taken_out
+from station.workflow.exit_eye import ExitEye, exit_eye, left_by_itself
 from station.workflow.freeze_steps import FreezeAsked
 from station.workflow.identification import InfeedFacts
 from station.workflow.journey import Journey
@@ -31,6 +32,8 @@ from tests.support.clocks import SetClock
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 LANE, PIECE = "lane-1", "EE473124829VN"
+LENGTH_MM = 200.0
+LEFT = ExitEye(way_mm=180.0, b5_ran=True)
 SHA = "a" * 64
 
 
@@ -140,11 +143,15 @@ def permitted(store: SqliteStore, *, state: PieceState = PieceState.DISINFECTED)
     steps = [PieceState.SCANNING, PieceState.SCANNED, PieceState.CLEARED, PieceState.DISINFECTING, PieceState.DISINFECTED]
     for step in [*steps, *([state] if state is not PieceState.DISINFECTED else [])]:
         store.write(lambda uow, step=step: uow.change_state(PIECE, step, NOW, lane_id=LANE)).result()
+    measured = InfeedMeasurement(
+        piece_id=PIECE, visit=1, at=NOW, lane_id=LANE, length_mm=LENGTH_MM, weight_g=50.0, radiation_nsv_per_h=100.0
+    )
+    store.write(lambda uow: uow.append(measured)).result()
     permit = Permit(piece_id=PIECE, visit=1, at=NOW, tag=7, challenge=99, valid_ms=1000, scan_sha256=SHA, nonce=5, policy_sha256="d" * 64)
     store.write(lambda uow: uow.append(permit)).result()
 
 
-def settle(store: SqliteStore, *entries: tuple[int, int, int], at_exit: ExitEye = EXIT_IS_FREE) -> list[int]:
+def settle(store: SqliteStore, *entries: tuple[int, int, int], at_exit: ExitEye = LEFT) -> list[int]:
     ring = [PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in entries]
     return asyncio.run(_settled(store, ring, at_exit))
 
@@ -215,18 +222,58 @@ def edge(encoder: int, *, leading: bool, eye: Eye = Eye.EXIT) -> EyeEdge:
     return EyeEdge(seq=1, eye=eye, leading=leading, encoder=encoder)
 
 
-def test_the_way_out_is_what_b5_ran_under_the_eye_over_the_wrap():
+def test_the_eye_tells_how_far_b5_ran_under_the_piece_and_whether_it_ran_on_over_the_wrap():
     out = [edge(0xFFFF_FF00, leading=True), edge(7, leading=False, eye=Eye.GATE), edge(744, leading=False)]
-    assert exit_eye(covered=False, edges=out) == ExitEye(way_mm=100.0)
-    assert exit_eye(covered=True, edges=out) == ExitEye(covered=True)
-    assert exit_eye(covered=False, edges=out[1:]) == exit_eye(covered=False, edges=[]) == EXIT_IS_FREE
+    assert exit_eye(covered=False, edges=out, b5_encoder=794) == ExitEye(way_mm=100.0)
+    assert exit_eye(covered=False, edges=out, b5_encoder=795) == ExitEye(way_mm=100.0, b5_ran=True)
+    assert exit_eye(covered=True, edges=out, b5_encoder=744) == ExitEye(covered=True)
+
+
+@pytest.mark.parametrize("seen", [(), (False,), (True, True, False, False)], ids=["nothing", "only that it went", "twice that it went"])
+def test_of_a_plc_that_forgot_the_edges_nothing_is_known(seen: tuple[bool, ...]):
+    assert exit_eye(covered=False, edges=[edge(0, leading=leading) for leading in seen], b5_encoder=0) == ExitEye()
+
+
+def test_what_came_to_the_eye_after_it_was_read_covers_it():
+    came = [edge(0, leading=False), edge(9, leading=True)]
+    assert exit_eye(covered=False, edges=came, b5_encoder=0) == ExitEye(covered=True)
 
 
 @pytest.mark.parametrize(
-    ("way_mm", "length_mm", "taken"), [(89.9, 200.0, True), (90.0, 200.0, False), (None, 200.0, False), (9.0, None, False)]
+    ("eye", "length_mm", "left"),
+    [
+        # Where B5 stood, it had let go of the piece at its middle; the half may be measured 10 mm too long.
+        (ExitEye(way_mm=89.9), 200.0, False),
+        (ExitEye(way_mm=90.0), 200.0, True),
+        # Where it ran, it ran on while the chute took the second half; the half may be measured 10 mm too short.
+        (ExitEye(way_mm=109.9, b5_ran=True), 200.0, False),
+        (ExitEye(way_mm=110.0, b5_ran=True), 200.0, True),
+        # What the eyes saw of a piece of 117 mm that a hand took when its middle was 10.5 mm short of the eye.
+        (ExitEye(way_mm=50.0, b5_ran=True), 118.0, False),
+        (ExitEye(covered=True, way_mm=180.0), 200.0, False),
+        (ExitEye(), 200.0, False),
+        (ExitEye(way_mm=180.0), None, False),
+    ],
 )
-def test_b5_holds_a_piece_until_its_middle_is_out(way_mm: float | None, length_mm: float | None, taken: bool):
-    assert was_taken_out(way_mm, length_mm) is taken
+def test_only_what_b5_carried_beyond_its_middle_left_by_itself(eye: ExitEye, length_mm: float | None, left: bool):
+    assert left_by_itself(eye, length_mm) is left
+
+
+@pytest.mark.parametrize("at_exit", [ExitEye(), ExitEye(way_mm=95.0, b5_ran=True)], ids=["nothing is known", "taken while b5 ran"])
+def test_what_is_not_known_to_have_left_by_itself_is_held_and_no_escape(store: SqliteStore, at_exit: ExitEye):
+    settle(store, (2, 5, 50))
+    permitted(store)
+    for _ in range(2):
+        assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=at_exit) == []
+        piece = store.read(lambda view: view.piece(PIECE))
+        assert piece is not None
+        assert (piece.state, piece.reasons) == (PieceState.HELD, (Reason.TRACK_LOST.value,))
+
+
+def test_behind_what_left_before_another_came_to_the_exit_the_gate_had_shut(store: SqliteStore):
+    permitted(store)
+    settle(store, (3, 7, 99), (4, 8, 100), at_exit=ExitEye())
+    assert state_of(store) is PieceState.RELEASED
 
 
 def test_a_freeze_is_recorded_once_and_keeps_the_lane_frozen_also_when_the_suspect_is_handed_over(store: SqliteStore):
