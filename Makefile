@@ -4,13 +4,13 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
-# One more than two cores: tests of wires and processes spend a part of their time waiting.
-WORKERS ?= 3
+# Each of them collects five thousand tests; what they leave of two cores while they wait for wires and processes, scenes take.
+WORKERS ?= 2
 JOBS ?= 2
 # Where the environment forbids Python to keep what it compiles, each of the hundred processes of a test run would compile its hundreds of modules anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test setup programs lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals api-fuzz power-cuts disk-faults bake train evaluate card clean
+.PHONY: demo test setup programs compiled lint scenes unit format lock bench screenshots mutation campaign forgeries deliveries approvals api-fuzz power-cuts disk-faults bake train evaluate card clean
 
 demo: $(READY)
 	@$(BIN)/station demo $(ARGS)
@@ -36,6 +36,10 @@ $(READY): requirements/dev.lock requirements/uv.lock pyproject.toml
 programs: $(READY)
 	@.ci/programs chromium mbpoll gcc libc6-dev
 
+# Once, before many processes begin at the same moment and each compiles the same modules; what is wrong with a module its own run says.
+compiled: $(READY)
+	@$(BIN)/pytest --collect-only -q > /dev/null 2>&1 || true
+
 lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -45,7 +49,7 @@ lint: $(READY)
 # Scenes on virtual time do not mind when their turn comes: they take what the tests against real time leave of the processor.
 SCENES := tests/faults
 
-scenes: $(READY)
+scenes: compiled
 	@mkdir -p build
 	@nice -n 19 $(BIN)/pytest -n 2 --dist worksteal -q -o timeout=1800 $(SCENES) > build/scenes.txt 2>&1; \
 	  code=$$?; cat build/scenes.txt; exit $$code
@@ -54,7 +58,7 @@ scenes: $(READY)
 REAL_TIME := tests/e2e tests/browser/test_station_live.py
 
 # In the order of the files: xdist's own order would give one worker the three longest of them.
-unit: programs
+unit: programs compiled
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(SCENES) $(REAL_TIME))
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(REAL_TIME)
 
