@@ -86,7 +86,7 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5))
         on_ready(host, listener.getsockname()[1])
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:

@@ -4,6 +4,7 @@ import { lang, t } from "./words.js";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 8000;
+const NO_CONTENT = 204;
 // A report of a year reads a million facts.
 const SLOW_MS = 310000;
 
@@ -67,9 +68,14 @@ export function toLogIn() {
  */
 async function call(path, options, timeoutMs = TIMEOUT_MS) {
   const answer = await ask(path, options, timeoutMs);
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  return refuse(body);
+  if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
+  if (answer.status === NO_CONTENT) return {};
+  try {
+    return await answer.json();
+  } catch {
+    // It was cut off: half of an answer is none.
+    throw new CallError(t("ui-no-answer"), "no-answer");
+  }
 }
 
 /**
