@@ -62,7 +62,7 @@ def forbidden(labels: ByteArray) -> npt.NDArray[np.bool_]:
 
 
 def read_set(folder: Path, *, jobs: int = 1) -> list[Stored]:
-    """Every piece of a set, by name. An index that does not fit the files there is made anew, by `jobs` processes.
+    """Every piece of a set, by name. An index that does not fit the files there, or knows no labels, is made anew, by `jobs` processes.
 
     Raises:
         FileNotFoundError: no pieces there.
@@ -77,7 +77,8 @@ def read_set(folder: Path, *, jobs: int = 1) -> list[Stored]:
     index = folder / INDEX_FILE
     if index.exists():
         with np.load(index) as known:
-            if np.array_equal(known["names"], names) and np.array_equal(known["sizes"], sizes):
+            fits = np.array_equal(known["names"], names) and np.array_equal(known["sizes"], sizes)
+            if fits and "labels_offset" in known.files:
                 return _stored(files, {name: known[name] for name in known.files})
     rows = _looked(files, jobs=jobs)
     columns = {name: np.asarray([row[name] for row in rows]) for name in rows[0]}

@@ -38,7 +38,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="draw no sets, skip training and use these")
     parser.add_argument("--per-kind", type=int, default=600, help="calibration pieces of each kind; 0 stops after training")
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
-    parser.add_argument("--freeze", type=int, default=20_000, help="pieces behind the freeze score; 0 for none")
+    parser.add_argument("--freeze", type=int, help="pieces behind the freeze score, as many as one takes unless said; 0 for none")
     options = parser.parse_args()
     if 0 < options.per_kind < MIN_CALIBRATION:
         parser.error(f"--per-kind {options.per_kind}: no threshold stands on fewer than {MIN_CALIBRATION} pieces of a kind")
@@ -49,7 +49,7 @@ def main() -> None:
     """Command line."""
     options = _options()
     # Whoever makes pieces and batches imports this module as its own main one, and needs nothing of what trains.
-    from training import export  # noqa: PLC0415
+    from training import calibrate, export  # noqa: PLC0415
     from training.loop import CHECKPOINT, Plan  # noqa: PLC0415
     from training.making import finish, trained  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def main() -> None:
             data_sha256=data_sha256,
             per_kind=options.per_kind,
             per_threat=options.per_threat,
-            freeze=options.freeze,
+            freeze=calibrate.FREEZE_PIECES if options.freeze is None else options.freeze,
             jobs=jobs,
         )
 

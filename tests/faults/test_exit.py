@@ -17,6 +17,14 @@ HALF_OUT_MM = 5990.0
 EXIT_MM = 5960.0
 
 
+def held_in_the_bin(scene: Scene, piece_id: str) -> None:
+    """It is inside, and nobody says that it left."""
+    assert scene.where(piece_id)["place"] == "hold_bin"
+    assert scene.states(piece_id)[-1] is PieceState.HELD
+    assert Reason.TRACK_LOST in scene.reasons(piece_id)
+    assert PieceState.RELEASED not in scene.states(piece_id)
+
+
 def escapes(scene: Scene) -> list[str]:
     alarms = scene.station.store.read(lambda view: view.alarms(active_only=False))
     return [alarm.subject for alarm in alarms if alarm.code is AlarmCode.ESCAPED]
@@ -77,10 +85,7 @@ def test_what_a_hand_takes_out_of_the_exit_was_not_released(station_is_dead: boo
             scene.station.do(do="lift", zone=ZONE_GATE, stealth=True)
             await scene.until_stopped(timeout_s=3.0)
         await scene.until_running()
-        assert scene.where(piece_id)["place"] == "hold_bin"
-        assert scene.states(piece_id)[-1] is PieceState.HELD
-        assert Reason.TRACK_LOST in scene.reasons(piece_id)
-        assert PieceState.RELEASED not in scene.states(piece_id)
+        held_in_the_bin(scene, piece_id)
         assert escapes(scene) == []
 
     play(scene)
@@ -97,9 +102,7 @@ def test_what_a_hand_takes_a_moment_before_the_chute_would_was_not_released():
             scene.station.do(do="lift", zone=ZONE_GATE, stealth=stealth)
             await scene.until_stopped(timeout_s=3.0)
             await scene.until_running()
-            assert scene.states(piece_id)[-1] is PieceState.HELD
-            assert Reason.TRACK_LOST in scene.reasons(piece_id)
-            assert scene.where(piece_id)["place"] == "hold_bin"
+            held_in_the_bin(scene, piece_id)
         assert escapes(scene) == []
 
     play(scene)
@@ -116,9 +119,7 @@ def test_what_a_hand_takes_out_of_the_exit_of_a_plc_that_started_anew_was_not_re
         await scene.settle(2.0)
         scene.station.do(do="lift", zone=ZONE_GATE)
         await scene.until_running()
-        assert scene.states(piece_id)[-1] is PieceState.HELD
-        assert Reason.TRACK_LOST in scene.reasons(piece_id)
-        assert scene.where(piece_id)["place"] == "hold_bin"
+        held_in_the_bin(scene, piece_id)
         assert escapes(scene) == []
 
     play(scene)
