@@ -67,7 +67,7 @@ class DeskLane:
         self.refuses = self.dies = False
         self.image: ProjectedImage | None = None
         self.answers_exercises = False
-        self._ticks = itertools.count()
+        self._ticks = itertools.count(1)
         self._view = LaneView(
             lane_id=lane_id,
             at=START,
