@@ -73,7 +73,7 @@ lock: $(READY)
 	@grep -o '^uv==[^ ]*' requirements/dev.lock | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url -o requirements/uv.lock -
 
-# About 15 minutes on a machine that does nothing else; writes docs/reference/benchmarks.md.
+# About 25 minutes on a machine that does nothing else; writes docs/reference/benchmarks.md.
 bench: $(READY)
 	@$(BIN)/python -m benchmarks --write docs/reference/benchmarks.md
 

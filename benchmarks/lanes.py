@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 LANES = (1, 2, 4)
-PIECES_PER_LANE = 24
+PIECES_PER_LANE = 48
+"""A lane's first end and its last lie 12 s further apart than the pieces follow one another: what is held ends first, and nearer."""
 SEED = 7
 LIMIT_S = 900.0
 BELT_PIECES_PER_HOUR = 900.0
