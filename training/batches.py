@@ -20,9 +20,9 @@ from station.screening.image import one_thread
 from training.augment import STACKED, Sample, cropped, pictured, resized, scanned, stacked, turned
 from training.pieces import Stored
 
-SHAPES = ((8, 224), (3, 400))
-"""Crops in a batch and their sides in grid steps: places closely, and pieces nearly whole. Few of them, for many steps."""
-SHAPE_SHARES = (0.65, 0.35)
+SHAPES = ((24, 112), (8, 224), (3, 400))
+"""Crops in a batch and their sides in grid steps: things closely, places, and pieces nearly whole. Few of them, for many steps."""
+SHAPE_SHARES = (0.6, 0.25, 0.15)
 BAGS = "baggage_like"
 BAG_SHARE = 0.27
 THREAT_SHARE = 0.5

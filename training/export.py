@@ -226,19 +226,6 @@ def check(net: HeatNet, model: bytes) -> float:
     return float(max(np.abs(one - other.numpy()).max() for one, other in zip(found, wanted, strict=True)))
 
 
-def save_weights(path: Path, net: HeatNet, *, data_sha256: str) -> None:
-    """Keep the trained network and the SHA-256 of what it was trained on."""
-    torch.save({"net": net.state_dict(), "data_sha256": data_sha256}, path)
-
-
-def load_weights(path: Path) -> tuple[HeatNet, str]:
-    """The trained network from its weights, and the SHA-256 of what it was trained on."""
-    content = torch.load(path, weights_only=True)
-    net = HeatNet()
-    net.load_state_dict(content["net"])
-    return net.eval(), content["data_sha256"]
-
-
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write and sign `manifest.json` with a fresh key whose private half is forgotten at once: what it signed can never be re-signed."""
     model = (folder / MODEL_FILE).read_bytes()

@@ -77,9 +77,9 @@ def _share(state: _State, plan: Plan) -> float:
     return state.step / plan.steps if plan.steps is not None else state.trained_s / (60 * plan.minutes)
 
 
-def _begun(device: torch.device, plan: Plan) -> _State:
+def _begun(device: torch.device, plan: Plan, start: HeatNet | None) -> _State:
     torch.manual_seed(plan.seed)
-    net = HeatNet().to(device, memory_format=torch.channels_last)
+    net = (start or HeatNet()).to(device, memory_format=torch.channels_last)
     scales = net.scales()
     rest = [one for one in net.parameters() if not any(one is other for other in scales)]
     groups = [
@@ -177,8 +177,12 @@ def _half_precision(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
 
 
-def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool) -> HeatNet | None:
-    """Train from nothing, or on from `checkpoint.pt` in `work`: the averaged network, ready to be exported; None if a signal stopped it.
+def train(
+    pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool, start: HeatNet | None
+) -> tuple[HeatNet, int] | None:
+    """Train from nothing, on from `start`, or from `checkpoint.pt` in `work`; None if a signal stopped it.
+
+    What comes out is the averaged network, ready to be exported, and how many crops it has learned from.
 
     `log.jsonl` there gets a line now and then: losses, rate, pace; and `plan.checks` times what `training.check` says of held pieces.
     Weights after a number of steps repeat from the seed on one machine; how many steps a machine makes in its minutes does not.
@@ -186,7 +190,7 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     torch.set_num_threads(plan.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = _half_precision(device)
-    state = _begun(device, plan)
+    state = _begun(device, plan, start)
     checkpoint = work / CHECKPOINT
     if resume:
         _resume(state, checkpoint, device)
@@ -226,7 +230,7 @@ def train(pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work:
     net = state.average.cpu().eval()
     whole = fit_score(net, whole)
     log.tell({"step": state.step, "samples": state.samples, "final": report(whole)})
-    return net
+    return net, state.samples
 
 
 def _progress(state: _State, means: np.ndarray, plan: Plan) -> dict[str, Any]:

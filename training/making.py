@@ -14,6 +14,7 @@ from training.loop import Plan, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
 from training.pieces import read_set, split
+from training.weights import WEIGHTS_FILE, About, load_weights, save_weights
 
 NAME = "heat-net-2"
 ALPHA = 0.05
@@ -29,9 +30,9 @@ def drawn(work: Path, *, seed: int, mail: int, bags: int, jobs: int) -> list[Pat
     return folders
 
 
-def digest(folders: list[Path]) -> str:
-    """SHA-256 over names and contents of all pieces."""
-    total = hashlib.sha256()
+def digest(folders: list[Path], before: str = "") -> str:
+    """SHA-256 over names and contents of all pieces, after the digest of what was learned from before."""
+    total = hashlib.sha256(bytes.fromhex(before))
     for piece in chain.from_iterable(read_set(folder) for folder in folders):
         with piece.file.open("rb") as file:
             total.update(piece.file.name.encode() + hashlib.file_digest(file, "sha256").digest())
@@ -70,16 +71,20 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
     )
 
 
-def trained(plan: Plan, work: Path, *, mail: int, bags: int, leave_out: str | None, resume: bool, jobs: int) -> tuple[HeatNet, str]:
-    """Draw the sets, train on them and keep the weights: the network, and the SHA-256 of the sets."""
+def trained(
+    plan: Plan, work: Path, *, mail: int, bags: int, leave_out: str | None, start: Path | None, resume: bool, jobs: int
+) -> tuple[HeatNet, About]:
+    """Draw the sets, train on them and keep the weights: the network as it was kept, and what it was learned from."""
     folders = drawn(work, seed=plan.seed, mail=mail, bags=bags, jobs=jobs)
     pieces, held = (
         list(chain.from_iterable(parts))
         for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=leave_out) for folder in folders), strict=True)
     )
-    net = train(pieces, held, plan, work=work, resume=resume)
-    if net is None:
+    begun, before = (None, About(data_sha256="", crops=0)) if start is None else load_weights(start)
+    ended = train(pieces, held, plan, work=work, start=begun, resume=resume)
+    if ended is None:
         sys.exit("stopped; the same command with --resume goes on from here")
-    data_sha256 = digest(folders)
-    export.save_weights(work / "weights.pt", net, data_sha256=data_sha256)
-    return net, data_sha256
+    net, crops = ended
+    about = About(data_sha256=digest(folders, before.data_sha256), crops=before.crops + crops)
+    save_weights(work / WEIGHTS_FILE, net, about)
+    return load_weights(work / WEIGHTS_FILE)

@@ -35,6 +35,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--checks", type=int, default=10, help="how often held pieces are looked at on the way")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--leave-out", choices=CLASSES, help="train without any piece that holds this class")
+    parser.add_argument("--start", type=Path, help="go on from these weights instead of none, best on sets of another --seed")
     parser.add_argument("--weights", type=Path, help="draw no sets, skip training and use these")
     parser.add_argument("--per-kind", type=int, default=600, help="calibration pieces of each kind; 0 stops after training")
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
@@ -49,16 +50,17 @@ def main() -> None:
     """Command line."""
     options = _options()
     # Whoever makes pieces and batches imports this module as its own main one, and needs nothing of what trains.
-    from training import calibrate, export  # noqa: PLC0415
+    from training import calibrate  # noqa: PLC0415
     from training.loop import CHECKPOINT, Plan  # noqa: PLC0415
     from training.making import finish, trained  # noqa: PLC0415
+    from training.weights import load_weights  # noqa: PLC0415
 
     if options.resume and not (options.work / CHECKPOINT).exists():
         sys.exit(f"--resume: there is no {CHECKPOINT} in {options.work} to go on from")
     jobs = options.workers + options.threads
     options.work.mkdir(parents=True, exist_ok=True)
     if options.weights is not None:
-        net, data_sha256 = export.load_weights(options.weights)
+        net, about = load_weights(options.weights)
     else:
         plan = Plan(
             seed=options.seed,
@@ -70,15 +72,22 @@ def main() -> None:
             echoes=options.echoes,
             checks=options.checks,
         )
-        net, data_sha256 = trained(
-            plan, options.work, mail=options.mail, bags=options.bags, leave_out=options.leave_out, resume=options.resume, jobs=jobs
+        net, about = trained(
+            plan,
+            options.work,
+            mail=options.mail,
+            bags=options.bags,
+            leave_out=options.leave_out,
+            start=options.start,
+            resume=options.resume,
+            jobs=jobs,
         )
     if options.per_kind:
         finish(
             net,
             options.out,
             options.work,
-            data_sha256=data_sha256,
+            data_sha256=about.data_sha256,
             per_kind=options.per_kind,
             per_threat=options.per_threat,
             freeze=calibrate.FREEZE_PIECES if options.freeze is None else options.freeze,
