@@ -160,25 +160,28 @@ class LanePeople:
     async def _mind_a_piece(self, piece_id: str, state: str) -> None:
         if state == "held":
             piece = await self.client.get(f"/api/v1/pieces/{piece_id}")
-            if piece["scan"] is not None and not (self.decide and await self._review(piece)):
+            if piece["scan"] is not None and not (self.decide and await self.review(piece)):
                 return
         if self.refeeds[piece_id] < MOST_REFEEDS and self.states[piece_id] != "rejected":
             self.refeeds[piece_id] += 1
             await self.control.do("refeed", piece_id=piece_id)
 
-    async def _review(self, piece: dict[str, Any]) -> bool:
+    async def review(self, piece: dict[str, Any]) -> bool:
         """Decide by the truth; True when the piece may be fed in again."""
         piece_id = piece["piece_id"]
         outcome = "clear" if self.truth[piece_id] == "benign" else "reject"
-        people = REVIEWERS[: piece["people_needed"]] if outcome == "clear" else REVIEWERS[:1]
-        for person in people:
-            claimed = await self._try(f"/api/v1/reviews/{piece_id}/claim", None, person)
-            body = {"outcome": outcome, "scan_sha256": piece["scan"]["sha256"], "note": "demo"}
-            decided = claimed and await self._try(f"/api/v1/reviews/{piece_id}/decision", body, person)
-            if decided is None:
+        body = {"outcome": outcome, "scan_sha256": piece["scan"]["sha256"], "note": "demo"}
+        for person in REVIEWERS:
+            if await self._try(f"/api/v1/reviews/{piece_id}/claim", None, person) is None:
                 return False
-        self.states[piece_id] = "cleared" if outcome == "clear" else "rejected"
-        return outcome == "clear"
+            decided = await self._try(f"/api/v1/reviews/{piece_id}/decision", body, person)
+            if decided is None:
+                # Whoever has cleared it in an earlier round, which broke off, leaves it to the other.
+                await self._try(f"/api/v1/reviews/{piece_id}/release", None, person)
+            elif not decided["awaiting_second_person"]:
+                self.states[piece_id] = "cleared" if outcome == "clear" else "rejected"
+                return outcome == "clear"
+        return False
 
     async def _try(self, path: str, body: dict[str, Any] | None, person: str) -> dict[str, Any] | None:
         """The answer; None where the station refused."""
