@@ -4,6 +4,7 @@ Leaf n must commit to the fact with row number n + 1, all leaves together must g
 signs must give the checkpoint's.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from station.audit.checkpoint import Checkpoint, open_checkpoint
 from station.audit.findings import Fault, Finding, Report
 from station.audit.merkle import MemoryTree, leaf_hash
 from station.audit.note import MalformedNoteError, VerifierKey
+from station.audit.seal import Hash, Seal, Unsealed, written_note
 from station.domain.commitment import commitment_of
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, StoredCheckpoint
 
@@ -52,7 +54,8 @@ class LogCheck:
     """
 
     def __init__(self, keys: Iterable[VerifierKey] = (), saved: Checkpoint | None = None) -> None:
-        self._keys = tuple(keys)
+        # Each signature is checked once for each key that it names.
+        self._keys = tuple(dict.fromkeys(keys))
         self._saved = saved
         self._tree = MemoryTree(keep_from=KEPT_FROM)
         self._next = 0
@@ -63,6 +66,13 @@ class LogCheck:
         self._signed = 0
         self._witnessed = 0
         self._proved = 0
+        self._rows: Hash = hashlib.sha256()
+        self._notes: Hash = hashlib.sha256()
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The keys that are believed."""
+        return self._keys
 
     @property
     def size(self) -> int:
@@ -108,6 +118,27 @@ class LogCheck:
         if self._saved is not None and self._saved.size > self._size:
             self._found(Fault.CUT_OFF, self._size, self._saved.size - self._size)
 
+    def may_go_on_from(self, seal: Seal) -> bool:
+        """True when nothing that this check has to compare lies before the seal's end."""
+        return not self._next and (self._saved is None or self._saved.size >= seal.size)
+
+    def go_on_from(self, found: Unsealed) -> None:
+        """Begin behind what an earlier check looked at and sealed; it was read and is as it was."""
+        self._next = self._size = self._signed = self._proved = found.seal.size
+        self._tree, self._rows, self._notes = found.tree, found.rows, found.notes
+        self._checkpoints, self._witnessed = found.checkpoints, found.witnessed
+
+    def signed(self, size: int, note: str) -> None:
+        """What was taken so far has a checkpoint now."""
+        self._notes.update(written_note(size, note))
+        self._signed = size
+
+    def seal(self, origin: str) -> Seal | None:
+        """What the next check may go on from; None unless all that was taken holds and is signed."""
+        if self._faults or not self._next or self._signed != self._next:
+            return None
+        return Seal(origin=origin, size=self._next, root=self._tree.root(), rows=self._rows.digest(), notes=self._notes.digest())
+
     def saved_invalid(self, detail: str) -> None:
         """The checkpoint that somebody saved carries no signature that is believed, or is another log's."""
         self._found(Fault.SAVED_INVALID, None, detail=detail)
@@ -151,6 +182,8 @@ class LogCheck:
             self._found(Fault.FACT_MISPLACED, place)
         elif not _commits(leaf.commitment, fact):
             self._found(Fault.FACT_CHANGED, place)
+        else:
+            self._rows.update(fact.row)
         if self._whole:
             self._tree.append(leaf_hash(leaf.commitment))
 
@@ -164,7 +197,7 @@ class LogCheck:
         if not opened.by_log or opened.checkpoint.size != stored.size:
             self._found(Fault.CHECKPOINT_INVALID, None, detail=f"{stored.size}: {opened.checkpoint.origin[:60]!r} {opened.checkpoint.size}")
         elif self._compare(opened.checkpoint):
-            self._signed = stored.size
+            self.signed(stored.size, stored.note)
             if opened.witnessed_at is not None:
                 self._witnessed = stored.size
 

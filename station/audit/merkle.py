@@ -175,9 +175,27 @@ class MemoryTree:
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf by its hash."""
-        node, index, level = leaf, self._size, 0
-        if not self._keep_from:
-            self._keep(0, node)
+        self._add(leaf, 0)
+
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves by their hashes. Blocks of 2^`keep_from` that begin at a multiple of that take half the time of appending."""
+        block = 1 << self._keep_from
+        for start in range(0, len(leaves), block):
+            nodes = leaves[start : start + block]
+            if len(nodes) < block or self._size % block:
+                for leaf in nodes:
+                    self._add(leaf, 0)
+                continue
+            while len(nodes) > 1:
+                nodes = [node_hash(left, right) for left, right in zip(nodes[::2], nodes[1::2], strict=True)]
+            self._add(nodes[0], self._keep_from)
+
+    def _add(self, node: bytes, level: int) -> None:
+        """Add a complete subtree of that height, at a place that is a multiple of its size."""
+        index = self._size >> level
+        self._size += 1 << level
+        if level >= self._keep_from:
+            self._keep(level - self._keep_from, node)
         while index & 1:
             node = node_hash(self._frontier.pop(), node)
             index >>= 1
@@ -185,7 +203,6 @@ class MemoryTree:
             if level >= self._keep_from:
                 self._keep(level - self._keep_from, node)
         self._frontier.append(node)
-        self._size += 1
 
     def node_at(self, level: int, index: int) -> bytes:
         """A node that was kept; raises `IndexError` when that subtree is not complete."""

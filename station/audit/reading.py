@@ -1,14 +1,18 @@
 """Feeds a check of the audit log with what a store has, page by page, all from one snapshot."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from station.audit.checkpoint import open_checkpoint
 from station.audit.log_check import KEPT_FROM, LogCheck
 from station.audit.merkle import MemoryTree, leaf_hash
+from station.audit.note import MalformedNoteError, VerifierKey
+from station.audit.seal import Seal, Unsealed, written_note
 from station.domain.errors import StoreError
 from station.ports.store import AuditFact, AuditHead, AuditLeaf, ReadView, StoredCheckpoint
 
-PAGE = 2000
+PAGE = 2048
 Progress = Callable[[int, int], None]
 """Hears how many leaves of how many have been looked at."""
 R = TypeVar("R")
@@ -41,6 +45,74 @@ def check_log(view: ReadView, check: LogCheck, *, signed: bool = True, progress:
 
     check.take(head, leaves(), facts(), checkpoints())
     progress(check.size, check.size)
+
+
+def take_sealed(view: ReadView, check: LogCheck, seal: Seal, progress: Progress = lambda _done, _all: None) -> bool:
+    """Have a new check go on behind a seal if every row before it is as it was; else False, and the check is as new.
+
+    Then `check_log` takes the rest, or all: a seal is never what says that a log does not hold.
+    """
+    if not check.may_go_on_from(seal):
+        return False
+    try:
+        found = _unseal(view, seal, check.keys, progress)
+    except StoreError:
+        return False
+    if found is None:
+        return False
+    check.go_on_from(found)
+    return True
+
+
+def _unseal(view: ReadView, seal: Seal, keys: tuple[VerifierKey, ...], progress: Progress) -> Unsealed | None:
+    """Read every row that a seal speaks of; None when anything is not as it says, or a witness's signature does not hold."""
+    tree = _sealed_tree(view, seal)
+    if tree is None:
+        return None
+    rows, at = hashlib.sha256(), _LOWEST
+    while at < seal.size:
+        page = view.audit_rows(start=at, limit=min(PAGE, seal.size - max(at, 0)))
+        if page is None or page[0] <= at:
+            return None
+        at = page[0]
+        rows.update(page[1])
+        progress(max(at, 0), seal.size)
+    if rows.digest() != seal.rows:
+        return None
+    notes, count, witnessed, at = hashlib.sha256(), 0, 0, _LOWEST
+    for stored in _sealed_checkpoints(view, seal.size):
+        notes.update(written_note(stored.size, stored.note))
+        count += 1
+        # A signature that came later than the seal, or may have been changed since.
+        if stored.cosignatures:
+            try:
+                opened = open_checkpoint(stored.note + "".join(stored.cosignatures), keys)
+            except MalformedNoteError:
+                return None
+            witnessed = stored.size if opened.witnessed_at is not None else witnessed
+    if notes.digest() != seal.notes:
+        return None
+    return Unsealed(seal=seal, tree=tree, rows=rows, notes=notes, checkpoints=count, witnessed=witnessed)
+
+
+def _sealed_tree(view: ReadView, seal: Seal) -> MemoryTree | None:
+    """The tree of the sealed leaves; None when they do not give its root."""
+    tree, start = MemoryTree(keep_from=KEPT_FROM), _LOWEST
+    while len(tree) < seal.size:
+        page = view.audit_leaves(start=start, limit=min(PAGE, seal.size - len(tree)))
+        if not page or any(leaf.leaf_index != place or leaf.commitment is None for place, leaf in enumerate(page, len(tree))):
+            return None
+        tree.extend([leaf_hash(leaf.commitment or b"") for leaf in page])
+        start = len(tree)
+    return tree if len(tree) == seal.size and tree.root() == seal.root else None
+
+
+def _sealed_checkpoints(view: ReadView, size: int) -> Iterator[StoredCheckpoint]:
+    for page in _pages(lambda at: view.checkpoints(above=at, limit=PAGE), _LOWEST, lambda row: row.size):
+        for stored in page:
+            if stored.size > size:
+                return
+            yield stored
 
 
 class StoredNodes:

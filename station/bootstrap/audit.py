@@ -74,6 +74,11 @@ def remember(path: Path, note: str) -> None:
         ) from error
 
 
+def seal_file(key_file: Path) -> Path:
+    """Where the seal of what was checked is kept: beside the newest checkpoint, for the same reason."""
+    return key_file.with_suffix(".seal")
+
+
 def read_keys(path: Path) -> tuple[VerifierKey, ...]:
     """Public keys from a file, a line each: of logs and witnesses, and receivers' keys, with or without a name.
 
@@ -113,12 +118,33 @@ def open_keeper(configuration: Configuration, store: Store, clock: Clock) -> Aud
             witness=witness,
             remembered=_small_text(kept) if kept.exists() else None,
             remember=partial(remember, kept),
+            sealed=_seal_text(seal_file(configuration.audit_key_file)),
+            keep_seal=partial(_keep_seal, seal_file(configuration.audit_key_file)),
         )
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{kept} is no checkpoint of this station's log: {error}",
             consequence="Whether the log was cut off or written anew cannot be told, so the station does not start",
             remedy="Verify the log against a checkpoint that was kept elsewhere; if it holds, remove the file",
+        ) from error
+
+
+def _seal_text(path: Path) -> str | None:
+    """What lies there; None when it cannot be read. It only saves time."""
+    try:
+        return _small_text(path) if path.exists() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _keep_seal(path: Path, seal: str) -> None:
+    try:
+        write_durably({path: seal.encode()})
+    except OSError as error:
+        raise StoreError(
+            f"The seal of the audit log cannot be kept in {path}: {error.strerror}",
+            consequence="The next start checks the log leaf by leaf, which takes longer",
+            remedy="Let the station's user write beside the key, and make room on the disk",
         ) from error
 
 

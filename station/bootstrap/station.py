@@ -292,7 +292,7 @@ async def _seal_last(keeper: AuditKeeper) -> None:
     """Sign what the log gained since the last checkpoint; a disk that fails does not keep the station from ending."""
     try:
         async with asyncio.timeout(LAST_SEAL_S):
-            await keeper.seal()
+            await keeper.end()
     except (StoreError, TimeoutError) as error:
         log.warning("the end of the audit log is not signed; the next start does it", error=repr(error))
 

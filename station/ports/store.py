@@ -107,13 +107,15 @@ class AuditFact:
 
     `content` is the RFC 8785 canonical JSON of the whole row, `salt` the fact's own and its piece's (of facts from before there were parts:
     its own alone). Both are None when the row cannot be what was once written: a column
-    of another type, or a scan's hash that is not the one in its payload.
+    of another type, or a scan's hash that is not the one in its payload. `row` is then empty; else it is the whole row as it lies there,
+    every column, written so that two rows that differ in anything differ here.
     """
 
     row_id: int
     leaf_index: int | None
     salt: bytes | None
     content: bytes | None
+    row: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +234,14 @@ class ReadView(AccessView, OutboxView, ReportView, Protocol):
 
     def audit_facts(self, *, start: int, limit: int) -> list[AuditFact]:
         """Facts from that of leaf `start` on (by their own numbers), in order."""
+        ...
+
+    def audit_rows(self, *, start: int, limit: int) -> tuple[int, bytes] | None:
+        """(place after the last one, `AuditFact.row` of all) of up to `limit` facts from that of leaf `start` on; None: there are no more.
+
+        A tenth of what `audit_facts` takes. Nothing is compared: of a row that the station cannot have written something else stands there.
+        Raises `StoreError` also for text that is no text.
+        """
         ...
 
     def audit_facts_of(self, piece_id: str) -> list[AuditFact]:

@@ -5,13 +5,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Select, case, cast, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, Select, case, cast, func, insert, select, type_coerce, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
 
 from station.domain.canonical import canonical
 from station.domain.errors import StoreError
 from station.ports.store import AuditFact, AuditHead, AuditLeaf
 from station.storage import tables
 from station.storage.codec import SCAN
+from station.storage.sqlite import store_error
 
 LOWEST = -(2**63)
 """The lowest key that a row can have."""
@@ -20,6 +23,24 @@ _LEAF = b"\0"
 _NODE = b"\1"
 _ADD_LEAVES = insert(tables.audit_leaf)
 _MOVE_HEAD = update(tables.audit_head)
+_FACT = tables.evidence.c
+_BARE_ROWS = select(
+    *(
+        # Without a type each value comes as the database has it.
+        type_coerce(column, NullType())
+        for column in (
+            _FACT.row_id,
+            _FACT.leaf_index,
+            _FACT.visit,
+            _FACT.salt,
+            _FACT.piece_id,
+            _FACT.at,
+            _FACT.kind,
+            _FACT.payload,
+            _FACT.scan_sha256,
+        )
+    )
+)
 
 
 def fact_content(*, piece_id: str, visit: int, at_text: str, kind: str, payload: str) -> bytes:
@@ -87,6 +108,24 @@ def read_facts(connection: Connection, *, start: int, limit: int) -> list[AuditF
     return [_read_fact(row) for row in connection.execute(query)]
 
 
+def read_rows(connection: Connection, *, start: int, limit: int) -> tuple[int, bytes] | None:
+    """(place after the last one, their `AuditFact.row`s) of facts from that of leaf `start` on; None when there are no more.
+
+    Raises:
+        StoreError: they cannot be read, or hold text that is no text.
+    """
+    try:
+        rows = connection.execute(_BARE_ROWS.where(_FACT.row_id >= max(start + 1, LOWEST)).order_by(_FACT.row_id).limit(limit)).all()
+    except DBAPIError as error:
+        raise store_error(error) from error
+    return (_key(rows[-1][0]), "".join(map(_written, rows)).encode()) if rows else None
+
+
+def _written(row: Sequence[Any]) -> str:
+    # Python writes each type of value in a way of its own, with quotes and brackets where it ends.
+    return repr(tuple(row))
+
+
 def read_facts_of(connection: Connection, piece_id: str) -> list[AuditFact]:
     """Every fact about a piece, in the order in which they were stored, read in the same way."""
     fact = tables.evidence.c
@@ -116,15 +155,17 @@ def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:
 
 def _read_fact(row: Sequence[Any]) -> AuditFact:
     row_id, leaf_index, visit, salt, *texts, scan_type, scan_sha256 = row
-    content = None
+    content, written = None, b""
     if visit is not None and None not in texts:
         try:
             piece_id, at_text, kind, payload = (text.decode() for text in texts)
             if (scan_type, scan_sha256) == _scan_column(kind, payload):
                 content = fact_content(piece_id=piece_id, visit=visit, at_text=at_text, kind=kind, payload=payload)
+                scan = None if scan_sha256 is None else scan_sha256.decode()
+                written = _written((row_id, leaf_index, visit, salt, piece_id, at_text, kind, payload, scan)).encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             content = None
-    return AuditFact(row_id=_key(row_id), leaf_index=leaf_index, salt=salt, content=content)
+    return AuditFact(row_id=_key(row_id), leaf_index=leaf_index, salt=salt, content=content, row=written)
 
 
 def _key(value: Any) -> int:

@@ -138,6 +138,10 @@ class SqlReadView(SqlAccessView, SqlReportView):
         """Facts from that of leaf `start` on, in order."""
         return audit_log.read_facts(self._connection, start=start, limit=limit)
 
+    def audit_rows(self, *, start: int, limit: int) -> tuple[int, bytes] | None:
+        """(place after the last one, all as they lie) of facts from that of leaf `start` on; None when there are no more."""
+        return audit_log.read_rows(self._connection, start=start, limit=limit)
+
     def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
         """Every fact about a piece, in order."""
         return audit_log.read_facts_of(self._connection, piece_id)

@@ -7,6 +7,7 @@ a start at which the whole log holds; what it cannot look at or sign holds every
 import asyncio
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -15,8 +16,9 @@ from station.audit.checkpoint import LogKey, read_remembered
 from station.audit.findings import Report
 from station.audit.log_check import LogCheck
 from station.audit.merkle import NodeAt, consistency_proof
-from station.audit.note import WITNESS, VerifierKey, signed_lines, split
-from station.audit.reading import Progress, StoredNodes, check_log
+from station.audit.note import WITNESS, MalformedNoteError, VerifierKey, signed_lines, split
+from station.audit.reading import Progress, StoredNodes, check_log, take_sealed
+from station.audit.seal import Seal, read_seal
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.ports.clock import Clock
@@ -32,13 +34,15 @@ _log = structlog.get_logger()
 class KeeperSettings:
     """Seconds between checkpoints of a log that grows, between those that the witness is shown, and after one that it did not sign.
 
-    A log that was not looked at and signed for more than `stale_s` is one of which nothing is known.
+    A log that was not looked at and signed for more than `stale_s` is one of which nothing is known. After so many more
+    leaves what was checked is sealed anew: a start after a crash has about `reseal_leaves` to check one by one.
     """
 
     seal_s: float = 1.0
     witness_s: float = 10.0
     retry_s: float = 30.0
     stale_s: float = 30.0
+    reseal_leaves: int = 5000
 
 
 class AuditKeeper:
@@ -53,6 +57,8 @@ class AuditKeeper:
         witness: who signs besides the station; None: nobody does.
         remembered: the last checkpoint that `remember` was given, kept where nobody writes who has not the key; None: there is none yet.
         remember: keeps a checkpoint outside of the store. Raises `StoreError`.
+        sealed: the last seal that `keep_seal` was given, kept where nobody writes who has not the key; None: there is none.
+        keep_seal: keeps a seal outside of the store. Raises `StoreError`.
     """
 
     def __init__(
@@ -66,6 +72,8 @@ class AuditKeeper:
         witness: Witness | None = None,
         remembered: str | None = None,
         remember: Callable[[str], None] = lambda _note: None,
+        sealed: str | None = None,
+        keep_seal: Callable[[str], None] = lambda _seal: None,
         settings: KeeperSettings | None = None,
     ) -> None:
         self._store = store
@@ -78,6 +86,8 @@ class AuditKeeper:
         believed = (*keys, key.verifier())
         self._check = LogCheck(believed, None if remembered is None else read_remembered(remembered, believed))
         self._remember = remember
+        self._seal = self._own_seal(sealed)
+        self._keep_seal = keep_seal
         self._signed = 0
         self._witnessed = 0
         self._refused = False
@@ -93,8 +103,11 @@ class AuditKeeper:
 
     async def start(self, progress: Progress = lambda _done, _all: None) -> Report:
         """Check the whole log and its checkpoints, alarm about what does not hold, and sign what does. Raises `StoreError`."""
-        self._store.read(lambda view: check_log(view, self._check, progress=progress))
-        self._check.file_damaged(self._store.audit_damage())
+        with ThreadPoolExecutor(1, "audit") as beside:
+            # SQLite's own check takes half as long as the rest, and a core of its own.
+            damage = beside.submit(self._store.audit_damage)
+            self._store.read(lambda view: self._look_at_all(view, progress))
+            self._check.file_damaged(damage.result())
         alarms = self._store.read(lambda view: view.alarms())
         self._refused = any(alarm.code is AlarmCode.WITNESS_REFUSED and alarm.cleared_at is None for alarm in alarms)
         report = self._check.report()
@@ -104,8 +117,15 @@ class AuditKeeper:
             return report
         await self._clear(AlarmCode.AUDIT_BROKEN, AlarmCode.AUDIT_STALLED)
         await self._sign()
+        self._seal_anew(after=1)
         self._intact, self._sealed_s = True, self._clock.monotonic_s()
         return report
+
+    async def end(self) -> None:
+        """Seal for the last time, so that the next start has nothing to check one by one. Raises `StoreError` like `seal`."""
+        await self.seal()
+        if self._intact:
+            self._seal_anew(after=1)
 
     async def seal(self) -> None:
         """Check what the log gained and sign it. Raises `StoreError`; what was not signed is signed next time."""
@@ -119,6 +139,7 @@ class AuditKeeper:
             await self._broken(report)
             return
         await self._sign()
+        self._seal_anew(after=self._settings.reseal_leaves)
         if self._stalled:
             await self._clear(AlarmCode.AUDIT_STALLED)
             self._stalled = False
@@ -168,6 +189,30 @@ class AuditKeeper:
             )
         return StoredNodes(view, self._check.tree)
 
+    def _look_at_all(self, view: ReadView, progress: Progress) -> None:
+        if self._seal is not None and not take_sealed(view, self._check, self._seal, progress):
+            _log.warning("the audit log is not as it was sealed: every leaf is checked", sealed=self._seal.size)
+        check_log(view, self._check, progress=progress)
+
+    def _own_seal(self, sealed: str | None) -> Seal | None:
+        """A seal by the key that signs now; what is none only costs time."""
+        if sealed is not None:
+            with contextlib.suppress(MalformedNoteError):
+                return read_seal(sealed, self._key.verifier())
+            _log.warning("what lies in place of the audit log's seal is none by this station's key: every leaf is checked")
+        return None
+
+    def _seal_anew(self, *, after: int) -> None:
+        """Keep a seal of what was checked when it has so many more leaves than the last one; without it the next start takes longer."""
+        new = self._check.seal(self._key.origin)
+        if new is None or new.size < (self._seal.size if self._seal is not None else 0) + after:
+            return
+        try:
+            self._keep_seal(new.signed(self._key))
+        except StoreError as error:
+            _log.warning("the audit log's seal cannot be kept; the next start checks every leaf behind the last one", error=str(error))
+        self._seal = new
+
     async def _seal_forever(self) -> None:
         while True:
             await self._clock.sleep(self._settings.seal_s)
@@ -195,6 +240,7 @@ class AuditKeeper:
         await self._store.write(lambda unit: unit.add_checkpoint(size, note))
         # Only now: what is remembered must be in the store, or the next start would take it for cut off.
         self._remember(note)
+        self._check.signed(size, note)
         self._signed = size
 
     async def _broken(self, report: Report) -> None:

@@ -17,6 +17,7 @@ from station.storage.audit_log import push
 from station.storage.store import SqliteReader
 from tests.support.audit_logs import write_log
 from tests.support.forgeries import FORGERIES, flip_bits, found_everywhere
+from tests.support.sealed_starts import check_behind, seal_of
 
 EVERY = 64
 MANY = 1_000_000_000
@@ -37,6 +38,9 @@ def main() -> None:
         began = time.process_time()
         flips = flip_bits(flipped, given.flips, given.seed)
         _say(f"{given.flips} bits of {flipped.database.stat().st_size} bytes turned, seed {given.seed}: {flips}", began)
+        began, seal = time.process_time(), seal_of(flipped)
+        flips = flip_bits(flipped, given.flips, given.seed, lambda files: check_behind(files, seal))
+        _say(f"the same bits before a start behind a seal: {flips}", began)
 
 
 def _forge(files: AuditFiles, directory: Path) -> None:

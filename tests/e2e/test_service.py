@@ -9,14 +9,18 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from station.audit.seal import read_seal
 from station.bootstrap import support_bundle
+from station.bootstrap.audit import log_key, seal_file
 from station.clock import SystemClock
-from station.settings import edit, write_shipped
+from station.settings import edit, load, write_shipped
+from station.storage.store import SqliteReader
 from tests.e2e.programs import ROOT, free_port, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -75,6 +79,12 @@ def test_a_service_says_when_it_is_there_that_it_lives_and_that_it_ends(
         wait_until(lambda: hears("STOPPING=1") or process.poll() is not None, what="the end to be told")
         code = process.wait(120)
     assert (code, "STOPPING=1" in heard) == (0, True)
+    # The next start has nothing to reckon anew.
+    configuration = load(config)
+    key = log_key(configuration.audit_key_file, configuration.station.site)
+    with closing(SqliteReader(configuration.data_dir)) as reader:
+        leaves = reader.read(lambda view: view.audit_head()).size
+    assert read_seal(seal_file(configuration.audit_key_file).read_text(encoding="utf-8"), key.verifier()).size == leaves
     lines = journal.read_text(encoding="utf-8").splitlines()
     assert all(json.loads(line)["event"] for line in lines if line.startswith("{"))
     assert any("lane stopped" in line for line in lines)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pysqlite3.dbapi2
 
-from station.audit.findings import Fault
+from station.audit.findings import Fault, Report
 from station.audit.log_check import LogCheck
 from station.audit.merkle import MemoryTree, leaf_hash
 from station.bootstrap.audit import AuditFiles, verify_log
@@ -190,8 +190,8 @@ class Flips:
     """Flips after which the log holds, and every audit row is as it was."""
 
 
-def flip_bits(files: AuditFiles, count: int, seed: int) -> Flips:
-    """Flip `count` single bits of the database, each back again, and assert that no changed row goes unnoticed."""
+def flip_bits(files: AuditFiles, count: int, seed: int, check: Callable[[AuditFiles], Report] = verify_log) -> Flips:
+    """Flip `count` single bits of the database, each back again, and assert that no changed row goes unnoticed by a check."""
     chance, tally = random.Random(seed), {"changed": 0, "damaged": 0, "harmless": 0}
     good = audit_rows(files.database)
     assert good is not None
@@ -199,13 +199,13 @@ def flip_bits(files: AuditFiles, count: int, seed: int) -> Flips:
     for _ in range(count):
         bit = chance.randrange(size * 8)
         _flip(files.database, bit)
-        rows, report = audit_rows(files.database), verify_log(files)
+        rows, report = audit_rows(files.database), check(files)
         _flip(files.database, bit)
         kind = "changed" if rows != good else "harmless" if report.holds else "damaged"
         assert kind != "changed" or not report.holds, f"bit {bit} of {files.database}"
         assert kind != "damaged" or {one.fault for one in report.findings} <= {Fault.FILE_DAMAGED}, (bit, report)
         tally[kind] += 1
-    assert verify_log(files).holds
+    assert check(files).holds
     return Flips(**tally)
 
 

@@ -178,3 +178,18 @@ def test_a_proof_that_is_too_long_for_its_tree_is_refused():
     log = tree(2)
     assert not verify_consistency(1, 2, log.root(1), log.root(), (log.node_at(0, 1), bytes(32), bytes(32)))
     assert not verify_inclusion(log.node_at(0, 0), 0, 1, (bytes(32),), log.root(1))
+
+
+@given(sizes=st.lists(st.integers(0, 40), max_size=8), keep_from=st.integers(0, 4))
+@settings(max_examples=100, deadline=None)
+def test_leaves_that_are_added_together_make_the_same_tree(sizes: list[int], keep_from: int):
+    leaves = [leaf_hash(number.to_bytes(4, "big")) for number in range(sum(sizes))]
+    one_by_one, together = MemoryTree(leaves, keep_from=keep_from), MemoryTree(keep_from=keep_from)
+    at = 0
+    for size in sizes:
+        together.extend(leaves[at : at + size])
+        at += size
+    assert (len(together), together.root()) == (len(leaves), one_by_one.root())
+    for level in range(keep_from, len(leaves).bit_length()):
+        for index in range(len(leaves) >> level):
+            assert together.node_at(level, index) == one_by_one.node_at(level, index)
