@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from station.api import (
     alarms,
+    audit,
     certificates,
     console,
     exercises,
@@ -37,6 +38,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.proving import LogProofs
 from station.workflow.report_requests import Reports
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.viewing import ViewLog
@@ -54,6 +56,7 @@ def create_app(
     feed: EventFeed,
     clock: Clock,
     certify: Callable[[str], bytes],
+    proofs: LogProofs,
     access: Access,
     accounts: Accounts,
     report_making: Reports,
@@ -74,6 +77,7 @@ def create_app(
         feed: events for the live pages.
         clock: the station's time.
         certify: makes the certificate of a piece, as a file.
+        proofs: proves leaves of the audit log.
         access: who is here, and how they come and go.
         accounts: who may come in.
         report_making: makes reports.
@@ -90,6 +94,7 @@ def create_app(
         clock=clock,
         texts=texts or Texts(),
         certify=certify,
+        proofs=proofs,
         views=ViewLog(store=store, clock=clock),
         access=access,
         accounts=accounts,
@@ -115,7 +120,22 @@ def create_app(
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
     api = APIRouter(prefix="/api/v1", responses=problems.ANSWER)
-    resources = (session, users, pieces, scans, reviews, lanes, freezes, exercises, performance, reports, alarms, certificates, stream)
+    resources = (
+        session,
+        users,
+        pieces,
+        scans,
+        reviews,
+        lanes,
+        freezes,
+        exercises,
+        performance,
+        reports,
+        alarms,
+        certificates,
+        audit,
+        stream,
+    )
     for resource in resources:
         api.include_router(resource.router(context))
     app.include_router(api)

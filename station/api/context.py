@@ -18,6 +18,7 @@ from station.workflow.access import Access
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
+from station.workflow.proving import LogProofs
 from station.workflow.report_requests import Reports
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.viewing import ViewLog
@@ -37,6 +38,7 @@ class Context:
     clock: Clock
     texts: Texts
     certify: Callable[[str], bytes]
+    proofs: LogProofs
     views: ViewLog
     access: Access
     accounts: Accounts

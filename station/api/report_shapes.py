@@ -213,15 +213,16 @@ def _item(fact: ReportFact, clearance: Secrecy | None, zone: tzinfo) -> Evidence
         type=type(content).__name__,
         piece_id=plain(named) or None,
         visit=fact.visit if named else None,
-        values={name: _escaped(value) for name, value in values.items()},
+        values={name: escaped(value) for name, value in values.items()},
     )
 
 
-def _escaped(value: object) -> object:
+def escaped(value: object) -> object:
+    """A fact's member without signs that change how the rest is read."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, list):
-        return [_escaped(each) for each in value]
+        return [escaped(each) for each in value]
     if isinstance(value, dict):
-        return {name: _escaped(each) for name, each in value.items()}
+        return {name: escaped(each) for name, each in value.items()}
     return value

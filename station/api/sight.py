@@ -6,18 +6,20 @@ answer, the same words.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import TypeVar
+from datetime import date, datetime
+from typing import Any, TypeVar
 
 from station.domain.access import Action, Caller, levels_seen, may_see
 from station.domain.alarm import Alarm
 from station.domain.errors import NotFoundError
 from station.domain.freeze import AllClear, Checklist, Freeze, standing_all_clears
 from station.domain.piece import Piece, PieceState, Secrecy
+from station.ports.auditing import LoggedFact, WantedFacts
 from station.ports.readers import ReaderCounts
 from station.ports.store import Claim, EvidenceRow, ReadView, Store
 from station.workflow.alarm_sight import alarm_seen
 from station.workflow.freeze_steps import current_freeze, entitled
+from station.workflow.proving import Inclusion, LogProofs, Standing
 from station.workflow.reviewing import known_piece
 from station.workflow.views import LaneView, PieceOnLane
 
@@ -83,6 +85,41 @@ class SeenView:
     def reader_counts(self, first: date, last: date) -> list[ReaderCounts]:
         """See `ReadView.reader_counts`: sums of days, without any piece."""
         return self._view.reader_counts(first, last)
+
+    def logged_facts(
+        self,
+        *,
+        fact_type: type[Any] | None,
+        subject: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        below: int | None,
+        limit: int,
+    ) -> list[LoggedFact]:
+        """Facts of the audit log, newest first; see `WantedFacts`."""
+        wanted = WantedFacts(
+            levels=levels_seen(self._clearance),
+            fact_type=fact_type,
+            subject=subject,
+            since=since,
+            until=until,
+            below=below,
+            limit=limit,
+        )
+        return self._view.logged_facts(wanted)
+
+    def logged_fact(self, leaf: int) -> LoggedFact | None:
+        """One fact by its leaf; None where there is none that may be told."""
+        found = self._view.logged_facts(WantedFacts(levels=levels_seen(self._clearance), leaf=leaf))
+        return found[0] if found else None
+
+    def audit_standing(self, proofs: LogProofs) -> Standing:
+        """How the audit log stands: numbers and hashes, without any piece."""
+        return proofs.standing(self._view)
+
+    def inclusion(self, proofs: LogProofs, fact: LoggedFact) -> Inclusion:
+        """The proof that the leaf of a fact stands in the log."""
+        return proofs.inclusion(self._view, fact.leaf_index, fact.commitment)
 
     def alarms(self, *, active_only: bool, limit: int) -> list[Alarm]:
         """Alarms. One about a piece that may not be seen stands there without its subject: it calls people to the lane all the same."""

@@ -180,7 +180,7 @@ class LogCheck:
             self._found(Fault.FACT_MISSING, place)
         elif fact.leaf_index != place:
             self._found(Fault.FACT_MISPLACED, place)
-        elif not _commits(leaf.commitment, fact):
+        elif not commits(leaf.commitment, fact):
             self._found(Fault.FACT_CHANGED, place)
         else:
             self._rows.update(fact.row)
@@ -247,7 +247,8 @@ class _Ahead:
         return taken
 
 
-def _commits(commitment: bytes, fact: AuditFact) -> bool:
+def commits(commitment: bytes, fact: AuditFact) -> bool:
+    """True when a leaf's entry is that of this fact."""
     if fact.salt is None or fact.content is None:
         return False
     try:

@@ -18,7 +18,7 @@ from station.api.server import ApiServer
 from station.audit.reading import Progress
 from station.bootstrap.access import open_access
 from station.bootstrap.audit import open_keeper
-from station.bootstrap.certificates import certifier_of
+from station.bootstrap.certificates import certifier_of, proofs_of
 from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.loop_thread import LoopThread, Run
 from station.bootstrap.model_in_use import model_place
@@ -181,6 +181,7 @@ def _start_over(
         feed=feed,
         clock=clock,
         certify=certify,
+        proofs=proofs_of(configuration, keeper),
         access=access,
         accounts=accounts,
         unfreezing=Unfreezing(store=store, clock=clock, checklist=configuration.checklist, feed=feed),

@@ -49,6 +49,7 @@ class Action(StrEnum):
     ACKNOWLEDGE_ALARMS = "acknowledge-alarms"
     SEE_EVENTS = "see-events"
     SEE_METRICS = "see-metrics"
+    SEE_AUDIT = "see-audit"
     SEE_USERS = "see-users"
     CHANGE_USERS = "change-users"
 
@@ -86,6 +87,7 @@ PERMISSIONS: MappingProxyType[Action, frozenset[Role]] = MappingProxyType(
         Action.ACKNOWLEDGE_ALARMS: frozenset({_O, _R, _S, _T}),
         Action.SEE_EVENTS: frozenset({_O, _R, _S, _T, _U}),
         Action.SEE_METRICS: frozenset({_S, _T, _U, _M}),
+        Action.SEE_AUDIT: frozenset({_U}),
         Action.SEE_USERS: frozenset({_U, _D}),
         Action.CHANGE_USERS: frozenset({_D}),
     }

@@ -114,6 +114,10 @@ class Announcement:
     weight_g: float | None = None
 
 
+UNDECIDED = frozenset({_S.ARRIVED, _S.SCANNING, _S.SCANNED, _S.HELD, _S.IN_REVIEW, _S.FROZEN})
+"""States of a piece about which somebody may yet have to read blind, or to decide as the second."""
+
+
 def level_of(announcement: Announcement | None, *, announced: bool) -> Secrecy | None:
     """The level that a piece counts as, so whether it counts as marked: A while nobody has announced it; None means unmarked."""
     return announcement.secrecy if announced and announcement is not None else Secrecy.A

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from station.domain.accounts import AccessFact
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
@@ -28,6 +28,9 @@ from station.ports.access import AccessUnit, AccessView
 from station.ports.outbox import OutboxChanges, OutboxView
 from station.ports.readers import ReaderCounts
 from station.ports.reporting import ReportView
+
+if TYPE_CHECKING:
+    from station.ports.auditing import LoggedFact, WantedFacts
 
 T = TypeVar("T")
 
@@ -242,6 +245,10 @@ class ReadView(AccessView, OutboxView, ReportView, Protocol):
         A tenth of what `audit_facts` takes. Nothing is compared: of a row that the station cannot have written something else stands there.
         Raises `StoreError` also for text that is no text.
         """
+        ...
+
+    def logged_facts(self, wanted: "WantedFacts") -> "list[LoggedFact]":
+        """Facts with their leaves, newest first, of what may be told."""
         ...
 
     def audit_facts_of(self, piece_id: str) -> list[AuditFact]:

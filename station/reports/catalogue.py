@@ -16,7 +16,7 @@ from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.model_use import ModelInUse
 from station.domain.people import people_needed, person_key
-from station.domain.piece import PieceState, Secrecy
+from station.domain.piece import UNDECIDED, PieceState, Secrecy
 from station.domain.projection import ProjectionResult
 from station.domain.reasons import Reason
 from station.domain.reconciled import DayReconciled
@@ -44,7 +44,6 @@ STOPS = DEVICE_TROUBLES | {
 """Alarms with which a lane calls people to itself because it does not go on by itself."""
 
 _UNREAD = frozenset({PieceState.ARRIVED, PieceState.SCANNING, PieceState.SCANNED})
-_UNDECIDED = _UNREAD | {PieceState.HELD, PieceState.IN_REVIEW, PieceState.FROZEN}
 
 
 class Key(NamedTuple):
@@ -171,9 +170,9 @@ def may_count(fact: ReportFact, clearance: str | None) -> bool:
 def _is_untold(fact: ReportFact) -> bool:
     """True of what a person whose reading must be blind could learn here before deciding."""
     if isinstance(fact.content, ReviewDecision | ImageViewed):
-        return fact.state in _UNDECIDED
+        return fact.state in UNDECIDED
     if isinstance(fact.content, OperatorReading):
-        return fact.state is PieceState.SCANNED or (fact.state in _UNDECIDED and people_needed(fact.level, fact.reasons) > 1)
+        return fact.state is PieceState.SCANNED or (fact.state in UNDECIDED and people_needed(fact.level, fact.reasons) > 1)
     return isinstance(fact.content, ModelReading) and fact.state in _UNREAD
 
 

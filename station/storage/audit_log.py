@@ -18,12 +18,32 @@ from station.storage.sqlite import store_error
 
 LOWEST = -(2**63)
 """The lowest key that a row can have."""
-_HASH_SIZE = 32
+HASH_SIZE = 32
 _LEAF = b"\0"
 _NODE = b"\1"
 _ADD_LEAVES = insert(tables.audit_leaf)
 _MOVE_HEAD = update(tables.audit_head)
 _FACT = tables.evidence.c
+
+
+def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:
+    """The column's very bytes (or integer), or NULL where SQLite has another type of value in it."""
+    value: ColumnElement[Any] = column if kind == "integer" else cast(column, LargeBinary)
+    return case((func.typeof(column) == kind, value))
+
+
+FACT_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _FACT.row_id,
+    _as(_FACT.leaf_index, "integer"),
+    _as(_FACT.visit, "integer"),
+    _as(_FACT.salt, "blob"),
+    *(_as(column, "text") for column in (_FACT.piece_id, _FACT.at, _FACT.kind, _FACT.payload)),
+    func.typeof(_FACT.scan_sha256),
+    cast(_FACT.scan_sha256, LargeBinary),
+)
+"""The columns of a fact, each as it lies there: `read_fact` takes what they give."""
+COMMITMENT = _as(tables.audit_leaf.c.commitment, "blob")
+"""A leaf's commitment as it lies there."""
 _BARE_ROWS = select(
     *(
         # Without a type each value comes as the database has it.
@@ -76,27 +96,22 @@ def read_head(connection: Connection) -> AuditHead:
     head = tables.audit_head.c
     row = connection.execute(select(_as(head.size, "integer"), _as(head.frontier, "blob")).where(head.head_id == 1)).one_or_none()
     size, hashes = row or (None, None)
-    if size is None or hashes is None or len(hashes) % _HASH_SIZE or size < 0 or len(hashes) // _HASH_SIZE != size.bit_count():
+    if size is None or hashes is None or len(hashes) % HASH_SIZE or size < 0 or len(hashes) // HASH_SIZE != size.bit_count():
         raise StoreError(
             "The head of the audit log is damaged",
             consequence="Nothing more can be recorded, so every piece is held",
             remedy="Run `station audit verify` and restore the database from its last good backup",
         )
-    frontier = tuple(hashes[start : start + _HASH_SIZE] for start in range(0, len(hashes), _HASH_SIZE))
+    frontier = tuple(hashes[start : start + HASH_SIZE] for start in range(0, len(hashes), HASH_SIZE))
     return AuditHead(size=size, root=root_of(frontier), frontier=frontier)
 
 
 def read_leaves(connection: Connection, *, start: int, limit: int) -> list[AuditLeaf]:
     """Leaves from index `start` on."""
     leaf = tables.audit_leaf.c
-    query = (
-        select(leaf.leaf_index, _as(leaf.commitment, "blob"))
-        .where(leaf.leaf_index >= max(start, LOWEST))
-        .order_by(leaf.leaf_index)
-        .limit(limit)
-    )
+    query = select(leaf.leaf_index, COMMITMENT).where(leaf.leaf_index >= max(start, LOWEST)).order_by(leaf.leaf_index).limit(limit)
     return [
-        AuditLeaf(leaf_index=_key(index), commitment=commitment if commitment and len(commitment) == _HASH_SIZE else None)
+        AuditLeaf(leaf_index=_key(index), commitment=commitment if commitment and len(commitment) == HASH_SIZE else None)
         for index, commitment in connection.execute(query)
     ]
 
@@ -105,7 +120,7 @@ def read_facts(connection: Connection, *, start: int, limit: int) -> list[AuditF
     """Facts from that of leaf `start` on, each column as it lies there: no conversion may hide what somebody changed."""
     number = tables.evidence.c.row_id
     query = _facts_as_they_lie().where(number >= max(start + 1, LOWEST)).order_by(number).limit(limit)
-    return [_read_fact(row) for row in connection.execute(query)]
+    return [read_fact(row) for row in connection.execute(query)]
 
 
 def read_rows(connection: Connection, *, start: int, limit: int) -> tuple[int, bytes] | None:
@@ -130,30 +145,15 @@ def read_facts_of(connection: Connection, piece_id: str) -> list[AuditFact]:
     """Every fact about a piece, in the order in which they were stored, read in the same way."""
     fact = tables.evidence.c
     query = _facts_as_they_lie().where(fact.piece_id == piece_id).order_by(fact.row_id)
-    return [_read_fact(row) for row in connection.execute(query)]
+    return [read_fact(row) for row in connection.execute(query)]
 
 
 def _facts_as_they_lie() -> Select[Any]:
-    fact = tables.evidence.c
-    texts = [_as(column, "text") for column in (fact.piece_id, fact.at, fact.kind, fact.payload)]
-    return select(
-        fact.row_id,
-        _as(fact.leaf_index, "integer"),
-        _as(fact.visit, "integer"),
-        _as(fact.salt, "blob"),
-        *texts,
-        func.typeof(fact.scan_sha256),
-        cast(fact.scan_sha256, LargeBinary),
-    )
+    return select(*FACT_COLUMNS)
 
 
-def _as(column: Column[Any], kind: str) -> ColumnElement[Any]:
-    """The column's very bytes (or integer), or NULL where SQLite has another type of value in it."""
-    value: ColumnElement[Any] = column if kind == "integer" else cast(column, LargeBinary)
-    return case((func.typeof(column) == kind, value))
-
-
-def _read_fact(row: Sequence[Any]) -> AuditFact:
+def read_fact(row: Sequence[Any]) -> AuditFact:
+    """A fact of what `FACT_COLUMNS` gave."""
     row_id, leaf_index, visit, salt, *texts, scan_type, scan_sha256 = row
     content, written = None, b""
     if visit is not None and None not in texts:

@@ -11,6 +11,7 @@ from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.errors import StoreError
 from station.domain.events import PieceEvent
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy
+from station.ports.auditing import LoggedFact, WantedFacts
 from station.ports.outbox import EventDigest, OutboxEvent, OutboxStatus
 from station.ports.readers import ReaderCounts
 from station.ports.store import (
@@ -25,7 +26,7 @@ from station.ports.store import (
     StateChange,
     StoredCheckpoint,
 )
-from station.storage import alarms, audit_log, checkpoints, facts, outbox, pieces, reader_days, small_things
+from station.storage import alarms, audit_log, checkpoints, facts, logged_facts, outbox, pieces, reader_days, small_things
 from station.storage.access import SqlAccessUnit, SqlAccessView
 from station.storage.report_rows import SqlReportView
 from station.storage.salts import FactSalts
@@ -141,6 +142,10 @@ class SqlReadView(SqlAccessView, SqlReportView):
     def audit_rows(self, *, start: int, limit: int) -> tuple[int, bytes] | None:
         """(place after the last one, all as they lie) of facts from that of leaf `start` on; None when there are no more."""
         return audit_log.read_rows(self._connection, start=start, limit=limit)
+
+    def logged_facts(self, wanted: WantedFacts) -> list[LoggedFact]:
+        """Facts with their leaves, newest first, of what may be told."""
+        return logged_facts.find(self._connection, wanted)
 
     def audit_facts_of(self, piece_id: str) -> list[AuditFact]:
         """Every fact about a piece, in order."""

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from station.audit.certificate_check import check_certificate
-from station.audit.certificate_issue import Chosen, choose, issue
+from station.audit.certificate_issue import choose, issue
 from station.audit.certificate_story import CertificateError
-from station.audit.checkpoint import LogKey, open_checkpoint
+from station.audit.checkpoint import LogKey
 from station.audit.merkle import NodeAt
-from station.audit.note import MalformedNoteError, VerifierKey
-from station.ports.store import ReadView, StoredCheckpoint
-from station.workflow.refusals import NotProvableError, NotReleasedError, NotYetProvedError
+from station.audit.note import VerifierKey
+from station.ports.store import ReadView
+from station.workflow.proving import OwnCheckpoints
+from station.workflow.refusals import NotProvableError, NotReleasedError
 from station.workflow.reviewing import known_piece
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Certifier:
         self._reader = reader
         self._key = key
         self._keys = (*keys, key.verifier())
+        self._own = OwnCheckpoints(key.origin, self._keys)
         self._nodes = nodes
 
     def certificate(self, piece_id: str) -> bytes:
@@ -62,32 +64,15 @@ class Certifier:
                     consequence="There is nothing that a certificate could say",
                     remedy="Ask again when it was released",
                 )
-            size, checkpoint = self._covering(view, chosen)
-            made = issue(chosen, checkpoint=checkpoint, size=size, node_at=self._nodes(view, size), key=self._key)
+            found = self._own.covering(view, chosen.last_leaf)
+            node_at = self._nodes(view, found.size)
+            made = issue(chosen, checkpoint=found.note, size=found.size, node_at=node_at, key=self._key)
             check_certificate(made.content, self._keys)
         except CertificateError as error:
             raise _not_provable(piece_id, f"{error} {error.detail}".strip()) from error
         except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise _not_provable(piece_id, str(error)) from error
         return made.content
-
-    def _covering(self, view: ReadView, chosen: Chosen) -> tuple[int, str]:
-        """The newest checkpoint that a witness signed, else the newest one, if it covers these facts: its size and note."""
-        for stored in (view.newest_checkpoint(witnessed=True), view.newest_checkpoint()):
-            if stored is not None and stored.size > chosen.last_leaf and self._is_own(stored):
-                return stored.size, stored.note + "".join(stored.cosignatures)
-        raise NotYetProvedError(
-            "The audit log is not signed so far yet",
-            consequence="The release cannot be proved",
-            remedy="Ask again in a few seconds; a station signs its log while it runs",
-        )
-
-    def _is_own(self, stored: StoredCheckpoint) -> bool:
-        try:
-            opened = open_checkpoint(stored.note, self._keys)
-        except MalformedNoteError:
-            return False
-        return opened.by_log and opened.checkpoint.origin == self._key.origin
 
 
 def _not_provable(piece_id: str, why: str) -> NotProvableError:

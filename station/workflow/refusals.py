@@ -77,6 +77,12 @@ class NotProvableError(ConflictError):
     code = "certificate-not-provable"
 
 
+class LeafNotProvableError(ConflictError):
+    """A leaf of the audit log is not the one that was signed."""
+
+    code = "leaf-not-provable"
+
+
 class LeaseLostError(ConflictError):
     """The person does not hold the lease on the piece (any more)."""
 

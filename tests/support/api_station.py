@@ -38,7 +38,7 @@ from station.workflow.handlers import Handlers
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, LaneDecided, LaneState, LaneView, PieceOnLane, ProjectedImage
 from tests.support.accounts import Door
-from tests.support.certificates import certifier
+from tests.support.certificates import certifier, proofs
 from tests.support.clocks import SetClock
 from tests.support.reports import ReportsHere
 from tests.support.vaults import vault
@@ -180,6 +180,7 @@ class Desk:
             report_making=self.reports,
             texts=_texts(),
             certify=certifier(self.store).certificate,
+            proofs=proofs(self.store),
             unfreezing=Unfreezing(store=self.store, clock=self.clock, checklist=CHECKLIST, feed=self.feed),
         )
 

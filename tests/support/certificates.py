@@ -19,6 +19,7 @@ from station.domain.scan import ModelReading
 from station.ports.store import UnitOfWork
 from station.storage.store import SqliteStore
 from station.workflow.certifying import Certifier
+from station.workflow.proving import LogProofs, OwnCheckpoints
 from tests.support.audit_logs import KEYS, LOG_KEY
 from tests.support.store_facts import at, scan
 
@@ -29,6 +30,17 @@ _STATES = ("arrived", "scanning", "scanned", "cleared", "disinfecting", "disinfe
 def certifier(store: SqliteStore) -> Certifier:
     """One that signs with the key of the tests' logs."""
     return Certifier(reader=store, key=LOG_KEY, keys=KEYS, nodes=lambda view, size: StoredNodes(view, read_tree(view, size)))
+
+
+def proofs(store: SqliteStore) -> LogProofs:
+    """Over the same log; it holds as long as its head is that of its leaves."""
+
+    def holds() -> bool:
+        head = store.read(lambda view: view.audit_head())
+        return store.read(lambda view: read_tree(view, head.size)).root() == head.root
+
+    nodes = lambda view, size: StoredNodes(view, read_tree(view, size))  # noqa: E731 - as above
+    return LogProofs(OwnCheckpoints(LOG_KEY.origin, KEYS), nodes, holds)
 
 
 def signed_anew(members: dict[str, Any]) -> bytes:

@@ -70,6 +70,7 @@ class Marked:
     level: str | None
     piece_id: str
     sha256: str
+    leaf: int
     secrets: tuple[str, ...]
 
 
@@ -128,6 +129,7 @@ def put(desk: Desk, name: str) -> Marked:
         level=LEVELS[name],
         piece_id=piece_id,
         sha256=str(sha256),
+        leaf=desk.store.read(lambda view: view.evidence(piece_id))[0].leaf_index,
         secrets=(piece_id, str(sha256), destination, note, detail, f"viewer-{name}-secret"),
     )
 
@@ -203,6 +205,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, headers: dict[s
         "user_id": "u-0",
         "token_id": "m-0",
         "kind": "shift",
+        "leaf_index": str(one.leaf),
     }
     body = BODIES[method, path] if method in {"post", "patch"} else None
     if body is not None:
@@ -215,7 +218,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, headers: dict[s
     assert answer.status_code < 500, (method, path, answer.text)
 
     def blank(text: str) -> str:
-        return text.replace(one.piece_id, "<piece>").replace(one.sha256, "<sha256>")
+        return text.replace(one.piece_id, "<piece>").replace(one.sha256, "<sha256>").replace(f"/leaves/{one.leaf}/", "/leaves/<leaf>/")
 
     return Told(status=answer.status_code, body=blank(answer.text), headers={name: blank(value) for name, value in answer.headers.items()})
 
@@ -265,14 +268,17 @@ async def test_what_may_not_be_seen_is_as_if_it_did_not_exist(
     clearance: Secrecy | None,
 ) -> None:
     headers = headers_of(desk, role, clearance)
-    absent = Marked(level=None, piece_id=desk.new_id(), sha256="ab" * 32, secrets=())
+    absent = Marked(level=None, piece_id=desk.new_id(), sha256="ab" * 32, leaf=10**9, secrets=())
     hidden = [one for one in pieces.values() if not may_see(clearance, one.level)]
     secrets = [secret for one in hidden for secret in one.secrets]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         for method, path, what in operations(app):
             if path == "/api/v1/events" or (method, path) in {("delete", "/api/v1/session"), ("post", "/api/v1/session")}:
                 continue
-            named = "{piece_id}" in path or "{sha256}" in path or "{piece}" in (BODIES.get((method, path)) or {}).values()
+            named = (
+                any(way in path for way in ("{piece_id}", "{sha256}", "{leaf_index}"))
+                or "{piece}" in (BODIES.get((method, path)) or {}).values()
+            )
             on_lane(desk, pieces, pieces["unknown"])
             reference = await ask(client, method, path, headers, absent)
             action = needs[method, path]
@@ -294,6 +300,16 @@ async def test_what_may_not_be_seen_is_as_if_it_did_not_exist(
         if hidden:
             cursor = [await client.get("/api/v1/pieces", params={"after": one.piece_id}, headers=headers) for one in (hidden[0], absent)]
             assert [answer.status_code for answer in cursor] in ([404, 404], [403, 403])
+        if permitted([role], Action.SEE_AUDIT, clearance):
+            facts = [await client.get("/api/v1/audit/facts", params={"limit": 200}, headers=headers)]
+            facts += [await client.get("/api/v1/audit/facts", params={"piece_id": one.piece_id}, headers=headers) for one in hidden]
+            assert {answer.status_code for answer in facts} == {200}
+            assert [secret for secret in secrets for answer in facts if secret in answer.text] == []
+            assert all(answer.json() == {"items": [], "next": None} for answer in facts[1:])
+            told_of = {one["piece_id"] for one in facts[0].json()["items"]}
+            assert {one.piece_id for one in pieces.values()} & told_of == {
+                one.piece_id for one in pieces.values() if may_see(clearance, one.level)
+            }
         if permitted([role], Action.SEE_PIECES, clearance):
             listed = {one["piece_id"] for one in (await client.get("/api/v1/pieces?limit=500", headers=headers)).json()["items"]}
             assert {one.piece_id for one in pieces.values()} & listed == {

@@ -74,7 +74,7 @@ def test_the_table_names_every_action_and_gives_each_role_what_its_work_takes():
         },
         Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "tick-freeze-steps", "acknowledge-alarms"}
         | {"command-lane", "end-test-reference", "see-metrics"},
-        Role.AUDITOR: see | {"own-session", "see-users", "see-metrics", "see-certificates", "see-performance", "see-reports"},
+        Role.AUDITOR: see | {"own-session", "see-users", "see-audit", "see-metrics", "see-certificates", "see-performance", "see-reports"},
         Role.MACHINE: {"own-session", "announce-pieces", "see-pieces", "see-metrics", "see-certificates"},
         Role.ADMINISTRATOR: {"own-session", "see-users", "change-users"},
     }

@@ -37,6 +37,7 @@ problem-wrong-state = The piece is no longer in a state that allows this
 problem-certificate-not-released = The piece was not released by a permit: only a released piece has a certificate
 problem-certificate-not-yet = The audit log is not signed so far yet: ask again in a few seconds
 problem-certificate-not-provable = What is stored of this release makes no certificate that holds: have the audit log verified
+problem-leaf-not-provable = What lies at that place of the audit log is not what was signed: have the log verified
 problem-not-logged-in = Nobody is logged in, or the session has ended
 problem-log-in-refused = Login or password is wrong
 problem-not-permitted = You may not do this

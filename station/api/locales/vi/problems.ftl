@@ -37,6 +37,7 @@ problem-wrong-state = Bưu gửi không còn ở trạng thái cho phép việc 
 problem-certificate-not-released = Bưu gửi chưa được cho qua theo lệnh mở cửa: chỉ bưu gửi đã cho qua mới có giấy xác nhận an toàn
 problem-certificate-not-yet = Nhật ký chưa được ký đến đó: hãy hỏi lại sau vài giây
 problem-certificate-not-provable = Dữ liệu lưu về lần cho qua này không lập được giấy xác nhận đúng: hãy cho kiểm tra nhật ký
+problem-leaf-not-provable = Chỗ đó của nhật ký không còn là điều đã ký: hãy cho kiểm tra nhật ký
 problem-not-logged-in = Chưa đăng nhập, hoặc phiên đã hết
 problem-log-in-refused = Tên đăng nhập hoặc mật khẩu không đúng
 problem-not-permitted = Bạn không có quyền làm việc này
