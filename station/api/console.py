@@ -14,7 +14,7 @@ from station.domain.errors import NotFoundError
 STATIC_DIR = Path(__file__).parent / "static"
 _FRAME = Path(__file__).parent / "page.html"
 _FRESH = {"Cache-Control": "no-cache"}
-PAGES = {path: path[1:] or "start" for path in ("/", "/review", "/reports", "/users", "/login", "/welcome", "/password", "/docs")}
+PAGES = {path: path[1:] or "start" for path in ("/", "/review", "/reports", "/users", "/audit", "/login", "/welcome", "/password", "/docs")}
 """Paths of pages that are about nothing in particular, each with its script."""
 _LANE_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 

@@ -179,7 +179,7 @@ def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) 
     assert elsewhere == []
 
 
-@pytest.mark.parametrize("path", ["/", f"/lane/{LANE}", "/review", "/users"])
+@pytest.mark.parametrize("path", ["/", f"/lane/{LANE}", "/review", "/users", "/audit"])
 @pytest.mark.parametrize(("scheme", "priority"), [("light", AlarmPriority.HIGH), ("dark", AlarmPriority.MEDIUM)])
 def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Literal["light", "dark"], priority: AlarmPriority) -> None:
     desk.put_piece()

@@ -238,6 +238,7 @@ def test_every_route_says_what_it_needs(app: FastAPI, needs: dict[tuple[str, str
         "/review",
         "/reports",
         "/users",
+        "/audit",
         "/login",
         "/welcome",
         "/password",

@@ -13,11 +13,15 @@ import station.domain
 import station.workflow
 from station.api import problems
 from station.api.texts import LOCALES_DIR, Texts
+from station.domain.accounts import AccessEvent
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.clearance import Outcome
 from station.domain.errors import StationError
+from station.domain.freeze import FreezeOrigin
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, ReviewOutcome
+from station.ports.auditing import FACT_TYPES
 from station.ports.store import Evidence
 from station.workflow import says
 from station.workflow.views import LaneCommand, LaneState
@@ -47,6 +51,9 @@ def test_both_languages_have_the_same_messages_with_the_same_variables(texts: Te
         ("ui-command-", LaneCommand),
         ("ui-said-", OperatorDecision),
         ("ui-said-", ReviewOutcome),
+        ("audit-access-", AccessEvent),
+        ("audit-outcome-", Outcome),
+        ("audit-origin-", FreezeOrigin),
     ],
 )
 def test_each_code_has_a_text(texts: Texts, prefix: str, members: type[StrEnum]) -> None:
@@ -63,7 +70,11 @@ def test_all_that_a_lane_says_has_a_text_with_its_values(texts: Texts) -> None:
 
 def test_each_alarm_has_a_remedy_and_each_fact_a_name(texts: Texts) -> None:
     assert [code for code in AlarmCode if not texts.has(f"alarm-{code}-remedy")] == []
-    assert [fact.__name__ for fact in get_args(Evidence) if not texts.has(f"fact-{fact.__name__}")] == []
+    facts = {fact.__name__ for fact in get_args(Evidence)} | FACT_TYPES.keys()
+    assert [name for name in facts if not texts.has(f"fact-{name}")] == []
+    # Whoever looks through the log can ask for each of them.
+    script = (SCRIPTS / "audit.js").read_text(encoding="utf-8")
+    assert [name for name in FACT_TYPES if f'"{name}"' not in script] == []
 
 
 def test_each_error_has_words_of_its_own_or_of_its_family(texts: Texts) -> None:

@@ -122,7 +122,24 @@ export function getSlowly(path) {
 export async function keepFile(path, name) {
   const answer = await ask(path, {}, SLOW_MS);
   if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
-  const url = URL.createObjectURL(await answer.blob());
+  keepBlob(await answer.blob(), name);
+}
+
+/**
+ * Hand a text to the browser to keep as a file.
+ * @param {string} text
+ * @param {string} name
+ */
+export function keepText(text, name) {
+  keepBlob(new Blob([text], { type: "text/plain" }), name);
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
+function keepBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -2,6 +2,7 @@
 
 import { getSlowly, keepFile, may, post, who } from "./calls.js";
 import { h, keep } from "./dom.js";
+import { factWords } from "./facts.js";
 import { useKeys } from "./keys.js";
 import { acknowledge, attempt, openPage, switchLanguage, tell } from "./shell.js";
 import { figure, said, t } from "./words.js";
@@ -311,21 +312,7 @@ async function openEvidence(row) {
 
 /** @param {any} one */
 function item(one) {
-  const values = one.values;
-  const words = [siteTime(one.at), t(`fact-${one.type}`)];
-  if (one.piece_id) words.push(one.piece_id);
-  if (values.after) words.push([values.before, values.after].filter(Boolean).map((/** @type {string} */ step) => t(`piece-state-${step}`)).join(" → "));
-  if (one.type === "Alarm") words.push(t(`alarm-${values.code}`), values.subject, said(values.detail));
-  if (one.type === "SentEvent") words.push(values.event_id, t(`report-delivery-${values.state}`));
-  if (values.decision) words.push(t(`ui-said-${values.decision}`));
-  if (values.outcome) words.push(t(`ui-said-${values.outcome}`));
-  if (values.answer) words.push(t(`report-answer-${values.answer}`));
-  if (values.rendering) words.push(t(`report-rendering-${values.rendering}`));
-  if (typeof values.passed === "boolean") words.push(t(`report-result-${values.passed ? "passed" : "failed"}`));
-  if (typeof values.dose_mj_per_cm2 === "number") words.push(`${figure(values.dose_mj_per_cm2, 1)} mJ/cm²`);
-  if (typeof values.score === "number") words.push(t("ui-score", { score: figure(values.score, 2), threshold: figure(values.threshold, 2) }));
-  for (const name of ["person", "handed_over_by", "acknowledged_by", "lane_id", "unit_id", "day", "key_id", "note"]) if (values[name]) words.push(String(values[name]));
-  if (values.reasons?.length) words.push(values.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; "));
+  const words = [siteTime(one.at), t(`fact-${one.type}`), one.piece_id, ...factWords(one.type, one.values)];
   if (one.leaf_index !== null) words.push(`#${one.leaf_index}`);
   return h("li", { "data-number": String(one.number) }, words.filter(Boolean).join(" · "));
 }

@@ -65,7 +65,7 @@ function header(current) {
     "header",
     {},
     h("strong", { class: "brand" }, t("ui-brand")),
-    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null, may("see-users") ? link("users", "/users") : null),
+    h("nav", { "aria-label": t("ui-nav") }, link("start", "/"), may("see-reviews") ? link("review", "/review") : null, may("see-reports") ? link("reports", "/reports") : null, may("see-audit") ? link("audit", "/audit") : null, may("see-users") ? link("users", "/users") : null),
     h("span", { class: "gap" }),
     h("a", { class: "person", id: "who", href: "/password", title: `${who().roles.map((/** @type {string} */ role) => t(`role-${role}`)).join(", ")} – ${t("ui-change-password")}` }, who().display_name),
     h("button", { type: "button", id: "log-out", onclick: () => attempt(leave) }, t("ui-log-out")),

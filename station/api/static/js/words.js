@@ -60,6 +60,11 @@ export function momentOf(at) {
   return new Date(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { dateStyle: "short", timeStyle: "short" });
 }
 
+/** @param {string} at a moment of another day, to the second */
+export function instantOf(at) {
+  return new Date(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { dateStyle: "short", timeStyle: "medium" });
+}
+
 /**
  * @param {number | null | undefined} value
  * @param {number} digits
