@@ -114,7 +114,7 @@ class UserChangeIn(Asked):
 
 
 class UserOut(BaseModel):
-    """A user."""
+    """A user. `link_expires_at`: until when the link that was made for them may be used; null where none waits."""
 
     user_id: str
     login: str
@@ -123,6 +123,7 @@ class UserOut(BaseModel):
     clearance: Secrecy | None
     disabled: bool
     has_password: bool
+    link_expires_at: datetime | None
 
 
 class UsersOut(BaseModel):

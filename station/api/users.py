@@ -30,7 +30,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/users")
     async def users(_caller: SeesUsers) -> schemas.UsersOut:
         """Every user."""
-        return schemas.UsersOut(items=[_out(account) for account in accounts.users()])
+        return schemas.UsersOut(items=[out(account) for account in accounts.users()])
 
     @routes.post("/users", status_code=HTTPStatus.CREATED, response_model=schemas.LinkOut)
     async def add(caller: ChangesUsers, body: schemas.UserIn, once: OnceKey) -> Answer:
@@ -43,7 +43,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/users/{user_id}")
     async def user(_caller: SeesUsers, user_id: UserPath) -> schemas.UserOut:
         """One user."""
-        return _out(accounts.user(user_id))
+        return out(accounts.user(user_id))
 
     @routes.patch("/users/{user_id}", response_model=schemas.UserChangedOut)
     async def change(caller: ChangesUsers, user_id: UserPath, body: schemas.UserChangeIn, once: OnceKey) -> Answer:
@@ -81,20 +81,20 @@ def router(context: Context) -> APIRouter:
         """The program may not ask any more."""
         return (await accounts.revoke_token(token_id, by=caller, once=once)).answer
 
+    def out(account: Account) -> schemas.UserOut:
+        user = account.user
+        return schemas.UserOut(
+            user_id=user.user_id,
+            login=user.login,
+            display_name=user.display_name,
+            roles=sorted(user.roles),
+            clearance=user.clearance,
+            disabled=user.disabled,
+            has_password=account.password_hash is not None,
+            link_expires_at=accounts.link_expires_at(user.user_id),
+        )
+
     return routes
-
-
-def _out(account: Account) -> schemas.UserOut:
-    user = account.user
-    return schemas.UserOut(
-        user_id=user.user_id,
-        login=user.login,
-        display_name=user.display_name,
-        roles=sorted(user.roles),
-        clearance=user.clearance,
-        disabled=user.disabled,
-        has_password=account.password_hash is not None,
-    )
 
 
 def _with_link(made: Made) -> Answer:

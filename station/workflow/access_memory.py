@@ -76,7 +76,13 @@ class AccessMemory:
 
     def link(self, secret: str) -> Link | None:
         """A link that may still be used, by what stands in it."""
-        link = self._links.get(digest(secret))
+        return self._usable(self._links.get(digest(secret)))
+
+    def link_of(self, user_id: str) -> Link | None:
+        """The link that a user may still use; there is one at most."""
+        return self._usable(next((one for one in self._links.values() if one.user_id == user_id), None))
+
+    def _usable(self, link: Link | None) -> Link | None:
         return link if link is not None and self._clock.utc_now() <= link.expires_at else None
 
     def knows_browser(self, token: str, user_id: str) -> bool:

@@ -85,6 +85,11 @@ class Accounts:
             raise NotFoundError(f"There is no user {user_id!r}", remedy="Load the list of users again")
         return found
 
+    def link_expires_at(self, user_id: str) -> datetime | None:
+        """Until when a link waits for the user; None where none does."""
+        link = self._access.memory.link_of(user_id)
+        return None if link is None else link.expires_at
+
     def called(self, login: str) -> Account:
         """The user of that login, or `NotFoundError`."""
         found = self._access.memory.account_of(login)

@@ -85,7 +85,9 @@ def test_an_administrator_lets_a_person_in_changes_their_work_and_sends_them_awa
     expect(page.locator("#link-title")).to_have_text("Liên kết dùng một lần của lan")
     page.locator("#link-close").press("Enter")
     row = page.locator('[data-login="lan"]')
-    expect(row).to_contain_text(re.compile("Nguyễn Thị Lan.*nhân viên soi.*Tối mật.*được vào.*chưa chọn mật khẩu"))
+    expect(row).to_contain_text(
+        re.compile("Nguyễn Thị Lan.*nhân viên soi.*Tối mật.*được vào.*chưa chọn mật khẩu.*có liên kết đang chờ, dùng được đến .*22/11/26")
+    )
     assert link.partition("#")[2] not in page.evaluate(EVERYWHERE)
 
     elsewhere.goto(link)

@@ -28,15 +28,20 @@ def test_users_are_added_changed_and_told_once_of_their_link(desk: Desk) -> None
     for bad in ({"login": "Bình"}, {"roles": ["machine"]}, {"roles": ["king"]}, {"clearance": "D"}):
         assert desk.post("/users", {"login": "x", "roles": ["operator"]} | bad).status_code in {403, 422}, bad
     link = first.json()["link"].partition("#")[2]
+    user = f"/users/{first.json()['user_id']}"
+    assert desk.get(user)["link_expires_at"] == first.json()["link_expires_at"]
     with desk.stranger() as client:
         short = client.post("/api/v1/session/link", json={"link": link, "password": "short"})
         assert short.json()["code"] == "password-refused"
         came = client.post("/api/v1/session/link", json={"link": link, "password": PASSWORD})
         assert (came.status_code, came.json()["login"], came.json()["clearance"]) == (201, "thu", "C")
+        assert desk.get(user)["link_expires_at"] is None
         for secret in (link, "no such link"):
             assert client.post("/api/v1/session/link", json={"link": secret, "password": PASSWORD}).json()["code"] == "link-invalid"
-        newer = desk.post(f"/users/{first.json()['user_id']}/password-link").json()["link"].partition("#")[2]
+        newer = desk.post(f"{user}/password-link").json()["link"].partition("#")[2]
+        assert desk.get(user)["link_expires_at"] is not None
         desk.clock.forward(timedelta(hours=25).total_seconds())
+        assert desk.door.accounts.link_expires_at(first.json()["user_id"]) is None
         assert client.post("/api/v1/session/link", json={"link": newer, "password": PASSWORD}).json()["code"] == "link-invalid"
 
 

@@ -22,6 +22,7 @@ ui-user-enabled = may come in
 ui-user-disabled = disabled
 ui-user-has-password = password chosen
 ui-user-has-no-password = no password chosen yet: comes in by a link
+ui-user-link-waits = a link waits until { $time }
 ui-user-saved = { $login }: saved
 ui-user-saved-ended = { $login }: saved. Wherever they were logged in, they are not any more
 ui-user-changed-meanwhile = Somebody else has changed this user meanwhile. What you did not touch shows what it is now

@@ -22,6 +22,7 @@ ui-user-enabled = được vào
 ui-user-disabled = đã khóa
 ui-user-has-password = đã chọn mật khẩu
 ui-user-has-no-password = chưa chọn mật khẩu: vào bằng liên kết
+ui-user-link-waits = có liên kết đang chờ, dùng được đến { $time }
 ui-user-saved = { $login }: đã lưu
 ui-user-saved-ended = { $login }: đã lưu. Mọi phiên đăng nhập của người này đã kết thúc
 ui-user-changed-meanwhile = Người khác vừa sửa người dùng này. Những mục bạn chưa đụng đến đã theo giá trị mới

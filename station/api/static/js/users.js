@@ -7,7 +7,7 @@ import { drawSheet, openForm, sheetIsOpen } from "./sheets.js";
 import { acknowledge, attempt, openPage, switchLanguage, tell } from "./shell.js";
 import { openAddingToken, tokenRow } from "./tokens.js";
 import { clearanceText, openAdding, openChanging, tellLink } from "./user_form.js";
-import { lang, t, timeOf } from "./words.js";
+import { lang, momentOf, t, timeOf } from "./words.js";
 
 const REFRESH_MS = 5000;
 // A page that nobody looks at must not keep an administrator's session alive.
@@ -125,7 +125,7 @@ function userRow(user) {
     cell("ui-user-name", h("bdi", {}, user.display_name)),
     cell("ui-user-roles", roles || `▲ ${t("ui-user-roles-none")}`),
     cell("ui-user-clearance", clearanceText(user.clearance)),
-    cell("ui-user-state", h("div", {}, user.disabled ? `✕ ${t("ui-user-disabled")}` : `✓ ${t("ui-user-enabled")}`), h("div", { class: "quiet" }, t(user.has_password ? "ui-user-has-password" : "ui-user-has-no-password"))),
+    cell("ui-user-state", h("div", {}, user.disabled ? `✕ ${t("ui-user-disabled")}` : `✓ ${t("ui-user-enabled")}`), h("div", { class: "quiet" }, t(user.has_password ? "ui-user-has-password" : "ui-user-has-no-password")), user.link_expires_at ? h("div", { class: "quiet" }, t("ui-user-link-waits", { time: momentOf(user.link_expires_at) })) : null),
     may("change-users") ? h("td", { class: "acts" }, ...acts(user)) : null,
   );
 }
