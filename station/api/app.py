@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI
 
 from station.api import (
@@ -45,6 +46,8 @@ from station.workflow.viewing import ViewLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _SWEEP_S = 2.0
+ANSWERS_AT_ONCE = 4
+"""Answers that are read from the store at the same time. Each is a thread that the lanes' thread may have to wait for."""
 _log = logging.getLogger(__name__)
 
 
@@ -104,6 +107,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = ANSWERS_AT_ONCE
         sweep = asyncio.create_task(_sweep(handlers, access))
         yield
         sweep.cancel()

@@ -35,18 +35,18 @@ def router(context: Context) -> APIRouter:
     handlers = context.handlers
 
     @routes.get("")
-    def lanes(caller: SeesLanes) -> schemas.LanesOut:
+    async def lanes(caller: SeesLanes) -> schemas.LanesOut:
         """Every running lane."""
         sight = context.sight(caller)
         return schemas.LanesOut(items=[shown.lane_out(handlers.lanes[lane_id].view(), sight) for lane_id in sorted(handlers.lanes)])
 
     @routes.get("/{lane_id}")
-    def lane(caller: SeesLanes, lane_id: LanePath) -> schemas.LaneOut:
+    async def lane(caller: SeesLanes, lane_id: LanePath) -> schemas.LaneOut:
         """One lane's newest snapshot. A piece that the caller may not see is there as a restricted piece without a name."""
         return shown.lane_out(handlers.lane(lane_id).view(), context.sight(caller))
 
     @routes.get("/{lane_id}/test-piece")
-    def newest_test_piece(_caller: SeesLanes, lane_id: LanePath) -> schemas.TestPieceRunOut | None:
+    async def newest_test_piece(_caller: SeesLanes, lane_id: LanePath) -> schemas.TestPieceRunOut | None:
         """The newest run of the lane's test piece with every value and its limit; null when there was none."""
         run = handlers.lane(lane_id).view().test_piece_run
         return shown.test_piece_run_out(run) if run is not None else None

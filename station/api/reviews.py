@@ -11,7 +11,6 @@ from station.api.context import Context
 from station.api.pieces import Cursor, Limit, PieceIdPath
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
-from station.domain.piece import PieceState
 from station.workflow.once import Answer
 from station.workflow.reviewing import ReviewRequest
 
@@ -29,12 +28,9 @@ def router(context: Context) -> APIRouter:
         now, sight = context.clock.utc_now(), context.sight(caller)
 
         def query(view: SeenView) -> schemas.QueueOut:
-            held = view.pieces(states=[PieceState.HELD, PieceState.IN_REVIEW], after=after, limit=limit)
-            items = [
-                shown.queue_item_out(piece, view.evidence(piece.piece_id, piece.visit), view.claim(piece.piece_id), now, sight)
-                for piece in held
-            ]
-            return schemas.QueueOut(items=items, next=held[-1].piece_id if len(held) == limit else None)
+            held = view.held(after=after, limit=limit)
+            items = [shown.queue_item_out(one.piece, one.rows, one.claim, now, sight) for one in held]
+            return schemas.QueueOut(items=items, next=held[-1].piece.piece_id if len(held) == limit else None)
 
         return sight.read(query)
 

@@ -54,13 +54,13 @@ _SAFE_OF_RESTRICTED: dict[type, frozenset[str]] = {
 """Members that say nothing about what is inside; of a type that is not here only the fact itself is shown."""
 
 
+_TOLD_OF_RESTRICTED = frozenset(reason.value for reason in Reason if not reason.describes_content)
+
+
 def reasons_shown(reasons: Sequence[str], *, restricted: bool) -> list[str]:
     """Reasons without those that would tell a restricted piece's content, or that a first reader has cleared the piece."""
     shown = [str(reason) for reason in reasons if reason != Reason.AWAITING_SECOND_PERSON]
-    known = {reason.value for reason in Reason}
-    if restricted:
-        return [reason for reason in shown if reason in known and not Reason(reason).describes_content]
-    return shown
+    return [reason for reason in shown if reason in _TOLD_OF_RESTRICTED] if restricted else shown
 
 
 def piece_out(piece: Piece, sight: Sight) -> schemas.PieceOut:

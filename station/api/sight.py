@@ -36,6 +36,15 @@ class SeenFreeze:
     suspects_restricted: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenHeld:
+    """A held piece with the facts about its present visit and the lease on it."""
+
+    piece: Piece
+    rows: Sequence[EvidenceRow]
+    claim: Claim | None
+
+
 class SeenView:
     """A snapshot of the store as one caller may see it.
 
@@ -68,6 +77,13 @@ class SeenView:
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece; none on one that may not be seen."""
         return self._view.claim(piece_id) if self.piece(piece_id) is not None else None
+
+    def held(self, *, after: str | None, limit: int) -> list[SeenHeld]:
+        """The queue of held pieces, in the order of `pieces`."""
+        pieces = self.pieces(states=[PieceState.HELD, PieceState.IN_REVIEW], after=after, limit=limit)
+        piece_ids = [piece.piece_id for piece in pieces]
+        rows, claims = self._view.present_evidence(piece_ids), self._view.claims(piece_ids)
+        return [SeenHeld(piece=one, rows=rows.get(one.piece_id, ()), claim=claims.get(one.piece_id)) for one in pieces]
 
     def freeze(self, lane_id: str, checklist: Checklist) -> SeenFreeze | None:
         """The freeze that the lane is in; which piece is suspected only where the caller may see that piece."""

@@ -8,6 +8,7 @@ waits at the gate, and turn the key when the lane asks for it.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import structlog
 from station.demo.accounts import OPERATOR, REVIEWERS, TRACKING
 from station.demo.client import Refused, StationClient
 from station.demo.processes import DemoError, SimulatorControl
+from station.domain.piece import PieceState
 
 MOST_REFEEDS = 6
 MAIL_BATCH = 12
@@ -33,10 +35,46 @@ LAST_MOMENT_S = 8.0
 CLEARED_TYPE = "vn.kt1.piece.cleared.v1"
 IN_BIN_STATES = frozenset({"announced", "held", "cleared"})
 ENDED = frozenset({"released", "rejected", "returned", "handed_over", "escaped", "cancelled"})
+STATES_UNDER_WAY = tuple(state.value for state in PieceState if state.value not in ENDED)
+PAGE = 500
+"""Pieces of one answer: as many as there may be."""
+
 WORKING = frozenset({"running", "waiting"})
 AT_REST = frozenset({"stopped", "offline"})
 
 log = structlog.get_logger()
+
+
+class UnderWay:
+    """The states of all pieces that have not ended, read at most once a round however many lanes' people look.
+
+    So many single questions, each answered with all of a piece's evidence, would cost the lanes their time.
+    """
+
+    def __init__(self, client: StationClient) -> None:
+        self._client = client
+        self._states: dict[str, str] = {}
+        self._read_s = -math.inf
+        self._reading = asyncio.Lock()
+
+    async def states(self) -> dict[str, str]:
+        """By piece id, as they were a round ago or later."""
+        async with self._reading:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._read_s >= ROUND_S:
+                self._states = await self._read()
+                self._read_s = now_s
+            return self._states
+
+    async def _read(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        onwards: dict[str, str] = {}
+        while True:
+            page = await self._client.get("/api/v1/pieces", state=STATES_UNDER_WAY, limit=PAGE, **onwards)
+            found.update({piece["piece_id"]: piece["state"] for piece in page["items"]})
+            if page["next"] is None:
+                return found
+            onwards = {"after": page["next"]}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +83,7 @@ class LanePeople:
 
     lane_id: str
     client: StationClient
+    under_way: UnderWay
     control: SimulatorControl
     decide: bool
     note: Callable[[str], None]
@@ -82,9 +121,7 @@ class LanePeople:
 
     async def round(self) -> None:
         """Look once and do what is to be done."""
-        for piece_id in self.truth:
-            if self.states.get(piece_id) not in ENDED:
-                self.states[piece_id] = (await self.client.get(f"/api/v1/pieces/{piece_id}"))["state"]
+        await self.look_at_pieces()
         lane = await self.client.get(f"/api/v1/lanes/{self.lane_id}")
         await self._mind_the_lane(lane)
         bins = await self.control.do("bins")
@@ -98,6 +135,15 @@ class LanePeople:
             state = self.states.get(piece_id)
             if state in IN_BIN_STATES and not self.settled(piece_id) and piece_id in self.truth:
                 await self._mind_a_piece(piece_id, state)
+
+    async def look_at_pieces(self) -> None:
+        """Learn every piece's state; about one that has ended it takes a question of its own, once."""
+        under_way = await self.under_way.states()
+        for piece_id in self.truth:
+            if piece_id in under_way:
+                self.states[piece_id] = under_way[piece_id]
+            elif self.states.get(piece_id) not in ENDED:
+                self.states[piece_id] = (await self.client.get(f"/api/v1/pieces/{piece_id}"))["state"]
 
     async def _mind_the_lane(self, lane: dict[str, Any]) -> None:
         if lane["state"] != self.lane_state:

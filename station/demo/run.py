@@ -16,7 +16,7 @@ from station.bootstrap.station import Station, start_station
 from station.bootstrap.stores import refuse_used_data
 from station.demo.accounts import let_people_in
 from station.demo.client import StationClient
-from station.demo.people import LanePeople, observe_clearances
+from station.demo.people import LanePeople, UnderWay, observe_clearances
 from station.demo.processes import DemoError, Program, SimulatorControl, start_program, wait_for_file
 from station.demo.report import MS, RunFacts, build_report, piece_entry
 from station.domain.piece import Piece
@@ -83,8 +83,16 @@ async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop
         try:
             _greet(station, options, note)
             client = StationClient(station.server.url, await let_people_in(station.accounts, note))
+            under_way = UnderWay(client)
             people = [
-                LanePeople(lane_id=lane_id, client=client, control=SimulatorControl(found["control"]), decide=options.headless, note=note)
+                LanePeople(
+                    lane_id=lane_id,
+                    client=client,
+                    under_way=under_way,
+                    control=SimulatorControl(found["control"]),
+                    decide=options.headless,
+                    note=note,
+                )
                 for lane_id, found in endpoints
             ]
             for index, one in enumerate(people):

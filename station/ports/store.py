@@ -195,6 +195,10 @@ class ReadView(AccessView, OutboxView, ReportView, Protocol):
         """All facts about a piece in commit order."""
         ...
 
+    def present_evidence(self, piece_ids: Collection[str]) -> dict[str, list[EvidenceRow]]:
+        """All facts about the present visit of each of these pieces in commit order, by piece; without those about which there are none."""
+        ...
+
     def scans(self, *, states: Collection[PieceState], since: datetime | None = None) -> list[ScanOwner]:
         """Every scan of pieces that are in one of these states, or, where that is given, came into theirs since then."""
         ...
@@ -209,6 +213,10 @@ class ReadView(AccessView, OutboxView, ReportView, Protocol):
 
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece, expired or not."""
+        ...
+
+    def claims(self, piece_ids: Collection[str]) -> dict[str, Claim]:
+        """The leases on these pieces, expired or not, by piece."""
         ...
 
     def alarms(self, *, active_only: bool = True, limit: int = 200) -> list[Alarm]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, or_, select
 
 from station.domain.canonical import canonical
 from station.domain.commitment import part
@@ -77,6 +77,16 @@ def of_piece(connection: Connection, piece_id: str, visit: int | None) -> list[E
     if visit is not None:
         query = query.where(_C.visit == visit)
     return [_row(row) for row in connection.execute(query)]
+
+
+def of_present_visits(connection: Connection, piece_ids: Collection[str]) -> dict[str, list[EvidenceRow]]:
+    """Evidence about the present visit of each of these pieces in commit order, by piece."""
+    present = and_(_P.piece_id == _C.piece_id, _P.visit == _C.visit)
+    query = select(_T).join(tables.piece, present).where(_C.piece_id.in_(piece_ids), _C.kind.not_in(_NO_EVIDENCE)).order_by(_C.row_id)
+    found: dict[str, list[EvidenceRow]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.piece_id, []).append(_row(row))
+    return found
 
 
 def history_of(connection: Connection, piece_id: str) -> list[StateChange]:

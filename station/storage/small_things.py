@@ -1,5 +1,7 @@
 """Leases, counters, small values and answered requests."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, case, delete, insert, select, update
 
 from station.domain.errors import ConflictError
@@ -9,8 +11,13 @@ from station.storage import tables
 
 def claim_on(connection: Connection, piece_id: str) -> Claim | None:
     """The lease on a piece, expired or not."""
-    row = connection.execute(select(tables.claim).where(tables.claim.c.piece_id == piece_id)).one_or_none()
-    return None if row is None else Claim(piece_id=row.piece_id, person=row.person, expires_at=row.expires_at)
+    return claims_on(connection, [piece_id]).get(piece_id)
+
+
+def claims_on(connection: Connection, piece_ids: Collection[str]) -> dict[str, Claim]:
+    """The leases on these pieces, expired or not, by piece."""
+    rows = connection.execute(select(tables.claim).where(tables.claim.c.piece_id.in_(piece_ids)))
+    return {row.piece_id: Claim(piece_id=row.piece_id, person=row.person, expires_at=row.expires_at) for row in rows}
 
 
 def set_claim(connection: Connection, claim: Claim | None, piece_id: str) -> None:

@@ -58,6 +58,10 @@ class SqlReadView(SqlAccessView, SqlReportView):
         """All facts about a piece in commit order."""
         return facts.of_piece(self._connection, piece_id, visit)
 
+    def present_evidence(self, piece_ids: Collection[str]) -> dict[str, list[EvidenceRow]]:
+        """All facts about the present visit of each of these pieces in commit order, by piece."""
+        return facts.of_present_visits(self._connection, piece_ids)
+
     def history(self, piece_id: str) -> list[StateChange]:
         """The steps of a piece's life in commit order."""
         return facts.history_of(self._connection, piece_id)
@@ -77,6 +81,10 @@ class SqlReadView(SqlAccessView, SqlReportView):
     def claim(self, piece_id: str) -> Claim | None:
         """The lease on a piece, expired or not."""
         return small_things.claim_on(self._connection, piece_id)
+
+    def claims(self, piece_ids: Collection[str]) -> dict[str, Claim]:
+        """The leases on these pieces, expired or not, by piece."""
+        return small_things.claims_on(self._connection, piece_ids)
 
     def alarms(self, *, active_only: bool = True, limit: int = 200) -> list[Alarm]:
         """Alarms that are active or unacknowledged (or all), newest first."""

@@ -135,6 +135,25 @@ def test_evidence_comes_back_in_order_and_by_visit(store: SqliteStore):
     assert store.read(lambda view: view.evidence("P2")) == []
 
 
+def test_many_pieces_are_read_at_once_as_one_by_one(store: SqliteStore):
+    for piece_id in ("P1", "P2", "P3"):
+        arrive(store, piece_id)
+    for piece_id, visit in (("P2", 1), ("P1", 1), ("P1", 2), ("P2", 1), ("P1", 2)):
+        written(store, lambda unit, one=piece_id, visit=visit: unit.append(permit(one, visit, visit=visit)))
+    for state, visit in ((PieceState.HELD, None), (PieceState.ARRIVED, 2)):
+        written(store, lambda unit, state=state, visit=visit: unit.change_state("P1", state, at(3), visit=visit))
+    lease = Claim(piece_id="P2", person="an", expires_at=at(9))
+    written(store, lambda unit: unit.set_claim(lease, "P2"))
+    asked = ("P1", "P2", "P3", "unknown")
+    assert store.read(lambda view: view.present_evidence(asked)) == {
+        "P1": store.read(lambda view: view.evidence("P1", visit=2)),
+        "P2": store.read(lambda view: view.evidence("P2", visit=1)),
+    }
+    assert store.read(lambda view: view.present_evidence(["P2"])).keys() == {"P2"}
+    assert store.read(lambda view: view.claims(asked)) == {"P2": lease}
+    assert store.read(lambda view: (view.present_evidence([]), view.claims([]))) == ({}, {})
+
+
 def test_an_image_match_stands_where_its_new_scan_stands(store: SqliteStore):
     match = ImageMatch(cleared_scan_sha256="a" * 64, new_scan_sha256="b" * 64, distance=float("nan"), bound=0.1)
     with pytest.raises(NotFoundError):

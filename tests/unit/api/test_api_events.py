@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from station.workflow.feed import EventFeed
+from station.workflow.feed import EventFeed, FeedBatch, FeedEvent
 from tests.support.api_station import LANE, Desk
 
 
@@ -88,7 +88,42 @@ def test_stopping_the_server_ends_the_stream(desk: Desk) -> None:
         assert all(event["event"] in {"lane", "tick"} for event in events)
 
 
-async def test_writers_in_threads_reach_a_reader_in_order() -> None:
+async def test_an_update_reaches_every_stream_once_and_in_order(desk: Desk) -> None:
+    readers = 12
+    heard: list[list[str]] = [[] for _ in range(readers)]
+    async with httpx.AsyncClient(base_url=desk.server.url, headers=desk.client.headers, timeout=20) as client:
+
+        async def listen(mine: list[str], begun: asyncio.Event) -> None:
+            async with client.stream("GET", "/api/v1/events") as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("id: "):
+                        mine.append(line[4:])
+                        begun.set()
+                        if len(mine) == 4:
+                            return
+
+        begun = [asyncio.Event() for _ in range(readers)]
+        listening = [asyncio.create_task(listen(*one)) for one in zip(heard, begun, strict=True)]
+        await asyncio.gather(*(one.wait() for one in begun))
+        for number in range(3):
+            desk.feed.publish("alarm", json.dumps({"n": number}))
+        await asyncio.wait_for(asyncio.gather(*listening), 20)
+    assert heard == [["run1-0", "run1-1", "run1-2", "run1-3"]] * readers
+
+
+@pytest.mark.parametrize("after", range(11))
+def test_a_reader_gets_what_came_after_it_and_is_told_what_is_lost(after: int) -> None:
+    feed = EventFeed(epoch="e", capacity=4)
+    for _ in range(10):
+        feed.publish("x", "{}")
+    batch = feed.since(after)
+    assert [event.number for event in batch.events] == [number for number in (7, 8, 9, 10) if number > after]
+    assert (batch.last, batch.missed, batch.closed) == (10, after < 6, False)
+    feed.close()
+    assert feed.since(batch.last) == FeedBatch(events=(), last=10, missed=False, closed=True)
+
+
+def test_writers_in_threads_reach_a_reader_in_order() -> None:
     feed = EventFeed(epoch="e", capacity=10_000)
 
     def write(name: str) -> None:
@@ -96,14 +131,13 @@ async def test_writers_in_threads_reach_a_reader_in_order() -> None:
             feed.publish(name, str(number))
 
     threads = [threading.Thread(target=write, args=(name,)) for name in ("a", "b", "c")]
-    seen = []
-    with feed.subscribe(0) as subscription:
-        for thread in threads:
-            thread.start()
-        while len(seen) < 1500:
-            batch = await subscription.next(5)
-            assert not batch.missed
-            seen += batch.events
+    seen: list[FeedEvent] = []
+    for thread in threads:
+        thread.start()
+    while len(seen) < 1500:
+        batch = feed.since(seen[-1].number if seen else 0)
+        assert not batch.missed
+        seen += batch.events
     for thread in threads:
         thread.join()
     assert [event.number for event in seen] == list(range(1, 1501))
@@ -111,18 +145,8 @@ async def test_writers_in_threads_reach_a_reader_in_order() -> None:
         assert [int(event.data) for event in seen if event.type == name] == list(range(500))
 
 
-async def test_a_reader_waits_no_longer_than_it_wants_and_wakes_at_once() -> None:
-    feed = EventFeed(epoch="e", capacity=4)
-    with feed.subscribe(0) as subscription:
-        assert (await subscription.next(0.01)).events == ()
-        waiting = asyncio.create_task(subscription.next(30))
-        await asyncio.sleep(0)
-        feed.publish("x", "{}")
-        assert [event.number for event in (await waiting).events] == [1]
-        waiting = asyncio.create_task(subscription.next(30))
-        await asyncio.sleep(0)
-        feed.close()
-        assert (await waiting).closed
+def test_what_the_feed_does_not_take() -> None:
+    feed = EventFeed(epoch="e")
     for bad in ("a\nb", "a\rb"):
         with pytest.raises(ValueError, match="one line"):
             feed.publish("x", bad)

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from station.api.app import ANSWERS_AT_ONCE
 from station.api.server import ApiServer
 from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
 from station.domain.alarm import AlarmCode, AlarmPriority
@@ -296,6 +298,37 @@ def test_a_disk_that_hangs_when_asked_for_its_room_keeps_nobody_else_waiting(des
         assert desk.client.get("/healthz", timeout=5.0).status_code == 200
     finally:
         answers.set()
+
+
+def test_only_so_many_answers_are_read_at_once_and_a_lane_is_shown_meanwhile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, goes_on, lock = desk.store.read, threading.Event(), threading.Lock()
+    full = threading.Event()
+    inside = most = 0
+
+    def slow(query: Any) -> Any:
+        nonlocal inside, most
+        if "AnyIO" not in threading.current_thread().name:
+            # Not an answer: who may come in is read every few seconds.
+            return read(query)
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            if inside == ANSWERS_AT_ONCE:
+                full.set()
+        goes_on.wait(20)
+        with lock:
+            inside -= 1
+        return read(query)
+
+    monkeypatch.setattr(desk.store, "read", slow)
+    with ThreadPoolExecutor(3 * ANSWERS_AT_ONCE) as people:
+        asked = [people.submit(desk.get, "/pieces") for _ in range(3 * ANSWERS_AT_ONCE)]
+        assert full.wait(20)
+        assert desk.get(f"/lanes/{LANE}")["lane_id"] == LANE
+        assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
+        goes_on.set()
+        assert [one.result(20) for one in asked] == [{"items": [], "next": None}] * len(asked)
+    assert most == ANSWERS_AT_ONCE
 
 
 def test_a_taken_port_is_a_clear_error(desk: Desk) -> None:

@@ -84,6 +84,6 @@ def test_the_report_sums_its_lanes_and_names_every_danger():
     ],
 )
 def test_a_piece_is_settled_when_nothing_more_happens_by_itself(state: str, refeeds: int, settled: bool):
-    people = LanePeople(lane_id="lane-1", client=None, control=None, decide=True, note=print)  # type: ignore[arg-type]
+    people = LanePeople(lane_id="lane-1", client=None, under_way=None, control=None, decide=True, note=print)  # type: ignore[arg-type]
     people.states["X"], people.refeeds["X"] = state, refeeds
     assert people.settled("X") is settled

@@ -15,6 +15,7 @@ const lanes = new Map();
 let held = null;
 let loaded = false;
 let failed = false;
+let refreshTimer = 0;
 /** @type {any} */
 let list;
 /** @type {any} */
@@ -84,7 +85,10 @@ live({
   },
   changed: (type) => {
     if (type === "alarm" || type === "reset") refreshAlarms();
-    if (type !== "alarm") refresh();
+    if (type === "alarm") return;
+    // One reading for all that changes together: everybody's first page hears of it at the same moment.
+    clearTimeout(refreshTimer);
+    refreshTimer = setTimeout(refresh, 250);
   },
   stale: showStale,
 });
