@@ -1,9 +1,10 @@
 """`/audit`: the signed checkpoints of the audit log, its facts with their leaves, and the proof that a leaf stands in it."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from station.api import audit_shapes as shapes
 from station.api.callers import Needs
@@ -15,6 +16,15 @@ from station.ports.auditing import FACT_TYPES
 
 _LARGEST = 2**53 - 1
 
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such time in UTC") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 SeesAudit = Annotated[Caller, Depends(Needs(Action.SEE_AUDIT))]
 LeafPath = Annotated[int, Path(ge=0, le=_LARGEST)]
 
@@ -38,8 +48,8 @@ def router(context: Context) -> APIRouter:
         piece_id: Annotated[
             str | None, Query(max_length=64, description="Facts about this piece, or of the station's own under this name.")
         ] = None,
-        since: Annotated[AwareDatetime | None, Query(description="Facts that carry this time or a later one.")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Facts that carry an earlier time.")] = None,
+        since: Annotated[Moment | None, Query(description="Facts that carry this time or a later one.")] = None,
+        until: Annotated[Moment | None, Query(description="Facts that carry an earlier time.")] = None,
         after: Annotated[int | None, Query(ge=0, le=_LARGEST, description="`next` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> shapes.LoggedFactsOut:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from station.domain.accounts import AccessFact
+from station.domain.accounts import AccessEvent, AccessFact
 from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
@@ -66,6 +66,8 @@ ABOUT_THE_STATION: frozenset[type[Any]] = frozenset(
         TestPieceRun,
     }
 )
+NEVER_TOLD = frozenset({AccessEvent.CONFIRMED, AccessEvent.CONFIRMATION_REFUSED})
+"""Facts about people that are not listed: that somebody confirmed, beside a piece that came back to the bin, tells how they decided."""
 FACT_TYPES: dict[str, type[Any]] = {
     one.__name__: one
     for group in (ABOUT_PIECES, TOLD_WHEN_DECIDED, NAMING_PIECES, TOLD_WHEN_OVER, OF_A_LEVEL, ABOUT_THE_STATION)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, true
 
+from station.domain.accounts import AccessFact
 from station.domain.errors import StoreError
 from station.domain.freeze import LaneFrozen, LaneUnfrozen
 from station.domain.piece import UNDECIDED, PieceState, Secrecy
@@ -28,7 +29,7 @@ _FROM_REVIEW, _TO_THE_BIN = f'"before":"{PieceState.IN_REVIEW.value}"', f'"after
 def find(connection: Connection, wanted: WantedFacts) -> list[LoggedFact]:
     """Facts with their leaves, newest first."""
     query = (
-        select(*audit_log.FACT_COLUMNS, audit_log.COMMITMENT, _FACT.kind, _P.state, _P.secrecy, _P.announced)
+        select(*audit_log.FACT_COLUMNS, audit_log.COMMITMENT, _KIND, _P.state, _P.secrecy, _P.announced)
         .join(tables.piece, _P.piece_id == _FACT.piece_id, isouter=True)
         .join(tables.audit_leaf, _LEAF.leaf_index == _FACT.row_id - 1, isouter=True)
         .where(_told(wanted), *_asked(wanted))
@@ -57,6 +58,7 @@ def _told(wanted: WantedFacts) -> ColumnElement[bool]:
     # As canonical JSON has it: within a text of the fact's own the quotation marks would be escaped.
     levels = ["null", *(f'"{level.value}"' for level in wanted.levels)]
     destroyed = or_(*(_FACT.payload.contains(f'"level":{level}', autoescape=True) for level in levels)) if of_levels else true()
+    never = [_FACT.payload.contains(f'"event":"{event.value}"', autoescape=True) for event in sorted(auditing.NEVER_TOLD)]
     # Asked for by its piece, a fact says which one it names.
     naming = true() if wanted.subject is None else seen
     return or_(
@@ -65,7 +67,7 @@ def _told(wanted: WantedFacts) -> ColumnElement[bool]:
         and_(_KIND.in_(_kinds(auditing.NAMING_PIECES)), naming),
         and_(_KIND.in_(_kinds(auditing.TOLD_WHEN_OVER)), over),
         and_(_KIND.in_(_kinds(auditing.OF_A_LEVEL)), destroyed),
-        _KIND.in_(_kinds(auditing.ABOUT_THE_STATION)),
+        and_(_KIND.in_(_kinds(auditing.ABOUT_THE_STATION)), ~and_(_KIND.in_(_kinds((AccessFact,))), or_(*never))),
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pytest
 from station.audit.checkpoint import open_checkpoint
 from station.audit.merkle import verify_inclusion
 from station.domain.access import Role
+from station.domain.accounts import AccessEvent, AccessFact
 from station.domain.clearance import Clearance, Outcome
 from station.domain.drift import DriftCause, DriftTrip
 from station.domain.freeze import AllClear, FreezeOrigin, LaneFrozen, LaneUnfrozen, freeze_subject
@@ -144,7 +146,16 @@ def test_facts_are_found_by_type_piece_and_time(desk: Desk):
     assert listed(desk, f"&type=Scan&piece_id={first}&since={later}") == []
     answer = asked(desk, "/facts?type=Nonsense")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
-    for query in ("limit=0", "limit=201", "after=-1", "since=2026-11-21T08:00:00", "since=yesterday", f"piece_id={'x' * 65}"):
+    for query in (
+        "limit=0",
+        "limit=201",
+        "after=-1",
+        "since=2026-11-21T08:00:00",
+        "since=yesterday",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "until=9999-12-31T23:59:59-01:00",
+        f"piece_id={'x' * 65}",
+    ):
         assert asked(desk, f"/facts?{query}").status_code == 422
 
 
@@ -177,6 +188,8 @@ def test_nothing_that_a_second_reader_may_not_know_is_told_before_the_piece_is_d
         desk.write(lambda uow: [uow.change_state(piece_id, state, START) for state in states])
 
     steps(PieceState.IN_REVIEW, PieceState.HELD)
+    confirmed = AccessFact(piece_id="ACCESS", visit=1, at=START, event=AccessEvent.CONFIRMED, person="chi", user_id="u-1", login="chi")
+    append(desk, confirmed, replace(confirmed, visit=2, event=AccessEvent.CONFIRMATION_REFUSED))
     undecided = listed(desk, f"&piece_id={piece_id}", login="hai-viec", roles=both, clearance=Secrecy.A)
     assert set(types(undecided)) == {"Announcement", "StateChange", "Identification", "Scan"}
     assert [one["values"] for one in undecided] == [{}] * len(undecided)
@@ -326,20 +339,21 @@ def test_a_leaf_is_proved_to_the_newest_checkpoint_that_a_witness_signed_else_to
 def test_what_was_changed_is_shown_as_changed_and_not_proved(desk: Desk, tmp_path: Any):
     piece_id, _ = desk.put_piece()
     seal(desk.store)
-    scan, step, reading = (
+    scan, step, reading, advice = (
         next(one["leaf_index"] for one in listed(desk, f"&piece_id={piece_id}") if one["type"] == name)
-        for name in ("Scan", "StateChange", "Identification")
+        for name in ("Scan", "StateChange", "Identification", "Announcement")
     )
     with closing(pysqlite3.dbapi2.connect(str(tmp_path / "data" / DATABASE_NAME), isolation_level=None)) as connection:
         for trigger in ("evidence_no_update", "audit_leaf_no_update"):
             connection.execute(f"DROP TRIGGER {trigger}")
         connection.execute("UPDATE evidence SET visit = 7 WHERE leaf_index = ?", (scan,))
         connection.execute("UPDATE evidence SET payload = CAST(payload AS BLOB) WHERE leaf_index = ?", (reading,))
+        connection.execute("UPDATE evidence SET kind = CAST(kind AS BLOB) WHERE leaf_index = ?", (advice,))
         connection.execute("UPDATE audit_leaf SET commitment = randomblob(32) WHERE leaf_index = ?", (step,))
     told = {one["leaf_index"]: one for one in listed(desk)}
-    assert [told[leaf]["matches"] for leaf in (scan, step, reading)] == [False, False, False]
+    assert [told[leaf]["matches"] for leaf in (scan, step, reading, advice)] == [False] * 4
     assert told[reading]["values"] == {}
-    assert all(one["matches"] for leaf, one in told.items() if leaf not in {scan, step, reading})
+    assert all(one["matches"] for leaf, one in told.items() if leaf not in {scan, step, reading, advice})
     answer = asked(desk, f"/leaves/{step}/proof")
     assert (answer.status_code, answer.json()["code"]) == (409, "leaf-not-provable")
     assert not asked(desk).json()["holds"]

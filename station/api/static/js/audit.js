@@ -28,6 +28,8 @@ let next = null;
 /** @type {string | null} */
 let readAt = null;
 let failure = "";
+/** What was asked when the list on screen was read; what is chosen since then waits for the next reading. */
+let question = new URLSearchParams();
 let number = 0;
 let busy = false;
 /** @type {Record<string, any>} */
@@ -97,16 +99,12 @@ function readUnlessOpen() {
   if (!sheetIsOpen()) read();
 }
 
-/**
- * The question as the interface takes it.
- * @param {number | null} after `next` of the page before
- */
-function query(after) {
+/** The question as the interface takes it. */
+function query() {
   const wanted = new URLSearchParams({ limit: String(PAGE) });
   if (choice.type) wanted.set("type", choice.type);
   if (choice.piece) wanted.set("piece_id", choice.piece);
   for (const name of /** @type {const} */ (["since", "until"])) if (choice[name]) wanted.set(name, new Date(choice[name]).toISOString());
-  if (after !== null) wanted.set("after", String(after));
   return wanted;
 }
 
@@ -115,9 +113,11 @@ async function read() {
   number += 1;
   const mine = number;
   busy = true;
+  const wanted = query();
+  const shown = new URLSearchParams({ ...(choice.type ? { type: choice.type } : {}), ...(choice.piece ? { piece: choice.piece } : {}) });
   show();
   try {
-    const [found, page] = await Promise.all([get("/audit"), get(`/audit/facts?${query(null)}`)]);
+    const [found, page] = await Promise.all([get("/audit"), get(`/audit/facts?${wanted}`)]);
     // An answer that was overtaken is of another question.
     if (mine !== number) return;
     stand = found;
@@ -125,7 +125,8 @@ async function read() {
     next = page.next;
     readAt = new Date().toISOString();
     failure = "";
-    history.replaceState(null, "", `/audit?${new URLSearchParams({ ...(choice.type ? { type: choice.type } : {}), ...(choice.piece ? { piece: choice.piece } : {}) })}`);
+    question = wanted;
+    history.replaceState(null, "", `/audit?${shown}`);
   } catch (error) {
     if (mine !== number) return;
     failure = error instanceof Error ? error.message : String(error);
@@ -141,7 +142,7 @@ async function readMore() {
   busy = true;
   show();
   await attempt(async () => {
-    const page = await get(`/audit/facts?${query(next)}`);
+    const page = await get(`/audit/facts?${question}&after=${next}`);
     if (mine !== number) return;
     facts = [...facts, ...page.items];
     next = page.next;
