@@ -129,9 +129,10 @@ class LogCheck:
         self._checkpoints, self._witnessed = found.checkpoints, found.witnessed
 
     def signed(self, size: int, note: str) -> None:
-        """What was taken so far has a checkpoint now."""
-        self._notes.update(written_note(size, note))
-        self._signed = size
+        """What was taken so far has a checkpoint now. The same one once more says nothing new."""
+        if size > self._signed:
+            self._notes.update(written_note(size, note))
+            self._signed = size
 
     def seal(self, origin: str) -> Seal | None:
         """What the next check may go on from; None unless all that was taken holds and is signed."""

@@ -192,6 +192,7 @@ class AuditKeeper:
     def _look_at_all(self, view: ReadView, progress: Progress) -> None:
         if self._seal is not None and not take_sealed(view, self._check, self._seal, progress):
             _log.warning("the audit log is not as it was sealed: every leaf is checked", sealed=self._seal.size)
+            self._seal = None
         check_log(view, self._check, progress=progress)
 
     def _own_seal(self, sealed: str | None) -> Seal | None:
@@ -238,9 +239,9 @@ class AuditKeeper:
             return
         note = self._key.checkpoint(size, self._check.tree.root())
         await self._store.write(lambda unit: unit.add_checkpoint(size, note))
+        self._check.signed(size, note)
         # Only now: what is remembered must be in the store, or the next start would take it for cut off.
         self._remember(note)
-        self._check.signed(size, note)
         self._signed = size
 
     async def _broken(self, report: Report) -> None:

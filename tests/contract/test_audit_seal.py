@@ -182,9 +182,10 @@ async def test_a_seal_that_is_not_this_logs_own_costs_time_and_nothing_else(
         assert report == look(files, None)[1]
     with opened(files.database.parent) as store:
         for text in ("no seal", *(seal.signed(LOG_KEY) for seal in other)):
-            counted = Counted(store)
-            assert (await started(counted, sealed=text)).holds
+            counted, kept = Counted(store), list[str]()
+            assert (await started(counted, sealed=text, keep_seal=kept.append)).holds
             assert len(counted.checked) == SIZE
+            assert [read_seal(seal, LOG_KEY.verifier()) for seal in kept] == [good]
 
 
 async def test_a_seal_hides_no_remembered_checkpoint(tmp_path: Path):
@@ -222,6 +223,26 @@ async def test_a_seal_that_cannot_be_kept_keeps_nothing_from_being_signed(tmp_pa
         newest = store.read(lambda view: view.newest_checkpoint())
         assert newest is not None
         assert newest.size == 5
+
+
+async def test_a_checkpoint_that_could_not_be_remembered_is_in_the_seal(tmp_path: Path):
+    kept, refusals = list[str](), [StoreError("no room")]
+
+    def remember(_note: str) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    with opened(tmp_path) as store:
+        keeper = keeper_of(store, remember=remember, keep_seal=kept.append)
+        assert (await keeper.start()).holds
+        grow(store, 5, 0)
+        with pytest.raises(StoreError, match="no room"):
+            await keeper.seal()
+        grow(store, 5, 5)
+        await keeper.end()
+        nothing = Counted(store)
+        assert (await started(nothing, sealed=kept[-1])).checkpoints == 2
+        assert nothing.checked == []
 
 
 def test_facts_are_written_out_alike_one_by_one_and_in_bulk(tmp_path: Path):
