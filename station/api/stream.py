@@ -1,7 +1,6 @@
 """`/events`: live by server-sent events, resumable."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -61,15 +60,20 @@ class _LaneWatch:
         return known[1]
 
 
-async def _heard(sight: Sight, events: Sequence[FeedEvent]) -> list[FeedEvent]:
-    """Those that the reader may hear: no news of a piece that the reader may not see, nor of one that does not exist."""
+async def _heard(sight: Sight, events: Sequence[FeedEvent]) -> list[FeedEvent] | None:
+    """Those that the reader may hear: no news of a piece that the reader may not see, nor of one that does not exist.
+
+    None when the store does not say which these are.
+    """
     if sight.sees_all:
         return list(events)
     piece_ids = {event.number: str(json.loads(event.data).get("piece_id")) for event in events if event.type == "piece"}
-    seen: set[str] = set()
-    if piece_ids:
-        with contextlib.suppress(StoreError):
-            seen = await asyncio.to_thread(sight.read, lambda view: {one for one in piece_ids.values() if view.piece(one) is not None})
+    named, seen = set(piece_ids.values()), set[str]()
+    if named:
+        try:
+            seen = await asyncio.to_thread(sight.read, lambda view: {one for one in named if view.piece(one) is not None})
+        except StoreError:
+            return None
     return [event for event in events if event.number not in piece_ids or piece_ids[event.number] in seen]
 
 
@@ -89,9 +93,12 @@ async def _told(context: Context, watch: _LaneWatch, caller: Caller, last_event_
         if now_allowed is None or not now_allowed.may(Action.SEE_EVENTS):
             return
         sight = context.sight(now_allowed)
-        told = [format_sse_event(event="reset", data_str="{}")] if batch.missed else []
         heard = await _heard(sight, batch.events)
-        told += [format_sse_event(event=one.type, data_str=one.data, id=feed.event_id(one.number)) for one in heard]
+        # The store may have been waited for; a change of what somebody may see ends their sessions.
+        if context.access.memory.still(caller) is None:
+            return
+        told = [format_sse_event(event="reset", data_str="{}")] if batch.missed or heard is None else []
+        told += [format_sse_event(event=one.type, data_str=one.data, id=feed.event_id(one.number)) for one in heard or ()]
         lanes = watch.look(sight)
         told += [event for lane_id, (view, _, event) in lanes.items() if sent.get(lane_id) is not view]
         sent = {lane_id: view for lane_id, (view, _, _) in lanes.items()}

@@ -88,7 +88,7 @@ class EventFeed:
         """Every event after the one of that number."""
         with self._lock:
             behind = self._last - after
-            # From the newest on back: a writer waits for as long as this takes.
+            # Counted from the newest: a writer waits for as long as this takes.
             events = tuple(self._ring[-back] for back in range(min(behind, len(self._ring)), 0, -1))
             return FeedBatch(events=events, last=self._last, missed=behind > len(self._ring), closed=self._closed)
 

@@ -152,6 +152,19 @@ def test_every_answer_carries_the_guarding_headers(desk: Desk) -> None:
         assert desk.client.get(path).status_code in {404, 422}
 
 
+def test_a_browser_asks_before_it_uses_its_copy_of_a_script(desk: Desk) -> None:
+    first = desk.client.get("/static/js/lane.js")
+    assert first.headers["content-type"].startswith("text/javascript")
+    assert first.headers["cache-control"] == "no-cache"
+    again = desk.client.get("/static/js/lane.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert desk.client.get("/static/js/lane.js", headers={"If-None-Match": '"another"'}).content == first.content
+    head = desk.client.head("/static/js/lane.js")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(first.content)))
+    for path in ("/static/", "/static/js", "/static/nothing.js"):
+        assert desk.client.get(path).status_code == 404
+
+
 def test_pictures_come_with_the_piece_they_are_of(desk: Desk) -> None:
     piece_id, sha256 = desk.put_piece()
     other, _ = desk.put_piece()
@@ -325,6 +338,7 @@ def test_only_so_many_answers_are_read_at_once_and_a_lane_is_shown_meanwhile(des
         asked = [people.submit(desk.get, "/pieces") for _ in range(3 * ANSWERS_AT_ONCE)]
         assert full.wait(20)
         assert desk.get(f"/lanes/{LANE}")["lane_id"] == LANE
+        assert desk.client.get("/static/js/lane.js").status_code == 200
         assert desk.post(f"/lanes/{LANE}/freeze").status_code == 200
         goes_on.set()
         assert [one.result(20) for one in asked] == [{"items": [], "next": None}] * len(asked)

@@ -20,6 +20,7 @@ from station.api.callers import Needs, open_to_all
 from station.api.texts import Texts
 from station.domain.access import PERMISSIONS, Action, Role, may_see, permitted
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.errors import StoreError
 from station.domain.piece import PieceState, Secrecy
 from station.domain.projection import ProjectionAnswer
 from station.domain.reasons import Reason
@@ -244,6 +245,7 @@ def test_every_route_says_what_it_needs(app: FastAPI, needs: dict[tuple[str, str
         "/password",
         "/docs",
         "/locales/{language}.json",
+        "/static/{path:path}",
     }
     assert {path for method, path in needs.keys() - described if method != "head"} == pages
 
@@ -450,6 +452,20 @@ async def test_what_comes_while_the_session_ends_is_not_told(
         told = (await client.get("/api/v1/events", headers=headers)).text
     assert "event: resumed" in told
     assert "event: piece" not in told
+
+
+async def test_who_cannot_be_told_which_news_are_theirs_is_told_to_read_anew(
+    desk: Desk, app: FastAPI, pieces: dict[str, Marked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_query: Any) -> Any:
+        raise StoreError("The disk does not answer")
+
+    headers = desk.door.signed("unsure", roles=frozenset({Role.OPERATOR}), clearance=None).headers
+    async with listening(app, headers) as heard:
+        since = len(await heard.until("event: tick"))
+        monkeypatch.setattr(desk.store, "read", fail)
+        desk.handlers._tell_piece(pieces["unmarked"].piece_id, "held")
+        assert f'"piece_id": "{pieces["unmarked"].piece_id}"' not in await heard.until("event: reset", since)
 
 
 async def test_without_log_in_nothing_is_told(app: FastAPI, needs: dict[tuple[str, str], Action | None], pieces: dict[str, Marked]) -> None:

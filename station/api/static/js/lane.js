@@ -5,7 +5,7 @@ import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { useKeys } from "./keys.js";
 import { lanePicture } from "./lane_picture.js";
-import { listen } from "./live.js";
+import { listen, soon } from "./live.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
@@ -312,8 +312,8 @@ try {
 }
 show();
 await refreshRecent();
-let refreshTimer = 0;
 let outcomes = "";
+const refreshSoon = soon(refreshRecent);
 listen({
   lane: (seen) => {
     if (seen.lane_id !== lane) return;
@@ -346,8 +346,3 @@ setInterval(() => {
   permit();
   showExercise();
 }, 100);
-
-function refreshSoon() {
-  clearTimeout(refreshTimer);
-  refreshTimer = setTimeout(refreshRecent, 250);
-}

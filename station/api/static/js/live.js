@@ -9,6 +9,22 @@ const REOPEN_MS = 6000;
  * @typedef {{ lane?: (view: any) => void, changed?: (type: string) => void, tick?: (data: any) => void, stale: (stale: boolean) => void }} Listener
  */
 
+const SOON_MS = 250;
+
+/**
+ * Do something a moment after it was first asked for, once for all who ask meanwhile: news may come with every look of the stream.
+ * @param {() => void} act
+ */
+export function soon(act) {
+  let timer = 0;
+  return () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      act();
+    }, SOON_MS);
+  };
+}
+
 /**
  * Listen until the page goes.
  * @param {Listener} listener `changed` is called for `piece`, `alarm`, `freeze`, and `reset` (look at everything again)

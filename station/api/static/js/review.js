@@ -3,7 +3,7 @@
 import { get, post, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { useKeys } from "./keys.js";
-import { listen } from "./live.js";
+import { listen, soon } from "./live.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, t, timeOf } from "./words.js";
@@ -275,13 +275,12 @@ function toggleHeat() {
 
 await openPage({ title: "ui-review", current: "review", build });
 await refreshQueue();
-let refreshTimer = 0;
+const refreshSoon = soon(refreshQueue);
 listen({
   tick: () => permit(),
   changed: (type) => {
     if (type === "alarm" || type === "reset") refreshAlarms();
-    clearTimeout(refreshTimer);
-    refreshTimer = setTimeout(refreshQueue, 250);
+    refreshSoon();
   },
   stale: (old) => {
     showStale(old);

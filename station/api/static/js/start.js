@@ -3,7 +3,7 @@
 import { get, may } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { useKeys } from "./keys.js";
-import { listen } from "./live.js";
+import { listen, soon } from "./live.js";
 import { acknowledge, openPage, refreshAlarms, showStale, switchLanguage } from "./shell.js";
 import { figure, t } from "./words.js";
 
@@ -15,7 +15,6 @@ const lanes = new Map();
 let held = null;
 let loaded = false;
 let failed = false;
-let refreshTimer = 0;
 /** @type {any} */
 let list;
 /** @type {any} */
@@ -75,6 +74,7 @@ async function refresh() {
   show();
 }
 
+const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
 await refresh();
 const live = may("see-events") ? listen : () => {};
@@ -86,9 +86,7 @@ live({
   changed: (type) => {
     if (type === "alarm" || type === "reset") refreshAlarms();
     if (type === "alarm") return;
-    // One reading for all that changes together: everybody's first page hears of it at the same moment.
-    clearTimeout(refreshTimer);
-    refreshTimer = setTimeout(refresh, 250);
+    refreshSoon();
   },
   stale: showStale,
 });
