@@ -23,6 +23,7 @@ from station.screening.anomaly_model import INPUT, OUTPUTS
 from station.screening.features import CHANNELS
 from station.screening.limits import DEFAULT_LIMITS
 from station.screening.spots import THREAT_CLASSES
+from training.encoder import Bottleneck
 from training.network import (
     CLASSES,
     FEATURES,
@@ -80,9 +81,15 @@ class _Graph:
             name,
             kernel_shape=list(layer.kernel_size),
             strides=list(layer.stride),
-            dilations=list(layer.dilation),
+            group=layer.groups,
             pads=[pad] * 4,
         )
+
+    def bottleneck(self, source: str, name: str, block: Bottleneck) -> str:
+        wide = source if block.expand is None else self.block(source, f"{name}.expand", block.expand)
+        wide = self.block(wide, f"{name}.depthwise", block.depthwise)
+        narrow = self.convolution(wide, f"{name}.project", block.project[0], block.project[1])
+        return self.node("Add", [source, narrow], f"{name}.add") if block.beside else narrow
 
     def block(self, source: str, name: str, block: nn.Sequential) -> str:
         return self.node("Relu", [self.convolution(source, name, block[0], block[1])], f"{name}.relu")
@@ -163,16 +170,17 @@ def build(net: HeatNet) -> onnx.ModelProto:
 
 def _learned(graph: _Graph, net: HeatNet) -> str:
     """The learned features, with places for the plain ones, which hold 0."""
-    level1 = graph.block(graph.block(graph.block("channels", "stem", net.stem), "down1", net.down1), "same1", net.same1)
-    level2 = graph.block(graph.block(level1, "down2", net.down2), "same2", net.same2)
-    level3 = graph.block(level2, "down3", net.down3)
-    for index, far in enumerate(net.far3):
-        level3 = graph.node("Add", [level3, graph.block(level3, f"far3.{index}", far)], f"far3.{index}.add")
-    lifted = graph.doubled(graph.convolution(level3, "lift3", net.lift3), "up3")
-    level2 = graph.block(graph.node("Add", [level2, lifted], "add2"), "merge2", net.merge2)
-    lifted = graph.doubled(graph.convolution(level2, "lift2", net.lift2), "up2")
-    level1 = graph.node("Add", [level1, lifted], "add1")
-    return graph.node("Relu", [graph.convolution(level1, "merge1", net.merge1[0], net.merge1[1], more=PLAIN)], "merge1.relu")
+    at, seen = graph.block("channels", "stem", net.encoder.stem), []
+    for number, stage in enumerate(net.encoder.stages):
+        for index, block in enumerate(stage):
+            at = graph.bottleneck(at, f"stage{number}.{index}", block)
+        seen.append(at)
+    _, cells, two_cells, _, four_cells = seen
+    lifted = graph.doubled(graph.convolution(four_cells, "lift3", net.lift3), "up3")
+    two_cells = graph.node("Add", [graph.convolution(two_cells, "beside2", net.beside2), lifted], "add2")
+    lifted = graph.doubled(graph.convolution(graph.block(two_cells, "merge2", net.merge2), "lift2", net.lift2), "up2")
+    cells = graph.node("Add", [graph.convolution(cells, "beside1", net.beside1), lifted], "add1")
+    return graph.node("Relu", [graph.convolution(cells, "merge1", net.merge1[0], net.merge1[1], more=PLAIN)], "merge1.relu")
 
 
 def _plain_scores(graph: _Graph) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from training.network import HeatNet
 from training.pieces import Stored
 from training.score import fit_score
 
-PEAK, LEAST = 1e-3, 1e-5
+PEAK, LEAST = 6e-4, 1e-5
 WARM_SHARE = 0.04
 DECAY = 2e-4
 SCALES_QUICKER = 5.0
@@ -79,7 +79,10 @@ def _share(state: _State, plan: Plan) -> float:
 
 def _begun(device: torch.device, plan: Plan, start: HeatNet | None) -> _State:
     torch.manual_seed(plan.seed)
-    net = (start or HeatNet()).to(device, memory_format=torch.channels_last)
+    if start is None:
+        start = HeatNet()
+        start.encoder.begin_with_photographs()
+    net = start.to(device, memory_format=torch.channels_last)
     scales = net.scales()
     rest = [one for one in net.parameters() if not any(one is other for other in scales)]
     groups = [
@@ -136,11 +139,8 @@ def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generat
     return (channels.transpose(-1, -2), labels.transpose(-1, -2)) if way & 4 else (channels, labels)
 
 
-def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor, *, half: bool) -> Losses:
-    device = channels.device
-    channels = channels.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-        read = state.net(channels)
+def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor) -> Losses:
+    read = state.net(channels.contiguous(memory_format=torch.channels_last))
     found = losses(read, state.net.rough_piece(read.terms), labels)
     state.optimiser.zero_grad(set_to_none=True)
     found.total.backward()
@@ -172,15 +172,10 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _half_precision(device: torch.device) -> bool:
-    """Whether bfloat16 makes training quicker: on processors with instructions for it. A GPU waits for batches however it multiplies."""
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - there is no public way to ask
-
-
 def train(
     pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool, start: HeatNet | None
 ) -> tuple[HeatNet, int] | None:
-    """Train from nothing, on from `start`, or from `checkpoint.pt` in `work`; None if a signal stopped it.
+    """Train from weights of photographs, on from `start`, or from `checkpoint.pt` in `work`; None if a signal stopped it.
 
     What comes out is the averaged network, ready to be exported, and how many crops it has learned from.
 
@@ -189,13 +184,12 @@ def train(
     """
     torch.set_num_threads(plan.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    half = _half_precision(device)
     state = _begun(device, plan, start)
     checkpoint = work / CHECKPOINT
     if resume:
         _resume(state, checkpoint, device)
     log = _Log(work / "log.jsonl", fresh=not resume)
-    log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
+    log.tell({"device": str(device), "pieces": len(pieces), "held": len(held), "from_step": state.step})
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
     saved_s = told_s = state.trained_s
     checks = math.floor(_share(state, plan) * plan.checks)
@@ -207,7 +201,7 @@ def train(
         while _share(state, plan) < 1 and not stop:
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
-            found = _stepped(state, *next(steps), half=half)
+            found = _stepped(state, *next(steps))
             parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes, found.things)])
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
             then, now = now, time.perf_counter()

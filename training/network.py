@@ -1,4 +1,4 @@
-"""The network: an encoder and decoder over the physical channels whose last step is a plain linear head over features of each cell.
+"""The network: encoder and decoder over the physical channels whose last step is a plain linear head over features of each cell.
 
 Input (n, 4, rows, columns) on the 0.8 mm grid, sides multiples of 16 (`station.screening.features.model_input`). For each 3.2 mm cell it
 gives `FEATURES` numbers; a linear head makes the threat logit of them and nothing else does, so that a site can fit that head anew
@@ -19,8 +19,9 @@ from firmware_sims.mail_catalogue import LABELS
 from station.screening.features import CHANNELS
 from station.screening.site_fit import PLAIN_FEATURES
 from station.screening.spots import THREAT_CLASSES
+from training.encoder import AT_CELLS, AT_FOUR_CELLS, AT_TWO_CELLS, Encoder
 
-WIDTHS = (16, 48, 96, 128)
+MERGED_CELLS, MERGED_TWO_CELLS = 48, 96
 CLASSES, THINGS = len(THREAT_CLASSES), len(LABELS)
 LEARNED, PLAIN = 44, PLAIN_FEATURES
 FEATURES = LEARNED + PLAIN
@@ -55,10 +56,9 @@ class Read(NamedTuple):
     features: Tensor
 
 
-def block(inputs: int, outputs: int, *, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """Convolution, normalisation, rectifier."""
-    padding = dilation * (size // 2)
-    convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, dilation=dilation, bias=False)
+def block(inputs: int, outputs: int) -> nn.Sequential:
+    """Convolution of 3 × 3, normalisation, rectifier."""
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
@@ -77,18 +77,13 @@ class HeatNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        a, b, c, d = WIDTHS
-        self.stem = block(len(CHANNELS), a, size=5, stride=2)
-        self.down1 = block(a, b, stride=2)
-        self.same1 = block(b, b)
-        self.down2 = block(b, c, stride=2)
-        self.same2 = block(c, c)
-        self.down3 = block(c, d, stride=2)
-        self.far3 = nn.ModuleList(block(d, d, dilation=dilation) for dilation in (1, 2, 4, 1))
-        self.lift3 = nn.Conv2d(d, c, 1)
-        self.merge2 = block(c, c)
-        self.lift2 = nn.Conv2d(c, b, 1)
-        self.merge1 = block(b, LEARNED)
+        self.encoder = Encoder(len(CHANNELS))
+        self.lift3 = nn.Conv2d(AT_FOUR_CELLS, MERGED_TWO_CELLS, 1)
+        self.beside2 = nn.Conv2d(AT_TWO_CELLS, MERGED_TWO_CELLS, 1)
+        self.merge2 = block(MERGED_TWO_CELLS, MERGED_TWO_CELLS)
+        self.lift2 = nn.Conv2d(MERGED_TWO_CELLS, MERGED_CELLS, 1)
+        self.beside1 = nn.Conv2d(AT_CELLS, MERGED_CELLS, 1)
+        self.merge1 = block(MERGED_CELLS, LEARNED)
         self.head = nn.Conv2d(LEARNED, 1, 1)
         self.head_plain = nn.Parameter(torch.full((PLAIN,), -1.0))
         self.classes = nn.Conv2d(LEARNED, CLASSES, 1)
@@ -116,18 +111,9 @@ class HeatNet(nn.Module):
 
     def forward(self, channels: Tensor) -> Read:
         """See `Read`."""
-        level1 = self.same1(self.down1(self.stem(channels)))
-        level2 = self.same2(self.down2(level1))
-        level3 = self.down3(level2)
-        for far in self.far3:
-            level3 = level3 + far(level3)
-        level2 = self.merge2(level2 + functional.interpolate(self.lift3(level3), scale_factor=2.0, mode="nearest"))
-        level1 = self.merge1(level1 + functional.interpolate(self.lift2(level2), scale_factor=2.0, mode="nearest"))
-        # whatever is multiplied before in fewer bits: what is added up over cells needs all of them
-        with torch.autocast(channels.device.type, enabled=False):
-            return self._read(level1.float(), channels)
-
-    def _read(self, learned: Tensor, channels: Tensor) -> Read:
+        cells, two_cells, four_cells = self.encoder(channels)
+        two_cells = self.merge2(self.beside2(two_cells) + functional.interpolate(self.lift3(four_cells), scale_factor=2.0, mode="nearest"))
+        learned = self.merge1(self.beside1(cells) + functional.interpolate(self.lift2(two_cells), scale_factor=2.0, mode="nearest"))
         # a few channels are pooled twice as quickly when they do not lie channels last
         plain = functional.avg_pool2d(channels[:, 2:4].contiguous(), 4)
         smooth = pooled(pooled(plain, 5), 5)
