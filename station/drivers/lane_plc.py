@@ -57,6 +57,8 @@ FREEZE = Register(address=129, name="freeze", kinds=("u16",), access="w")
 INFEED_TAG = Register(address=130, name="infeed_tag", kinds=("u32",), access="w")
 PERMIT = Register(address=132, name="permit", kinds=("u32", "u32", "u16"), access="w")
 
+STANDSTILL = (0,) * BELTS
+
 HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
 """Enumerated values of the status block and their highest code."""
 
@@ -69,10 +71,12 @@ class LanePlcDriver(UnitDriver):
     status = STATUS
 
     async def connect(self) -> LaneStatus:
-        """(Re)open the link, drop the beam request with read-back, prove identity, set the watchdog, and return a first status."""
+        """(Re)open the link, drop the beam request and stop the belts with read-back, prove identity, and return a first status."""
 
         async def make_safe() -> None:
             await self._unit.write_checked(BEAM_REQUEST, 0)
+            # Heartbeats are due from here on, and they alone would keep belts running that nobody follows any more.
+            await self._unit.write_checked(BELT_SPEED_SET, *STANDSTILL)
 
         return self._lane_status(await self._unit.connect(make_safe))
 

@@ -145,7 +145,7 @@ class LanePlc(Protocol):
     """The lane's programmable controller. Writes are read back where the map allows it; refusals raise `DeviceRefusedError`."""
 
     async def connect(self) -> LaneStatus:
-        """(Re)open the link, prove magic, version and test value, drop beam request, and return a first status."""
+        """(Re)open the link, drop the beam request, stop the belts, prove magic, version and test value, and return a first status."""
         ...
 
     async def close(self) -> None:

@@ -123,6 +123,9 @@ MISHAPS = [
 ]
 
 
+STANDING_S = 1.0
+"""From a lane's stop until its belts have come to rest: telling the PLC, and braking."""
+
 MISHAPS_OF_A_LANE = 5
 """One after the other on the same lane, as a lane in service meets them."""
 CHAINS = [MISHAPS[first : first + MISHAPS_OF_A_LANE] for first in range(0, len(MISHAPS), MISHAPS_OF_A_LANE)]
@@ -156,6 +159,26 @@ async def meet(scene: Scene, mishap: Mishap) -> str:
     await scene.settle(mishap.lasts_s)
     scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
     return piece_id
+
+
+@pytest.mark.parametrize(("name", "args"), [("stale_image", {}), ("torn_block", {"reads": 1000})])
+def test_belts_stand_while_the_plc_cannot_be_believed(name: str, args: dict[str, Any]):
+    """People go on trying to clear the access meanwhile: each try feeds its watchdog."""
+
+    async def scene(scene: Scene) -> None:
+        piece_id = await scene.feed()
+        await scene.until_at(piece_id, DECISION_MM)
+        scene.station.fault("lane_plc", name, **args)
+        await scene.until_stopped(timeout_s=5.0)
+        await scene.settle(STANDING_S)
+        belts = scene.station.simulated.world.belts
+        encoders = [belt.encoder for belt in belts]
+        await scene.settle(6.0)
+        assert [belt.encoder for belt in belts] == encoders
+        scene.station.clear_fault("lane_plc", name)
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+
+    play(scene)
 
 
 def test_an_exit_eye_that_sees_something_behind_a_shut_gate_lets_nobody_escape():
