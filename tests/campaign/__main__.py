@@ -3,6 +3,7 @@
 
 import argparse
 import gc
+import hashlib
 import json
 import logging
 import sys
@@ -14,8 +15,10 @@ from typing import Any
 import structlog
 
 from tests.campaign.lane_hours import Result, Run
+from tests.support.virtual_scene import MODELS
 
 YOUNG_OBJECTS = 50_000
+PACKAGES = ("firmware_sims", "station", "tests")
 
 
 def main() -> int:
@@ -24,16 +27,18 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=1.0, help="simulated lane-hours of each seed")
     parser.add_argument("--seeds", default="1..10", help="A..B, both included, or one number")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--state", type=Path, help="JSON lines; seeds that are in it are not run again")
+    parser.add_argument("--state", type=Path, help="JSON lines; seeds that are in it and were run with the same code are not run again")
     parser.add_argument("--tell", action="store_true", help="print what happens (with one job)")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("..")
     seeds = range(int(first), int(last or first) + 1)
-    done = _read(options.state)
+    tree = _tree_sha256()
+    done = _read(options.state, tree)
     todo = [seed for seed in seeds if (seed, options.hours) not in done]
     results = [done[seed, options.hours] for seed in seeds if (seed, options.hours) in done]
-    print(f"{len(results)} of {len(seeds)} seeds done before", flush=True)
+    print(f"code {tree[:12]}: {len(results)} of {len(seeds)} seeds done before", flush=True)
     for number, result in enumerate(_run(todo, options), start=1):
+        result.tree_sha256 = tree
         if options.state is not None:
             with options.state.open("a", encoding="utf-8") as file:
                 file.write(result.as_json() + "\n")
@@ -42,11 +47,22 @@ def main() -> int:
     return _sum_up(results)
 
 
-def _read(state: Path | None) -> dict[tuple[int, float], dict[str, Any]]:
+def _tree_sha256() -> str:
+    """Over the code that plays: every module of this project that is loaded by now, and the model's weights."""
+    modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in PACKAGES}
+    files = {Path(module.__file__) for module in modules.values() if module.__file__} | set(MODELS.rglob("*.*"))
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _read(state: Path | None, tree: str) -> dict[tuple[int, float], dict[str, Any]]:
+    """The results that this code made."""
     if state is None or not state.exists():
         return {}
     results = [json.loads(line) for line in state.read_text(encoding="utf-8").splitlines()]
-    return {(result["seed"], result["hours"]): result for result in results}
+    return {(result["seed"], result["hours"]): result for result in results if result.get("tree_sha256") == tree}
 
 
 def _quiet() -> None:

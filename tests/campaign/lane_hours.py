@@ -40,7 +40,10 @@ LONGEST_DEAD_S = 20.0
 
 @dataclass(kw_only=True)
 class Result:
-    """What one seed did. `wrong` is empty when everything held; `digest` is over the world's ledger: the same seed, the same digest."""
+    """What one seed did. `wrong` is empty when everything held; `digest` is over the world's ledger: the same seed, the same digest.
+
+    `tree_sha256`: of the code that did it, so that hours count together only where one and the same code ran.
+    """
 
     seed: int
     hours: float
@@ -53,6 +56,7 @@ class Result:
     starts: int = 0
     freezes: int = 0
     digest: str = ""
+    tree_sha256: str = ""
     wall_s: float = 0.0
 
     def as_json(self) -> str:
