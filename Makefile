@@ -23,6 +23,8 @@ setup: $(READY)
 
 # Exactly the locked packages, and this project itself where it lies. uv takes seconds; pip, which may know other places to find packages, a minute.
 $(READY): requirements/dev.lock requirements/uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' \
+	  || { echo "$(PYTHON) is older than Python 3.11.4, in which a lane can die at a timeout. Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Python packages: installing what requirements/dev.lock says into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (.ci/programs python3-venv && $(PYTHON) -m venv --clear $(VENV))
 	@$(PIP) install --require-hashes -r requirements/uv.lock
