@@ -71,7 +71,7 @@ format: $(READY)
 # Versions and hashes of everything that is installed.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --generate-hashes --no-header --no-emit-index-url \
-	  --python-version 3.11 -o requirements/dev.lock
+	  --universal --python-version 3.11.4 -o requirements/dev.lock
 	@grep -o '^uv==[^ ]*' requirements/dev.lock | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url -o requirements/uv.lock -
 
