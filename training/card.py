@@ -100,11 +100,18 @@ def _what(manifest: Manifest, data: bytes) -> list[str]:
         "",
         words(
             f"Trained on synthetic mail of generator version {manifest.generator_version} (data",
-            f"SHA-256 `{manifest.training_data_sha256}`); no real image went into it. Fitted on: {manifest.fitted_site or 'no site'}.",
+            f"SHA-256 `{manifest.training_data_sha256}`); {_begun_with(manifest)} Fitted on: {manifest.fitted_site or 'no site'}.",
             f"Benign pieces behind the thresholds: {counts}. Freeze score: {freeze}, from {manifest.freeze_n} benign pieces.",
         ),
         "",
     ]
+
+
+def _begun_with(manifest: Manifest) -> str:
+    photographs = manifest.metrics.get("encoder_begun_with")
+    if photographs is None:
+        return "no real image went into it."
+    return f"its encoder began with weights of {photographs}; no real X-ray image went into it."
 
 
 def _mail(found: Mapping[str, Any]) -> list[str]:

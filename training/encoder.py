@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+BEGUN_WITH = "ImageNet's photographs (EfficientNet-Lite0, Apache-2.0)"
+
 EPSILON = 1e-3
 STEM = 32
 

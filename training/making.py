@@ -10,6 +10,7 @@ from pathlib import Path
 from firmware_sims.mail import NEWEST_GENERATION
 from training import calibrate, export
 from training.batches import BAGS
+from training.encoder import BEGUN_WITH
 from training.loop import Plan, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
@@ -66,7 +67,7 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
             "training_data_sha256": data_sha256,
             "fitted_site": None,
             "detection_lower_95": None,
-            "metrics": metrics,
+            "metrics": metrics | {"encoder_begun_with": BEGUN_WITH},
         },
     )
 
