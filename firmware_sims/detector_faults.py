@@ -68,6 +68,11 @@ class LineFaults:
         return bool(self._left) or "stuck" in self._lasting
 
     @property
+    def lasting(self) -> frozenset[str]:
+        """Names of the faults that stay until they are cleared."""
+        return frozenset(self._lasting)
+
+    @property
     def lines_muted(self) -> bool:
         """True while no lines come."""
         return "mute_lines" in self._lasting

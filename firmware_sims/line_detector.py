@@ -176,6 +176,11 @@ class LineDetector:
                 self._make_block()
         self._last_encoder = encoder
 
+    @property
+    def lasting_faults(self) -> frozenset[str]:
+        """Names of the faults that stay until they are cleared."""
+        return self._ills.lasting
+
     def take_lines(self) -> list[bytes]:
         """The encoded lines made since the last call, in order."""
         lines, self._lines = self._lines, []

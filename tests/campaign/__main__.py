@@ -5,16 +5,14 @@ import argparse
 import gc
 import hashlib
 import json
-import logging
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from tests.campaign.lane_hours import Result, Run
+from tests.support.defects import listen
 from tests.support.virtual_scene import MODELS
 
 YOUNG_OBJECTS = 50_000
@@ -65,12 +63,8 @@ def _read(state: Path | None, tree: str) -> dict[tuple[int, float], dict[str, An
     return {(result["seed"], result["hours"]): result for result in results if result.get("tree_sha256") == tree}
 
 
-def _quiet() -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
-
 def _one(seed: int, hours: float) -> Result:
-    _quiet()
+    listen(quiet=True)
     return _play(Run(seed, hours))
 
 
@@ -84,8 +78,7 @@ def _play(run: Run) -> Result:
 
 def _run(seeds: list[int], options: argparse.Namespace) -> Iterable[Result]:
     if options.jobs == 1:
-        if not options.tell:
-            _quiet()
+        listen(quiet=not options.tell)
         for seed in seeds:
             yield _play(Run(seed, options.hours, tell=options.tell))
         return

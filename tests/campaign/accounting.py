@@ -5,8 +5,10 @@ from station.domain.alarm import AlarmCode
 from station.domain.gate import Permit
 from station.domain.identifiers import is_local_id
 from station.domain.piece import ON_LANE_STATES, Piece, PieceState
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
 from station.ports.store import StateChange
+from tests.campaign.words import Words
 from tests.support.store_facts import check_audit
 from tests.support.virtual_scene import Scene
 
@@ -19,22 +21,29 @@ class Books:
 
     def __init__(self) -> None:
         self._ring: set[tuple[int, int]] = set()
-        self._touched: set[str] = set()
-        self._as_left: set[str] = set()
+        self._too_early: list[str] = []
+        self._touched: dict[str, int] = {}
+        self._as_left: dict[str, int] = {}
         self._untold: set[str] = set()
-        self._exit_eye_failed = False
 
     def note_ring(self, scene: Scene) -> None:
         """Look at the gate's ring; often enough, for it holds only the newest passages."""
-        self._ring |= {(tag, challenge) for _, tag, challenge in scene.station.simulated.plc.gate.passed if challenge}
+        ledger = scene.station.simulated.world.ledger
+        now = {(tag, challenge) for _, tag, challenge in scene.station.simulated.plc.gate.passed if challenge}
+        for tag, challenge in now - self._ring:
+            piece_id = next((stay.piece_id for stay in ledger.stays if stay.serial == ledger.tag_to_serial.get(tag)), None)
+            if piece_id is None or not any((permit.tag, permit.challenge) == (tag, challenge) for permit in permits(scene, piece_id)):
+                self._too_early.append(f"{piece_id} passed the gate as {tag} before its permit was durable")
+        self._ring |= now
 
-    def note_hand(self, *piece_ids: str | None) -> None:
+    def note_hand(self, scene: Scene, *piece_ids: str | None) -> None:
         """A hand laid these pieces in or took them out."""
-        self._touched |= {piece_id for piece_id in piece_ids if piece_id}
+        self._touched |= {piece_id: _times_fed(scene, piece_id) for piece_id in piece_ids if piece_id}
 
-    def note_as_left(self, piece_id: str | None) -> None:
+    def note_as_left(self, scene: Scene, piece_id: str | None) -> None:
         """A hand is about to take this piece where the station cannot tell it from one that leaves."""
-        self._as_left |= {piece_id} if piece_id else set()
+        if piece_id:
+            self._as_left[piece_id] = _times_fed(scene, piece_id)
 
     def note_untold(self, scene: Scene) -> None:
         """What tells how a piece left the exit is being lost: the station cannot know it of those that are there and not on record yet."""
@@ -45,18 +54,20 @@ class Books:
             if known.piece_id in in_exit or scene.where(known.piece_id)["place"] == OUTSIDE:
                 self._untold.add(known.piece_id)
 
-    def note_exit_eye(self) -> None:
-        """The exit eye failed: a piece may have left without the station's being able to know."""
-        self._exit_eye_failed = True
+    def note_exit_eye(self, scene: Scene) -> None:
+        """The exit eye fails: of whatever is ready to leave the station may not be able to know whether it left."""
+        ready = scene.station.store.read(lambda view: view.pieces(states=[PieceState.DISINFECTED], limit=MANY))
+        self._untold |= {known.piece_id for known in ready}
 
-    def wrongs(self, scene: Scene) -> list[str]:
+    def wrongs(self, scene: Scene, words: Words) -> list[str]:
         """Everything that is not as it must be."""
         self.note_ring(scene)
         store = scene.station.store
-        wrong = []
+        wrong = list(self._too_early)
         known = {piece.piece_id: piece for piece in store.read(lambda view: view.pieces(limit=MANY))}
         for piece in known.values():
             wrong += [f"{piece.piece_id} ({piece.state.value}): {what}" for what in self._wrong_of_record(scene, piece)]
+            wrong += [f"{piece.piece_id}: {what}" for what in _wrong_of_permits(scene, piece.piece_id, words)]
         for piece_id in scene.station.simulated.mail_room.pieces:
             what = self._wrong_of_thing(scene, piece_id, known.get(piece_id))
             if what:
@@ -81,7 +92,7 @@ class Books:
         passed = [permit for permit in permits(scene, piece_id) if (permit.tag, permit.challenge) in self._ring]
         if passed and piece.state is not PieceState.RELEASED:
             outside = scene.where(piece_id)["place"] == OUTSIDE
-            unknowable = piece.state is PieceState.HELD and (self._exit_eye_failed or piece_id in self._untold)
+            unknowable = piece.state is PieceState.HELD and piece_id in self._untold
             if (outside and not unknowable) or not all(_was_disbelieved(changes, permit) for permit in passed):
                 wrong.append("the gate's ring has it under a permit")
         by_people = piece.state is PieceState.CLEARED and changes[-1].before is PieceState.IN_REVIEW
@@ -98,18 +109,39 @@ class Books:
             return "nobody knows it" if known is None else _wrong_outside(scene, known)
         if known is None:
             return None
-        if known.state is PieceState.RELEASED and piece_id not in self._as_left:
+        fed = _times_fed(scene, piece_id)
+        if known.state is PieceState.RELEASED and self._as_left.get(piece_id) != fed:
             return f"it is said to be released and is at {place}"
-        if known.state is PieceState.ESCAPED and piece_id not in self._touched:
+        if known.state is PieceState.ESCAPED and self._touched.get(piece_id) != fed:
             return f"it is said to have escaped and is at {place}"
         return None
 
 
 def _was_disbelieved(changes: list[StateChange], permit: Permit) -> bool:
-    """On that visit it was held because the exit eye did not tell of it as of one that leaves."""
+    """It was held after that permit because the exit eye did not tell of it as of one that leaves."""
     return any(
-        change.visit == permit.visit and change.after is PieceState.HELD and Reason.TRACK_LOST.value in change.reasons for change in changes
+        change.visit == permit.visit
+        and change.at >= permit.at
+        and change.after is PieceState.HELD
+        and Reason.TRACK_LOST.value in change.reasons
+        for change in changes
     )
+
+
+def _wrong_of_permits(scene: Scene, piece_id: str, words: Words) -> list[str]:
+    """What people said against the permits that a piece got."""
+    cover = scene.pieces.get(piece_id)
+    if cover is None:
+        return []
+    unmarked = 1 if scene.policy is not None and scene.policy.authority_unmarked is Authority.OPERATOR else 0
+    needed = {None: unmarked, "A": 2}.get(cover["secrecy"], 1)
+    told = (words.against(permit, needed=needed) for permit in permits(scene, piece_id))
+    return [f"it got a permit although {what}" for what in told if what]
+
+
+def _times_fed(scene: Scene, piece_id: str) -> int:
+    """How often it was fed in: what was noted of it counts until it comes again."""
+    return sum(stay.visit > 0 for stay in scene.station.simulated.world.ledger.stays_of(piece_id))
 
 
 def _wrong_outside(scene: Scene, known: Piece) -> str | None:

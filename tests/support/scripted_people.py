@@ -51,7 +51,7 @@ class ScriptedPeople:
     """Everybody around one lane. Call `work` as a task; `station` may be replaced by the one that comes after it.
 
     `operator` answers the lane's question or leaves it; `reviews`, `refeeds_pieces`, `starts_lane`, `unfreezes` and `hands_over_frozen`
-    tell what is done.
+    tell what is done. They look at a frozen lane for `frozen_at_least_s` before they do anything about it.
     """
 
     station: VirtualStation
@@ -61,11 +61,13 @@ class ScriptedPeople:
     starts_lane: bool = True
     unfreezes: bool = True
     hands_over_frozen: bool = False
+    frozen_at_least_s: float = 0.0
     refeeds: Counter[str] = field(default_factory=Counter)
     reviewed: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
     starts: int = 0
     unfrozen: int = 0
+    _frozen_since_s: float | None = None
     _done_with: set[str] = field(default_factory=set)
 
     async def work(self) -> None:
@@ -91,17 +93,25 @@ class ScriptedPeople:
         view = station.lane.view()
         if view.request is not None:
             await self._answer(view.request)
-        if view.state is not LaneState.FROZEN and station.simulated.world.key_switch:
-            self._take_key_out()
+        if view.state is not LaneState.FROZEN:
+            self._frozen_since_s = None
+            if station.simulated.world.key_switch:
+                self._take_key_out()
         if self.starts_lane and view.state is not LaneState.FROZEN and self._waits_at_gate():
             station.do(do="lift_from_gate")
-        elif view.state is LaneState.FROZEN and self.unfreezes:
+        elif view.state is LaneState.FROZEN and self.unfreezes and self._have_looked():
             if self.hands_over_frozen:
                 await self._hand_over_what_is_frozen()
             await self.give_all_clears()
             station.do(do="key_switch", on=True)
         elif view.state in {LaneState.STOPPED, LaneState.OFFLINE} and self.starts_lane:
             await self.start_lane()
+
+    def _have_looked(self) -> bool:
+        now_s = self.station.clock.monotonic_s()
+        if self._frozen_since_s is None:
+            self._frozen_since_s = now_s
+        return now_s - self._frozen_since_s >= self.frozen_at_least_s
 
     async def _answer(self, request: DecisionRequest) -> None:
         decision = self.operator(request)

@@ -193,17 +193,23 @@ class VirtualStation:
     async def close(self) -> None:
         """End every task, wire and file."""
         await self.stop()
-        self.world_task.cancel()
-        await asyncio.gather(self.world_task, return_exceptions=True)
+        await ended(self.world_task)
         await self.simulated.close()
 
     async def stop(self, *, kill: bool = False) -> None:
         """End the station alone; the simulated lane goes on. Killed, it says no last word to any device."""
         if kill:
             self.mains.cut()
-        self.lane_task.cancel()
-        await asyncio.gather(self.lane_task, return_exceptions=True)
+        await ended(self.lane_task)
         self.store.close()
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; what it failed with is raised."""
+    task.cancel()
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(result, Exception):
+        raise result
 
 
 def announcement_of(cover: dict[str, Any]) -> Announcement:

@@ -21,7 +21,7 @@ from station.workflow.test_pieces import keep_run
 from station.workflow.views import LaneState
 from tests.support.dangers import DANGERS
 from tests.support.scripted_people import ScriptedPeople, to_review
-from tests.support.virtual_lane import LANE_ID, VirtualStation, start
+from tests.support.virtual_lane import LANE_ID, VirtualStation, ended, start
 from tests.support.virtual_time import EPOCH, run_virtual
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
@@ -167,10 +167,16 @@ class Scene:
         self._people_task = asyncio.get_running_loop().create_task(self.people.work())
 
     async def end_people(self) -> None:
-        """They go home."""
+        """They go home; what they failed with is raised."""
         if self._people_task is not None:
-            self._people_task.cancel()
-            await asyncio.gather(self._people_task, return_exceptions=True)
+            await ended(self._people_task)
+
+    def check_alive(self) -> None:
+        """Raise what the lane or the people failed with; neither ends before it is told to."""
+        for task in (self.station.lane_task, self._people_task):
+            if task is not None and task.done():
+                task.result()
+                raise AssertionError(f"{task} has ended")
 
 
 @asynccontextmanager
