@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from firmware_sims.detector_faults import LASTING
+from firmware_sims.xray_generator import FAULTS
 from tests.campaign import requests
 
 Args = dict[str, Any]
@@ -86,7 +88,11 @@ def _unit(rng: random.Random) -> Mishap:
 
 def _generator(rng: random.Random) -> Mishap:
     name = rng.choice(("arc", "latch", "interlock", "kv_drift", "brown_out", "reboot", "mute"))
-    args: Args = {"arc": {"count": rng.randint(1, 6)}, "kv_drift": {"factor": rng.uniform(0.85, 1.1)}}.get(name, {})
+    args: Args = {
+        "arc": {"count": rng.randint(1, 6)},
+        "latch": {"which": rng.choice(sorted(FAULTS))},
+        "kv_drift": {"factor": rng.uniform(0.85, 1.1)},
+    }.get(name, {})
     return Mishap(device="xray_generator", name=name, args=args, lasts_s=rng.uniform(1.0, 15.0))
 
 
@@ -95,8 +101,7 @@ def _detector(rng: random.Random) -> Mishap:
     if counted:
         name = rng.choice(("truncated", "bit_flip", "lost_lines", "silent_gap", "wrong_count", "encoder_jump"))
         return Mishap(device="line_detector", name=name, args={"count": rng.randint(1, 30)}, lasts_s=10.0)
-    names = ("reboot", "clock_jump", "stuck", "mute_lines", "mute_commands", "saturated", "gain_drift", "dead_energy", "hot")
-    name = rng.choice(names)
+    name = rng.choice(("reboot", "clock_jump", *LASTING))
     args: Args = {"ms": rng.uniform(-500.0, 2000.0)} if name == "clock_jump" else {}
     return Mishap(device="line_detector", name=name, args=args, lasts_s=rng.uniform(1.0, 20.0))
 
