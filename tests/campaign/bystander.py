@@ -1,6 +1,6 @@
 """Somebody who looks at the lane at every step of the world: what must not be seen there whatever the station believes."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from firmware_sims.geometry import ZONE_UV_A, ZONE_UV_B
@@ -33,7 +33,7 @@ class Bystander:
         self._state: LaneState | None = None
         self._in_state_s = self._lit_with_access_s = 0.0
         self._seen: set[str] = set()
-        self._spoilt_s: Counter[int] = Counter()
+        self._spoilt_s: defaultdict[int, float] = defaultdict(float)
         self.steps: Counter[str] = Counter()
         self._opened = self._lane.world.ledger.gate_opened
         self._lane.world.ledger.gate_opened = self._gate_opened  # type: ignore[method-assign]
