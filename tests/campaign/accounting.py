@@ -133,10 +133,21 @@ def _wrong_of_permits(scene: Scene, piece_id: str, words: Words) -> list[str]:
     cover = scene.pieces.get(piece_id)
     if cover is None:
         return []
-    unmarked = 1 if scene.policy is not None and scene.policy.authority_unmarked is Authority.OPERATOR else 0
-    needed = {None: unmarked, "A": 2}.get(cover["secrecy"], 1)
-    told = (words.against(permit, needed=needed) for permit in permits(scene, piece_id))
-    return [f"it got a permit although {what}" for what in told if what]
+    changes = scene.station.store.read(lambda view: view.history(piece_id))
+    first_hold = min((change.at for change in changes if change.after is PieceState.HELD), default=None)
+    wrong = []
+    for permit in permits(scene, piece_id):
+        was_held = first_hold is not None and first_hold < permit.at
+        what = words.against(permit, needed=_people_needed(scene, cover["secrecy"], was_held=was_held))
+        wrong += [f"it got a permit although {what}"] if what else []
+    return wrong
+
+
+def _people_needed(scene: Scene, level: str | None, *, was_held: bool) -> int:
+    """How many people must have cleared it (invariant I7 and the policies of `policy_of`)."""
+    if level is not None:
+        return 2 if was_held or level == "A" else 1
+    return 1 if scene.policy is not None and scene.policy.authority_unmarked is Authority.OPERATOR else 0
 
 
 def _times_fed(scene: Scene, piece_id: str) -> int:
