@@ -1,9 +1,10 @@
 """X-ray generators of Spellman's STX family. Implements `station.ports.xray.XrayGenerator`; the models are in `stx_profiles`."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
-from station.domain.errors import DeviceRefusedError
+from station.domain.errors import DeviceError, DeviceRefusedError
 from station.drivers.link import Connector, open_endpoint
 from station.drivers.stx_link import STX_DEADLINE_S, StxLine
 from station.drivers.stx_profiles import StxProfile, profile_named
@@ -167,8 +168,10 @@ class XrayGeneratorDriver:
                 arcs += not stable
                 at = step_after(steps, at, stable=stable)
         except BaseException:
-            # Neither a cancellation nor an error may leave the beam on with nobody holding the plan.
-            await self.switch_off()
+            # Neither a cancellation nor an error may leave the beam on with nobody holding the plan. Where the link is gone the unit's
+            # own watchdog or the beam permit ends it, and whoever connects next begins with OFF.
+            with contextlib.suppress(DeviceError):
+                await self.switch_off()
             raise
         if arcs > MAX_ARCS:
             await self.switch_off()
