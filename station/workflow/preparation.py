@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.errors import DeviceError
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus, PassedPiece
 from station.ports.xray import DetectorInfo, LineBlock, LineDetector
@@ -104,8 +105,13 @@ async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, n
         await asyncio.gather(preparing, watching, return_exceptions=True)
     if not ended_by_itself:
         watching.result()
-    prepared = preparing.result()
-    # Its last look is younger than the last step.
+    try:
+        prepared = preparing.result()
+    except DeviceError:
+        # What the lane shows explains what a device met: an e-stop takes the high voltage away.
+        if isinstance(watching.exception(), LaneTrouble | FreezeLatched):
+            watching.result()
+        raise
     watching.result()
     return prepared
 

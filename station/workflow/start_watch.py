@@ -34,7 +34,7 @@ class StartWatch:
         self._unit = demand
 
     def end(self) -> None:
-        """End after the look that is being taken. A watch is not cancelled: a request that is cut off would leave its link dirty."""
+        """End after one more look. A watch is not cancelled: a request that is cut off would leave its link dirty."""
         self._over.set()
 
     async def run(self) -> None:
@@ -45,7 +45,8 @@ class StartWatch:
             LaneTrouble, FreezeLatched: what the demand in force raises.
         """
         devices = self._equipment.devices
-        while not self._over.is_set():
+        while True:
+            is_last = self._over.is_set()
             if self._lane is not None:
                 # The demand of before the reading: one that comes meanwhile is about a later status.
                 demand_lane = self._lane
@@ -53,4 +54,6 @@ class StartWatch:
             if self._unit is not None:
                 demand_unit = self._unit
                 demand_unit(await devices.unit.read_status())
+            if is_last:
+                return
             await self._equipment.clock.sleep(BEAT_S)
