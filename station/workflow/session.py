@@ -315,6 +315,8 @@ class LaneSession:
             due = any(p.track.tail_mm(self.geometry.longest_piece_mm) < self.geometry.beam_mm + READER_REACH_MM for p in self.pieces)
             self._last_due_s = now_s if due else self._last_due_s
             self.beam_ready = status.high_voltage_on and at_set_point(status.kv, settings.kv) and at_set_point(status.ma, settings.ma)
+            if self.beam_ready:
+                await self.journey.tube_is_on()
             b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
             if due and not status.high_voltage_on and b2_runs:
                 if status.fault_names:

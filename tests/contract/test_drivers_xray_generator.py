@@ -23,6 +23,9 @@ class FastClock(LoopClock):
         await asyncio.sleep(seconds / 1000)
 
 
+WARM_UP_AND_ON = ["10,1638", "10,2252", "10,2866", "10,4095"]
+"""What sets the kV of each step, and then of the set point."""
+
 SWITCHED_ON = 7
 """Requests that set a step's kV and mA, read them back, switch on, and read status and faults."""
 
@@ -152,7 +155,7 @@ class TestXrv(AdversarialSuite):
         before = len(self.peer.commands)
         await driver.switch_on()
         levels = [command for command in self.peer.commands[before:] if command.startswith("10,")]
-        assert levels == ["10,1638", "10,2252", "10,2866", "10,4095"]
+        assert levels == WARM_UP_AND_ON
         assert self.peer.on
         await driver.switch_off()
         before = len(self.peer.commands)
@@ -172,6 +175,20 @@ class TestXrv(AdversarialSuite):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not self.peer.on
+        await driver.close()
+
+    async def test_a_warm_up_that_was_cut_off_begins_anew(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        await driver.set_point(kv=160, ma=1)
+        self.peer.arcs = True
+        with pytest.raises(DeviceRefusedError):
+            await driver.switch_on()
+        self.peer.arcs = False
+        before = len(self.peer.commands)
+        await driver.switch_on()
+        assert [command for command in self.peer.commands[before:] if command.startswith("10,")] == WARM_UP_AND_ON
         await driver.close()
 
     async def test_a_warm_up_whose_link_falls_silent_says_so(self, rig: tuple[XrayGeneratorDriver, Host]):

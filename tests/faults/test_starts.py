@@ -4,6 +4,7 @@ Somebody looks at the lane for as long as it takes: whatever would stop a runnin
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from station.domain.alarm import AlarmCode
 from station.ports.lane_plc import Eye
 from station.workflow import says
 from station.workflow.says import Says, say
+from station.workflow.tube_use import note_tube_on
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.hanging_disk import HangingDisk
 from tests.support.scripted_people import OPERATOR
@@ -151,10 +153,10 @@ def test_a_silent_device_ends_the_start_with_a_name():
     play(scene)
 
 
-A_NIGHT_S = 10 * 3600.0
 SEEN_S = 0.5
 WATCHDOG_S = 1.0
 B2 = 1
+WARM_UP_S = 20.0
 
 
 def detail(scene: Scene) -> str:
@@ -163,9 +165,11 @@ def detail(scene: Scene) -> str:
 
 
 async def come_to_a_cold_tube(scene: Scene) -> None:
-    """Start the lane with a tube that was off for a night, and wait until it is being warmed."""
-    await come_to(scene, "purge", 0.0)
-    scene.station.lane._equipment.devices.generator._off_since_s -= A_NIGHT_S
+    """Start the station with a tube that was off for a night, and wait until it is being warmed."""
+    last_night = scene.station.clock.utc_now() - timedelta(hours=10)
+    scene.people.starts_lane = scene.people.unfreezes = False
+    await scene.station.store.write(lambda uow: note_tube_on(uow, LANE_ID, last_night))
+    await scene.restart_station(kill=False)
     world = scene.station.simulated.world
     await scene.until(lambda: world.beam_on, timeout_s=START_S)
     await scene.settle(2.0)
@@ -286,6 +290,33 @@ def test_a_start_that_waits_for_the_disk_lets_nothing_run_and_sees_a_hand():
         assert say(Says.ZONES_REACHED, zones=says.zones(1 << 4)) in detail(scene)
         end_trouble(scene)
         disk.answer()
+        await start_again(scene)
+
+    play(scene)
+
+
+def test_a_tube_that_was_on_today_is_not_warmed_after_a_restart():
+    """And one whose warming was cut off is warmed again."""
+
+    async def scene(scene: Scene) -> None:
+        world, clock = scene.station.simulated.world, scene.station.clock
+
+        async def beam_s() -> float:
+            """How long the beam is on before the lamps are lit."""
+            await scene.until(lambda: world.beam_on, timeout_s=START_S)
+            since_s = clock.monotonic_s()
+            await scene.until(lambda: world.uv.lit, timeout_s=START_S)
+            return clock.monotonic_s() - since_s
+
+        await scene.restart_station(kill=True, dead_s=20.0)
+        assert await beam_s() < 1.0
+        await scene.until_running()
+        await come_to_a_cold_tube(scene)
+        await command(scene, LaneCommand.STOP)
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED)
+        await scene.settle(SEEN_S + WATCHDOG_S)
+        await command(scene, LaneCommand.START)
+        assert await beam_s() > WARM_UP_S
         await start_again(scene)
 
     play(scene)
