@@ -1,5 +1,6 @@
 """Looks at everything that the configuration names, and says what to do about each trouble."""
 
+import math
 import shutil
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -53,7 +54,7 @@ async def examine(configuration: Configuration) -> list[Check]:
         found = f"{error.what}: the devices are left to it; its lane page tells how they are"
         return [*checks, Check(name="devices", ok=True, found=found, remedy="")]
     for lane in configuration.lanes:
-        devices = lane_devices(lane, clock)
+        devices = lane_devices(lane, clock, idle_days=math.nan)
         for name, device in (
             ("lane_plc", devices.plc),
             ("xray_generator", devices.generator),

@@ -35,8 +35,8 @@ def lane_geometry(lane: LaneConfiguration) -> LaneGeometry:
     )
 
 
-def lane_devices(lane: LaneConfiguration, clock: Clock) -> LaneDevices:
-    """The drivers of a lane's devices; nothing is opened yet."""
+def lane_devices(lane: LaneConfiguration, clock: Clock, *, idle_days: float) -> LaneDevices:
+    """The drivers of a lane's devices; nothing is opened yet. `idle_days` is how long its tube has been off (NaN: the worst)."""
     given = lane.devices
     return LaneDevices(
         plc=LanePlcDriver(given.plc.endpoint, given.plc.unit, clock=clock, watchdog_ms=given.plc.watchdog_ms),
@@ -46,6 +46,7 @@ def lane_devices(lane: LaneConfiguration, clock: Clock) -> LaneDevices:
             model=given.generator.profile,
             kv_max=given.generator.full_scale_kv,
             ma_max=given.generator.full_scale_ma,
+            idle_days=idle_days,
         ),
         detector=LineDetectorDriver(given.detector.command, given.detector.lines),
         unit=DisinfectionUnitDriver(

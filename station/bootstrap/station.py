@@ -40,7 +40,7 @@ from station.ports.store import UnitOfWork
 from station.ports.vault import ImageVault
 from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
-from station.settings import Configuration, refuse_unproved_model, with_freeze_score
+from station.settings import Configuration, LaneConfiguration, refuse_unproved_model, with_freeze_score
 from station.storage.store import SqliteStore
 from station.tracking.relay import Relay
 from station.workflow.accounts import Accounts
@@ -51,10 +51,12 @@ from station.workflow.handlers import Handlers
 from station.workflow.image_keeper import ImageKeeper
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
+from station.workflow.tube_use import idle_days
 from station.workflow.unfreezing import Unfreezing
 
 LAST_SEAL_S = 5.0
 PROGRESS_S = 5.0
+HOURS_PER_DAY = 24.0
 TURN_S = 0.0005
 """How long a thread goes on computing while another one waits for its turn. Each read, write and SQL statement of a lane gives the turn
 away, and with Python's own 5 ms a permit waits for some dozens of them whenever an answer is being made (decision 0150)."""
@@ -167,7 +169,7 @@ def _start_over(
         journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, keeper)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
-            devices=lane_devices(lane, clock),
+            devices=lane_devices(lane, clock, idle_days=_tube_idle_days(lane, store, clock)),
             clock=clock,
             screening=screening[lane.lane_id],
             images=images,
@@ -228,6 +230,11 @@ def _start_over(
         tracking_thread=tracking_thread,
         lane_runs=lane_runs,
     )
+
+
+def _tube_idle_days(lane: LaneConfiguration, store: SqliteStore, clock: Clock) -> float:
+    unknown_days = lane.devices.generator.idle_hours_at_first_start / HOURS_PER_DAY
+    return store.read(lambda view: idle_days(view, lane.lane_id, clock.utc_now(), unknown_days=unknown_days))
 
 
 def _touch(uow: UnitOfWork) -> None:

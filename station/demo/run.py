@@ -192,6 +192,7 @@ def _device_keys(found: dict[str, Any]) -> dict[str, object]:
         "generator.endpoint": f"serial:{found['xray_generator']['serial']}?baudrate=38400",
         "generator.full_scale_ma": 4.0,
         "generator.ma": 1.2,
+        "generator.idle_hours_at_first_start": 2.0,
         "detector.command": f"tcp:{found['line_detector']['command']}",
         "detector.lines": f"tcp:{found['line_detector']['lines']}",
         "plc.endpoint": f"tcp:{found['lane_plc']['modbus_tcp']}",

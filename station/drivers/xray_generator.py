@@ -1,9 +1,10 @@
 """X-ray generators of Spellman's STX family. Implements `station.ports.xray.XrayGenerator`; the models are in `stx_profiles`."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
-from station.domain.errors import DeviceRefusedError
+from station.domain.errors import DeviceError, DeviceRefusedError
 from station.drivers.link import Connector, open_endpoint
 from station.drivers.stx_link import STX_DEADLINE_S, StxLine
 from station.drivers.stx_profiles import StxProfile, profile_named
@@ -54,6 +55,7 @@ class XrayGeneratorDriver:
         self._lock = asyncio.Lock()
         self._off_since_s = clock.monotonic_s() - idle_days * SECONDS_PER_DAY
         self._set_point = (0, 0)
+        self._cold = False
 
     async def connect(self) -> GeneratorStatus:
         """(Re)open the line; the first command is OFF, with read-back. Then remote mode, scales and watchdog, and a first status.
@@ -131,7 +133,10 @@ class XrayGeneratorDriver:
         idle_days = (self._clock.monotonic_s() - self._off_since_s) / SECONDS_PER_DAY
         steps = conditioning_steps(idle_days=idle_days, kv_max=profile.kv_max, ma_max=profile.ma_max)
         if steps:
+            # Until the plan has run to its end nothing that the tube does makes it a warm one.
+            self._cold = True
             await self._condition(steps)
+            self._cold = False
         async with self._lock:
             if steps:
                 await self._set_counts(self._set_point)
@@ -151,7 +156,11 @@ class XrayGeneratorDriver:
         names = await self._fault_names()
         if not on:
             raise self._not_on(", ".join(names) or "it gives no fault; the interlock may be open")
-        self._off_since_s = self._clock.monotonic_s()
+        self._note_on()
+
+    def _note_on(self) -> None:
+        if not self._cold:
+            self._off_since_s = self._clock.monotonic_s()
 
     def _not_on(self, why: str) -> DeviceRefusedError:
         return DeviceRefusedError(
@@ -167,8 +176,10 @@ class XrayGeneratorDriver:
                 arcs += not stable
                 at = step_after(steps, at, stable=stable)
         except BaseException:
-            # Neither a cancellation nor an error may leave the beam on with nobody holding the plan.
-            await self.switch_off()
+            # Neither a cancellation nor an error may leave the beam on with nobody holding the plan. Where the link is gone the unit's
+            # own watchdog or the beam permit ends it, and whoever connects next begins with OFF.
+            with contextlib.suppress(DeviceError):
+                await self.switch_off()
             raise
         if arcs > MAX_ARCS:
             await self.switch_off()
@@ -217,7 +228,7 @@ class XrayGeneratorDriver:
         read_at_s = (started_s + self._clock.monotonic_s()) / 2
         kv_counts, ma_counts = await self._set_points()
         if bits[profile.hv_on_bit]:
-            self._off_since_s = self._clock.monotonic_s()
+            self._note_on()
         return GeneratorStatus(
             read_at_s=read_at_s,
             high_voltage_on=bits[profile.hv_on_bit],

@@ -30,7 +30,10 @@ Endpoint = Annotated[str, AfterValidator(_is_endpoint)]
 
 
 class Generator(BaseModel):
-    """The X-ray generator: its link, its command profile, and the set point while scanning."""
+    """The X-ray generator: its link, its command profile, the set point while scanning, and how long its tube has been off (h).
+
+    The last counts until the station itself has seen the tube on.
+    """
 
     model_config = _STRICT
 
@@ -40,6 +43,7 @@ class Generator(BaseModel):
     ma: float = Field(gt=0, le=50)
     full_scale_kv: float = Field(gt=0, le=450)
     full_scale_ma: float = Field(gt=0, le=50)
+    idle_hours_at_first_start: float = Field(default=24.0, ge=0)
 
     @model_validator(mode="after")
     def _within_scale(self) -> Self:

@@ -34,6 +34,7 @@ from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 from station.workflow.refusals import NotPermittedError
+from station.workflow.tube_use import NOTED_EVERY_S, note_tube_on
 
 
 class Journey(FreezeRecords):
@@ -55,6 +56,7 @@ class Journey(FreezeRecords):
         self._health = health
         self._schemes = schemes
         self._watch = watch
+        self._tube_noted_s: float | None = None
         self._test_piece_passed_at = store.read(lambda view: test_pieces.passed_at(view, lane_id))
         self._test_piece_run = store.read(lambda view: test_pieces.newest_run(view, lane_id))
 
@@ -356,3 +358,11 @@ class Journey(FreezeRecords):
         now = self._clock.utc_now()
         uow.change_state(piece.known_id, PieceState.HELD, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
         self._publish(uow, piece, PieceStatus.HELD, now, reasons=reasons, clearance=clearance)
+
+    async def tube_is_on(self) -> None:
+        """Note it for the next start of the program, now and then."""
+        now_s = self._clock.monotonic_s()
+        if self._tube_noted_s is None or now_s - self._tube_noted_s >= NOTED_EVERY_S:
+            at = self._clock.utc_now()
+            await self._write(lambda uow: note_tube_on(uow, self._lane_id, at))
+            self._tube_noted_s = now_s

@@ -1,11 +1,11 @@
-"""Makes a lane ready: proves every device, settles what the gate's ring says, empties the belts, calibrates, warms the lamps.
+"""Makes a lane ready: proves every device, settles what the gate's ring says, empties the belts, warms tube and lamps, calibrates.
 
 Every zone counts as occupied until the purge has proved it empty. Nothing is taken over from before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import DeviceError
@@ -14,26 +14,32 @@ from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus, Pass
 from station.ports.xray import DetectorInfo, LineBlock, LineDetector
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
+from station.workflow.demands import (
+    EXECUTE,
+    demand_empty,
+    demand_no_lamp_fault,
+    demand_nothing,
+    demand_safe,
+    demand_unlatched,
+    faults_of,
+    state_of,
+)
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble
 from station.workflow.exit_eye import ExitEye, exit_eye
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.journey import Journey
 from station.workflow.says import Says, say
 from station.workflow.scanner import MIN_AIR_LINES, MIN_DARK_LINES, Calibration, LineStore
+from station.workflow.start_watch import StartWatch
 
-STOPPED, IDLE, EXECUTE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 6, 9, 11, 5, 17
+STOPPED, IDLE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 9, 11, 5, 17
 """PackML state numbers (ISA-TR88.00.02)."""
-
-TAILGATE_FAULT = 1 << 7
 
 READY, EXPOSING = 2, 3
 """Phases of the UV tunnel in which its lamps burn steadily."""
 
 GREEN, RED = 1, 4
 """Patterns of the stack light: pieces may be laid on the infeed, or not."""
-
-BOTH_CHAINS = 0b11
-"""Both e-stop chains closed; both interlocks closed and in agreement."""
 
 EMPTY_TRAVEL_MM = 1500.0
 """More than from any eye to the next: a belt that has run so far since an eye was covered has shown all that lay on it."""
@@ -59,8 +65,6 @@ AT_GATE_S = 3.0
 """B5 has stood so long with something at the gate eye that it will not go away by itself."""
 
 POLL_S = 0.1
-
-BEAT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,40 +93,39 @@ async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, n
         FreezeLatched: the freeze latch is set.
         LaneTrouble: something must be put right by a person first.
     """
-    beats: list[Callable[[], Awaitable[None]]] = []
-    over = asyncio.Event()
-    beating = asyncio.create_task(_keep_beating(equipment, beats, over))
+    watch = StartWatch(equipment)
+    preparing = asyncio.create_task(_prepare(equipment, journey, hold_reason, note, watch))
+    watching = asyncio.create_task(watch.run())
     try:
-        return await _prepare(equipment, journey, hold_reason, note, beats)
+        await asyncio.wait({preparing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        ended_by_itself = preparing.done()
     finally:
-        # Not cancelled: a request that is cut off would leave its link dirty.
-        over.set()
-        await beating
+        preparing.cancel()
+        watch.end()
+        await asyncio.gather(preparing, watching, return_exceptions=True)
+    if not ended_by_itself:
+        watching.result()
+    try:
+        prepared = preparing.result()
+    except DeviceError:
+        # What the lane shows explains what a device met: an e-stop takes the high voltage away.
+        if isinstance(watching.exception(), LaneTrouble | FreezeLatched):
+            watching.result()
+        raise
+    watching.result()
+    return prepared
 
 
-async def _keep_beating(equipment: Equipment, beats: list[Callable[[], Awaitable[None]]], over: asyncio.Event) -> None:
-    """Feed the watchdogs of the units that are connected, whatever else takes its time meanwhile."""
-    while not over.is_set():
-        for beat in beats:
-            try:
-                await beat()
-            except DeviceError:
-                # Whoever needs the unit next meets the same error and says so.
-                return
-        await equipment.clock.sleep(BEAT_S)
-
-
-async def _prepare(
-    equipment: Equipment, journey: Journey, hold_reason: Reason, note: Callable[[str], None], beats: list[Callable[[], Awaitable[None]]]
-) -> Prepared:
+async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, note: Callable[[str], None], watch: StartWatch) -> Prepared:
     devices, settings = equipment.devices, equipment.settings
     note("connect")
     status = await devices.plc.connect()
-    beats.append(devices.plc.heartbeat)
+    watch.lane_must(demand_nothing)
     await devices.plc.set_stack_light(RED)
     await _settle_what_left(equipment, journey)
     if status.freeze_latch or journey.must_stay_frozen():
         raise FreezeLatched
+    watch.lane_must(demand_unlatched)
     beam = await devices.generator.connect()
     if beam.fault_names:
         # Latched faults are forgotten where a lane starts, and nowhere else.
@@ -131,9 +134,10 @@ async def _prepare(
     await devices.infeed_reader.connect()
     await devices.gate_reader.connect()
     unit = await devices.unit.connect()
-    beats.append(devices.unit.heartbeat)
+    watch.unit_must(demand_nothing)
     await journey.hold_everything(hold_reason, ring_was_read=False)
-    _demand_safe(status)
+    demand_safe(status)
+    watch.lane_must(demand_safe)
     await _demand_clear_gate(equipment, journey)
     # The exit is free and the gate is shut: what stood under it with a permit of before has left, or never will on that permit.
     ring = await _settle_what_left(equipment, journey)
@@ -145,19 +149,38 @@ async def _prepare(
     await _bring_to_execute(equipment, journey)
     note("purge")
     await _purge(equipment, journey)
+    watch.lane_must(demand_empty)
     await _bring_unit_to_execute(equipment)
+    watch.unit_must(demand_no_lamp_fault)
     await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
-    await devices.unit.set_lamps(on=True)
-    speed = settings.geometry.belt_speed_mm_s
-    await devices.plc.set_belts((speed,) * 5)
     note("calibrate")
-    calibration, lines = await _calibrate(equipment, journey, info)
+    # Before anything is lit or runs: a disk that hangs makes nobody wait beside lamps and belts.
+    numbers = [await journey.next_number("acquisition") for _ in range(3)]
+    dark = await _lines(equipment, info, numbers[0], MIN_DARK_LINES)
+    dark_at_s = equipment.clock.monotonic_s()
+    # A cold tube may be warmed for half a minute, or seasoned for hours. The PLC permits the beam over a running B2 only.
+    speed = settings.geometry.belt_speed_mm_s
+    await devices.plc.set_belts((0, speed, 0, 0, 0))
+    await switch_beam_on(equipment)
+    await devices.unit.set_lamps(on=True)
+    await devices.plc.set_belts((speed,) * 5)
+    await _until_beam_stands(equipment)
+    air = await _lines(equipment, info, numbers[1], MIN_AIR_LINES)
+    calibration = Calibration(
+        dark_le=dark.le.mean(axis=0, dtype="float32"),
+        dark_he=dark.he.mean(axis=0, dtype="float32"),
+        air_le=air.le.mean(axis=0, dtype="float32"),
+        air_he=air.he.mean(axis=0, dtype="float32"),
+        dark_at_s=dark_at_s,
+        air_at_s=equipment.clock.monotonic_s(),
+    )
+    await devices.detector.start(numbers[2], by_encoder=True)
     note("lamps")
     await _until_unit_ready(equipment)
     return Prepared(
         info=info,
         calibration=calibration,
-        lines=lines,
+        lines=LineStore(info, numbers[2]),
         ring=ring,
         boot_count=status.boot_count,
         unit_boot_count=unit.boot_count,
@@ -174,45 +197,6 @@ async def _settle_what_left(equipment: Equipment, journey: Journey) -> tuple[Pas
     at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=edges, b5_encoder=status.encoders[4])
     await journey.settle_permits(passed, at_exit)
     return passed
-
-
-def safety_problem(status: LaneStatus) -> str | None:
-    """What of the lane's own safety circuit speaks against moving anything; None when nothing does."""
-    if status.estop_bits != BOTH_CHAINS:
-        return say(Says.ESTOP, chains=says.open_chains(status.estop_bits))
-    if status.interlock_bits != BOTH_CHAINS:
-        return say(Says.INTERLOCK, chains=says.open_chains(status.interlock_bits))
-    return None
-
-
-def _faults(status: LaneStatus) -> str:
-    return say(Says.PLC_FAULTS, faults=says.faults(status.faults), first=says.fault(status.first_fault))
-
-
-def _state(status: LaneStatus) -> str:
-    return say(Says.PLC_STATE, state=says.state(status.state), faults=says.faults(status.faults))
-
-
-def demand_running(status: LaneStatus) -> None:
-    """Raise the `LaneTrouble` that the status of a running lane shows, if any."""
-    if status.access_bits:
-        raise LaneTrouble(Reason.ZONE_ACCESSED, say(Says.ZONES_REACHED, zones=says.zones(status.access_bits)))
-    if status.faults & TAILGATE_FAULT:
-        raise LaneTrouble(Reason.TAILGATE, _faults(status))
-    if status.faults or status.state != EXECUTE:
-        raise LaneTrouble(Reason.DEVICE_LOST, _faults(status) if status.faults else _state(status))
-    problem = safety_problem(status)
-    if problem is not None:
-        raise LaneTrouble(Reason.DEVICE_LOST, problem)
-
-
-def _demand_safe(status: LaneStatus) -> None:
-    if status.access_bits:
-        raise LaneTrouble(Reason.ZONE_ACCESSED, say(Says.ZONES_REACHED, zones=says.zones(status.access_bits)))
-    # That the interlocks disagreed stays latched until the reset that follows here; the session demands that it is gone.
-    problem = safety_problem(replace(status, interlock_bits=status.interlock_bits & BOTH_CHAINS))
-    if problem is not None:
-        raise LaneTrouble(Reason.DEVICE_LOST, problem)
 
 
 async def _demand_clear_gate(equipment: Equipment, journey: Journey) -> None:
@@ -244,21 +228,12 @@ async def _lift_out(equipment: Equipment, journey: Journey, status: LaneStatus, 
     return LaneTrouble(Reason.PURGED, trouble)
 
 
-async def _pause(equipment: Equipment) -> LaneStatus:
-    """Let a moment pass, and look whether the lane is still safe."""
+async def _pause(equipment: Equipment, demand: Callable[[LaneStatus], None] = demand_safe) -> LaneStatus:
+    """Let a moment pass, and look whether the lane is still what it must be."""
     await equipment.clock.sleep(POLL_S)
     status = await equipment.devices.plc.read_status()
-    if status.freeze_latch:
-        raise FreezeLatched
-    _demand_safe(status)
+    demand(status)
     return status
-
-
-async def _pause_empty(equipment: Equipment) -> None:
-    """A pause after the purge: what comes onto the belts now is followed by nobody, and spoils the calibration."""
-    status = await _pause(equipment)
-    if status.photo_eyes:
-        raise LaneTrouble(Reason.TRACK_LOST, say(Says.TOO_EARLY, eyes=says.eyes(status.photo_eyes)))
 
 
 async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
@@ -274,7 +249,7 @@ async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
         if waited_s > IN_GATE_S and status.gate == GATE_JAMMED and (status.eye(Eye.GATE) or status.eye(Eye.EXIT)):
             raise await _lift_out(equipment, journey, status, say(Says.IN_GATE), say(Says.IN_GATE))
         if waited_s > equipment.settings.start_timeout_s:
-            raise LaneTrouble(Reason.DEVICE_LOST, _state(status))
+            raise LaneTrouble(Reason.DEVICE_LOST, state_of(status))
 
 
 async def _bring_unit_to_execute(equipment: Equipment) -> None:
@@ -308,7 +283,7 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
         if not from_encoders or status.photo_eyes:
             from_encoders = status.encoders
         if status.faults:
-            raise LaneTrouble(Reason.DEVICE_LOST, _faults(status))
+            raise LaneTrouble(Reason.DEVICE_LOST, faults_of(status))
         travel_mm = [encoder_delta_mm(now, before) for now, before in zip(status.encoders, from_encoders, strict=True)]
         at_gate_since_s = (at_gate_since_s or now_s) if status.eye(Eye.GATE) and not status.belt_speeds_mm_s[4] else None
         if at_gate_since_s is not None and now_s - at_gate_since_s > AT_GATE_S:
@@ -326,46 +301,29 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
     await _bring_to_execute(equipment, journey)
 
 
-async def _calibrate(equipment: Equipment, journey: Journey, info: DetectorInfo) -> tuple[Calibration, LineStore]:
-    """Dark with the beam off, air with the beam on and nothing on the belts, then start the running acquisition."""
-    devices, settings, clock = equipment.devices, equipment.settings, equipment.clock
-    dark = await _lines(equipment, journey, info, MIN_DARK_LINES)
-    dark_at_s = clock.monotonic_s()
-    await switch_beam_on(equipment)
+async def _until_beam_stands(equipment: Equipment) -> None:
+    settings, clock = equipment.settings, equipment.clock
     deadline_s = clock.monotonic_s() + settings.start_timeout_s
     while True:
-        await _pause_empty(equipment)
-        beam = await devices.generator.read_status()
+        await _pause(equipment, demand_empty)
+        beam = await equipment.devices.generator.read_status()
         if beam.high_voltage_on and at_set_point(beam.kv, settings.kv) and at_set_point(beam.ma, settings.ma):
-            break
+            return
         if clock.monotonic_s() > deadline_s:
             off = say(Says.GENERATOR_OFF_SET_POINT, kv=f"{beam.kv:.1f}", ma=f"{beam.ma:.2f}", faults=says.names(beam.fault_names))
             raise LaneTrouble(Reason.BEAM_OFF_SET_POINT, off)
-    air = await _lines(equipment, journey, info, MIN_AIR_LINES)
-    calibration = Calibration(
-        dark_le=dark.le.mean(axis=0, dtype="float32"),
-        dark_he=dark.he.mean(axis=0, dtype="float32"),
-        air_le=air.le.mean(axis=0, dtype="float32"),
-        air_he=air.he.mean(axis=0, dtype="float32"),
-        dark_at_s=dark_at_s,
-        air_at_s=clock.monotonic_s(),
-    )
-    acquisition = await journey.next_number("acquisition")
-    await devices.detector.start(acquisition, by_encoder=True)
-    return calibration, LineStore(info, acquisition)
 
 
-async def _lines(equipment: Equipment, journey: Journey, info: DetectorInfo, least: int) -> LineBlock:
-    """Take a short calibration acquisition by the detector's own timer."""
+async def _lines(equipment: Equipment, info: DetectorInfo, acquisition: int, least: int) -> LineBlock:
+    """Take a short calibration acquisition by the detector's own timer: dark lines, or air with nothing on the belts."""
     detector = equipment.devices.detector
-    acquisition = await journey.next_number("acquisition")
     store = LineStore(info, acquisition)
     await detector.start(acquisition, by_encoder=False)
     deadline_s = equipment.clock.monotonic_s() + CALIBRATION_LINES_S
     taking = asyncio.create_task(_take_lines(detector, store))
     try:
         while not taking.done():
-            await _pause_empty(equipment)
+            await _pause(equipment, demand_empty)
             if equipment.clock.monotonic_s() > deadline_s:
                 raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=store.lines, wanted=CALIBRATION_LINES))
         await taking
@@ -388,7 +346,7 @@ async def _take_lines(detector: LineDetector, store: LineStore) -> None:
 async def _until_unit_ready(equipment: Equipment) -> None:
     deadline_s = equipment.clock.monotonic_s() + equipment.settings.start_timeout_s
     while True:
-        await _pause_empty(equipment)
+        await _pause(equipment, demand_empty)
         unit = await equipment.devices.unit.read_status()
         if unit.phase in (READY, EXPOSING):
             return

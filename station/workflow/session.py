@@ -15,6 +15,7 @@ from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.deciding import Decisions
+from station.workflow.demands import demand_no_lamp_fault, demand_running
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.exercises import Exercises
 from station.workflow.journey import Journey
@@ -26,7 +27,6 @@ from station.workflow.preparation import (
     GREEN,
     READY,
     Prepared,
-    demand_running,
 )
 from station.workflow.says import Says, say
 from station.workflow.scanner import Calibration
@@ -285,8 +285,7 @@ class LaneSession:
             status = await unit.read_status()
             if status.boot_count != self.prepared.unit_boot_count:
                 raise LaneTrouble(Reason.DEVICE_LOST, say(Says.UNIT_RESTARTED))
-            if status.faults:
-                raise LaneTrouble(Reason.LAMP_FAULT, say(Says.UNIT_FAULTS, faults=says.faults(status.faults)))
+            demand_no_lamp_fault(status)
             self.unit = status
             self._demand_no_stranger_lit(status)
             self.uv.note_unit(status)
@@ -316,6 +315,8 @@ class LaneSession:
             due = any(p.track.tail_mm(self.geometry.longest_piece_mm) < self.geometry.beam_mm + READER_REACH_MM for p in self.pieces)
             self._last_due_s = now_s if due else self._last_due_s
             self.beam_ready = status.high_voltage_on and at_set_point(status.kv, settings.kv) and at_set_point(status.ma, settings.ma)
+            if self.beam_ready:
+                await self.journey.tube_is_on()
             b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
             if due and not status.high_voltage_on and b2_runs:
                 if status.fault_names:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError
+from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
 from station.drivers.xray_generator import XrayGeneratorDriver
 from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialSuite, Host, Mischief, pty_host
 from tests.contract.driver_peers import Xrb011Peer, XrvPeer, stx
@@ -21,6 +21,13 @@ class FastClock(LoopClock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / 1000)
+
+
+WARM_UP_AND_ON = ["10,1638", "10,2252", "10,2866", "10,4095"]
+"""What sets the kV of each step, and then of the set point."""
+
+SWITCHED_ON = 7
+"""Requests that set a step's kV and mA, read them back, switch on, and read status and faults."""
 
 
 class RestingClock(LoopClock):
@@ -148,7 +155,7 @@ class TestXrv(AdversarialSuite):
         before = len(self.peer.commands)
         await driver.switch_on()
         levels = [command for command in self.peer.commands[before:] if command.startswith("10,")]
-        assert levels == ["10,1638", "10,2252", "10,2866", "10,4095"]
+        assert levels == WARM_UP_AND_ON
         assert self.peer.on
         await driver.switch_off()
         before = len(self.peer.commands)
@@ -167,6 +174,33 @@ class TestXrv(AdversarialSuite):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert not self.peer.on
+        await driver.close()
+
+    async def test_a_warm_up_that_was_cut_off_begins_anew(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        await driver.set_point(kv=160, ma=1)
+        self.peer.arcs = True
+        with pytest.raises(DeviceRefusedError):
+            await driver.switch_on()
+        self.peer.arcs = False
+        before = len(self.peer.commands)
+        await driver.switch_on()
+        assert [command for command in self.peer.commands[before:] if command.startswith("10,")] == WARM_UP_AND_ON
+        await driver.close()
+
+    async def test_a_warm_up_whose_link_falls_silent_says_so(self, rig: tuple[XrayGeneratorDriver, Host]):
+        """Not that the OFF after it found no link any more."""
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        rig[1].harm(lambda _answer, _before: [], skip=SWITCHED_ON)
+        with pytest.raises(DeviceUnreachableError, match="did not answer"):
+            await driver.switch_on()
+        rig[1].mischief = None
+        await driver.connect()
         assert not self.peer.on
         await driver.close()
 

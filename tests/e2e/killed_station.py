@@ -363,6 +363,7 @@ def _configure(directory: Path, endpoints: dict[str, Any], receiver_url: str, po
             "generator.endpoint": f"serial:{endpoints['xray_generator']['serial']}?baudrate=38400",
             "generator.full_scale_ma": 4.0,
             "generator.ma": 1.2,
+            "generator.idle_hours_at_first_start": 2.0,
             "detector.command": f"tcp:{endpoints['line_detector']['command']}",
             "detector.lines": f"tcp:{endpoints['line_detector']['lines']}",
             "plc.endpoint": f"tcp:{endpoints['lane_plc']['modbus_tcp']}",

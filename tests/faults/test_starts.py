@@ -1,7 +1,20 @@
-"""What people ask, and what fails, while the lane is starting: a start that was stopped stays stopped, and nothing starts by itself."""
+"""What people ask, and what fails, while the lane is starting: a start that was stopped stays stopped, and nothing starts by itself.
+
+Somebody looks at the lane for as long as it takes: whatever would stop a running lane ends a start as fast.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
 
 from station.domain.alarm import AlarmCode
+from station.ports.lane_plc import Eye
+from station.workflow import says
+from station.workflow.says import Says, say
+from station.workflow.tube_use import note_tube_on
 from station.workflow.views import LaneCommand, LaneState
+from tests.support.hanging_disk import HangingDisk
 from tests.support.scripted_people import OPERATOR
 from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import START_S, Scene, play
@@ -34,10 +47,15 @@ async def come_to(scene: Scene, step: str, into_step_s: float) -> None:
     await scene.settle(into_step_s)
 
 
+def nothing_runs(scene: Scene) -> bool:
+    """No belt, beam or lamp has power any more; lamps that went out just now still glow."""
+    world = scene.station.simulated.world
+    return not any(belt.speed_mm_s for belt in world.belts) and not world.beam_on and not world.uv.lit
+
+
 def rests(scene: Scene) -> bool:
     """Nothing on the lane moves or shines."""
-    world = scene.station.simulated.world
-    return not any(belt.speed_mm_s for belt in world.belts) and not world.beam_on and world.uv.level_mw_per_cm2 == 0.0
+    return nothing_runs(scene) and scene.station.simulated.world.uv.level_mw_per_cm2 == 0.0
 
 
 async def stays(scene: Scene, moment: tuple[str, float], *states: LaneState) -> None:
@@ -131,5 +149,174 @@ def test_a_silent_device_ends_the_start_with_a_name():
             scene.station.clear_fault(device, name)
             await start_again(scene)
             assert not any(alarm.cleared_at is None for alarm in scene.station.store.read(lambda view: view.alarms())), (device, name)
+
+    play(scene)
+
+
+SEEN_S = 0.5
+WATCHDOG_S = 1.0
+B2 = 1
+WARM_UP_S = 20.0
+
+
+def detail(scene: Scene) -> str:
+    """What the lane says of itself."""
+    return scene.station.lane.view().devices[0].detail
+
+
+async def come_to_a_cold_tube(scene: Scene) -> None:
+    """Start the station with a tube that was off for a night, and wait until it is being warmed."""
+    last_night = scene.station.clock.utc_now() - timedelta(hours=10)
+    scene.people.starts_lane = scene.people.unfreezes = False
+    await scene.station.store.write(lambda uow: note_tube_on(uow, LANE_ID, last_night))
+    await scene.restart_station(kill=False)
+    world = scene.station.simulated.world
+    await scene.until(lambda: world.beam_on, timeout_s=START_S)
+    await scene.settle(2.0)
+    assert world.beam_on, "the tube is not being warmed"
+
+
+def hand_in(zone: int) -> Callable[[Scene], None]:
+    return lambda scene: scene.station.fault("world", "access", zone=zone) and None
+
+
+def estop(scene: Scene) -> None:
+    scene.station.fault("world", "estop")
+
+
+def freeze_key(scene: Scene) -> None:
+    scene.station.do(do="press_freeze_key")
+
+
+TROUBLES = {
+    "a hand on B3": (hand_in(3), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 3))),
+    "a hand under the lamps": (hand_in(4), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 4))),
+    "the e-stop": (estop, LaneState.OFFLINE, "estop "),
+    "the freeze key": (freeze_key, LaneState.FROZEN, say(Says.FREEZE_LATCH)),
+}
+
+
+def end_trouble(scene: Scene) -> None:
+    for zone in (3, 4):
+        scene.station.clear_fault("world", "access", zone=zone)
+    scene.station.clear_fault("world", "estop")
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_while_the_tube_is_warmed_ends_the_start(trouble: str):
+    """Until the tube is warm only B2 runs, which the PLC wants under the beam, and no lamp burns."""
+    cause, state, why = TROUBLES[trouble]
+
+    async def scene(scene: Scene) -> None:
+        world = scene.station.simulated.world
+        await come_to_a_cold_tube(scene)
+        assert not world.uv.lit
+        assert [number for number, belt in enumerate(world.belts) if belt.speed_mm_s] == [B2]
+        cause(scene)
+        await scene.settle(SEEN_S + WATCHDOG_S)
+        assert rests(scene)
+        assert scene.station.lane.view().state is state
+        assert why in detail(scene)
+        await stays(scene, (trouble, 0.0), state)
+        end_trouble(scene)
+        await start_again(scene)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("moment", [("purge", 0.5), ("calibrate", 0.0), ("calibrate", 0.7), ("lamps", 0.0), ("lamps", 1.0)])
+def test_a_hand_in_the_lane_ends_a_start(moment: tuple[str, float]):
+    async def scene(scene: Scene) -> None:
+        await come_to(scene, *moment)
+        hand_in(4)(scene)
+        await scene.settle(SEEN_S + WATCHDOG_S)
+        assert nothing_runs(scene)
+        assert scene.station.lane.view().state is LaneState.STOPPED
+        await stays(scene, moment, LaneState.STOPPED)
+        end_trouble(scene)
+        await start_again(scene)
+
+    play(scene)
+
+
+def test_a_piece_that_is_laid_on_while_the_tube_is_warmed_goes_nowhere():
+    """Its belt stands; when the belts run at last, the first eye that it comes to ends the start."""
+
+    async def scene(scene: Scene) -> None:
+        await come_to_a_cold_tube(scene)
+        world, places_mm = scene.station.simulated.world, set()
+        scene.station.fault("world", "add", zone=0, stealth=True, piece={"kind": "packet"})
+        while world.beam_on and not world.uv.lit:
+            places_mm |= {load.head_mm for load in world.loads}
+            await scene.settle(0.1)
+        assert len(places_mm) == 1
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED, timeout_s=SEEN_S + WATCHDOG_S + 5.0)
+        await scene.settle(SEEN_S)
+        assert nothing_runs(scene)
+        assert say(Says.TOO_EARLY, eyes=says.eyes(1 << Eye.INFEED)) == detail(scene)
+        await start_again(scene)
+
+    play(scene)
+
+
+def test_a_stop_while_the_tube_is_warmed_is_a_stop():
+    async def scene(scene: Scene) -> None:
+        for into_s in (0.0, 0.13, 0.26):
+            await come_to_a_cold_tube(scene)
+            await scene.settle(into_s)
+            await command(scene, LaneCommand.STOP)
+            await scene.settle(SEEN_S + WATCHDOG_S)
+            assert rests(scene)
+            assert scene.station.lane.view().state is LaneState.STOPPED
+            assert detail(scene) == say(Says.STOPPED_BY_PERSON)
+        await start_again(scene)
+
+    play(scene)
+
+
+def test_a_start_that_waits_for_the_disk_lets_nothing_run_and_sees_a_hand():
+    async def scene(scene: Scene) -> None:
+        world = scene.station.simulated.world
+        await come_to(scene, "purge", 1.0)
+        await scene.until(lambda: not any(belt.speed_mm_s for belt in world.belts))
+        await scene.settle(0.2)
+        disk = HangingDisk(scene.station.store)
+        await scene.settle(3.0)
+        assert step_of(scene) == "calibrate"
+        assert rests(scene)
+        hand_in(4)(scene)
+        await scene.settle(SEEN_S + WATCHDOG_S)
+        assert scene.station.lane.view().state is LaneState.STOPPED
+        assert say(Says.ZONES_REACHED, zones=says.zones(1 << 4)) in detail(scene)
+        end_trouble(scene)
+        disk.answer()
+        await start_again(scene)
+
+    play(scene)
+
+
+def test_a_tube_that_was_on_today_is_not_warmed_after_a_restart():
+    """And one whose warming was cut off is warmed again."""
+
+    async def scene(scene: Scene) -> None:
+        world, clock = scene.station.simulated.world, scene.station.clock
+
+        async def beam_s() -> float:
+            """How long the beam is on before the lamps are lit."""
+            await scene.until(lambda: world.beam_on, timeout_s=START_S)
+            since_s = clock.monotonic_s()
+            await scene.until(lambda: world.uv.lit, timeout_s=START_S)
+            return clock.monotonic_s() - since_s
+
+        await scene.restart_station(kill=True, dead_s=20.0)
+        assert await beam_s() < 1.0
+        await scene.until_running()
+        await come_to_a_cold_tube(scene)
+        await command(scene, LaneCommand.STOP)
+        await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED)
+        await scene.settle(SEEN_S + WATCHDOG_S)
+        await command(scene, LaneCommand.START)
+        assert await beam_s() > WARM_UP_S
+        await start_again(scene)
 
     play(scene)

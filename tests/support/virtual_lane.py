@@ -37,6 +37,7 @@ from station.workflow.handlers import Handlers
 from station.workflow.journey import Journey
 from station.workflow.lane import Lane
 from station.workflow.once import Once
+from station.workflow.tube_use import idle_days
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import LaneView
 from tests.support.staff import Staff
@@ -269,9 +270,10 @@ async def start(
         write_shipped(directory / "config")
     shipped = load(directory / "config" / "station.toml")
     recipe = tunnel_recipe(shipped.lanes[0].recipe.values, sha256=shipped.lanes[0].recipe.sha256)
+    off_days = store.read(lambda view: idle_days(view, LANE_ID, clock.utc_now(), unknown_days=0.0))
     devices = LaneDevices(
         plc=LanePlcDriver("tcp:lane_plc:1", 1, clock=clock, connector=connector),
-        generator=XrayGeneratorDriver("serial:xray_generator", clock=clock, connector=connector),
+        generator=XrayGeneratorDriver("serial:xray_generator", clock=clock, connector=connector, idle_days=off_days),
         detector=LineDetectorDriver("tcp:line_detector.command:1", "tcp:line_detector.lines:1", connector=connector),
         unit=DisinfectionUnitDriver("serial:disinfection_unit?baudrate=115200", 2, clock=clock, connector=connector),
         infeed_reader=BarcodeReaderDriver("serial:barcode_reader", clock=clock, connector=connector),

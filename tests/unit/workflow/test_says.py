@@ -7,8 +7,8 @@ import pytest
 from station.domain.reasons import Reason
 from station.ports.lane_plc import CommandResult, Eye, LaneStatus
 from station.workflow import says
+from station.workflow.demands import BOTH_CHAINS, EXECUTE, demand_running
 from station.workflow.equipment import LaneTrouble
-from station.workflow.preparation import BOTH_CHAINS, EXECUTE, demand_running
 from station.workflow.says import VARIABLES, WORDS, Says, say
 
 RUNNING = replace(
