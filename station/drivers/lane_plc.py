@@ -59,6 +59,12 @@ PERMIT = Register(address=132, name="permit", kinds=("u32", "u32", "u16"), acces
 
 STANDSTILL = (0,) * BELTS
 
+STANDSTILL_TRIES = 3
+"""The first heartbeat of a new link may be the one that the PLC holds already, and feeds nothing then; the second one does."""
+
+STANDS_BY_ITSELF = frozenset({CommandResult.ACCEPTED, CommandResult.FROZEN, CommandResult.STALE_HEARTBEAT})
+"""What a PLC says of a standstill while no belt of it runs (contract: device codes)."""
+
 HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
 """Enumerated values of the status block and their highest code."""
 
@@ -76,9 +82,19 @@ class LanePlcDriver(UnitDriver):
         async def make_safe() -> None:
             await self._unit.write_checked(BEAM_REQUEST, 0)
             # Heartbeats are due from here on, and they alone would keep belts running that nobody follows any more.
-            await self._unit.write_checked(BELT_SPEED_SET, *STANDSTILL)
+            await self._stop_belts()
 
         return self._lane_status(await self._unit.connect(make_safe))
+
+    async def _stop_belts(self) -> None:
+        """Write standstill, read back. A PLC that keeps its set speeds because it is frozen, or alone, lets no belt run either."""
+        for _ in range(STANDSTILL_TRIES):
+            result = await self._unit.write_compared(BELT_SPEED_SET, *STANDSTILL)
+            # To learn of a stale heartbeat feeds the watchdog: before a belt runs by the speeds that were kept, they are written again.
+            if result is not CommandResult.STALE_HEARTBEAT:
+                break
+        if result not in STANDS_BY_ITSELF:
+            raise self._unit.refusal("to stop its belts", result)
 
     async def read_status(self) -> LaneStatus:
         """Read registers 0-66 as evidence; two transactions."""
