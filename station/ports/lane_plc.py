@@ -144,8 +144,12 @@ class LaneEvents:
 class LanePlc(Protocol):
     """The lane's programmable controller. Writes are read back where the map allows it; refusals raise `DeviceRefusedError`."""
 
-    async def connect(self) -> LaneStatus:
-        """(Re)open the link, drop the beam request, stop the belts, prove magic, version and test value, and return a first status."""
+    async def connect(self, *, frozen: bool = False) -> LaneStatus:
+        """(Re)open the link, drop the beam request, stop the belts, prove magic, version and test value, and return a first status.
+
+        `frozen`: the lane is to be frozen. The freeze latch is set first of all, so that it reaches also a PLC that takes writes and
+        cannot prove itself; where it does prove itself, the latch must be seen set.
+        """
         ...
 
     async def close(self) -> None:

@@ -234,10 +234,27 @@ class TestLanePlcOverTcp(ModbusSuite):
     ):
         driver, _ = rig
         self.keeps_its_speeds(result)
-        with pytest.raises(StationError, match="stop its belts|did not say why"):
+        with pytest.raises(StationError, match=r"stop its belts|did not say why"):
             await driver.connect()
         with pytest.raises(DeviceUnreachableError):
             await driver.read_status()
+
+    async def test_a_plc_that_cannot_prove_itself_is_frozen_all_the_same(self, rig: tuple[LanePlcDriver, Host]):
+        """Its image stands still: it echoes no heartbeat, and takes what is written."""
+        driver, _ = rig
+        self.peer.refresh = lambda: None  # type: ignore[method-assign]
+        self.peer.writes.clear()
+        with pytest.raises(DeviceProtocolError, match="heartbeat"):
+            await driver.connect(frozen=True)
+        assert self.peer.writes[:3] == [(129, b"\0\1"), (127, b"\0\0"), (120, bytes(10))]
+
+    async def test_a_new_link_sees_the_latch_that_it_set(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        assert (await driver.connect(frozen=True)).freeze_latch
+        self.peer.inputs[47] = 0
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({129: 0})  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="freeze"):
+            await driver.connect(frozen=True)
 
     async def test_events_come_oldest_first_across_the_wrap(self, rig: tuple[LanePlcDriver, Host]):
         driver, _ = rig
