@@ -1,6 +1,12 @@
 """What people ask, and what fails, while the lane is starting: a start that was stopped stays stopped, and nothing starts by itself."""
 
+import pytest
+
 from station.domain.alarm import AlarmCode
+from station.domain.errors import DeviceUnreachableError, StoreError
+from station.domain.reasons import Reason
+from station.workflow.equipment import LaneTrouble, RecalibrationDue
+from station.workflow.session import LaneSession
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.scripted_people import OPERATOR
 from tests.support.virtual_lane import LANE_ID
@@ -131,5 +137,33 @@ def test_a_silent_device_ends_the_start_with_a_name():
             scene.station.clear_fault(device, name)
             await start_again(scene)
             assert not any(alarm.cleared_at is None for alarm in scene.station.store.read(lambda view: view.alarms())), (device, name)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("others", "starts"),
+    [([], True), ([LaneTrouble(Reason.TRACK_LOST, "")], False), ([DeviceUnreachableError("silent")], False), ([StoreError("full")], False)],
+    ids=["alone", "trouble", "device", "store"],
+)
+def test_a_lane_that_is_to_calibrate_starts_by_itself_only_if_nothing_else_was_wrong(
+    monkeypatch: pytest.MonkeyPatch, others: list[Exception], starts: bool
+):
+    run, ends = LaneSession.run, iter([ExceptionGroup("the session", [RecalibrationDue(), *others])])
+
+    async def ended(session: LaneSession) -> None:
+        end = next(ends, None)
+        if end is not None:
+            raise end
+        await run(session)
+
+    async def scene(scene: Scene) -> None:
+        await come_to(scene, "lamps", 0.0)
+        with monkeypatch.context() as changed:
+            changed.setattr(LaneSession, "run", ended)
+            await scene.until(lambda: step_of(scene) == "", timeout_s=START_S)
+            await scene.settle(STANDS_S)
+            assert scene.running is starts
+        scene.people.starts_lane = True
 
     play(scene)
