@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from station.drivers.modbus_unit import COMMON, Reading
 from station.drivers.registers import Block, Register, Values
 from station.drivers.unit_driver import UnitDriver
-from station.ports.lane_plc import CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
+from station.ports.lane_plc import STACK_RED, CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 
 BELTS = 5
 LEADING, TRAILING = 0, 1
@@ -91,6 +91,8 @@ class LanePlcDriver(UnitDriver):
             await self._unit.write_checked(BEAM_REQUEST, 0)
             # Heartbeats are due from here on, and they alone would keep belts running that nobody follows any more.
             await self._stop_belts()
+            # Whatever stands may not look as if pieces could be laid on it, also where no reading can be believed.
+            await self._unit.write(STACK_LIGHT_SET, STACK_RED)
 
         status = self._lane_status(await self._unit.connect(make_safe))
         if frozen and not status.freeze_latch:

@@ -7,8 +7,8 @@ from typing import Protocol
 import structlog
 
 from station.domain.errors import DeviceError, DeviceRefusedError, RequestNotTakenError
+from station.ports.lane_plc import STACK_RED
 from station.workflow.equipment import Equipment
-from station.workflow.preparation import RED
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
         await plc.set_diverter_2(through=False)
 
     async def red_light() -> None:
-        await plc.set_stack_light(RED)
+        await plc.set_stack_light(STACK_RED)
 
     async def lamps_off() -> None:
         await devices.unit.set_lamps(on=False)

@@ -246,7 +246,7 @@ class TestLanePlcOverTcp(ModbusSuite):
         self.peer.writes.clear()
         with pytest.raises(DeviceProtocolError, match="heartbeat"):
             await driver.connect(frozen=True)
-        assert self.peer.writes[:3] == [(129, b"\0\1"), (127, b"\0\0"), (120, bytes(10))]
+        assert self.peer.writes[:4] == [(129, b"\0\1"), (127, b"\0\0"), (120, bytes(10)), (128, b"\0\4")]
 
     async def test_a_new_link_sees_the_latch_that_it_set(self, rig: tuple[LanePlcDriver, Host]):
         driver, _ = rig

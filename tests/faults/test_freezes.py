@@ -8,7 +8,7 @@ import pytest
 
 from station.domain.errors import DeviceError, DeviceUnreachableError, StationError
 from station.domain.piece import PieceState
-from station.ports.lane_plc import LaneStatus
+from station.ports.lane_plc import STACK_RED, LaneStatus
 from station.workflow.freeze_steps import current_freeze
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
@@ -234,6 +234,7 @@ def test_a_freeze_reaches_a_plc_that_cannot_be_believed(name: str, args: dict[st
             await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         plc = station.simulated.plc
         assert plc.freeze_latch
+        assert plc.stack_light == STACK_RED
         if at_start:
             # A freeze that the station knows of is one for its PLC too, whatever became of the latch meanwhile.
             await scene.until_known(lambda: station.store.read(lambda view: current_freeze(view, LANE_ID)) is not None, timeout_s=5.0)
