@@ -71,6 +71,10 @@ class DeviceRefusedError(DeviceError):
     code = "device-refused"
 
 
+class RequestNotTakenError(DeviceRefusedError):
+    """A device did not take a request as such (busy, failed, not in its map): that says nothing about what it does now."""
+
+
 class StoreError(StationError):
     """A fact could not be made durable."""
 

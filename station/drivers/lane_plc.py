@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from station.drivers.modbus_unit import COMMON, Reading
 from station.drivers.registers import Block, Register, Values
 from station.drivers.unit_driver import UnitDriver
-from station.ports.lane_plc import CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
+from station.ports.lane_plc import STACK_RED, CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 
 BELTS = 5
 LEADING, TRAILING = 0, 1
@@ -59,6 +59,14 @@ PERMIT = Register(address=132, name="permit", kinds=("u32", "u32", "u16"), acces
 
 STANDSTILL = (0,) * BELTS
 
+STANDSTILL_TRIES = 3
+"""The first heartbeat of a new link may be the one that the PLC holds already, and feeds nothing then; the second one does."""
+
+STANDS_BY_ITSELF = frozenset({CommandResult.ACCEPTED, CommandResult.FROZEN, CommandResult.STALE_HEARTBEAT})
+"""What a PLC says of a standstill while no belt of it runs (contract: device codes)."""
+
+NOT_LATCHED = "did not set its freeze latch"
+
 HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
 """Enumerated values of the status block and their highest code."""
 
@@ -70,15 +78,36 @@ class LanePlcDriver(UnitDriver):
     magic = 0x4B54
     status = STATUS
 
-    async def connect(self) -> LaneStatus:
-        """(Re)open the link, drop the beam request and stop the belts with read-back, prove identity, and return a first status."""
+    async def connect(self, *, frozen: bool = False) -> LaneStatus:
+        """(Re)open the link, make the lane safe with read-back, prove identity, and return a first status.
+
+        `frozen` sets the freeze latch first of all: a PLC whose answers cannot be believed may still take what is written.
+        Raises `DeviceProtocolError` when the latch is not seen set then.
+        """
 
         async def make_safe() -> None:
+            if frozen:
+                await self._unit.write(FREEZE, 1)
             await self._unit.write_checked(BEAM_REQUEST, 0)
             # Heartbeats are due from here on, and they alone would keep belts running that nobody follows any more.
-            await self._unit.write_checked(BELT_SPEED_SET, *STANDSTILL)
+            await self._stop_belts()
+            # Whatever stands may not look as if pieces could be laid on it, also where no reading can be believed.
+            await self._unit.write(STACK_LIGHT_SET, STACK_RED)
 
-        return self._lane_status(await self._unit.connect(make_safe))
+        status = self._lane_status(await self._unit.connect(make_safe))
+        if frozen and not status.freeze_latch:
+            self._unit.reject(NOT_LATCHED)
+        return status
+
+    async def _stop_belts(self) -> None:
+        """Write standstill, read back. A PLC that keeps its set speeds because it is frozen, or alone, lets no belt run either."""
+        for _ in range(STANDSTILL_TRIES):
+            result = await self._unit.write_compared(BELT_SPEED_SET, *STANDSTILL)
+            # To learn of a stale heartbeat feeds the watchdog: before a belt runs by the speeds that were kept, they are written again.
+            if result is not CommandResult.STALE_HEARTBEAT:
+                break
+        if result not in STANDS_BY_ITSELF:
+            raise self._unit.refusal("to stop its belts", result)
 
     async def read_status(self) -> LaneStatus:
         """Read registers 0-66 as evidence; two transactions."""
@@ -171,7 +200,7 @@ class LanePlcDriver(UnitDriver):
             await self._unit.write(FREEZE, 1)
             reading = await self._unit.read_evidence(STATUS)
         if not reading.values.one("freeze_latch"):
-            self._unit.reject("did not set its freeze latch")
+            self._unit.reject(NOT_LATCHED)
 
     async def tag_infeed(self, tag: int) -> None:
         """Give the newest untagged piece on B1 its tag, in one write; raises `DeviceRefusedError` with the PLC's result."""

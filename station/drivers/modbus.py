@@ -20,7 +20,7 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
-from station.domain.errors import DeviceProtocolError, DeviceRefusedError
+from station.domain.errors import DeviceProtocolError, RequestNotTakenError
 from station.drivers.link import CONSEQUENCE, REMEDY, Connector, Link, open_endpoint, parse_endpoint, unreachable
 
 TCP_DEADLINE_S = 0.25
@@ -62,7 +62,7 @@ class ModbusMaster:
     """Transactions with one unit over one link.
 
     `endpoint` decides the framing: RTU on `serial:`, Modbus TCP on `tcp:`. `deadline_s` bounds each transaction (default 250 ms TCP, 400 ms
-    RTU). Every call raises `DeviceRefusedError` for a Modbus exception (the link stays good), `DeviceProtocolError` for an
+    RTU). Every call raises `RequestNotTakenError` for a Modbus exception (the link stays good), `DeviceProtocolError` for an
     answer that is not the request's, `DeviceUnreachableError` for silence or a dead link; after the last two, and after a
     cancellation, only `open` helps.
     """
@@ -162,7 +162,7 @@ class ModbusMaster:
                 async with asyncio.timeout(self._deadline_s):
                     pdu = await (self._over_rtu(link, request, expected) if self.rtu else self._over_tcp(link, request))
                     return self._checked(pdu, expected)
-            except DeviceRefusedError:
+            except RequestNotTakenError:
                 raise
             except TimeoutError as error:
                 link.abort()
@@ -217,7 +217,7 @@ class ModbusMaster:
         function, rest = pdu[0], pdu[1:]
         if function == expected.function | EXCEPTION_BIT and len(rest) == 1:
             reason = EXCEPTIONS.get(rest[0], "a reason that Modbus does not name")
-            raise DeviceRefusedError(
+            raise RequestNotTakenError(
                 f"{self._device} refused function {expected.function} with exception {rest[0]} ({reason})",
                 consequence="Nothing was read or written",
                 remedy="Check that the device's map version fits this station",

@@ -184,17 +184,23 @@ class ModbusUnit:
 
         Raises `DeviceRefusedError` with the unit's result when it kept another value.
         """
+        result = await self.write_compared(register, *values)
+        if result is not CommandResult.ACCEPTED:
+            raise self.refusal(f"{register.name} = {values}", result)
+
+    async def write_compared(self, register: Register, *values: int) -> CommandResult:
+        """Write, read back, compare: ACCEPTED, or the unit's result when it kept another value. The caller holds the lock."""
         await self.write(register, *values)
         kept = register.decode(await self._master.read_holding(register.address, register.words))
         if self._master.rtu:
             # Without transaction ids a stale answer could pose as the read-back; then the true one stands where this echo is due.
             await self.beat()
-        if kept != values:
-            reading = await self.read_evidence(self._status)
-            result = self.result_of(reading)
-            if result in {CommandResult.NONE, CommandResult.ACCEPTED}:
-                self.reject(f"kept {register.name} = {kept} instead of {values} and did not say why")
-            raise self.refusal(f"{register.name} = {values}", result)
+        if kept == values:
+            return CommandResult.ACCEPTED
+        result = self.result_of(await self.read_evidence(self._status))
+        if result in {CommandResult.NONE, CommandResult.ACCEPTED}:
+            self.reject(f"kept {register.name} = {kept} instead of {values} and did not say why")
+        return result
 
     async def write_judged(self, register: Register, *values: int) -> CommandResult:
         """Write something whose effect shows in `result`, and return that. The caller holds the lock."""

@@ -41,6 +41,10 @@ class CommandResult(IntEnum):
     MAINTENANCE = 11
 
 
+STACK_RED = 4
+"""Pattern of the stack light: no piece may be laid on the infeed."""
+
+
 class Eye(IntEnum):
     """Photo-eyes of the lane."""
 
@@ -144,8 +148,12 @@ class LaneEvents:
 class LanePlc(Protocol):
     """The lane's programmable controller. Writes are read back where the map allows it; refusals raise `DeviceRefusedError`."""
 
-    async def connect(self) -> LaneStatus:
-        """(Re)open the link, drop the beam request, stop the belts, prove magic, version and test value, and return a first status."""
+    async def connect(self, *, frozen: bool = False) -> LaneStatus:
+        """(Re)open the link, drop the beam request, stop the belts, show red, prove who answers, and return a first status.
+
+        Proved are magic, version and test value; the stack light is not read back. `frozen`: the lane is to be frozen. The freeze latch
+        is set first of all, so that it reaches also a PLC that takes writes and cannot prove itself; where it does, it must be seen set.
+        """
         ...
 
     async def close(self) -> None:

@@ -138,10 +138,20 @@ class FrozenLane:
         return False
 
     async def _status(self) -> LaneStatus | None:
-        for reconnect in (False, True):
+        with contextlib.suppress(DeviceError):
+            return await self._plc.read_status()
+        if self._seen_set or not self._must_be_set():
+            # A latch that was seen set is retained. One that was cleared meanwhile must show before it is set again.
             with contextlib.suppress(DeviceError):
-                return await (self._plc.connect() if reconnect else self._plc.read_status())
+                return await self._plc.connect()
+        if self._must_be_set():
+            with contextlib.suppress(DeviceError):
+                return await self._plc.connect(frozen=True)
         return None
+
+    def _must_be_set(self) -> bool:
+        """True while nobody may have cleared the latch by right."""
+        return self._seen_clear is None and self._all_clear() is None
 
     def _all_clear(self) -> int | None:
         """The number of the freeze that may end. While something about it is not durable yet, none may."""
@@ -221,12 +231,11 @@ class FrozenLane:
             self._progress = replace(self._progress, refused=says.result(result))
 
     async def _latch(self) -> None:
-        """Set the PLC's freeze latch; its link may have been cut off in the middle of a request."""
+        """Set the PLC's freeze latch; its link may have been cut off, or given up since it was not believed."""
         try:
             await self._plc.freeze()
         except DeviceError:
-            await self._plc.connect()
-            await self._plc.freeze()
+            await self._plc.connect(frozen=True)
 
     def _forget(self) -> None:
         self._recorded = self._begun_here = self._seen_set = self._bypassed = False

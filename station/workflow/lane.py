@@ -240,7 +240,7 @@ class Lane:
         except* FreezeLatched:
             frozen, reason, detail = True, Reason.FROZEN, say(Says.FREEZE_LATCH)
         except* RecalibrationDue:
-            reason, detail, self._again = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE), self._ending is None
+            reason, detail = Reason.CALIBRATION_STALE, say(Says.RECALIBRATION_DUE)
         except* LaneTrouble as group:
             reason, detail = first(group, LaneTrouble).reason, first(group, LaneTrouble).detail
         except* DeviceError as group:
@@ -253,6 +253,9 @@ class Lane:
         except* Exception as group:
             log.exception("lane ended by a defect", lane=self.lane_id)
             reason, detail = Reason.DEVICE_LOST, repr(first(group, Exception))
+        if detail == say(Says.RECALIBRATION_DUE) and self._ending is None:
+            # Nothing else was wrong, and nobody asked for anything: it starts by itself.
+            self._again = True
         try:
             await self._settle(reason, detail, frozen=frozen)
         except Exception:

@@ -1,6 +1,7 @@
 """What the store says of a lane as a whole: which pieces it believes to be on the belts, and what explains a passage of the gate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import Permit
@@ -12,7 +13,18 @@ from station.ports.lane_plc import PassedPiece
 from station.ports.store import ReadView
 from station.workflow.identification import clearing_reviews
 
-MAY_HAVE_LEFT = (PieceState.DISINFECTED, PieceState.HELD)
+MAY_HAVE_LEFT = (
+    PieceState.DISINFECTED,
+    PieceState.HELD,
+    PieceState.FROZEN,
+    PieceState.IN_REVIEW,
+    PieceState.CLEARED,
+    PieceState.REJECTED,
+)
+"""States in which a piece may be that got a permit on its present visit: a hold, a freeze and people's decisions come after permits too."""
+
+ACCOUNTED_FOR = (PieceState.HANDED_OVER, PieceState.RETURNED, PieceState.ESCAPED)
+"""States that say what became of a piece with a permit that was not released."""
 HALF_WAY = 0x8000
 """Of the ring's numbers: a number less than this ahead of the last one seen is a new one."""
 
@@ -65,12 +77,47 @@ def _clearances(view: ReadView, piece: Piece) -> list[Clearance]:
     return [row.evidence for row in view.evidence(piece.piece_id, piece.visit) if isinstance(row.evidence, Clearance)]
 
 
-def passages(
-    view: ReadView, lane_id: str, ring: Sequence[PassedPiece], seen: str | None
-) -> Iterator[tuple[PassedPiece, Piece | None, Permit | None, bool]]:
-    """Each entry of the gate's ring with the piece and the permit that explain it, and whether it is newer than `seen`."""
-    lane = [(known, permits_of(view, known)) for known in view.pieces(states=MAY_HAVE_LEFT, lane_id=lane_id, limit=MOST_ON_LANE)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """An entry of the gate's ring; `known` and `permit` are what explains it, None where nothing does. `is_new`: not settled before."""
+
+    entry: PassedPiece
+    known: Piece | None
+    permit: Permit | None
+    is_new: bool
+
+    @property
+    def is_open(self) -> bool:
+        """True while nothing has come after the permit: its use decides what becomes of the piece."""
+        return self.known is not None and self.known.state is PieceState.DISINFECTED
+
+    @property
+    def may_leave(self) -> bool:
+        """True when the piece may still stand in the exit."""
+        return self.is_open or (self.is_new and self.known is not None and not self.known.state.is_terminal)
+
+
+def passages(view: ReadView, lane_id: str, ring: Sequence[PassedPiece], seen: str | None) -> Iterator[Passage]:
+    """Each entry of the gate's ring with the piece and the permit that explain it. `seen` is the last number that was settled."""
+    holders = list(_permitted(view, lane_id, MAY_HAVE_LEFT))
     for entry in ring:
-        key = (entry.tag, entry.challenge)
-        known, permit = next(((k, p) for k, permits in lane for p in permits if (p.tag, p.challenge) == key), (None, None))
-        yield entry, known, permit, seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
+        is_new = seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
+        found = _holder(entry, holders)
+        if found is None and is_new:
+            found = _holder(entry, _permitted(view, lane_id, ACCOUNTED_FOR))
+        known, permit = found or (None, None)
+        yield Passage(entry=entry, known=known, permit=permit, is_new=is_new)
+
+
+def _holder(entry: PassedPiece, holders: Iterable[tuple[Piece, Permit]]) -> tuple[Piece, Permit] | None:
+    key = (entry.tag, entry.challenge)
+    return next(((known, permit) for known, permit in holders if (permit.tag, permit.challenge) == key), None)
+
+
+def _permitted(view: ReadView, lane_id: str, states: Sequence[PieceState]) -> Iterator[tuple[Piece, Permit]]:
+    after: str | None = None
+    while page := view.pieces(states=states, lane_id=lane_id, after=after, limit=MOST_ON_LANE):
+        for known in page:
+            for permit in permits_of(view, known):
+                yield known, permit
+        after = page[-1].piece_id

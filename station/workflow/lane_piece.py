@@ -1,5 +1,6 @@
 """One piece on the belts, with everything that is known of its present visit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from station.domain.clearance import Clearance, Identification, VisitEvidence
@@ -54,6 +55,7 @@ class LanePiece:
     in_bin: bool = False
     gate_barcode: str | None = None
     gate_answered: bool = False
+    tagged: bool = False
     ready_for_xray: bool = False
     uv_announced: bool = False
     refused: bool = False
@@ -92,3 +94,8 @@ class LanePiece:
             contradictions=tuple(self.contradictions),
             window_expired=self.window_expired,
         )
+
+
+def gets_next_tag(piece: LanePiece, pieces: Iterable[LanePiece]) -> bool:
+    """True when the PLC would give a tag to that piece: of those on B1 without one, the newest gets it, whichever was meant."""
+    return not any(other is not piece and not other.tagged and other.track.head_mm < piece.track.head_mm for other in pieces)

@@ -22,7 +22,7 @@ from station.ports.store import Store, UnitOfWork
 from station.workflow.durable import durable
 from station.workflow.exercises import Exercise
 from station.workflow.exit_eye import ExitEye, left_by_itself
-from station.workflow.lane_facts import length_of, on_belts, passages, permits_of
+from station.workflow.lane_facts import Passage, length_of, on_belts, passages, permits_of
 from station.workflow.lane_piece import LanePiece
 from station.workflow.piece_events import event_of_known, event_of_release, event_on_lane, gate_action
 from station.workflow.says import Says, say
@@ -57,13 +57,20 @@ class LaneRecords:
         self._disbelieved: set[PassedPiece] = set()
         self._lying: set[str] = set()
 
-    async def escaped(self, piece_id: str, detail: str) -> None:
-        """A piece was seen past the gate without a permit: incident, alarm, recall event."""
-        await self._commit(lambda uow: self._escape(uow, uow.piece(piece_id), detail, subject=piece_id))
+    async def escaped(self, piece_id: str, detail: str, *, ring_seq: int | None = None) -> None:
+        """A piece was seen past the gate without a permit: incident, alarm, recall event. `ring_seq`: the gate's ring told it."""
+
+        def work(uow: UnitOfWork) -> None:
+            self._escape(uow, uow.piece(piece_id), detail, subject=piece_id)
+            if ring_seq is not None:
+                uow.set_value(self._ring_key, str(ring_seq))
+
+        await self._commit(work)
 
     def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str, subject: str = "unknown") -> None:
         now = self._clock.utc_now()
         if known is not None and not known.state.is_terminal:
+            uow.set_claim(None, known.piece_id)
             uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
             uow.publish(self._event(known, PieceStatus.ESCAPED, now))
         uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
@@ -110,33 +117,60 @@ class LaneRecords:
     async def settle_permits(self, passed: Sequence[PassedPiece], at_exit: ExitEye) -> list[int]:
         """Compare with the PLC's retained ring: what it says of a permit, left; a passage that no permit explains is an escape.
 
-        The ring is written when a head reaches the exit eye. The newest piece is left as it is while that eye is covered, and held unless
-        the eye tells that it left by itself. Returns the tags that escaped. The first ring that a lane ever shows is taken as it is.
+        The ring is written when a head reaches the exit eye. The newest piece is left as it is while that eye is covered. It counts as gone
+        where the eye tells that it left by itself: released if nothing came after its permit, escaped otherwise. Of one that is held or
+        frozen, and whose way the eye does not tell, only the alarm is raised. Returns the tags that escaped, or may have. The first ring
+        that a lane ever shows is taken as it is.
         """
 
         def work(uow: UnitOfWork) -> list[int]:
             seen = uow.value(self._ring_key) or None
+            settled = str(passed[-1].seq) if passed else seen or "0"
             escaped = []
-            for entry, known, permit, is_new in passages(uow, self._lane_id, passed, seen):
-                # Before another came to the exit, the gate had shut behind it.
+            for passage in passages(uow, self._lane_id, passed, seen):
+                entry = passage.entry
                 newest = entry is passed[-1]
-                if known is not None and permit is not None and known.state is PieceState.DISINFECTED:
-                    if newest and at_exit.covered and entry not in self._disbelieved:
-                        continue
-                    if entry in self._disbelieved or (newest and not left_by_itself(at_exit, length_of(uow, known))):
-                        self._hold_known(uow, known, Reason.TRACK_LOST, self._clock.utc_now())
-                    else:
-                        self._release(uow, permit, ring_seq=entry.seq, exit_seen=False)
-                elif is_new:
+                if newest and at_exit.covered and passage.may_leave and entry not in self._disbelieved:
+                    settled = str((entry.seq - 1) & 0xFFFF)
+                    continue
+                # Before another came to the exit, the gate had shut behind it.
+                left = self._left(uow, passage, at_exit) if newest or entry in self._disbelieved else True
+                if passage.is_open:
+                    self._settle_permit(uow, passage, left=left is True)
+                elif passage.is_new and self._settle_escape(uow, passage, left=left):
                     escaped.append(entry.tag)
-                    self._escape(uow, known, say(Says.TAG_PASSED, tag=entry.tag))
-            if passed:
-                uow.set_value(self._ring_key, str(passed[-1].seq))
-            elif seen is None:
-                uow.set_value(self._ring_key, "0")
+            uow.set_value(self._ring_key, settled)
             return escaped
 
         return await self._commit(work)
+
+    def _left(self, uow: UnitOfWork, passage: Passage, at_exit: ExitEye) -> bool | None:
+        """Whether what explains the entry left by itself; None where nothing tells."""
+        if passage.entry in self._disbelieved:
+            return False
+        length_mm = length_of(uow, passage.known) if passage.known is not None else None
+        return None if at_exit.way_mm is None or length_mm is None else left_by_itself(at_exit, length_mm)
+
+    def _settle_permit(self, uow: UnitOfWork, passage: Passage, *, left: bool) -> None:
+        """Nothing came after the permit: the piece is released, or held where it is not known to have left."""
+        if passage.known is None or passage.permit is None:
+            return
+        if left:
+            self._release(uow, passage.permit, ring_seq=passage.entry.seq, exit_seen=False)
+        else:
+            self._hold_known(uow, passage.known, Reason.TRACK_LOST, self._clock.utc_now())
+
+    def _settle_escape(self, uow: UnitOfWork, passage: Passage, *, left: bool | None) -> bool:
+        """No permit that still stands explains the passage. True when something escaped, or may have."""
+        known, detail = passage.known, say(Says.TAG_PASSED, tag=passage.entry.tag)
+        if known is not None and (left is False or known.state.is_terminal):
+            return False
+        if known is None or left:
+            self._escape(uow, known, detail)
+        else:
+            # It is held, or frozen, wherever it is: people must look for it outside too.
+            uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id, detail, self._clock.utc_now())
+        return True
 
     async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
         """Raise an alarm durably."""

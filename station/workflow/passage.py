@@ -30,6 +30,7 @@ from station.workflow.equipment import LaneTrouble
 from station.workflow.exit_eye import ExitEye, left_by_itself
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.identification import InfeedFacts
+from station.workflow.lane_piece import gets_next_tag
 from station.workflow.says import Says, say
 from station.workflow.scanner import beam_window, cut_scan
 from station.workflow.tracker import Branch
@@ -76,9 +77,9 @@ class Passage:
         return held
 
     async def _follow(self) -> None:
-        piece, track, session = self._piece, self._piece.track, self._session
+        piece, track = self._piece, self._piece.track
         await self._identify()
-        await session.equipment.devices.plc.tag_infeed(piece.tag)
+        await self._tag()
         piece.ready_for_xray = True
         await self._until(lambda: Eye.XRAY_IN in track.leading)
         await self._journey.scanning(piece)
@@ -119,6 +120,13 @@ class Passage:
             on_lane=on_lane,
         )
         await self._journey.identify(piece, facts, max_retries=session.settings.recipe.max_retries)
+
+    async def _tag(self) -> None:
+        if not gets_next_tag(self._piece, self._session.pieces):
+            self._piece.contradict(Reason.TRACK_LOST)
+            return
+        await self._session.equipment.devices.plc.tag_infeed(self._piece.tag)
+        self._piece.tagged = True
 
     async def _raw_scan(self) -> RawScan | None:
         """Wait for the piece's last line and cut its scan; None when no line came."""

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import structlog
 
-from station.domain.errors import DeviceError, DeviceRefusedError
+from station.domain.errors import DeviceError, DeviceRefusedError, RequestNotTakenError
+from station.ports.lane_plc import STACK_RED
 from station.workflow.equipment import Equipment
-from station.workflow.preparation import RED
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
         await plc.set_diverter_2(through=False)
 
     async def red_light() -> None:
-        await plc.set_stack_light(RED)
+        await plc.set_stack_light(STACK_RED)
 
     async def lamps_off() -> None:
         await devices.unit.set_lamps(on=False)
@@ -62,21 +62,32 @@ async def _tell(device: _Connectable, steps: tuple[_Step, ...]) -> bool:
 
 async def _done(device: _Connectable, step: _Step) -> bool:
     """True when the device was told, or refuses because it stands already."""
-    for reconnect in (False, True):
-        try:
-            if reconnect:
-                await device.connect()
-            await step()
-        except DeviceRefusedError:
-            return True
-        except DeviceError:
-            continue
-        except Exception:
-            # Whatever is wrong with one device, the others must still be told.
-            log.exception("a device could not be made safe")
-            return False
+    try:
+        return await _told_or_stands(step) or (await _connected(device) and await _told_or_stands(step))
+    except Exception:
+        # Whatever is wrong with one device, the others must still be told.
+        log.exception("a device could not be made safe")
+        return False
+
+
+async def _told_or_stands(step: _Step) -> bool:
+    try:
+        await step()
+    except RequestNotTakenError:
+        return False
+    except DeviceRefusedError:
         return True
-    return False
+    except DeviceError:
+        return False
+    return True
+
+
+async def _connected(device: _Connectable) -> bool:
+    try:
+        await device.connect()
+    except DeviceError:
+        return False
+    return True
 
 
 async def close_devices(equipment: Equipment) -> None:

@@ -255,7 +255,7 @@ class LaneSession:
             if entry.seq in before or (entry.tag, entry.challenge) in self.permits:
                 continue
             suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), "unknown")
-            await self.journey.escaped(suspect, say(Says.TAG_PASSED, tag=entry.tag))
+            await self.journey.escaped(suspect, say(Says.TAG_PASSED, tag=entry.tag), ring_seq=entry.seq)
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.GATE_WITHOUT_PERMIT))
 
     def _under_beam(self, piece: LanePiece) -> bool:

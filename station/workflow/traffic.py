@@ -13,6 +13,10 @@ from station.workflow.tracker import Branch
 DIVERT_AHEAD_MM = 350.0
 """A diverter turns to `through` when the piece's head is this close."""
 
+TAG_BEFORE_MM = 140.0
+"""A piece without a tag stops this far before B2, and so before the next one, 800 mm behind it, comes to the infeed eye: the PLC
+gives a tag to the newest piece on B1 that has none."""
+
 UNDECIDED_ROOM = 2
 """B3 and the end of B2 hold this many undecided pieces besides the one that is let onto B2."""
 
@@ -77,7 +81,9 @@ def drive(pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) 
     if _straddled(pieces, b2_start):
         b1 = b2
     else:
-        b1 = not any(_at(p, b2_start, geometry.stop_margin_mm) and not (b2 and _admitted(p, pieces, lane, geometry)) for p in pieces)
+        waits_for_tag = any(_at(p, b2_start, TAG_BEFORE_MM) and not p.ready_for_xray for p in pieces)
+        waits_for_b2 = any(_at(p, b2_start, geometry.stop_margin_mm) and not (b2 and _admitted(p, pieces, lane, geometry)) for p in pieces)
+        b1 = not waits_for_tag and not waits_for_b2
     return Drive(
         belts=(b1, b2, b3, b4, b5),
         diverter_1_through=diverter_1_through,

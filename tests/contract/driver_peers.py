@@ -45,6 +45,10 @@ class ModbusPeer:
         words = struct.calcsize(layout) // 2
         return struct.unpack(layout, b"".join(self.holdings[address + n].to_bytes(2, "big") for n in range(words)))
 
+    def put_held(self, address: int, layout: str, *values: int) -> None:
+        data = struct.pack(layout, *values)
+        self.holdings.update({address + at // 2: int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)})
+
     def reboot(self) -> None:
         self.boot += 1
         self.holdings.update(dict.fromkeys(self.holdings, 0))

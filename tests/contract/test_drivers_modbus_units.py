@@ -14,6 +14,8 @@ from tests.contract.adversary import ANY_LINK, DEADLINE_S, QUIET_S, AdversarialS
 from tests.contract.driver_peers import LanePeer, ModbusPeer, UnitPeer
 from tests.support.clocks import LoopClock
 
+RUNNING = (200,) * 5
+
 
 def lane_driver(endpoint: str) -> LanePlcDriver:
     return LanePlcDriver(endpoint, 1, clock=LoopClock(), deadline_s=DEADLINE_S)
@@ -196,6 +198,63 @@ class TestLanePlcOverTcp(ModbusSuite):
         self.peer.on_write = lambda _address, _data: self.peer.holdings.update({129: 0})  # type: ignore[method-assign]
         with pytest.raises(DeviceProtocolError, match="freeze"):
             await driver.freeze()
+
+    def keeps_its_speeds(self, result: CommandResult, *, times: int = 1000) -> None:
+        """The peer had speeds set before, and refuses other ones."""
+        self.peer.put_held(120, ">5h", *RUNNING)
+        left = [times]
+
+        def keep(address: int, data: bytes) -> None:
+            self.peer.writes.append((address, data))
+            if address == 120 and left[0]:
+                left[0] -= 1
+                self.peer.put_held(120, ">5h", *RUNNING)
+                self.peer.inputs[7] = result
+
+        self.peer.on_write = keep  # type: ignore[method-assign]
+
+    @pytest.mark.parametrize("result", [CommandResult.FROZEN, CommandResult.STALE_HEARTBEAT])
+    async def test_a_plc_that_keeps_its_belts_still_by_itself_is_connected_to(self, rig: tuple[LanePlcDriver, Host], result: CommandResult):
+        driver, _ = rig
+        self.keeps_its_speeds(result)
+        assert await driver.connect()
+        assert await driver.read_status()
+
+    async def test_a_standstill_that_was_refused_for_a_stale_heartbeat_is_written_again_with_a_fresh_one(
+        self, rig: tuple[LanePlcDriver, Host]
+    ):
+        driver, _ = rig
+        self.keeps_its_speeds(CommandResult.STALE_HEARTBEAT, times=2)
+        await driver.connect()
+        assert self.peer.held(120, ">5h") == (0,) * 5
+
+    @pytest.mark.parametrize("result", [CommandResult.WRONG_STATE, CommandResult.MAINTENANCE, CommandResult.NONE])
+    async def test_a_plc_that_keeps_its_speeds_for_another_reason_is_not_connected_to(
+        self, rig: tuple[LanePlcDriver, Host], result: CommandResult
+    ):
+        driver, _ = rig
+        self.keeps_its_speeds(result)
+        with pytest.raises(StationError, match=r"stop its belts|did not say why"):
+            await driver.connect()
+        with pytest.raises(DeviceUnreachableError):
+            await driver.read_status()
+
+    async def test_a_plc_that_cannot_prove_itself_is_frozen_all_the_same(self, rig: tuple[LanePlcDriver, Host]):
+        """Its image stands still: it echoes no heartbeat, and takes what is written."""
+        driver, _ = rig
+        self.peer.refresh = lambda: None  # type: ignore[method-assign]
+        self.peer.writes.clear()
+        with pytest.raises(DeviceProtocolError, match="heartbeat"):
+            await driver.connect(frozen=True)
+        assert self.peer.writes[:4] == [(129, b"\0\1"), (127, b"\0\0"), (120, bytes(10)), (128, b"\0\4")]
+
+    async def test_a_new_link_sees_the_latch_that_it_set(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        assert (await driver.connect(frozen=True)).freeze_latch
+        self.peer.inputs[47] = 0
+        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({129: 0})  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match="freeze"):
+            await driver.connect(frozen=True)
 
     async def test_events_come_oldest_first_across_the_wrap(self, rig: tuple[LanePlcDriver, Host]):
         driver, _ = rig

@@ -8,6 +8,7 @@ import pytest
 
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
+from station.ports.lane_plc import STACK_RED
 from tests.support.virtual_scene import RECOVERY_S, Scene, play
 
 UV_MM, XRAY_MM, DECISION_MM, GATE_MM, EXIT_MM, INFEED_MM = 4300.0, 1500.0, 3000.0, 5500.0, 5960.0, 600.0
@@ -171,6 +172,7 @@ def test_belts_stand_while_the_plc_cannot_be_believed(name: str, args: dict[str,
         scene.station.fault("lane_plc", name, **args)
         await scene.until_stopped(timeout_s=5.0)
         await scene.settle(STANDING_S)
+        assert scene.station.simulated.plc.stack_light == STACK_RED
         belts = scene.station.simulated.world.belts
         encoders = [belt.encoder for belt in belts]
         await scene.settle(6.0)

@@ -8,7 +8,7 @@ from station.domain.alarm import AlarmCode
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye
-from station.workflow.views import LaneCommand
+from station.workflow.views import LaneCommand, LaneState
 from tests.support.scripted_people import OPERATOR, ZONE_GATE
 from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import Scene, play
@@ -140,6 +140,55 @@ def test_what_left_while_the_lane_started_is_released_though_the_exit_is_blocked
         await scene.until_running()
         assert scene.where(piece_id)["place"] == "outside"
         assert scene.states(piece_id)[-1] is PieceState.RELEASED
+        assert escapes(scene) == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("share", [0.5, 0.55])
+def test_a_suspect_that_slides_down_the_chute_while_its_lane_is_frozen_escaped(share: float, kill: bool):
+    """It had its permit and its middle had come to the exit eye; then somebody named it in a freeze."""
+
+    async def scene(scene: Scene) -> None:
+        people = scene.people
+        people.unfreezes = people.reviews = people.refeeds_pieces = False
+        piece_id = await scene.feed(kind="packet")
+        await scene.until_at(piece_id, EXIT_MM + share * scene.pieces[piece_id]["length_mm"])
+        await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR), piece_id=piece_id)
+        await scene.settle(3.0)
+        assert scene.where(piece_id)["place"] == "outside"
+        if kill:
+            await scene.restart_station(kill=True)
+            await scene.until_state(piece_id, PieceState.ESCAPED, timeout_s=5.0)
+            assert scene.station.lane.view().state is LaneState.FROZEN
+        people.unfreezes = True
+        await scene.until_running()
+        assert scene.states(piece_id)[-1] is PieceState.ESCAPED
+        assert escapes(scene) == [piece_id]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_suspect_that_people_take_out_of_the_exit_is_no_escape(kill: bool, handed_over: bool):
+    async def scene(scene: Scene) -> None:
+        people = scene.people
+        people.unfreezes = people.reviews = people.refeeds_pieces = False
+        piece_id = await scene.feed(kind="packet")
+        await scene.until_at(piece_id, HALF_OUT_MM)
+        await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR), piece_id=piece_id)
+        await scene.settle(3.0)
+        assert scene.where(piece_id)["place"] == "lane"
+        if kill:
+            await scene.restart_station(kill=True)
+            await scene.settle(3.0)
+        assert scene.states(piece_id)[-1] is PieceState.FROZEN
+        people.hands_over_frozen = handed_over
+        people.unfreezes = True
+        await scene.until_running()
+        assert scene.states(piece_id)[-1] is (PieceState.HANDED_OVER if handed_over else PieceState.HELD)
         assert escapes(scene) == []
 
     play(scene)

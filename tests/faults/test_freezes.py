@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from station.domain.errors import DeviceUnreachableError, StationError
+from station.domain.errors import DeviceError, DeviceUnreachableError, StationError
 from station.domain.piece import PieceState
+from station.ports.lane_plc import STACK_RED, LaneStatus
+from station.workflow.freeze_steps import current_freeze
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.moody_model import MoodyModel
 from tests.support.scripted_people import OPERATOR, hold_attention
@@ -189,20 +192,62 @@ def test_a_freeze_that_does_not_reach_the_plc_starts_no_standing_lane():
         await scene.until_stopped()
         await scene.settle(3.0)
         plc = station.lane._equipment.devices.plc
-        freeze, lost = plc.freeze, iter(range(2))
+        freeze, connect, lost = plc.freeze, plc.connect, iter(range(2))
 
-        async def cut_off() -> None:
+        def demand_link() -> None:
             if next(lost, None) is not None:
                 raise DeviceUnreachableError("the request never came there")
+
+        async def freeze_if_linked() -> None:
+            demand_link()
             await freeze()
 
-        plc.freeze = cut_off  # type: ignore[method-assign]
+        async def connect_if_linked(*, frozen: bool = False) -> LaneStatus:
+            demand_link()
+            return await connect(frozen=frozen)
+
+        plc.freeze, plc.connect = freeze_if_linked, connect_if_linked  # type: ignore[method-assign]
         with pytest.raises(DeviceUnreachableError):
             await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         await scene.until(lambda: station.simulated.plc.freeze_latch, timeout_s=FREEZE_AT_ONCE_S)
         assert station.lane.view().state is LaneState.FROZEN
         assert not any(belt.speed_mm_s for belt in station.simulated.world.belts)
         scene.people.unfreezes = scene.people.starts_lane = True
+
+    play(scene)
+
+
+@pytest.mark.parametrize("at_start", [False, True])
+@pytest.mark.parametrize(("name", "args"), [("stale_image", {}), ("torn_block", {"reads": 1000})])
+def test_a_freeze_reaches_a_plc_that_cannot_be_believed(name: str, args: dict[str, Any], at_start: bool):
+    """Nothing that it says proves anything, but it takes what is written; so whoever froze the lane may rely on it."""
+
+    async def scene(scene: Scene) -> None:
+        station = scene.station
+        scene.people.unfreezes = scene.people.starts_lane = False
+        piece_id = await scene.feed()
+        await scene.until_at(piece_id, 3000.0)
+        station.fault("lane_plc", name, **args)
+        await scene.until_stopped(timeout_s=5.0)
+        await scene.settle(2.0)
+        with pytest.raises(DeviceError):
+            await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
+        plc = station.simulated.plc
+        assert plc.freeze_latch
+        assert plc.stack_light == STACK_RED
+        if at_start:
+            # A freeze that the station knows of is one for its PLC too, whatever became of the latch meanwhile.
+            await scene.until_known(lambda: station.store.read(lambda view: current_freeze(view, LANE_ID)) is not None, timeout_s=5.0)
+            scene.people.clear_at_panel()
+            await scene.restart_station(kill=True)
+            await scene.settle(FREEZE_AT_ONCE_S)
+            station = scene.station
+            assert plc.freeze_latch
+        assert station.lane.view().state is LaneState.FROZEN
+        station.clear_fault("lane_plc", name)
+        scene.people.unfreezes = scene.people.starts_lane = True
+        await scene.until_running()
+        assert scene.people.unfrozen == 1
 
     play(scene)
 

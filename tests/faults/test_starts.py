@@ -9,9 +9,13 @@ from datetime import timedelta
 import pytest
 
 from station.domain.alarm import AlarmCode
+from station.domain.errors import DeviceUnreachableError, StoreError
+from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye
 from station.workflow import says
+from station.workflow.equipment import LaneTrouble, RecalibrationDue
 from station.workflow.says import Says, say
+from station.workflow.session import LaneSession
 from station.workflow.tube_use import note_tube_on
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.hanging_disk import HangingDisk
@@ -318,5 +322,31 @@ def test_a_tube_that_was_on_today_is_not_warmed_after_a_restart():
         await command(scene, LaneCommand.START)
         assert await beam_s() > WARM_UP_S
         await start_again(scene)
+
+
+@pytest.mark.parametrize(
+    ("others", "starts"),
+    [([], True), ([LaneTrouble(Reason.TRACK_LOST, "")], False), ([DeviceUnreachableError("silent")], False), ([StoreError("full")], False)],
+    ids=["alone", "trouble", "device", "store"],
+)
+def test_a_lane_that_is_to_calibrate_starts_by_itself_only_if_nothing_else_was_wrong(
+    monkeypatch: pytest.MonkeyPatch, others: list[Exception], starts: bool
+):
+    run, ends = LaneSession.run, iter([ExceptionGroup("the session", [RecalibrationDue(), *others])])
+
+    async def ended(session: LaneSession) -> None:
+        end = next(ends, None)
+        if end is not None:
+            raise end
+        await run(session)
+
+    async def scene(scene: Scene) -> None:
+        await come_to(scene, "lamps", 0.0)
+        with monkeypatch.context() as changed:
+            changed.setattr(LaneSession, "run", ended)
+            await scene.until(lambda: step_of(scene) == "", timeout_s=START_S)
+            await scene.settle(STANDS_S)
+            assert scene.running is starts
+        scene.people.starts_lane = True
 
     play(scene)

@@ -1,9 +1,11 @@
 """The station itself fails: its disk, its model, its computer; and it comes back to a lane with pieces on it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from firmware_sims import mail_room
 from station.domain.alarm import AlarmCode
 from station.domain.clearance import Clearance, Outcome
 from station.domain.gate import GateAction, Permit
@@ -88,6 +90,54 @@ def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
         assert all(alarm.cleared_at is not None for alarm in alarms if alarm.code is AlarmCode.STORE_FAILING)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
         check_audit(scene.station.store)
+
+    play(scene)
+
+
+def identified_late(scene: Scene, first_s: float) -> None:
+    """The first piece's arrival takes so long to become durable."""
+    journey, delays_s = scene.station.lane._journey, iter([first_s])
+    identify = journey.identify
+
+    async def slow(*args: Any, **named: Any) -> None:
+        await asyncio.sleep(next(delays_s, 0.0))
+        await identify(*args, **named)
+
+    journey.identify = slow  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("slow_s", [2.5, 4.0, 20.0])
+def test_a_piece_whose_arrival_becomes_durable_late_keeps_its_own_tag(slow_s: float):
+    """The lane waits for it: nothing is held, and nothing goes by the tag of another."""
+
+    async def scene(scene: Scene) -> None:
+        identified_late(scene, slow_s)
+        pieces = [await scene.feed() for _ in range(3)]
+        for piece_id in pieces:
+            await scene.until_state(piece_id, PieceState.RELEASED)
+            assert scene.piece(piece_id).visit == 1  # type: ignore[union-attr]
+
+    play(scene)
+
+
+def test_a_piece_that_another_followed_too_closely_before_it_had_its_tag_is_held(monkeypatch: pytest.MonkeyPatch):
+    """The PLC would give its tag to the newer one."""
+    monkeypatch.setattr(mail_room, "PITCH_MM", 640.0)
+
+    async def scene(scene: Scene) -> None:
+        scene.people.refeeds_pieces = scene.people.reviews = False
+        identified_late(scene, 4.0)
+        pieces = [await scene.feed(kind="envelope") for _ in range(3)]
+        await scene.until_at(pieces[2], 1100.0)
+        session = scene.station.lane._session
+        assert session is not None
+        assert [piece.piece_id for piece in session.pieces] == pieces
+        tags = [track.tag for track in scene.station.simulated.plc.tracker.tracks]
+        assert tags == [0, session.pieces[1].tag, session.pieces[2].tag]
+        await scene.until_state(pieces[0], PieceState.HELD)
+        assert scene.reasons(pieces[0]) == {Reason.TRACK_LOST}
+        assert scene.running
+        scene.people.refeeds_pieces = scene.people.reviews = True
 
     play(scene)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
+from station.domain.errors import DeviceProtocolError, DeviceUnreachableError, RequestNotTakenError, StationError
 from station.drivers.modbus import ModbusMaster
 from tests.support.virtual_time import run_virtual
 from tests.support.waiting import until
@@ -56,7 +56,7 @@ async def test_an_rtu_exception_is_a_refusal():
     wire = ScriptedWire(lambda _request: EXCEPTION_2)
     master = await rtu(wire)
     for _ in range(2):
-        with pytest.raises(DeviceRefusedError, match="not in its map"):
+        with pytest.raises(RequestNotTakenError, match="not in its map"):
             await master.read_holding(0, 10)
     assert wire.opened == 1
     await master.close()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from feeding import Feeding
 
+from station.domain.alarm import AlarmCode
 from station.domain.errors import StoreError
 from station.domain.gate import Permit
 from station.domain.piece import PieceState
@@ -102,3 +103,18 @@ async def test_an_early_exit_that_could_not_be_stored_releases_nothing_either(fe
             await feeding.journey.exit_disbelieved(piece, [entry])
     await start_again(feeding, entry)
     assert (feeding.known.state, feeding.known.reasons) == (PieceState.HELD, (Reason.TRACK_LOST.value,))
+
+
+async def test_an_escape_that_a_running_lane_alarmed_about_is_none_at_the_next_start(feeding: Feeding):
+    """The gate opened on a permit that the lane had taken back, and for a tag of which nobody knows."""
+    piece, entry = await permitted(feeding)
+    await feeding.journey.settle_permits((), LEFT)
+    session = a_session(feeding)
+    session.pieces.append(piece)
+    for passed in (entry, PassedPiece(seq=4, tag=77, challenge=5)):
+        with pytest.raises(LaneTrouble):
+            await session._check_ring((passed,))
+    assert feeding.known.state is PieceState.ESCAPED
+    assert await feeding.journey.settle_permits((entry, PassedPiece(seq=4, tag=77, challenge=5)), LEFT) == []
+    escapes = [alarm.subject for alarm in feeding.store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.ESCAPED]
+    assert sorted(escapes) == [piece.known_id, "unknown"]

@@ -9,7 +9,7 @@ import pytest
 
 from station.domain.alarm import AlarmCode
 from station.domain.clearance import StationHealth
-from station.domain.errors import DeviceUnreachableError, StoreError
+from station.domain.errors import DeviceProtocolError, DeviceUnreachableError, StoreError
 from station.domain.freeze import Checklist, FreezeOrigin, LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
 from station.domain.identifiers import DEFAULT_SCHEMES
 from station.domain.policy import Policy
@@ -34,20 +34,31 @@ class Status:
 
 @dataclass
 class ScriptedPlc:
-    """A latch and a key. `while_clearing` happens while the PLC is busy with the command, before it answers."""
+    """A latch and a key. `while_clearing` happens while the PLC is busy with the command, before it answers.
+
+    `cut`: the link must be made anew. `unbelievable`: what is written gets there, and no reading proves anything.
+    """
 
     latch: bool = False
     key: bool = False
     dead: bool = False
+    cut: bool = False
+    unbelievable: bool = False
     answer: CommandResult | None = None
     while_clearing: Callable[[], Awaitable[None]] | None = None
     commands: list[Command] = field(default_factory=list)
 
-    async def connect(self) -> Status:
+    async def connect(self, *, frozen: bool = False) -> Status:
+        if not self.dead:
+            self.cut = False
+            self.latch = self.latch or frozen
         return await self.read_status()
 
     async def read_status(self) -> Status:
         self._demand_alive()
+        if self.unbelievable:
+            self.cut = True
+            raise DeviceProtocolError("a stale image")
         return Status(freeze_latch=self.latch, status_bits=int(self.key))
 
     async def freeze(self) -> None:
@@ -64,7 +75,7 @@ class ScriptedPlc:
         return self.answer or CommandResult.ACCEPTED
 
     def _demand_alive(self) -> None:
-        if self.dead:
+        if self.dead or self.cut:
             raise DeviceUnreachableError("no answer")
 
 
@@ -145,6 +156,45 @@ def test_the_plc_is_asked_only_with_the_all_clear_and_the_key(frozen: Frozen) ->
         assert await frozen.settle()
         assert frozen.plc.commands == [Command.CLEAR_FREEZE] * 2
         assert (frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain)) == ([1], [])
+
+    play(scene, frozen)
+
+
+def test_a_freeze_reaches_a_plc_that_takes_writes_and_cannot_be_believed(frozen: Frozen) -> None:
+    async def scene() -> None:
+        frozen.plc.cut = frozen.plc.unbelievable = True
+        with pytest.raises(DeviceProtocolError):
+            await frozen.freeze()
+        assert frozen.plc.latch
+        frozen.plc.latch = False
+        assert not await frozen.settle()
+        assert frozen.plc.latch
+
+    asyncio.run(scene())
+
+
+def test_a_latch_that_was_cleared_while_the_link_was_lost_is_not_set_again_in_silence(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.plc.cut, frozen.plc.latch = True, False
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert frozen.facts(LatchSetAgain) == [1]
+
+    play(scene, frozen)
+
+
+@pytest.mark.parametrize("cut_at", range(2))
+def test_a_link_that_is_lost_while_a_freeze_is_ended_sets_no_latch_again(frozen: Frozen, cut_at: int) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.all_clear()
+        frozen.plc.key = True
+        for look in range(2):
+            frozen.plc.cut = look == cut_at
+            over = await frozen.lane.look()
+        assert over
+        assert not frozen.plc.latch
+        assert (frozen.facts(LaneFrozen), frozen.facts(LaneUnfrozen), frozen.facts(LatchSetAgain)) == ([1], [1], [])
 
     play(scene, frozen)
 

@@ -125,6 +125,21 @@ def test_a_reading_that_was_not_stored_clears_nothing(store: SqliteStore, monkey
     assert state_of(store) is PieceState.HELD
 
 
+LATER: dict[PieceState, tuple[PieceState, ...]] = {
+    PieceState.DISINFECTED: (),
+    PieceState.HELD: (PieceState.HELD,),
+    PieceState.FROZEN: (PieceState.FROZEN,),
+    PieceState.IN_REVIEW: (PieceState.HELD, PieceState.IN_REVIEW),
+    PieceState.CLEARED: (PieceState.HELD, PieceState.IN_REVIEW, PieceState.CLEARED),
+    PieceState.REJECTED: (PieceState.HELD, PieceState.IN_REVIEW, PieceState.REJECTED),
+    PieceState.HANDED_OVER: (PieceState.FROZEN, PieceState.HANDED_OVER),
+    PieceState.RETURNED: (PieceState.HELD, PieceState.IN_REVIEW, PieceState.REJECTED, PieceState.RETURNED),
+    PieceState.ESCAPED: (PieceState.ESCAPED,),
+}
+"""The states after which a piece with a permit is in that one."""
+INSIDE_WITH_PERMIT = [PieceState.HELD, PieceState.FROZEN, PieceState.IN_REVIEW, PieceState.CLEARED, PieceState.REJECTED]
+
+
 def permitted(store: SqliteStore, *, state: PieceState = PieceState.DISINFECTED) -> None:
     """A piece with a permit whose exit is not known."""
     store.write(
@@ -141,7 +156,7 @@ def permitted(store: SqliteStore, *, state: PieceState = PieceState.DISINFECTED)
         )
     ).result()
     steps = [PieceState.SCANNING, PieceState.SCANNED, PieceState.CLEARED, PieceState.DISINFECTING, PieceState.DISINFECTED]
-    for step in [*steps, *([state] if state is not PieceState.DISINFECTED else [])]:
+    for step in [*steps, *LATER[state]]:
         store.write(lambda uow, step=step: uow.change_state(PIECE, step, NOW, lane_id=LANE)).result()
     measured = InfeedMeasurement(
         piece_id=PIECE, visit=1, at=NOW, lane_id=LANE, length_mm=LENGTH_MM, weight_g=50.0, radiation_nsv_per_h=100.0
@@ -180,12 +195,63 @@ def test_a_permit_without_a_passage_is_held_once_the_ring_was_read(store: Sqlite
     assert state_of(store) is PieceState.HELD
 
 
-def test_a_held_piece_that_left_all_the_same_escaped(store: SqliteStore):
+def escapes(store: SqliteStore) -> list[str]:
+    return [alarm.subject for alarm in store.read(lambda view: view.alarms(active_only=False)) if alarm.code is AlarmCode.ESCAPED]
+
+
+@pytest.mark.parametrize("state", INSIDE_WITH_PERMIT)
+def test_what_left_after_its_permit_counted_no_more_escaped_once(store: SqliteStore, state: PieceState):
     settle(store, (2, 5, 50))
-    permitted(store, state=PieceState.HELD)
+    permitted(store, state=state)
     assert settle(store, (2, 5, 50), (3, 7, 99)) == [7]
     assert state_of(store) is PieceState.ESCAPED
-    assert [alarm.subject for alarm in store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.ESCAPED] == [PIECE]
+    assert settle(store, (2, 5, 50), (3, 7, 99)) == []
+    assert escapes(store) == [PIECE]
+
+
+@pytest.mark.parametrize("state", INSIDE_WITH_PERMIT)
+def test_what_stands_in_the_exit_after_its_permit_counted_no_more_escapes_when_it_slides_out(store: SqliteStore, state: PieceState):
+    settle(store, (2, 5, 50))
+    permitted(store, state=state)
+    for _ in range(2):
+        assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=ExitEye(covered=True)) == []
+        assert (state_of(store), escapes(store)) == (state, [])
+    assert settle(store, (2, 5, 50), (3, 7, 99)) == [7]
+    assert (state_of(store), escapes(store)) == (PieceState.ESCAPED, [PIECE])
+
+
+@pytest.mark.parametrize("state", INSIDE_WITH_PERMIT)
+@pytest.mark.parametrize("covered_before", [False, True])
+def test_what_a_hand_took_out_of_the_exit_after_its_permit_counted_no_more_is_no_escape(
+    store: SqliteStore, state: PieceState, covered_before: bool
+):
+    settle(store, (2, 5, 50))
+    permitted(store, state=state)
+    if covered_before:
+        settle(store, (2, 5, 50), (3, 7, 99), at_exit=ExitEye(covered=True))
+    for at_exit in (ExitEye(way_mm=60.0), LEFT):
+        assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=at_exit) == []
+    assert (state_of(store), escapes(store)) == (state, [])
+
+
+@pytest.mark.parametrize("state", INSIDE_WITH_PERMIT)
+def test_of_what_may_have_left_after_its_permit_counted_no_more_only_the_alarm_is_raised(store: SqliteStore, state: PieceState):
+    """A PLC that started since has no edges: where the piece is nobody knows, and it is held or frozen anyway."""
+    settle(store, (2, 5, 50))
+    permitted(store, state=state)
+    assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=ExitEye()) == [7]
+    assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=ExitEye()) == []
+    assert (state_of(store), escapes(store)) == (state, [PIECE])
+
+
+@pytest.mark.parametrize("state", [PieceState.HANDED_OVER, PieceState.RETURNED, PieceState.ESCAPED])
+@pytest.mark.parametrize("at_exit", [ExitEye(), LEFT, ExitEye(covered=True)], ids=["nothing is known", "left", "covered"])
+def test_a_passage_of_what_people_have_accounted_for_is_explained(store: SqliteStore, state: PieceState, at_exit: ExitEye):
+    settle(store, (2, 5, 50))
+    permitted(store, state=state)
+    assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=at_exit) == []
+    assert settle(store, (2, 5, 50), (3, 7, 99), (4, 8, 100)) == [8]
+    assert (state_of(store), escapes(store)) == (state, ["unknown"])
 
 
 def test_a_passage_that_no_permit_explains_is_an_escape_once(store: SqliteStore):

@@ -38,6 +38,7 @@ def test_an_empty_lane_runs_with_both_diverters_at_their_bins():
     ("piece", "lane", "standing"),
     [
         (a_piece(960.0, ready_for_xray=False), READY, 0),
+        (a_piece(860.0, ready_for_xray=False), READY, 0),
         (a_piece(960.0), replace(READY, xray_ready=False), 0),
         (a_piece(3660.0), READY, 2),
         (a_piece(3660.0, branch_1=Branch.BIN), replace(READY, diverter_1=1), 2),
@@ -57,6 +58,8 @@ def test_a_piece_that_may_not_go_on_stops_its_belt(piece: Mover, lane: LaneCondi
 @pytest.mark.parametrize(
     ("piece", "lane"),
     [
+        (a_piece(859.0, ready_for_xray=False), READY),
+        (a_piece(860.0), replace(READY, xray_ready=False)),
         (a_piece(960.0), READY),
         (a_piece(3660.0, branch_1=Branch.BIN), READY),
         (a_piece(3660.0, branch_1=Branch.THROUGH, uv_announced=True), replace(READY, diverter_1=1)),
