@@ -41,8 +41,8 @@ class CommandResult(IntEnum):
     MAINTENANCE = 11
 
 
-STACK_RED = 4
-"""Pattern of the stack light: no piece may be laid on the infeed."""
+STACK_GREEN, STACK_RED = 1, 4
+"""Patterns of the stack light: pieces may be laid on the infeed, or none may."""
 
 
 class Eye(IntEnum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import DeviceError
 from station.domain.reasons import Reason
-from station.ports.lane_plc import Command, CommandResult, Eye, LaneStatus, PassedPiece
+from station.ports.lane_plc import STACK_RED, Command, CommandResult, Eye, LaneStatus, PassedPiece
 from station.ports.xray import DetectorInfo, LineBlock, LineDetector
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_on
@@ -37,9 +37,6 @@ STOPPED, IDLE, ABORTED, HELD, SUSPENDED, COMPLETE = 2, 4, 9, 11, 5, 17
 
 READY, EXPOSING = 2, 3
 """Phases of the UV tunnel in which its lamps burn steadily."""
-
-GREEN, RED = 1, 4
-"""Patterns of the stack light: pieces may be laid on the infeed, or not."""
 
 EMPTY_TRAVEL_MM = 1500.0
 """More than from any eye to the next: a belt that has run so far since an eye was covered has shown all that lay on it."""
@@ -121,7 +118,7 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
     note("connect")
     status = await devices.plc.connect()
     watch.lane_must(demand_nothing)
-    await devices.plc.set_stack_light(RED)
+    await devices.plc.set_stack_light(STACK_RED)
     await _settle_what_left(equipment, journey)
     if status.freeze_latch or journey.must_stay_frozen():
         raise FreezeLatched

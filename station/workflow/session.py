@@ -11,7 +11,7 @@ from typing import Any
 from station.domain.piece import ON_LANE_STATES, PieceState
 from station.domain.reasons import Reason
 from station.ports.disinfection_unit import UnitStatus
-from station.ports.lane_plc import Eye, LaneEvents, LaneStatus, PassedPiece
+from station.ports.lane_plc import STACK_GREEN, Eye, LaneEvents, LaneStatus, PassedPiece
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.deciding import Decisions
@@ -24,7 +24,6 @@ from station.workflow.passage import Passage
 from station.workflow.preparation import (
     EXPOSING,
     GATE_CLOSED,
-    GREEN,
     READY,
     Prepared,
 )
@@ -167,7 +166,7 @@ class LaneSession:
             self._watch_progress()
             if not self._open:
                 # Only now is every new piece at the infeed noticed.
-                await plc.set_stack_light(GREEN)
+                await plc.set_stack_light(STACK_GREEN)
                 self._open = True
             self.wake()
             self._on_poll()

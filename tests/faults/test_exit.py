@@ -128,7 +128,8 @@ def test_what_a_hand_takes_out_of_the_exit_of_a_plc_that_started_anew_was_not_re
 def test_what_left_while_the_lane_started_is_released_though_the_exit_is_blocked_after_the_purge():
     async def scene(scene: Scene) -> None:
         piece_id = await scene.feed(kind="packet")
-        await scene.until_at(piece_id, 6040.0)
+        # The next station stops the belts as soon as it comes; from its middle on a piece leaves without them.
+        await scene.until_at(piece_id, EXIT_MM + 0.55 * scene.pieces[piece_id]["length_mm"])
         await scene.restart_station(kill=True)
         purge = scene.station.simulated.plc.purge
         await scene.station.until(lambda: purge.running, timeout_s=60.0, look_every_s=0.01)
