@@ -15,6 +15,7 @@ from tests.campaign import mishaps
 from tests.campaign.bystander import Bystander
 from tests.campaign.lane_hours import KV, Run
 from tests.campaign.mishaps import Mishap
+from tests.campaign.requests import Operator
 from tests.support.defects import listen
 from tests.support.virtual_scene import Scene, play
 
@@ -68,6 +69,7 @@ def test_a_hold_that_is_taken_for_a_clearance_is_found(monkeypatch: pytest.Monke
         return await decide(decisions, **said | {"decision": OperatorDecision.CLEAR})
 
     monkeypatch.setattr(Decisions, "decide", cleared)
+    monkeypatch.setattr(Operator, "__call__", lambda *_: OperatorDecision.HOLD)
     assert any("somebody held it" in wrong for wrong in wrongs())
 
 

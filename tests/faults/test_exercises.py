@@ -152,7 +152,7 @@ def test_the_piece_goes_by_its_own_image_whatever_is_said_of_the_projected_one(m
 
     async def scene(scene: Scene, screen: Screen) -> None:
         scene.people.reviews = scene.people.refeeds_pieces = False
-        await missed(scene)
+        await missed(scene, screen)
         await called(scene)
         await nobody_answered(scene)
         model.alarmed = True
@@ -162,7 +162,7 @@ def test_the_piece_goes_by_its_own_image_whatever_is_said_of_the_projected_one(m
     exercise(scene, monkeypatch, model)
 
 
-async def missed(scene: Scene) -> None:
+async def missed(scene: Scene, screen: Screen) -> None:
     """A clear of the projected image clears nothing, nor does a reading of it that some mistake hands over; the true image is cleared."""
     piece_id = await shown(scene)
     station = scene.station
@@ -178,10 +178,12 @@ async def missed(scene: Scene) -> None:
     by = station.staff.caller(OPERATOR)
     with pytest.raises(ConflictError):
         await station.lane.decide(piece_id=piece_id, visit=1, scan_sha256=threat.scan_sha256, decision=CLEAR, by=by)
+    screen.broken = True
     assert (await say(scene, CLEAR))["exercise"]
     await scene.settle(0.1)
     with pytest.raises(TransitionError):
         await say(scene, CLEAR)
+    screen.broken = False
     await true_window(scene)
     assert scene.states(piece_id)[-1] is PieceState.SCANNED
     result = the_result(scene, piece_id)

@@ -9,6 +9,7 @@ from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye
 from station.workflow.views import LaneCommand, LaneState
+from tests.support.moody_model import CalmModel
 from tests.support.scripted_people import OPERATOR, ZONE_GATE
 from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import Scene, play
@@ -66,7 +67,7 @@ def test_of_what_leaves_while_the_exit_eye_is_blind_the_track_is_lost():
         assert scene.reasons(piece_id) == {Reason.TRACK_LOST}
         assert escapes(scene) == []
 
-    play(scene)
+    play(scene, screening=CalmModel())
 
 
 @pytest.mark.parametrize("station_is_dead", [True, False])
