@@ -19,7 +19,7 @@ from station.drivers.disinfection_unit import DisinfectionUnitDriver
 from station.drivers.lane_plc import LanePlcDriver
 from station.drivers.line_detector import LineDetectorDriver
 from station.drivers.xray_generator import XrayGeneratorDriver
-from station.ports.lane_plc import Command, CommandResult, Eye, Zone
+from station.ports.lane_plc import STACK_GREEN, Command, CommandResult, Eye, Zone
 from tests.support.clocks import LoopClock
 from tests.support.waiting import until
 
@@ -146,6 +146,8 @@ async def running(plc: LanePlcDriver | DisinfectionUnitDriver) -> AsyncIterator[
             return (await plc.read_status()).state == EXECUTE
 
         await until(executing, WITHIN_S)
+        if isinstance(plc, LanePlcDriver):
+            await plc.set_stack_light(STACK_GREEN)
         yield
         assert await plc.command(Command.STOP) is CommandResult.ACCEPTED
     finally:
