@@ -88,10 +88,9 @@ mutation: $(READY)
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
-# 200 simulated lane-hours with mishaps, resumable (about three hours on two cores), then 50 kills at random moments (about twenty minutes).
+# 200 simulated lane-hours with mishaps (about three hours on two cores; docs/reference/campaign.jsonl keeps what was run), then 50 kills at random moments (about twenty minutes).
 campaign: $(READY)
-	@mkdir -p build
-	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(JOBS) --state build/campaign.jsonl
+	@$(BIN)/python -m tests.campaign --hours 1 --seeds 1..200 --jobs $(JOBS) --state docs/reference/campaign.jsonl
 	@$(BIN)/python -m tests.e2e.kill_campaign --kills 50
 
 # Every forgery at every place of an audit log of 10 000 events, and 1 000 bits of its file turned (some minutes of one core).
