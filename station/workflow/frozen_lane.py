@@ -138,12 +138,10 @@ class FrozenLane:
         return False
 
     async def _status(self) -> LaneStatus | None:
-        with contextlib.suppress(DeviceError):
-            return await self._plc.read_status()
-        if self._seen_set or not self._must_be_set():
-            # A latch that was seen set is retained. One that was cleared meanwhile must show before it is set again.
+        # A latch that was cleared meanwhile must show before it is set again.
+        for look in (self._plc.read_status, self._plc.connect):
             with contextlib.suppress(DeviceError):
-                return await self._plc.connect()
+                return await look()
         if self._must_be_set():
             with contextlib.suppress(DeviceError):
                 return await self._plc.connect(frozen=True)

@@ -13,18 +13,6 @@ from station.ports.lane_plc import PassedPiece
 from station.ports.store import ReadView
 from station.workflow.identification import clearing_reviews
 
-MAY_HAVE_LEFT = (
-    PieceState.DISINFECTED,
-    PieceState.HELD,
-    PieceState.FROZEN,
-    PieceState.IN_REVIEW,
-    PieceState.CLEARED,
-    PieceState.REJECTED,
-)
-"""States in which a piece may be that got a permit on its present visit: a hold, a freeze and people's decisions come after permits too."""
-
-ACCOUNTED_FOR = (PieceState.HANDED_OVER, PieceState.RETURNED, PieceState.ESCAPED)
-"""States that say what became of a piece with a permit that was not released."""
 HALF_WAY = 0x8000
 """Of the ring's numbers: a number less than this ahead of the last one seen is a new one."""
 
@@ -98,13 +86,16 @@ class Passage:
 
 
 def passages(view: ReadView, lane_id: str, ring: Sequence[PassedPiece], seen: str | None) -> Iterator[Passage]:
-    """Each entry of the gate's ring with the piece and the permit that explain it. `seen` is the last number that was settled."""
-    holders = list(_permitted(view, lane_id, MAY_HAVE_LEFT))
+    """Each entry of the gate's ring with the piece and the permit that explain it. `seen` is the last number that was settled.
+
+    What was settled before is explained by a permit that still waits for its use, or not at all.
+    """
+    waiting = list(_permitted(view, view.pieces(states=[PieceState.DISINFECTED], lane_id=lane_id, limit=MOST_ON_LANE)))
     for entry in ring:
         is_new = seen is not None and 0 < ((entry.seq - int(seen)) & 0xFFFF) < HALF_WAY
-        found = _holder(entry, holders)
+        found = _holder(entry, waiting)
         if found is None and is_new:
-            found = _holder(entry, _permitted(view, lane_id, ACCOUNTED_FOR))
+            found = _holder(entry, _permitted(view, _later_pieces(view, lane_id)))
         known, permit = found or (None, None)
         yield Passage(entry=entry, known=known, permit=permit, is_new=is_new)
 
@@ -114,10 +105,15 @@ def _holder(entry: PassedPiece, holders: Iterable[tuple[Piece, Permit]]) -> tupl
     return next(((known, permit) for known, permit in holders if (permit.tag, permit.challenge) == key), None)
 
 
-def _permitted(view: ReadView, lane_id: str, states: Sequence[PieceState]) -> Iterator[tuple[Piece, Permit]]:
-    after: str | None = None
-    while page := view.pieces(states=states, lane_id=lane_id, after=after, limit=MOST_ON_LANE):
-        for known in page:
-            for permit in permits_of(view, known):
-                yield known, permit
-        after = page[-1].piece_id
+def _permitted(view: ReadView, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Permit]]:
+    for known in pieces:
+        for permit in permits_of(view, known):
+            yield known, permit
+
+
+def _later_pieces(view: ReadView, lane_id: str) -> Iterator[Piece]:
+    """Pieces of the lane that something came over after their permit: a hold, a freeze, decisions. The ring is short: newest first."""
+    for known in view.recent(lane_id=lane_id, limit=MOST_ON_LANE):
+        if known.state is not PieceState.RELEASED:
+            yield known
+    yield from view.pieces(states=[PieceState.CLEARED], lane_id=lane_id, limit=MOST_ON_LANE)

@@ -22,8 +22,8 @@ class _Connectable(Protocol):
 async def make_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
     """Stop everything that can be reached: belts, beam, lamps, diverters to their bins. Never raises; says what did not answer.
 
-    On a freeze belts and diverters stay untouched: a frozen piece is not moved. A link that was cut off in the middle of a request is
-    opened again first. A unit that cannot be reached does the same by itself when its watchdog runs out.
+    On a freeze belts and diverters are told nothing: a frozen piece is not moved. A link that was cut off in the middle of a request is
+    opened again first, which stops the belts. A unit that cannot be reached does the same by itself when its watchdog runs out.
     """
     devices = equipment.devices
     plc = devices.plc

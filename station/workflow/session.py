@@ -40,6 +40,7 @@ READER_REACH_MM = 130.0
 NEAR_BEAM_MM = 150.0
 
 STRANGER_S = 2.0
+TUBE_NOTE_S = 1.0
 
 STANDSTILL_S = 60.0
 """Pieces that have stood for so long, with nobody asked to do anything about it, will not go on by themselves."""
@@ -106,6 +107,7 @@ class LaneSession:
                 self._control,
                 self._watch_unit,
                 self._watch_generator,
+                self._note_tube_use,
                 self._collect_lines,
                 self._read_infeed_codes,
                 self._read_gate_codes,
@@ -302,6 +304,13 @@ class LaneSession:
         if known is not None and strangers - known:
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER_IN_LIGHT))
 
+    async def _note_tube_use(self) -> None:
+        """Apart from what watches the generator: a commit may take longer than its watchdog waits."""
+        while True:
+            if self.beam_ready:
+                await self.journey.tube_is_on()
+            await self.equipment.clock.sleep(TUBE_NOTE_S)
+
     async def _watch_generator(self) -> None:
         generator, clock, settings = self.equipment.devices.generator, self.equipment.clock, self.settings
         while True:
@@ -314,8 +323,6 @@ class LaneSession:
             due = any(p.track.tail_mm(self.geometry.longest_piece_mm) < self.geometry.beam_mm + READER_REACH_MM for p in self.pieces)
             self._last_due_s = now_s if due else self._last_due_s
             self.beam_ready = status.high_voltage_on and at_set_point(status.kv, settings.kv) and at_set_point(status.ma, settings.ma)
-            if self.beam_ready:
-                await self.journey.tube_is_on()
             b2_runs = self.status is not None and self.status.belt_speeds_mm_s[1] > 0
             if due and not status.high_voltage_on and b2_runs:
                 if status.fault_names:

@@ -1,4 +1,4 @@
-"""`python -m tests.campaign --hours 1 --seeds 1..200 --jobs 2 --state build/campaign.jsonl`: runs the seeds that are not done yet."""
+"""`python -m tests.campaign --hours 1 --seeds 1..200 --jobs 2 --state FILE`: runs the seeds that are not done yet."""
 # ruff: noqa: T201 - a program for the terminal
 
 import argparse
@@ -16,6 +16,7 @@ from tests.support.defects import listen
 from tests.support.virtual_scene import MODELS
 
 YOUNG_OBJECTS = 50_000
+CONFIG = Path(__file__).parents[2] / "station" / "config"
 PACKAGES = ("firmware_sims", "station", "tests")
 
 
@@ -46,9 +47,9 @@ def main() -> int:
 
 
 def _tree_sha256() -> str:
-    """Over the code that plays: every module of this project that is loaded by now, and the model's weights."""
+    """Over the code that plays: every module of this project that is loaded by now, the model and the configuration."""
     modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in PACKAGES}
-    files = {Path(module.__file__) for module in modules.values() if module.__file__} | set(MODELS.rglob("*.*"))
+    files = {Path(module.__file__) for module in modules.values() if module.__file__} | set(MODELS.rglob("*.*")) | set(CONFIG.rglob("*.*"))
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())

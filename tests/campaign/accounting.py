@@ -24,7 +24,7 @@ class Books:
         self._too_early: list[str] = []
         self._touched: dict[str, int] = {}
         self._as_left: dict[str, int] = {}
-        self._untold: set[str] = set()
+        self._untold: dict[str, int] = {}
 
     def note_ring(self, scene: Scene) -> None:
         """Look at the gate's ring; often enough, for it holds only the newest passages."""
@@ -52,12 +52,12 @@ class Books:
         in_exit = {load.piece.piece_id for load in simulated.world.loads if load.head_mm >= exit_mm}
         for known in scene.station.store.read(lambda view: view.pieces(states=[PieceState.DISINFECTED], limit=MANY)):
             if known.piece_id in in_exit or scene.where(known.piece_id)["place"] == OUTSIDE:
-                self._untold.add(known.piece_id)
+                self._untold[known.piece_id] = _times_fed(scene, known.piece_id)
 
     def note_exit_eye(self, scene: Scene) -> None:
         """The exit eye fails: of whatever is ready to leave the station may not be able to know whether it left."""
         ready = scene.station.store.read(lambda view: view.pieces(states=[PieceState.DISINFECTED], limit=MANY))
-        self._untold |= {known.piece_id for known in ready}
+        self._untold |= {known.piece_id: _times_fed(scene, known.piece_id) for known in ready}
 
     def wrongs(self, scene: Scene, words: Words) -> list[str]:
         """Everything that is not as it must be."""
@@ -92,7 +92,7 @@ class Books:
         passed = [permit for permit in permits(scene, piece_id) if (permit.tag, permit.challenge) in self._ring]
         if passed and piece.state is not PieceState.RELEASED:
             outside = scene.where(piece_id)["place"] == OUTSIDE
-            unknowable = piece.state is PieceState.HELD and piece_id in self._untold
+            unknowable = piece.state is PieceState.HELD and self._untold.get(piece_id) == _times_fed(scene, piece_id)
             if (outside and not unknowable) or not all(_was_disbelieved(changes, permit) for permit in passed):
                 wrong.append("the gate's ring has it under a permit")
         by_people = piece.state is PieceState.CLEARED and changes[-1].before is PieceState.IN_REVIEW

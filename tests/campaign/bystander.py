@@ -10,7 +10,7 @@ from station.workflow.views import LaneState
 from tests.support.virtual_lane import VirtualStation
 
 STANDS_WITHIN_S = {LaneState.FROZEN: 1.0, LaneState.STOPPED: 3.0, LaneState.OFFLINE: 3.0, None: 3.0}
-"""How long after its lane said so (None: after its station died) belts may still move and the beam be on: deadlines and watchdogs."""
+"""How long after its lane said so (None: after its station died) belts may still move and beam and lamps be on: deadlines, watchdogs."""
 
 DARK_WITHIN_S = 1.0
 """An access to the light puts it out within half a second (docs/explanation/residual-risk.md); the rest is for seeing it."""
@@ -31,7 +31,7 @@ class Bystander:
         self._station, self._kv, self._wrong = station, kv, wrong
         self._lane = station().simulated
         self._state: LaneState | None = None
-        self._in_state_s = self._lit_with_access_s = 0.0
+        self._standing_s = self._lit_with_access_s = 0.0
         self._seen: set[str] = set()
         self._spoilt_s: defaultdict[int, float] = defaultdict(float)
         self.steps: Counter[str] = Counter()
@@ -46,15 +46,17 @@ class Bystander:
 
     def _look(self) -> None:
         station, world = self._station(), self._lane.world
-        state = None if station.mains.off else station.lane.view().state
-        if state != self._state:
-            self._state, self._in_state_s = state, 0.0
-        self._in_state_s += STEP_S
+        state = None if station.mains.off or station.lane_task.done() else station.lane.view().state
         self.steps["dead" if state is None else state.value] += 1
         limit_s = STANDS_WITHIN_S.get(state)
-        if limit_s is not None and self._in_state_s > limit_s and (world.beam_on or any(belt.speed_mm_s for belt in world.belts)):
+        if limit_s is None or (state is LaneState.FROZEN and self._state is not state):
+            self._standing_s = 0.0
+        self._state = state
+        self._standing_s += STEP_S
+        runs = world.beam_on or world.uv.level_mw_per_cm2 > 0.0 or any(belt.speed_mm_s for belt in world.belts)
+        if limit_s is not None and self._standing_s > limit_s and runs:
             speeds = [round(belt.speed_mm_s) for belt in world.belts]
-            self._say(f"moves or shines although {state}", f"belts {speeds}, beam {'on' if world.beam_on else 'off'}")
+            self._say(f"moves or shines although {state}", f"belts {speeds}, beam {world.beam_on}, light {world.uv.level_mw_per_cm2:g}")
         lit = world.access & UV_ZONES and world.uv.level_mw_per_cm2 > 0.0
         self._lit_with_access_s = self._lit_with_access_s + STEP_S if lit else 0.0
         if self._lit_with_access_s > DARK_WITHIN_S:

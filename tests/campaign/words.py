@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from station.domain.errors import ConflictError, NotFoundError, RefusedError
+from station.domain.errors import ConflictError, NotFoundError, RefusedError, TransitionError
 from station.domain.gate import Permit
 from station.domain.review import OperatorDecision, ReviewOutcome
 from station.ports.clock import Clock
@@ -14,7 +14,7 @@ from station.workflow.reviewing import ReviewRequest
 from station.workflow.unfreezing import Unfreezing
 from tests.support.virtual_lane import VirtualStation
 
-REFUSALS = (ConflictError, NotFoundError, RefusedError)
+REFUSALS = (ConflictError, NotFoundError, RefusedError, TransitionError)
 ALL_CLEAR_TAKES = 2
 
 
@@ -74,8 +74,10 @@ class Words:
             return f"somebody held it at {held[0]}"
         reviewed = [(at, person) for at, person in self._cleared_piece[permit.piece_id] if at < permit.at]
         objected = [at for at in self._held_piece[permit.piece_id] if at < permit.at]
-        if objected and not any(at >= objected[-1] for at, _ in reviewed):
-            return f"a review said no at {objected[-1]} and nobody has cleared it since"
+        if objected:
+            reviewed = [(at, person) for at, person in reviewed if at >= objected[-1]]
+            if not reviewed:
+                return f"a review said no at {objected[-1]} and nobody has cleared it since"
         cleared = {person for at, person in self._cleared_visit[permit.piece_id, permit.visit] if at < permit.at}
         cleared |= {person for _, person in reviewed}
         return "" if len(cleared) >= needed else f"cleared by {sorted(cleared) or 'nobody'} where it takes {needed}"

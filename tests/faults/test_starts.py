@@ -323,6 +323,8 @@ def test_a_tube_that_was_on_today_is_not_warmed_after_a_restart():
         assert await beam_s() > WARM_UP_S
         await start_again(scene)
 
+    play(scene)
+
 
 @pytest.mark.parametrize(
     ("others", "starts"),

@@ -193,16 +193,22 @@ class VirtualStation:
 
     async def close(self) -> None:
         """End every task, wire and file."""
-        await self.stop()
-        await ended(self.world_task)
-        await self.simulated.close()
+        try:
+            await self.stop()
+        finally:
+            try:
+                await ended(self.world_task)
+            finally:
+                await self.simulated.close()
 
     async def stop(self, *, kill: bool = False) -> None:
         """End the station alone; the simulated lane goes on. Killed, it says no last word to any device."""
         if kill:
             self.mains.cut()
-        await ended(self.lane_task)
-        self.store.close()
+        try:
+            await ended(self.lane_task)
+        finally:
+            self.store.close()
 
 
 async def ended(task: asyncio.Task[Any]) -> None:

@@ -202,8 +202,10 @@ async def running_scene(
             scene.begin_people()
             yield scene
         finally:
-            await scene.end_people()
-            await scene.station.close()
+            try:
+                await scene.end_people()
+            finally:
+                await scene.station.close()
     finally:
         shutil.rmtree(directory)
 
