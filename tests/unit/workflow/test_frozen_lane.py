@@ -1,127 +1,19 @@
 """What the lane does about its freeze latch when things happen in an awkward order: a scripted PLC over the real store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from station.domain.alarm import AlarmCode
-from station.domain.clearance import StationHealth
 from station.domain.errors import DeviceProtocolError, DeviceUnreachableError, StoreError
-from station.domain.freeze import Checklist, FreezeOrigin, LaneFrozen, LaneUnfrozen, LatchSetAgain, freeze_subject
-from station.domain.identifiers import DEFAULT_SCHEMES
-from station.domain.policy import Policy
+from station.domain.freeze import Checklist, LaneFrozen, LaneUnfrozen, LatchSetAgain
 from station.ports.lane_plc import Command, CommandResult
-from station.settings import SHIPPED_DIRECTORY, load_checklist
 from station.storage.store import SqliteStore
-from station.workflow.freeze_steps import FreezeAsked, current_freeze, do_step, end_freeze, give_all_clear
-from station.workflow.frozen_lane import FrozenLane
+from station.workflow.freeze_steps import end_freeze
 from station.workflow.journey import Journey
-from tests.support.clocks import SetClock
-from tests.support.staff import Staff
-from tests.unit.workflow.test_unfreezing import LANE, NOW
-
-LIST = load_checklist(SHIPPED_DIRECTORY / "checklists" / "freeze.toml")
-
-
-@dataclass
-class Status:
-    freeze_latch: bool
-    status_bits: int
-
-
-@dataclass
-class ScriptedPlc:
-    """A latch and a key. `while_clearing` happens while the PLC is busy with the command, before it answers.
-
-    `cut`: the link must be made anew. `unbelievable`: what is written gets there, and no reading proves anything.
-    """
-
-    latch: bool = False
-    key: bool = False
-    dead: bool = False
-    cut: bool = False
-    unbelievable: bool = False
-    answer: CommandResult | None = None
-    while_clearing: Callable[[], Awaitable[None]] | None = None
-    commands: list[Command] = field(default_factory=list)
-
-    async def connect(self, *, frozen: bool = False) -> Status:
-        if not self.dead:
-            self.cut = False
-            self.latch = self.latch or frozen
-        return await self.read_status()
-
-    async def read_status(self) -> Status:
-        self._demand_alive()
-        if self.unbelievable:
-            self.cut = True
-            raise DeviceProtocolError("a stale image")
-        return Status(freeze_latch=self.latch, status_bits=int(self.key))
-
-    async def freeze(self) -> None:
-        self._demand_alive()
-        self.latch = True
-
-    async def command(self, command: Command) -> CommandResult:
-        self._demand_alive()
-        self.commands.append(command)
-        if self.answer is None:
-            self.latch = False
-        if self.while_clearing is not None:
-            await self.while_clearing()
-        return self.answer or CommandResult.ACCEPTED
-
-    def _demand_alive(self) -> None:
-        if self.dead or self.cut:
-            raise DeviceUnreachableError("no answer")
-
-
-class Frozen:
-    """One lane's freezes over a store."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self.store, self.clock, self.plc = store, SetClock(NOW, step_s=0.001), ScriptedPlc()
-        self.staff = Staff(store, self.clock, "an", "binh")
-        self.lane = self.another_run()
-
-    def another_run(self) -> FrozenLane:
-        def health() -> StationHealth:
-            return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
-
-        policy = Policy(sha256="d" * 64)
-        journey = Journey(lane_id=LANE, store=self.store, policy=policy, clock=self.clock, health=health, schemes=DEFAULT_SCHEMES)
-        self.lane = FrozenLane(self.plc, journey, self.clock, LIST)  # type: ignore[arg-type]
-        return self.lane
-
-    async def freeze(self, person: str = "an") -> None:
-        await self.lane.freeze(FreezeAsked(at=self.clock.utc_now(), origin=FreezeOrigin.CONSOLE, person=person))
-
-    async def settle(self) -> bool:
-        """Look, with everything durable that can be."""
-        over = await self.lane.look()
-        self.lane.keep_record(suspect=None, present=())
-        for _ in range(5):
-            await asyncio.sleep(0)
-        return over
-
-    def all_clear(self, *people: str) -> None:
-        """With the whole checklist; by both people where none is named."""
-        freeze = self.store.read(lambda view: current_freeze(view, LANE))
-        assert freeze is not None
-        for step in [step.id for step in LIST.steps if not step.powder_only]:
-            self.store.write(lambda uow, step=step: do_step(uow, LANE, freeze.number, step, self.staff.caller("an"), LIST, NOW)).result()
-        for person in people or ("an", "binh"):
-            by = self.staff.caller(person)
-            self.store.write(
-                lambda uow, by=by: give_all_clear(uow, LANE, freeze.number, by, LIST, self.clock.utc_now(), present=["An"], note="")
-            ).result()
-
-    def facts(self, kind: type) -> list[int]:
-        rows = self.store.read(lambda view: view.evidence(freeze_subject(LANE)))
-        return [row.visit for row in rows if isinstance(row.evidence, kind)]
+from tests.support.frozen_lanes import LANE, LIST, NOW, Frozen, play
 
 
 @pytest.fixture
@@ -129,15 +21,6 @@ def frozen(tmp_path: Path) -> Iterator[Frozen]:
     store = SqliteStore(tmp_path, group_commit=False, reserve_bytes=0, floor_bytes=0, warn_bytes=0)
     yield Frozen(store)
     store.close()
-
-
-def play(scene: Callable[[Frozen], Awaitable[None]], frozen: Frozen) -> None:
-    async def main() -> None:
-        await frozen.freeze()
-        await frozen.settle()
-        await scene(frozen)
-
-    asyncio.run(main())
 
 
 def test_the_plc_is_asked_only_with_the_all_clear_and_the_key(frozen: Frozen) -> None:
@@ -176,6 +59,18 @@ def test_a_freeze_reaches_a_plc_that_takes_writes_and_cannot_be_believed(frozen:
 def test_a_latch_that_was_cleared_while_the_link_was_lost_is_not_set_again_in_silence(frozen: Frozen) -> None:
     async def scene(frozen: Frozen) -> None:
         frozen.plc.cut, frozen.plc.latch = True, False
+        for _ in range(2):
+            assert not await frozen.settle()
+        assert frozen.plc.latch
+        assert frozen.facts(LatchSetAgain) == [1]
+
+    play(scene, frozen)
+
+
+def test_a_latch_that_was_cleared_before_a_restart_without_a_link_is_not_set_again_in_silence(frozen: Frozen) -> None:
+    async def scene(frozen: Frozen) -> None:
+        frozen.plc.cut, frozen.plc.latch = True, False
+        frozen.another_run()
         for _ in range(2):
             assert not await frozen.settle()
         assert frozen.plc.latch
