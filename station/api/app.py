@@ -30,6 +30,7 @@ from station.api import (
 )
 from station.api.context import Context
 from station.api.doorway import Doorway
+from station.api.lists import Lists
 from station.api.texts import Texts
 from station.domain.errors import StationError
 from station.ports.clock import Clock
@@ -63,6 +64,7 @@ def create_app(
     access: Access,
     accounts: Accounts,
     report_making: Reports,
+    list_making: Lists,
     unfreezing: Unfreezing,
     hosts: Sequence[str] = LOOPBACK_HOSTS,
     version: str = "0.1.0",
@@ -84,6 +86,7 @@ def create_app(
         access: who is here, and how they come and go.
         accounts: who may come in.
         report_making: makes reports.
+        list_making: makes the lists that pages ask for again and again.
         unfreezing: the checklist and the all clears of frozen lanes.
         hosts: names under which it may be called; others are refused.
         version: shown in the interface's description.
@@ -102,19 +105,21 @@ def create_app(
         access=access,
         accounts=accounts,
         reports=report_making,
+        lists=list_making,
         unfreezing=unfreezing,
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = ANSWERS_AT_ONCE
+        await list_making.start()
         sweep = asyncio.create_task(_sweep(handlers, access))
         yield
         sweep.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sweep
         await access.tell_all()
-        await report_making.close()
+        await asyncio.gather(report_making.close(), list_making.close())
 
     app = FastAPI(
         title="KT1 station", version=version, lifespan=lifespan, docs_url=None, redoc_url=None, separate_input_output_schemas=False

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from fastapi import Response
+
 from station.api.disguise import disguised
+from station.api.lists import ListRequest, Lists, Wanted
 from station.api.sight import Sight
 from station.api.texts import Texts
-from station.domain.access import Caller
+from station.domain.access import Action, Caller
 from station.domain.piece import Piece, PieceState
 from station.domain.scan import ModelReading
 from station.domain.vault import ImageLookedAt, ImageViewed
@@ -43,11 +46,18 @@ class Context:
     access: Access
     accounts: Accounts
     reports: Reports
+    lists: Lists
     unfreezing: Unfreezing
 
     def sight(self, caller: Caller) -> Sight:
         """What this caller may see."""
-        return Sight(self.store, caller)
+        return Sight(self.store.read, clearance=caller.clearance, sees_images=caller.may(Action.SEE_SCANS))
+
+    async def listed(self, caller: Caller, wanted: Wanted) -> Response:
+        """A list as this caller may see it."""
+        sight = self.sight(caller)
+        request = ListRequest(clearance=sight.clearance, sees_images=sight.sees_images, now=self.clock.utc_now(), wanted=wanted)
+        return Response(await self.lists.make(request), media_type="application/json")
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from station.api import schemas, shown
 from station.api.callers import Needs, OnceKey, demand_confirmation
 from station.api.context import Context
+from station.api.lists import RecentWanted
 from station.domain.access import Action, Caller
 from station.domain.review import OperatorDecision
 from station.workflow.once import Answer
@@ -56,13 +57,11 @@ def router(context: Context) -> APIRouter:
         """After work on the scanner: the next 15 passed runs of the test piece make the reference of its trend."""
         return await handlers.end_test_piece_reference(lane_id, person=caller.name, note=body.note, once=once)
 
-    @routes.get("/{lane_id}/recent")
-    def recent(caller: SeesPieces, lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> schemas.PageOut:
+    @routes.get("/{lane_id}/recent", responses={200: {"model": schemas.PageOut}}, response_class=Response)
+    async def recent(caller: SeesPieces, lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> Response:
         """The pieces that last got their outcome on this lane, newest first."""
         handlers.lane(lane_id)
-        sight = context.sight(caller)
-        found = sight.read(lambda view: view.recent(lane_id=lane_id, limit=limit))
-        return schemas.PageOut(items=[shown.piece_out(piece, sight) for piece in found], next=None)
+        return await context.listed(caller, RecentWanted(lane_id=lane_id, limit=limit))
 
     @routes.post("/{lane_id}/decision", response_model=schemas.LaneDecidedOut)
     async def decide(caller: Decides, lane_id: LanePath, body: schemas.LaneDecisionIn, once: OnceKey) -> Answer:

@@ -4,11 +4,12 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from station.api import schemas, shown
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.lists import PiecesWanted
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy
@@ -44,24 +45,16 @@ def router(context: Context) -> APIRouter:
         members = body.model_dump() | {"secrecy": _secrecy(body.secrecy)}
         return await context.handlers.announce(Announcement(**members), once=once)
 
-    @routes.get("")
-    def list_pieces(
+    @routes.get("", responses={200: {"model": schemas.PageOut}}, response_class=Response)
+    async def list_pieces(
         caller: SeesPieces,
         state: Annotated[list[PieceState] | None, Query()] = None,
         lane_id: Annotated[str | None, Query(max_length=32)] = None,
         after: Cursor = None,
         limit: Limit = 100,
-    ) -> schemas.PageOut:
+    ) -> Response:
         """Pieces by state and lane: urgent and marked first, then oldest."""
-        sight = context.sight(caller)
-
-        def query(view: SeenView) -> schemas.PageOut:
-            found = view.pieces(states=state or (), lane_id=lane_id, after=after, limit=limit)
-            return schemas.PageOut(
-                items=[shown.piece_out(piece, sight) for piece in found], next=found[-1].piece_id if len(found) == limit else None
-            )
-
-        return sight.read(query)
+        return await context.listed(caller, PiecesWanted(states=tuple(state or ()), lane_id=lane_id, after=after, limit=limit))
 
     @routes.get("/{piece_id}")
     async def one_piece(caller: SeesPieces, piece_id: PieceIdPath) -> schemas.PieceDetailOut:

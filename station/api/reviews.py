@@ -3,13 +3,13 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
-from station.api import schemas, shown
+from station.api import schemas
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.lists import QueueWanted
 from station.api.pieces import Cursor, Limit, PieceIdPath
-from station.api.sight import SeenView
 from station.domain.access import Action, Caller
 from station.workflow.once import Answer
 from station.workflow.reviewing import ReviewRequest
@@ -22,17 +22,10 @@ def router(context: Context) -> APIRouter:
     """The routes of this resource."""
     routes = APIRouter(prefix="/reviews", tags=["reviews"])
 
-    @routes.get("")
-    def queue(caller: SeesReviews, after: Cursor = None, limit: Limit = 50) -> schemas.QueueOut:
+    @routes.get("", responses={200: {"model": schemas.QueueOut}}, response_class=Response)
+    async def queue(caller: SeesReviews, after: Cursor = None, limit: Limit = 50) -> Response:
         """Held pieces, urgent and marked first, with their leases. A second reader is told nothing of the first."""
-        now, sight = context.clock.utc_now(), context.sight(caller)
-
-        def query(view: SeenView) -> schemas.QueueOut:
-            held = view.held(after=after, limit=limit)
-            items = [shown.queue_item_out(one.piece, one.rows, one.claim, now, sight) for one in held]
-            return schemas.QueueOut(items=items, next=held[-1].piece.piece_id if len(held) == limit else None)
-
-        return sight.read(query)
+        return await context.listed(caller, QueueWanted(after=after, limit=limit))
 
     @routes.post("/{piece_id}/claim", response_model=schemas.ClaimedOut)
     async def claim(caller: Reviews, piece_id: PieceIdPath, once: OnceKey) -> Answer:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from station.domain.access import Action, Caller, levels_seen, may_see
+from station.domain.access import levels_seen, may_see
 from station.domain.alarm import Alarm
 from station.domain.errors import NotFoundError
 from station.domain.freeze import AllClear, Checklist, Freeze, standing_all_clears
 from station.domain.piece import Piece, PieceState, Secrecy
 from station.ports.auditing import LoggedFact, WantedFacts
 from station.ports.readers import ReaderCounts
-from station.ports.store import Claim, EvidenceRow, ReadView, Store
+from station.ports.store import Claim, EvidenceRow, ReadView
 from station.workflow.alarm_sight import alarm_seen
 from station.workflow.freeze_steps import current_freeze, entitled
 from station.workflow.proving import Inclusion, LogProofs, Standing
+from station.workflow.reporting import Read
 from station.workflow.reviewing import known_piece
 from station.workflow.views import LaneView, PieceOnLane
 
@@ -146,19 +147,20 @@ class Sight:
     """The eyes of one caller.
 
     Args:
-        store: what is looked at.
-        caller: who looks.
+        read: as `Store.read`: what is looked at.
+        clearance: the caller's.
+        sees_images: whether the caller may see what is inside.
     """
 
-    def __init__(self, store: Store, caller: Caller) -> None:
-        self._store = store
-        self.clearance = caller.clearance
-        self._sees_images = caller.may(Action.SEE_SCANS)
+    def __init__(self, read: Read, *, clearance: Secrecy | None, sees_images: bool) -> None:
+        self._read = read
+        self.clearance = clearance
+        self.sees_images = sees_images
 
     @property
     def kind(self) -> tuple[Secrecy | None, bool]:
         """What two callers must have in common to be shown the same."""
-        return self.clearance, self._sees_images
+        return self.clearance, self.sees_images
 
     @property
     def sees_all(self) -> bool:
@@ -167,11 +169,12 @@ class Sight:
 
     def sees_content(self, level: Secrecy | None) -> bool:
         """True when the caller may know what is inside a piece of that level: of a marked one only who may see its images."""
-        return level is None or (self._sees_images and may_see(self.clearance, level))
+        return level is None or (self.sees_images and may_see(self.clearance, level))
 
     def read(self, query: Callable[[SeenView], T]) -> T:
         """Run a query on one snapshot, as `Store.read` does."""
-        return self._store.read(lambda view: query(SeenView(view, self.clearance)))
+        found: T = self._read(lambda view: query(SeenView(view, self.clearance)))
+        return found
 
     def demand(self, piece_id: str) -> Piece:
         """The piece that something is to be done about; `NotFoundError` if there is none that the caller may see."""

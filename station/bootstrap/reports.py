@@ -1,11 +1,7 @@
 """Reports from a station's own files, and the program of its own in which a running station makes them (decision 0114)."""
 
 import asyncio
-import contextlib
 import json
-import os
-import select
-import sys
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -14,8 +10,8 @@ from typing import Any
 from station.api.report_shapes import evidence_out
 from station.api.texts import Texts
 from station.audit.reading import Progress
+from station.bootstrap.program_apart import NoAnswerError, ProgramApart, answer_questions
 from station.domain.calendar import ReportKind, SiteCalendar
-from station.domain.errors import NotFoundError, StationError, StoreError, StoreUnavailableError
 from station.domain.piece import Secrecy
 from station.ports.reporting import Snapshot
 from station.reports.catalogue import Key
@@ -33,7 +29,6 @@ MOST_S = 300.0
 """A report that takes longer is given up."""
 PROGRAM = "station.bootstrap.report_program"
 _NICE = 10
-_ERRORS: dict[str, type[StationError]] = {kind.__name__: kind for kind in (NotFoundError, StoreError, StoreUnavailableError)}
 
 
 def calendar_of(configuration: Configuration) -> SiteCalendar:
@@ -105,82 +100,21 @@ class ReportsApart:
             "utc_offset_s": int(calendar.utc_offset.total_seconds()),
             "first_shift_hour": calendar.first_shift_hour,
         }
-        self._short, self._long = ReportProgram(), ReportProgram()
+        self._short, self._long = ProgramApart(PROGRAM), ProgramApart(PROGRAM)
 
     async def make(self, request: ReportRequest) -> bytes:
         """The report. Raises `StoreError`, `NotFoundError` and `ReportFailedError`."""
         program = self._short if request.period.kind in {ReportKind.SHIFT, ReportKind.DAY} else self._long
-        return await program.make(json.dumps(self._given | to_members(request)).encode() + b"\n")
+        try:
+            return await program.ask(json.dumps(self._given | to_members(request)).encode(), within_s=MOST_S)
+        except TimeoutError as error:
+            raise ReportFailedError(f"The report took more than {MOST_S:.0f} s", remedy="Ask for a shorter period") from error
+        except NoAnswerError as error:
+            raise ReportFailedError("The program that makes reports ended by a defect", consequence="There is no report") from error
 
     async def close(self) -> None:
         """End the programs."""
         await asyncio.gather(self._short.close(), self._long.close())
-
-
-class ReportProgram:
-    """A program of low priority that makes one report at a time.
-
-    It starts with the first report and ends by itself after a while without any, or with the station, however that ends.
-    """
-
-    def __init__(self) -> None:
-        self._one = asyncio.Semaphore(1)
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def make(self, line: bytes) -> bytes:
-        """What the program answers to a line. Raises like `ReportsApart.make`."""
-        async with self._one:
-            try:
-                async with asyncio.timeout(MOST_S):
-                    head, made = await self._ask(line)
-            except TimeoutError as error:
-                await self.close()
-                raise ReportFailedError(f"The report took more than {MOST_S:.0f} s", remedy="Ask for a shorter period") from error
-            except (OSError, EOFError, ValueError) as error:
-                await self.close()
-                raise ReportFailedError("The program that makes reports ended by a defect", consequence="There is no report") from error
-            except asyncio.CancelledError:
-                # Whoever asked has gone away, and what comes now would answer the next question.
-                await self.close()
-                raise
-        if "kind" not in head:
-            return made
-        raise _ERRORS.get(head["kind"], ReportFailedError)(head["what"], consequence=head["consequence"], remedy=head["remedy"])
-
-    async def close(self) -> None:
-        """End it."""
-        process, self.process = self.process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.communicate()
-
-    async def _ask(self, line: bytes) -> tuple[dict[str, Any], bytes]:
-        was_there = self.process is not None
-        try:
-            return await _answer(await self._started(), line)
-        except (OSError, EOFError):
-            if not was_there:
-                raise
-        # It had waited long enough and went just then.
-        await self.close()
-        return await _answer(await self._started(), line)
-
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self.process is None or self.process.returncode is not None:
-            pipe = asyncio.subprocess.PIPE
-            self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", PROGRAM, stdin=pipe, stdout=pipe)
-        return self.process
-
-
-async def _answer(process: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
-    """One answer: a line of JSON with the number of bytes that follow it, or with what went wrong."""
-    assert process.stdin is not None  # noqa: S101 - both are pipes
-    assert process.stdout is not None  # noqa: S101
-    process.stdin.write(line)
-    await process.stdin.drain()
-    head: dict[str, Any] = json.loads(await process.stdout.readuntil())
-    return head, await process.stdout.readexactly(head.get("bytes", 0))
 
 
 def to_members(request: ReportRequest) -> dict[str, Any]:
@@ -218,16 +152,10 @@ def of_members(asked: dict[str, Any], calendar: SiteCalendar) -> ReportRequest:
 
 def run_program() -> None:
     """Answer requests, a line of JSON each, until standard input ends or nobody has asked for a while."""
-    os.nice(_NICE)
-    while select.select([sys.stdin], [], [], IDLE_S)[0] and (line := sys.stdin.buffer.readline()):
-        asked = json.loads(line)
-        calendar = SiteCalendar(utc_offset=timedelta(seconds=asked["utc_offset_s"]), first_shift_hour=asked["first_shift_hour"])
-        head: dict[str, Any]
-        try:
-            made = _from_files(Path(asked["directory"]), of_members(asked, calendar), site=asked["site"], calendar=calendar)
-            head = {"bytes": len(made)}
-        except StationError as error:
-            made = b""
-            head = {"kind": type(error).__name__, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
-        sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + made)
-        sys.stdout.buffer.flush()
+    answer_questions(_answer, nice=_NICE, idle_s=IDLE_S)
+
+
+def _answer(line: bytes) -> bytes:
+    asked = json.loads(line)
+    calendar = SiteCalendar(utc_offset=timedelta(seconds=asked["utc_offset_s"]), first_shift_hour=asked["first_shift_hour"])
+    return _from_files(Path(asked["directory"]), of_members(asked, calendar), site=asked["site"], calendar=calendar)

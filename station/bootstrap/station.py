@@ -21,6 +21,7 @@ from station.bootstrap.access import open_access
 from station.bootstrap.audit import open_keeper
 from station.bootstrap.certificates import certifier_of, proofs_of
 from station.bootstrap.lanes import lane_devices, lane_settings
+from station.bootstrap.lists import ListsApart
 from station.bootstrap.loop_thread import LoopThread, Run
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.pulse import LANES_LIMIT_S, WRITER_LIMIT_S, Asked, Pulse
@@ -192,6 +193,7 @@ def _start_over(
         access=access,
         accounts=accounts,
         unfreezing=Unfreezing(store=store, clock=clock, checklist=configuration.checklist, feed=feed),
+        list_making=ListsApart(configuration.data_dir),
         report_making=ReportsApart(configuration.data_dir, site=configuration.station.site, calendar=calendar_of(configuration)),
         hosts=(*LOOPBACK_HOSTS, *map(_host_name, (http.host, *http.names))),
     )

@@ -40,6 +40,7 @@ from station.workflow.views import DecisionRequest, DeviceHealth, LaneCommand, L
 from tests.support.accounts import Door
 from tests.support.certificates import certifier, proofs
 from tests.support.clocks import SetClock
+from tests.support.lists import ListsHere
 from tests.support.reports import ReportsHere
 from tests.support.vaults import vault
 
@@ -178,6 +179,7 @@ class Desk:
             access=self.door.access,
             accounts=self.door.accounts,
             report_making=self.reports,
+            list_making=ListsHere(self.store),
             texts=_texts(),
             certify=certifier(self.store).certificate,
             proofs=proofs(self.store),

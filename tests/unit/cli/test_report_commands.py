@@ -112,8 +112,10 @@ def test_a_program_that_ends_hangs_or_talks_nonsense_keeps_nobody(tmp_path: Path
             await apart.make(request(ReportForm.JSON, Secrecy.B))
         monkeypatch.setattr(reports, "MOST_S", 60.0)
         monkeypatch.setattr(reports, "PROGRAM", "station.no_such_program")
+        missing = ReportsApart(tmp_path, site="site-1", calendar=CALENDAR)
         with pytest.raises(ReportFailedError, match="ended by a defect"):
-            await apart.make(request(ReportForm.JSON))
-        assert (apart._short.process, apart._long.process) == (None, None)
+            await missing.make(request(ReportForm.JSON))
+        for one in (apart, missing):
+            assert (one._short.process, one._long.process) == (None, None)
 
     asyncio.run(ask())
