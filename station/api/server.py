@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from pathlib import Path
+from typing import Any
 
 import h11
 import uvicorn
@@ -18,19 +19,47 @@ from station.workflow.feed import EventFeed
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 HEAD_WITHIN_S = 10.0
-"""From connecting to the end of a request's head; browsers send it within a round trip."""
+"""From connecting to the end of TLS's handshake, and from there to the end of a request's head; browsers need a round trip or two."""
 MOST_CONNECTIONS = 1000
 """Forty screens with seven each are 280; the process that drives the lanes may open some thousands of files and sockets in all."""
 
 
+class _Listener(socket.socket):
+    """Takes so many connections at a time and no more, whether or not they have got through TLS's handshake.
+
+    Who connects and says nothing must not use up what the lanes need.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
+        self._taken: set[socket.socket] = set()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As `socket.accept`; raises `ConnectionAbortedError` when one was closed because there are enough, which event loops pass over."""
+        taken, address = super().accept()
+        self._taken = {one for one in self._taken if one.fileno() >= 0}
+        if len(self._taken) >= MOST_CONNECTIONS:
+            taken.close()
+            raise ConnectionAbortedError("there are as many connections as may be")
+        self._taken.add(taken)
+        return taken, address
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Waits for a handshake no longer than for a request; uvicorn has no setting for it."""
+
+    async def create_server(self, *args: Any, ssl: Any = None, **kwargs: Any) -> asyncio.Server:
+        """As `asyncio.loop.create_server`."""
+        limit_s = None if ssl is None else HEAD_WITHIN_S
+        return await super().create_server(*args, ssl=ssl, ssl_handshake_timeout=limit_s, **kwargs)
+
+
 class _Protocol(H11Protocol):
-    """Does not wait for ever for a request, nor for everybody: who connects and says nothing must not use up what the lanes need."""
+    """Does not wait for ever for a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own has it
         """Somebody connects."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -73,7 +102,7 @@ class ApiServer:
     def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1", tls: tuple[Path, Path] | None = None) -> None:
         self._feed = feed
         try:
-            self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            self._socket = _Listener(socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET))
         except OSError as error:
             raise AddressError(
                 f"The console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
@@ -125,6 +154,7 @@ class ApiServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._socket]))
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._server.serve(sockets=[self._socket]))
         finally:
             self._started.set()

@@ -2,12 +2,18 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from station.api import server
+from station.api.server import ApiServer
+from station.bootstrap.tls import make_tls_certificate
+from station.clock import SystemClock
+from station.workflow.feed import EventFeed
 from tests.support.api_station import Desk
 
 
@@ -44,3 +50,34 @@ def test_there_are_no_more_connections_than_the_lanes_can_spare(desk: Desk, monk
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert second.recv(15) == b"HTTP/1.1 200 OK"
     assert desk.client.get("/healthz").status_code == 200
+
+
+@contextlib.contextmanager
+def by_tls(directory: Path) -> Iterator[tuple[ApiServer, ssl.SSLContext]]:
+    """A station without any page, and what trusts it."""
+    files = (directory / "console.pem", directory / "console.key")
+    make_tls_certificate(*files, ["127.0.0.1"], SystemClock().utc_now())
+    serving = ApiServer(FastAPI(), feed=EventFeed(epoch="e"), port=0, tls=files)
+    serving.start()
+    try:
+        yield serving, ssl.create_default_context(cafile=str(files[0]))
+    finally:
+        serving.stop()
+
+
+def test_who_begins_no_handshake_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_WITHIN_S", 600.0)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    with by_tls(tmp_path) as (serving, trusting):
+        where = ("127.0.0.1", serving.port)
+        with socket.create_connection(where), socket.create_connection(where) as second, socket.create_connection(where) as third:
+            assert is_closed(third)
+            with trusting.wrap_socket(second, server_hostname="127.0.0.1") as secure:
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert secure.recv(12) == b"HTTP/1.1 404"
+
+
+def test_a_handshake_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_WITHIN_S", 0.2)
+    with by_tls(tmp_path) as (serving, _), socket.create_connection(("127.0.0.1", serving.port)) as silent:
+        assert is_closed(silent)
