@@ -9,6 +9,7 @@ import pysqlite3.dbapi2
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from station.audit.certificate_check import check_certificate
 from station.audit.checkpoint import open_checkpoint
 from station.audit.merkle import verify_inclusion
 from station.domain.access import Role
@@ -18,6 +19,7 @@ from station.storage.store import DATABASE_NAME
 from tests.browser.conftest import come_in
 from tests.support.api_station import START, Desk
 from tests.support.audit_logs import KEYS, seal
+from tests.support.certificates import facts_of_a_release, tell
 
 pytestmark = pytest.mark.browser
 AUDITOR = frozenset({Role.AUDITOR})
@@ -88,6 +90,32 @@ def test_an_auditor_finds_a_fact_has_it_proved_and_takes_the_checkpoint_along(
     page.reload()
     expect(page.locator("#audit-piece")).to_have_value(piece_id)
     expect(rows).to_have_count(1)
+
+
+def test_a_released_piece_s_certificate_is_taken_along(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str], tmp_path: Path
+) -> None:
+    come_in(context, desk, "soat", roles=AUDITOR, clearance=None)
+    held, _ = desk.put_piece()
+    released = desk.new_id()
+    desk.write(lambda uow: tell(uow, released, facts_of_a_release(released).values()))
+    open_audit(page)
+    # Only of what was released, and not before the log is signed so far.
+    expect(page.locator("[data-leaf]").filter(has_text=held).first).to_be_visible()
+    certificate = page.locator("[data-act='certificate']")
+    expect(certificate).to_have_count(1)
+    certificate.press("Enter")
+    expect(page.locator("#message")).to_contain_text("chưa được ký đến đó")
+    assert [text for text in complaints if "409" not in text] == []
+    complaints.clear()
+    seal(desk.store)
+    with page.expect_download() as kept:
+        certificate.press("Enter")
+    assert kept.value.suggested_filename == f"kt1-certificate-{released}.json"
+    kept.value.save_as(tmp_path / "certificate")
+    proved = check_certificate((tmp_path / "certificate").read_bytes(), KEYS)
+    assert proved.certificate.piece_id == released
+    expect(certificate).to_be_focused()
 
 
 def test_empty_failed_and_broken_logs_are_said(

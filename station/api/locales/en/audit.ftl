@@ -32,6 +32,7 @@ ui-audit-restricted = marked: its content is not shown
 ui-audit-is-signed = signed
 ui-audit-not-signed = not signed yet
 ui-audit-differs = does NOT match its leaf
+ui-audit-certificate = Certificate
 ui-audit-proof = Proof
 ui-audit-proof-of = Leaf { $leaf } is among the { $size } signed leaves
 ui-audit-proof-explained = The station has reckoned it: the leaf and the hashes below lead to the very root in the signed checkpoint.

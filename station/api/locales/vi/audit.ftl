@@ -32,6 +32,7 @@ ui-audit-restricted = có độ mật: không nêu nội dung
 ui-audit-is-signed = đã ký
 ui-audit-not-signed = chưa ký
 ui-audit-differs = KHÔNG khớp với lá của nó
+ui-audit-certificate = Giấy xác nhận
 ui-audit-proof = Chứng minh
 ui-audit-proof-of = Lá { $leaf } nằm trong { $size } lá đã ký
 ui-audit-proof-explained = Trạm đã tính lại: lá và các mã băm dưới đây dẫn đến đúng gốc trong điểm kiểm đã ký.

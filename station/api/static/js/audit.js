@@ -1,4 +1,4 @@
-// The page of the audit log: how it stands, its facts with their leaves, a checkpoint and proofs to take along. For auditors.
+// The page of the audit log: how it stands, its facts with their leaves; a checkpoint, proofs and certificates to take along. For auditors.
 
 import { get, keepFile, keepText, may } from "./calls.js";
 import { h, keep } from "./dom.js";
@@ -200,8 +200,29 @@ function row(fact) {
     cell("ui-audit-piece", h("bdi", {}, fact.piece_id ?? "–"), fact.restricted ? h("div", { class: "quiet" }, t("ui-audit-restricted")) : null),
     cell("ui-audit-what", h("bdi", {}, words || "–")),
     cell("ui-audit-hash", h("code", { title: fact.leaf_hash }, fact.leaf_hash ? `${fact.leaf_hash.slice(0, HASH_SHOWN)}…` : "–"), h("div", {}, state)),
-    h("td", { class: "acts" }, h("button", { type: "button", "data-key": `proof-${fact.leaf_index}`, "data-act": "proof", "aria-label": `${t("ui-audit-proof")}: ${fact.leaf_index}`, onclick: () => openProof(fact) }, t("ui-audit-proof"))),
+    h("td", { class: "acts" }, act(fact, "proof", t("ui-audit-proof"), () => openProof(fact)), isRelease(fact) ? act(fact, "certificate", t("ui-audit-certificate"), () => keepCertificate(fact.piece_id)) : null),
   );
+}
+
+/**
+ * @param {any} fact
+ * @param {string} name
+ * @param {string} text
+ * @param {() => void} onclick
+ */
+function act(fact, name, text, onclick) {
+  return h("button", { type: "button", "data-key": `${name}-${fact.leaf_index}`, "data-act": name, "aria-label": `${text}: ${fact.leaf_index}`, onclick }, text);
+}
+
+/** @param {any} fact */
+function isRelease(fact) {
+  return fact.type === "StateChange" && fact.values.after === "released" && may("see-certificates");
+}
+
+/** @param {string} piece */
+async function keepCertificate(piece) {
+  const name = `kt1-certificate-${piece}.json`;
+  if (await attempt(() => keepFile(`/certificates/${encodeURIComponent(piece)}`, name))) tell(name);
 }
 
 /** @param {any} fact */
