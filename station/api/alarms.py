@@ -24,8 +24,12 @@ def router(context: Context) -> APIRouter:
         caller: SeesAlarms, *, everything: Annotated[bool, Query(alias="all")] = False, limit: Annotated[int, Query(ge=1, le=500)] = 200
     ) -> Response:
         """Alarms that are active or unacknowledged, or all of them; newest first, before them what stopped a lane and is not stored."""
-        of_lanes = tuple(alarm for lane in dict(context.handlers.lanes).values() if (alarm := lane.view().alarm) is not None)
-        return await context.listed(caller, AlarmsWanted(everything=everything, limit=limit, of_lanes=of_lanes))
+
+        def wanted() -> AlarmsWanted:
+            of_lanes = tuple(alarm for lane in dict(context.handlers.lanes).values() if (alarm := lane.view().alarm) is not None)
+            return AlarmsWanted(everything=everything, limit=limit, of_lanes=of_lanes)
+
+        return await context.listed(caller, wanted)
 
     @routes.post("/{alarm_id}/acknowledge", response_model=schemas.AcknowledgedOut)
     async def acknowledge(caller: Acknowledges, alarm_id: Annotated[int, Path(ge=0, le=2**62)], once: OnceKey) -> Answer:

@@ -17,7 +17,7 @@ from station.ports.clock import Clock
 from station.ports.screening import ScreeningResult
 from station.ports.store import EvidenceRow, Store
 from station.ports.vault import ImageStore
-from station.workflow.access import Access
+from station.workflow.access import Access, not_logged_in
 from station.workflow.accounts import Accounts
 from station.workflow.feed import EventFeed
 from station.workflow.handlers import Handlers
@@ -53,10 +53,16 @@ class Context:
         """What this caller may see."""
         return Sight(self.store.read, clearance=caller.clearance, sees_images=caller.may(Action.SEE_SCANS))
 
-    async def listed(self, caller: Caller, wanted: Wanted) -> Response:
-        """A list as this caller may see it."""
-        sight = self.sight(caller)
-        request = ListRequest(clearance=sight.clearance, sees_images=sight.sees_images, now=self.clock.utc_now(), wanted=wanted)
+    async def listed(self, caller: Caller, wanted: Callable[[], Wanted]) -> Response:
+        """A list as this caller may see it when its turn has come."""
+
+        def request() -> ListRequest:
+            now_allowed = self.access.memory.still(caller)
+            if now_allowed is None:
+                raise not_logged_in()
+            sight = self.sight(now_allowed)
+            return ListRequest(clearance=sight.clearance, sees_images=sight.sees_images, now=self.clock.utc_now(), wanted=wanted())
+
         return Response(await self.lists.make(request), media_type="application/json")
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:

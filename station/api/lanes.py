@@ -61,7 +61,7 @@ def router(context: Context) -> APIRouter:
     async def recent(caller: SeesPieces, lane_id: LanePath, limit: Annotated[int, Query(ge=1, le=50)] = 5) -> Response:
         """The pieces that last got their outcome on this lane, newest first."""
         handlers.lane(lane_id)
-        return await context.listed(caller, RecentWanted(lane_id=lane_id, limit=limit))
+        return await context.listed(caller, lambda: RecentWanted(lane_id=lane_id, limit=limit))
 
     @routes.post("/{lane_id}/decision", response_model=schemas.LaneDecidedOut)
     async def decide(caller: Decides, lane_id: LanePath, body: schemas.LaneDecisionIn, once: OnceKey) -> Answer:

@@ -1,5 +1,6 @@
 """The lists that pages ask for again and again: what is asked, and the answer, made where it keeps no lane waiting (decision 0159)."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal, Protocol, assert_never
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from station.api import schemas, shown
 from station.api.sight import SeenView, Sight
 from station.domain.alarm import Alarm
+from station.domain.errors import StationError
 from station.domain.piece import PieceState, Secrecy
 from station.workflow.reporting import Read
 
@@ -63,6 +65,12 @@ class ListRequest(_Frozen):
     wanted: Annotated[Wanted, Field(discriminator="what")]
 
 
+class ListFailedError(StationError):
+    """The program that makes lists made none, or took too long."""
+
+    code = "list-failed"
+
+
 class Lists(Protocol):
     """Makes lists where it keeps no lane waiting."""
 
@@ -70,8 +78,16 @@ class Lists(Protocol):
         """Lists will be asked for."""
         ...
 
-    async def make(self, request: ListRequest) -> bytes:
-        """The list as JSON. Raises `StoreError`."""
+    async def make(self, request: Callable[[], ListRequest]) -> bytes:
+        """The list as JSON.
+
+        Args:
+            request: asked when it is this list's turn; what it raises is raised here.
+
+        Raises:
+            StoreError: the store does not tell.
+            ListFailedError: there is none.
+        """
         ...
 
     async def close(self) -> None:

@@ -54,7 +54,8 @@ def router(context: Context) -> APIRouter:
         limit: Limit = 100,
     ) -> Response:
         """Pieces by state and lane: urgent and marked first, then oldest."""
-        return await context.listed(caller, PiecesWanted(states=tuple(state or ()), lane_id=lane_id, after=after, limit=limit))
+        wanted = PiecesWanted(states=tuple(state or ()), lane_id=lane_id, after=after, limit=limit)
+        return await context.listed(caller, lambda: wanted)
 
     @routes.get("/{piece_id}")
     async def one_piece(caller: SeesPieces, piece_id: PieceIdPath) -> schemas.PieceDetailOut:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from station.api.lists import ListFailedError
 from station.api.texts import LANGUAGES, Texts
 from station.domain import errors
 from station.ports.access import TooBusyError
@@ -53,6 +54,7 @@ STATUS: dict[type[errors.StationError], HTTPStatus] = {
     TooManyTriesError: HTTPStatus.TOO_MANY_REQUESTS,
     TooBusyError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ListFailedError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeviceUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeviceError: HTTPStatus.BAD_GATEWAY,
     errors.StationError: HTTPStatus.INTERNAL_SERVER_ERROR,

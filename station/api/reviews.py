@@ -25,7 +25,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("", responses={200: {"model": schemas.QueueOut}}, response_class=Response)
     async def queue(caller: SeesReviews, after: Cursor = None, limit: Limit = 50) -> Response:
         """Held pieces, urgent and marked first, with their leases. A second reader is told nothing of the first."""
-        return await context.listed(caller, QueueWanted(after=after, limit=limit))
+        return await context.listed(caller, lambda: QueueWanted(after=after, limit=limit))
 
     @routes.post("/{piece_id}/claim", response_model=schemas.ClaimedOut)
     async def claim(caller: Reviews, piece_id: PieceIdPath, once: OnceKey) -> Answer:

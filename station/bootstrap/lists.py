@@ -1,17 +1,20 @@
 """The program of its own in which a running station makes the lists that its pages ask for (decision 0159)."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
-from station.api.lists import ListRequest, make_list
+import structlog
+
+from station.api.lists import ListFailedError, ListRequest, make_list
 from station.bootstrap.program_apart import NoAnswerError, ProgramApart, answer_questions
-from station.domain.errors import StoreUnavailableError
 from station.storage.store import SqliteReader
 
 PROGRAM = "station.bootstrap.list_program"
-MOST_S = 10.0
-"""A list that takes longer, its wait for those before it included, is given up."""
+MOST_S = 6.0
+"""For a list, the wait for those before it included: less than a page waits before it says that the station does not answer."""
 _NICE = 5
+log = structlog.get_logger()
 
 
 class ListsApart:
@@ -22,42 +25,39 @@ class ListsApart:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._program = ProgramApart(PROGRAM, str(directory))
-        self._asked: set[asyncio.Task[bytes]] = set()
+        self._program = ProgramApart(PROGRAM, str(directory), nice=_NICE)
 
     async def start(self) -> None:
-        """Start the program, so that the first list need not wait for it. Raises `OSError`."""
-        await self._program.start()
-
-    async def make(self, request: ListRequest) -> bytes:
-        """The list as JSON. Raises `StoreError`."""
-        # Whoever goes away before the answer does not end the program for the others.
-        asked = asyncio.create_task(self._program.ask(request.model_dump_json().encode(), within_s=MOST_S))
-        self._asked.add(asked)
-        asked.add_done_callback(self._done)
+        """Start the program, so that the first list need not wait for it."""
         try:
-            return await asyncio.wait_for(asyncio.shield(asked), MOST_S)
+            await self._program.start()
+        except OSError as error:
+            log.warning("the program that reads lists does not start yet; it is tried again with the first list", detail=str(error))
+
+    async def make(self, request: Callable[[], ListRequest]) -> bytes:
+        """See `Lists.make`."""
+        try:
+            async with asyncio.timeout(MOST_S):
+                return await self._program.ask(lambda: request().model_dump_json().encode(), within_s=MOST_S)
         except TimeoutError as error:
-            raise StoreUnavailableError(
+            raise ListFailedError(
                 f"The list was not there after {MOST_S:.0f} s", consequence="It is not shown", remedy="Ask again"
             ) from error
         except NoAnswerError as error:
-            raise StoreUnavailableError(
-                "The program that reads lists ended by a defect", consequence="The list is not shown", remedy="Ask again"
+            raise ListFailedError(
+                "The list could not be made", consequence="It is not shown", remedy="Ask again; look at the log"
             ) from error
 
     async def close(self) -> None:
         """End the program."""
         await self._program.close()
 
-    def _done(self, asked: asyncio.Task[bytes]) -> None:
-        self._asked.discard(asked)
-        if not asked.cancelled():
-            # Taken, be it that nobody waits for it any more.
-            asked.exception()
+
+def _failed(what: str) -> ListFailedError:
+    return ListFailedError(what, consequence="It is not shown", remedy="Ask again; the station's log says why")
 
 
 def run_program(directory: Path) -> None:
-    """Answer requests about a station's data directory, a line of JSON each, until standard input ends."""
+    """Answer requests about a station's data directory until standard input ends."""
     reader = SqliteReader(directory)
-    answer_questions(lambda line: make_list(reader.read, ListRequest.model_validate_json(line)), nice=_NICE)
+    answer_questions(lambda line: make_list(reader.read, ListRequest.model_validate_json(line)))

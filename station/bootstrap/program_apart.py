@@ -1,4 +1,8 @@
-"""Programs of their own that answer a running station: a line of JSON is asked, a line of JSON and bytes come back (decision 0114)."""
+"""Programs of their own that answer a running station (decisions 0114 and 0159).
+
+A question is a line: its number, and JSON. An answer is a line of JSON (`number`, and how many `bytes` follow, or what went wrong), and
+the bytes.
+"""
 
 import asyncio
 import contextlib
@@ -6,18 +10,26 @@ import json
 import os
 import select
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
 from station.domain.errors import NotFoundError, StationError, StoreError, StoreUnavailableError
 
+START_S = 60.0
 GONE_S = 2.0
 """How long a killed program is waited for: one that hangs in the disk dies when the disk answers."""
+_READY = b"ready\n"
+_MOST_DEFECT = 20_000
+_LEAST_PRIORITY = 19
 _ERRORS: dict[str, type[StationError]] = {kind.__name__: kind for kind in (NotFoundError, StoreError, StoreUnavailableError)}
+log = structlog.get_logger()
 
 
 class NoAnswerError(Exception):
-    """The program ended, or said what is no answer."""
+    """The program failed at the question, ended, or said what is no answer; the log says why."""
 
 
 class ProgramApart:
@@ -28,95 +40,177 @@ class ProgramApart:
     Args:
         module: what runs; its main part calls `answer_questions`.
         arguments: of its command line.
+        nice: how far it stands back behind the lanes.
     """
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        self._command = (sys.executable, "-m", module, *arguments)
-        self._one = asyncio.Semaphore(1)
+    def __init__(self, module: str, *arguments: str, nice: int) -> None:
+        self._module = module
+        self._command = (sys.executable, "-P", "-m", module, *arguments)
+        self._nice = nice
+        self._turn = asyncio.Semaphore(1)
+        self._exchange: asyncio.Task[bytes] | None = None
+        self._number = 0
+        self._is_ready = self._is_ending = self._closed = False
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it before anybody asks. Raises `OSError`."""
+        """Start it before anybody asks, without waiting until it is ready. Raises `OSError`."""
         await self._started()
 
-    async def ask(self, line: bytes, *, within_s: float) -> bytes:
-        """What the program answers to a line of JSON.
+    async def ask(self, question: Callable[[], bytes], *, within_s: float) -> bytes:
+        """What the program answers.
+
+        Args:
+            question: makes a line of JSON when it is this question's turn; what it raises is raised here.
+            within_s: for the answer itself; the wait for those who asked before, and for the program's start, do not count.
 
         Raises:
             StationError: of the kind that the program met.
-            NoAnswerError: it ended by a defect.
-            TimeoutError: it took longer, and was ended. Waiting for those who asked before does not count.
+            NoAnswerError: there is none.
+            TimeoutError: it took longer; the program was ended.
         """
-        async with self._one:
-            try:
-                async with asyncio.timeout(within_s):
-                    head, made = await self._answer(line)
-            except TimeoutError:
-                await self.close()
-                raise
-            except (OSError, EOFError, ValueError) as error:
-                await self.close()
-                raise NoAnswerError(repr(error)) from error
-            except asyncio.CancelledError:
-                # Whoever asked has gone away, and what comes now would answer the next question.
-                await self.close()
-                raise
-        if "kind" not in head:
-            return made
-        raise _ERRORS.get(head["kind"], StationError)(head["what"], consequence=head["consequence"], remedy=head["remedy"])
+        await self._turn.acquire()
+        # Who goes away from here on leaves no half of an answer to the next one.
+        self._exchange = asyncio.create_task(self._exchanged(question, within_s))
+        self._exchange.add_done_callback(self._next)
+        return await asyncio.shield(self._exchange)
 
     async def close(self) -> None:
-        """End it."""
-        process, self.process = self.process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.communicate(), GONE_S)
+        """End it, and answer nobody any more."""
+        self._closed = True
+        if self._exchange is not None:
+            self._exchange.cancel()
+        async with self._turn:
+            await self._end()
 
-    async def _answer(self, line: bytes) -> tuple[dict[str, Any], bytes]:
-        was_there = self.process is not None
+    def _next(self, exchange: "asyncio.Task[bytes]") -> None:
+        self._turn.release()
+        if not exchange.cancelled():
+            # Whoever asked may have gone away.
+            exchange.exception()
+
+    async def _exchanged(self, question: Callable[[], bytes], within_s: float) -> bytes:
+        line, was_there = question(), self.process is not None
         try:
-            return await _exchange(await self._started(), line)
-        except (OSError, EOFError):
+            head, made = await self._answer(line, within_s)
+        except _EndedError as error:
             if not was_there:
-                raise
-        # It had waited long enough and went just then, or somebody ended it.
-        await self.close()
-        return await _exchange(await self._started(), line)
+                raise self._no_answer(error) from error
+            # It had waited long enough and went just then, or somebody ended it.
+            try:
+                head, made = await self._answer(line, within_s)
+            except _EndedError as again:
+                raise self._no_answer(again) from again
+        if "bytes" in head:
+            return made
+        if "kind" in head:
+            raise _ERRORS[head["kind"]](head["what"], consequence=head["consequence"], remedy=head["remedy"])
+        raise self._no_answer(head.get("defect", head))
+
+    def _no_answer(self, why: object) -> NoAnswerError:
+        log.error("a program beside the station gave no answer", program=self._module, detail=str(why))
+        return NoAnswerError(f"{self._module} gave no answer")
+
+    async def _answer(self, line: bytes, within_s: float) -> tuple[dict[str, Any], bytes]:
+        """One exchange; whatever goes wrong in it, the program is ended. Raises `_EndedError` and `TimeoutError`."""
+        try:
+            process = await self._started()
+            stdin, stdout = process.stdin, process.stdout
+            assert stdin is not None  # noqa: S101 - both are pipes
+            assert stdout is not None  # noqa: S101
+            if not self._is_ready:
+                async with asyncio.timeout(START_S):
+                    await stdout.readuntil(_READY)
+                self._is_ready = True
+            self._number += 1
+            async with asyncio.timeout(within_s):
+                stdin.write(b"%d %s\n" % (self._number, line))
+                await stdin.drain()
+                head = _head(await stdout.readuntil(), self._number)
+                return head, await stdout.readexactly(head.get("bytes", 0))
+        except TimeoutError:
+            log.warning("a program beside the station took too long and is ended", program=self._module)
+            await self._end()
+            raise
+        except Exception as error:
+            await self._end()
+            raise _EndedError(repr(error)) from error
+        except BaseException:
+            await self._end()
+            raise
 
     async def _started(self) -> asyncio.subprocess.Process:
-        if self.process is None or self.process.returncode is not None:
+        if self._closed:
+            raise RuntimeError("the station ends")
+        if self._is_ending:
+            await self._end()
+        if self._is_ending:
+            raise RuntimeError("the one before hangs and does not end")
+        if self.process is None:
             pipe = asyncio.subprocess.PIPE
-            self.process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
+            # In a group of its own a terminal's Ctrl-C does not reach it. Its last words might tell what no log may.
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=asyncio.subprocess.DEVNULL,
+                process_group=0,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            )
+            self._is_ready = False
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, min(_LEAST_PRIORITY, os.getpriority(os.PRIO_PROCESS, 0) + self._nice))
         return self.process
 
+    async def _end(self) -> None:
+        if self.process is None:
+            return
+        self._is_ending = True
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.communicate(), GONE_S)
+            self.process, self._is_ending = None, False
 
-async def _exchange(process: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
-    """One answer: a line of JSON with the number of bytes that follow it, or with what went wrong."""
-    assert process.stdin is not None  # noqa: S101 - both are pipes
-    assert process.stdout is not None  # noqa: S101
-    process.stdin.write(line + b"\n")
-    await process.stdin.drain()
-    head: dict[str, Any] = json.loads(await process.stdout.readuntil())
-    return head, await process.stdout.readexactly(head.get("bytes", 0))
+
+class _EndedError(Exception):
+    """The program ended, or had to be ended."""
 
 
-def answer_questions(answer: Callable[[bytes], bytes], *, nice: int, idle_s: float | None = None) -> None:
+def _head(line: bytes, number: int) -> dict[str, Any]:
+    head: dict[str, Any] = json.loads(line)
+    if head["number"] != number:
+        raise ValueError("an answer to another question")
+    return head
+
+
+def answer_questions(answer: Callable[[bytes], bytes], *, idle_s: float | None = None) -> None:
     """Answer lines of JSON until standard input ends, or nobody has asked for `idle_s`; in a program of its own.
 
     Args:
-        answer: makes an answer; a `StationError` that it raises is told to whoever asked.
-        nice: how far the program stands back behind the lanes.
+        answer: makes an answer; what it raises is told to whoever asked.
         idle_s: None waits for ever.
     """
-    os.nice(nice)
+    # What anything prints must not be taken for an answer.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answers.write(_READY)
+    answers.flush()
     while select.select([sys.stdin], [], [], idle_s)[0] and (line := sys.stdin.buffer.readline()):
+        number, _, question = line.partition(b" ")
+        head: dict[str, Any] = {"number": int(number)}
+        made = b""
         try:
-            made = answer(line)
-            head: dict[str, Any] = {"bytes": len(made)}
-        except StationError as error:
-            made = b""
-            head = {"kind": type(error).__name__, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
-        sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + made)
-        sys.stdout.buffer.flush()
+            made = answer(question)
+            head["bytes"] = len(made)
+        except Exception as error:  # noqa: BLE001 - the next question has another answer
+            head |= _told(error)
+        answers.write(json.dumps(head).encode() + b"\n" + made)
+        answers.flush()
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    kind = type(error).__name__
+    if isinstance(error, StationError) and kind in _ERRORS:
+        return {"kind": kind, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
+    return {"defect": "".join(traceback.format_exception(error))[-_MOST_DEFECT:]}

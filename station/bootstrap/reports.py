@@ -100,13 +100,13 @@ class ReportsApart:
             "utc_offset_s": int(calendar.utc_offset.total_seconds()),
             "first_shift_hour": calendar.first_shift_hour,
         }
-        self._short, self._long = ProgramApart(PROGRAM), ProgramApart(PROGRAM)
+        self._short, self._long = ProgramApart(PROGRAM, nice=_NICE), ProgramApart(PROGRAM, nice=_NICE)
 
     async def make(self, request: ReportRequest) -> bytes:
         """The report. Raises `StoreError`, `NotFoundError` and `ReportFailedError`."""
         program = self._short if request.period.kind in {ReportKind.SHIFT, ReportKind.DAY} else self._long
         try:
-            return await program.ask(json.dumps(self._given | to_members(request)).encode(), within_s=MOST_S)
+            return await program.ask(json.dumps(self._given | to_members(request)).encode, within_s=MOST_S)
         except TimeoutError as error:
             raise ReportFailedError(f"The report took more than {MOST_S:.0f} s", remedy="Ask for a shorter period") from error
         except NoAnswerError as error:
@@ -152,7 +152,7 @@ def of_members(asked: dict[str, Any], calendar: SiteCalendar) -> ReportRequest:
 
 def run_program() -> None:
     """Answer requests, a line of JSON each, until standard input ends or nobody has asked for a while."""
-    answer_questions(_answer, nice=_NICE, idle_s=IDLE_S)
+    answer_questions(_answer, idle_s=IDLE_S)
 
 
 def _answer(line: bytes) -> bytes:

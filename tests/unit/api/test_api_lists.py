@@ -3,20 +3,29 @@
 import asyncio
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
+import pysqlite3.dbapi2
 import pytest
+from structlog.testing import capture_logs
 
-from station.api.lists import AlarmsWanted, ListRequest, PiecesWanted, QueueWanted, RecentWanted, Wanted
+from station.api.lists import AlarmsWanted, ListFailedError, ListRequest, PiecesWanted, QueueWanted, RecentWanted, Wanted
 from station.bootstrap import lists
 from station.bootstrap.lists import ListsApart
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
-from station.domain.errors import StoreUnavailableError
 from station.domain.piece import PieceState, Secrecy, Urgency
+from station.storage.store import DATABASE_NAME
 from tests.support.api_station import LANE, START, Desk
 from tests.support.lists import ListsHere
 
 LIMITS = (1, 3, 50)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs start slowly beside other tests."""
+    monkeypatch.setattr(lists, "MOST_S", 60.0)
 
 
 def request(wanted: Wanted, clearance: Secrecy | None = Secrecy.A, *, sees_images: bool = True) -> ListRequest:
@@ -58,11 +67,11 @@ def test_the_program_makes_the_lists_that_the_station_would(desk: Desk, tmp_path
             for clearance in (None, Secrecy.C, Secrecy.A):
                 for sees_images in (False, True):
                     asked = request(wanted, clearance, sees_images=sees_images)
-                    assert await apart.make(asked) == await here.make(asked)
+                    assert await apart.make(lambda asked=asked: asked) == await here.make(lambda asked=asked: asked)
         # What was written a moment ago is there, and the page after the first one.
         newest, _ = desk.put_piece(urgency=Urgency.EXPRESS)
-        assert newest.encode() in await apart.make(request(QueueWanted(after=None, limit=50)))
-        assert newest.encode() not in await apart.make(request(QueueWanted(after=newest, limit=50)))
+        assert newest.encode() in await apart.make(lambda: request(QueueWanted(after=None, limit=50)))
+        assert newest.encode() not in await apart.make(lambda: request(QueueWanted(after=newest, limit=50)))
         await apart.close()
 
     asyncio.run(ask())
@@ -74,52 +83,61 @@ def test_a_program_that_was_ended_or_hangs_comes_back(desk: Desk, tmp_path: Path
     queue = request(QueueWanted(after=None, limit=9))
 
     async def ask() -> None:
-        assert piece_id.encode() in await apart.make(queue)
-        process = apart._program.process
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
-        assert piece_id.encode() in await apart.make(queue)
+        assert piece_id.encode() in await apart.make(lambda: queue)
         process = apart._program.process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         monkeypatch.setattr(lists, "MOST_S", 0.3)
-        with pytest.raises(StoreUnavailableError, match="was not there after"):
-            await apart.make(queue)
-        monkeypatch.setattr(lists, "MOST_S", 20.0)
-        assert piece_id.encode() in await apart.make(queue)
-        assert await process.wait() == -signal.SIGKILL
+        # However many ask meanwhile, each is told in time, and none of them is waited for afterwards.
+        asked = await asyncio.gather(*(apart.make(lambda: queue) for _ in range(50)), return_exceptions=True)
+        assert {type(one) for one in asked} == {ListFailedError}
+        monkeypatch.setattr(lists, "MOST_S", 60.0)
+        assert piece_id.encode() in await apart.make(lambda: queue)
+        assert process.returncode == -signal.SIGKILL
         await apart.close()
 
     asyncio.run(ask())
 
 
-def test_who_goes_away_keeps_nobody_from_an_answer(desk: Desk, tmp_path: Path) -> None:
+def test_what_one_list_cannot_show_keeps_no_other_from_being_shown(desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     piece_id, _ = desk.put_piece()
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.DEVICE_LOST, AlarmPriority.HIGH, LANE, "lane_plc", START))
+    with closing(pysqlite3.dbapi2.connect(str(tmp_path / "data" / DATABASE_NAME), isolation_level=None)) as connection:
+        connection.execute("UPDATE alarm SET code = 'of-another-version'")
     apart = ListsApart(tmp_path / "data")
-    queue = request(QueueWanted(after=None, limit=9))
 
     async def ask() -> None:
-        await apart.make(queue)
+        await apart.make(lambda: request(QueueWanted(after=None, limit=9)))
         process = apart._program.process
-        gone = [asyncio.create_task(apart.make(queue)) for _ in range(3)]
-        stays = asyncio.create_task(apart.make(queue))
-        await asyncio.sleep(0)
-        for one in gone:
-            one.cancel()
-        assert piece_id.encode() in await stays
-        assert [one.cancelled() for one in gone] == [True] * 3
+        with pytest.raises(ListFailedError, match="could not be made"):
+            await apart.make(lambda: request(AlarmsWanted(everything=True, limit=9, of_lanes=())))
+        assert piece_id.encode() in await apart.make(lambda: request(QueueWanted(after=None, limit=9)))
         assert apart._program.process is process
         await apart.close()
 
-    asyncio.run(ask())
+    with capture_logs() as logged:
+        asyncio.run(ask())
+    assert ["of-another-version" in one["detail"] for one in logged] == [True]
 
 
-def test_without_a_program_there_is_an_error_and_no_list(tmp_path: Path) -> None:
+def test_without_a_database_there_is_an_error_and_no_list(tmp_path: Path) -> None:
     apart = ListsApart(tmp_path / "nowhere")
 
     async def ask() -> None:
-        with pytest.raises(StoreUnavailableError, match="ended by a defect"):
-            await apart.make(request(QueueWanted(after=None, limit=9)))
+        await apart.start()
+        with pytest.raises(ListFailedError, match="could not be made"):
+            await apart.make(lambda: request(QueueWanted(after=None, limit=9)))
         await apart.close()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("path", ["/pieces", "/reviews", "/alarms", f"/lanes/{LANE}/recent"])
+def test_whoever_is_logged_out_while_a_list_waits_gets_none(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    memory = desk.door.access.memory
+    still = memory.still
+    assert desk.client.get(f"/api/v1{path}").status_code == 200
+    monkeypatch.setattr(memory, "still", lambda _caller: None)
+    assert desk.client.get(f"/api/v1{path}").status_code == 401
+    monkeypatch.setattr(memory, "still", still)
+    assert desk.client.get(f"/api/v1{path}").status_code == 200
