@@ -50,7 +50,10 @@ class Bottleneck(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
         wide = values if self.expand is None else self.expand(values)
-        narrow = self.project(self.depthwise(wide))
+        # In half precision a processor takes longer for these than in full.
+        with torch.autocast(values.device.type, enabled=False):
+            wide = self.depthwise(wide.float())
+        narrow = self.project(wide)
         return values + narrow if self.beside else narrow
 
 

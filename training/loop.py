@@ -20,7 +20,7 @@ import torch
 from training.batches import Batch, Batches, made_ahead
 from training.check import checked, report
 from training.losses import Losses, losses
-from training.network import HeatNet
+from training.network import HeatNet, Read
 from training.pieces import Stored
 from training.score import fit_score
 
@@ -139,8 +139,15 @@ def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generat
     return (channels.transpose(-1, -2), labels.transpose(-1, -2)) if way & 4 else (channels, labels)
 
 
-def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor) -> Losses:
-    read = state.net(channels.contiguous(memory_format=torch.channels_last))
+def _half_precision(device: torch.device) -> bool:
+    """Whether bfloat16 makes steps quicker: on processors with instructions for it. A GPU waits for batches however it multiplies."""
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor, *, half: bool) -> Losses:
+    channels = channels.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(channels.device.type, dtype=torch.bfloat16, enabled=half):
+        read = Read(*(one.float() for one in state.net(channels)))
     found = losses(read, state.net.rough_piece(read.terms), labels)
     state.optimiser.zero_grad(set_to_none=True)
     found.total.backward()
@@ -189,7 +196,8 @@ def train(
     if resume:
         _resume(state, checkpoint, device)
     log = _Log(work / "log.jsonl", fresh=not resume)
-    log.tell({"device": str(device), "pieces": len(pieces), "held": len(held), "from_step": state.step})
+    half = _half_precision(device)
+    log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
     saved_s = told_s = state.trained_s
     checks = math.floor(_share(state, plan) * plan.checks)
@@ -201,7 +209,7 @@ def train(
         while _share(state, plan) < 1 and not stop:
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
-            found = _stepped(state, *next(steps))
+            found = _stepped(state, *next(steps), half=half)
             parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes, found.things)])
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
             then, now = now, time.perf_counter()
