@@ -54,16 +54,17 @@ class Context:
         return Sight(self.store.read, clearance=caller.clearance, sees_images=caller.may(Action.SEE_SCANS))
 
     async def listed(self, caller: Caller, wanted: Callable[[], Wanted]) -> Response:
-        """A list as this caller may see it when its turn has come."""
+        """A list as this caller may see it; `wanted` is asked when its turn has come."""
+        sight = self.sight(caller)
 
         def request() -> ListRequest:
-            now_allowed = self.access.memory.still(caller)
-            if now_allowed is None:
-                raise not_logged_in()
-            sight = self.sight(now_allowed)
             return ListRequest(clearance=sight.clearance, sees_images=sight.sees_images, now=self.clock.utc_now(), wanted=wanted())
 
-        return Response(await self.lists.make(request), media_type="application/json")
+        made = await self.lists.make(request)
+        # It may have been waited for; a change of what somebody may see ends their sessions.
+        if self.access.memory.still(caller) is None:
+            raise not_logged_in()
+        return Response(made, media_type="application/json")
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""

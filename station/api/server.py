@@ -1,12 +1,15 @@
 """Serving the application in a thread and event loop of its own, so that a slow page never delays a lane's heartbeat."""
 
 import asyncio
+import logging
+import math
 import os
 import socket
 import ssl
 import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import h11
 import uvicorn
@@ -22,6 +25,8 @@ HEAD_WITHIN_S = 10.0
 """From connecting to the end of TLS's handshake, and from there to the end of a request's head; browsers need a round trip or two."""
 MOST_CONNECTIONS = 1000
 """Forty screens with seven each are 280; the process that drives the lanes may open some thousands of files and sockets in all."""
+TOLD_EVERY_S = 60.0
+_log = logging.getLogger(__name__)
 
 
 class _Listener(socket.socket):
@@ -30,19 +35,28 @@ class _Listener(socket.socket):
     Who connects and says nothing must not use up what the lanes need.
     """
 
-    def __init__(self, listening: socket.socket) -> None:
-        super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
-        self._taken: set[socket.socket] = set()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._taken = WeakSet[socket.socket]()
+        self._told_s = -math.inf
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """As `socket.accept`; raises `ConnectionAbortedError` when one was closed because there are enough, which event loops pass over."""
+        """As `socket.accept`, on an event loop.
+
+        Raises `ConnectionAbortedError`, which loops pass over, when one was closed because there are enough.
+        """
         taken, address = super().accept()
-        self._taken = {one for one in self._taken if one.fileno() >= 0}
-        if len(self._taken) >= MOST_CONNECTIONS:
+        if sum(one.fileno() >= 0 for one in self._taken) >= MOST_CONNECTIONS:
             taken.close()
+            self._tell(asyncio.get_running_loop().time())
             raise ConnectionAbortedError("there are as many connections as may be")
         self._taken.add(taken)
         return taken, address
+
+    def _tell(self, now_s: float) -> None:
+        if now_s - self._told_s >= TOLD_EVERY_S:
+            self._told_s = now_s
+            _log.warning("%d connections to the console are open: whoever else connects is turned away", MOST_CONNECTIONS)
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -102,7 +116,8 @@ class ApiServer:
     def __init__(self, app: FastAPI, *, feed: EventFeed, port: int, host: str = "127.0.0.1", tls: tuple[Path, Path] | None = None) -> None:
         self._feed = feed
         try:
-            self._socket = _Listener(socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET))
+            made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            self._socket = _Listener(made.family, made.type, made.proto, fileno=made.detach())
         except OSError as error:
             raise AddressError(
                 f"The console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",

@@ -40,13 +40,9 @@ class ListsApart:
             async with asyncio.timeout(MOST_S):
                 return await self._program.ask(lambda: request().model_dump_json().encode(), within_s=MOST_S)
         except TimeoutError as error:
-            raise ListFailedError(
-                f"The list was not there after {MOST_S:.0f} s", consequence="It is not shown", remedy="Ask again"
-            ) from error
+            raise _failed(f"The list was not there after {MOST_S:.0f} s") from error
         except NoAnswerError as error:
-            raise ListFailedError(
-                "The list could not be made", consequence="It is not shown", remedy="Ask again; look at the log"
-            ) from error
+            raise _failed("The list could not be made") from error
 
     async def close(self) -> None:
         """End the program."""

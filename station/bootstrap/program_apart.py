@@ -11,7 +11,8 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -22,7 +23,8 @@ START_S = 60.0
 GONE_S = 2.0
 """How long a killed program is waited for: one that hangs in the disk dies when the disk answers."""
 _READY = b"ready\n"
-_MOST_DEFECT = 20_000
+_MOST_DEFECT, _MOST_WORDS = 5000, 1000
+"""Letters: each takes up to 12 bytes of the answer's first line, which asyncio reads up to 64 KiB."""
 _LEAST_PRIORITY = 19
 _ERRORS: dict[str, type[StationError]] = {kind.__name__: kind for kind in (NotFoundError, StoreError, StoreUnavailableError)}
 log = structlog.get_logger()
@@ -55,13 +57,14 @@ class ProgramApart:
 
     async def start(self) -> None:
         """Start it before anybody asks, without waiting until it is ready. Raises `OSError`."""
-        await self._started()
+        async with self._turn:
+            await self._started()
 
     async def ask(self, question: Callable[[], bytes], *, within_s: float) -> bytes:
         """What the program answers.
 
         Args:
-            question: makes a line of JSON when it is this question's turn; what it raises is raised here.
+            question: makes a line of JSON when it is this question's turn and the program is ready; what it raises is raised here.
             within_s: for the answer itself; the wait for those who asked before, and for the program's start, do not count.
 
         Raises:
@@ -90,62 +93,75 @@ class ProgramApart:
             exchange.exception()
 
     async def _exchanged(self, question: Callable[[], bytes], within_s: float) -> bytes:
-        line, was_there = question(), self.process is not None
-        try:
-            head, made = await self._answer(line, within_s)
-        except _EndedError as error:
-            if not was_there:
-                raise self._no_answer(error) from error
-            # It had waited long enough and went just then, or somebody ended it.
-            try:
-                head, made = await self._answer(line, within_s)
-            except _EndedError as again:
-                raise self._no_answer(again) from again
+        if self._closed:
+            raise NoAnswerError("the station ends")
+        process = await self._ready()
+        line = question()
+        async with self._ended_by_trouble(), asyncio.timeout(within_s):
+            head, made = await self._answer(process, line)
         if "bytes" in head:
             return made
         if "kind" in head:
             raise _ERRORS[head["kind"]](head["what"], consequence=head["consequence"], remedy=head["remedy"])
-        raise self._no_answer(head.get("defect", head))
+        raise self._no_answer(head["defect"])
 
-    def _no_answer(self, why: object) -> NoAnswerError:
-        log.error("a program beside the station gave no answer", program=self._module, detail=str(why))
-        return NoAnswerError(f"{self._module} gave no answer")
-
-    async def _answer(self, line: bytes, within_s: float) -> tuple[dict[str, Any], bytes]:
-        """One exchange; whatever goes wrong in it, the program is ended. Raises `_EndedError` and `TimeoutError`."""
+    async def _ready(self) -> asyncio.subprocess.Process:
+        """The program, ready to be asked; one that has gone since the last question is replaced. Raises `NoAnswerError`."""
+        if self.process is not None and _pipes(self.process)[1].at_eof():
+            await self._end()
         try:
             process = await self._started()
-            stdin, stdout = process.stdin, process.stdout
-            assert stdin is not None  # noqa: S101 - both are pipes
-            assert stdout is not None  # noqa: S101
-            if not self._is_ready:
-                async with asyncio.timeout(START_S):
-                    await stdout.readuntil(_READY)
-                self._is_ready = True
-            self._number += 1
-            async with asyncio.timeout(within_s):
-                stdin.write(b"%d %s\n" % (self._number, line))
-                await stdin.drain()
-                head = _head(await stdout.readuntil(), self._number)
-                return head, await stdout.readexactly(head.get("bytes", 0))
-        except TimeoutError:
-            log.warning("a program beside the station took too long and is ended", program=self._module)
-            await self._end()
-            raise
+        except (OSError, RuntimeError) as error:
+            raise self._no_answer(repr(error)) from error
+        if not self._is_ready:
+            async with self._ended_by_trouble():
+                try:
+                    async with asyncio.timeout(START_S):
+                        await _pipes(process)[1].readuntil(_READY)
+                except TimeoutError as error:
+                    raise RuntimeError(f"it was not ready after {START_S:.0f} s") from error
+            self._is_ready = True
+        return process
+
+    async def _answer(self, process: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
+        stdin, stdout = _pipes(process)
+        self._number += 1
+        stdin.write(b"%d %s\n" % (self._number, line))
+        await stdin.drain()
+        head: dict[str, Any] = json.loads(await stdout.readuntil())
+        if head["number"] != self._number:
+            raise ValueError("an answer to another question")
+        return head, await stdout.readexactly(head.get("bytes", 0))
+
+    @asynccontextmanager
+    async def _ended_by_trouble(self) -> AsyncIterator[None]:
+        """Whatever goes wrong within, the program is ended: what it says afterwards would answer the next question.
+
+        Raises `NoAnswerError` and `TimeoutError`.
+        """
+        try:
+            yield
         except Exception as error:
             await self._end()
-            raise _EndedError(repr(error)) from error
+            if isinstance(error, TimeoutError):
+                log.warning("a program beside the station took too long and was ended", program=self._module)
+                raise
+            raise self._no_answer(repr(error)) from error
         except BaseException:
             await self._end()
             raise
 
+    def _no_answer(self, why: str) -> NoAnswerError:
+        log.error("a program beside the station gave no answer", program=self._module, detail=why)
+        return NoAnswerError(f"{self._module} gave no answer")
+
     async def _started(self) -> asyncio.subprocess.Process:
-        if self._closed:
-            raise RuntimeError("the station ends")
         if self._is_ending:
             await self._end()
         if self._is_ending:
             raise RuntimeError("the one before hangs and does not end")
+        if self._closed:
+            raise RuntimeError("the station ends")
         if self.process is None:
             pipe = asyncio.subprocess.PIPE
             # In a group of its own a terminal's Ctrl-C does not reach it. Its last words might tell what no log may.
@@ -169,19 +185,15 @@ class ProgramApart:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.communicate(), GONE_S)
-            self.process, self._is_ending = None, False
+            async with asyncio.timeout(GONE_S):
+                await self.process.communicate()
+                self.process, self._is_ending = None, False
 
 
-class _EndedError(Exception):
-    """The program ended, or had to be ended."""
-
-
-def _head(line: bytes, number: int) -> dict[str, Any]:
-    head: dict[str, Any] = json.loads(line)
-    if head["number"] != number:
-        raise ValueError("an answer to another question")
-    return head
+def _pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+    assert process.stdin is not None  # noqa: S101 - both were asked for
+    assert process.stdout is not None  # noqa: S101
+    return process.stdin, process.stdout
 
 
 def answer_questions(answer: Callable[[bytes], bytes], *, idle_s: float | None = None) -> None:
@@ -212,5 +224,6 @@ def answer_questions(answer: Callable[[bytes], bytes], *, idle_s: float | None =
 def _told(error: Exception) -> dict[str, Any]:
     kind = type(error).__name__
     if isinstance(error, StationError) and kind in _ERRORS:
-        return {"kind": kind, "what": error.what, "consequence": error.consequence, "remedy": error.remedy}
+        words = {"what": error.what, "consequence": error.consequence, "remedy": error.remedy}
+        return {"kind": kind} | {name: text[:_MOST_WORDS] for name, text in words.items()}
     return {"defect": "".join(traceback.format_exception(error))[-_MOST_DEFECT:]}

@@ -99,8 +99,10 @@ def test_a_released_piece_s_certificate_is_taken_along(
     held, _ = desk.put_piece()
     released = desk.new_id()
     desk.write(lambda uow: tell(uow, released, facts_of_a_release(released).values()))
+    marked = desk.new_id()
+    desk.write(lambda uow: tell(uow, marked, facts_of_a_release(marked).values(), secrecy=Secrecy.B))
     open_audit(page)
-    # Only of what was released, and not before the log is signed so far.
+    # Only of what was released and may be named to this reader, and not before the log is signed so far.
     expect(page.locator("[data-leaf]").filter(has_text=held).first).to_be_visible()
     certificate = page.locator("[data-act='certificate']")
     expect(certificate).to_have_count(1)

@@ -17,6 +17,7 @@ from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
 
+LISTS = ("**/api/v1/reviews?*", "**/api/v1/alarms?*", "**/api/v1/lanes/*/recent?*")
 GLANCE_MS = 200
 """For so long somebody must look before it counts."""
 
@@ -210,3 +211,39 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
         }"""
     )
     assert poor == []
+
+
+def test_lists_that_cannot_be_read_are_called_old_and_hide_nothing_else(desk: Desk, page: Page, complaints: list[str]) -> None:
+    piece_id, _ = desk.put_piece()
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, AlarmPriority.HIGH, LANE, "", START))
+
+    def fail() -> None:
+        for path in LISTS:
+            page.route(path, lambda route: route.abort())
+
+    def mend() -> None:
+        for path in LISTS:
+            page.unroute(path)
+
+    open_review(page)
+    fail()
+    expect(page.locator("#queue-old")).to_contain_text("từ đó đến nay không đọc lại được", timeout=15_000)
+    expect(page.locator(f'[data-piece="{piece_id}"]')).to_be_visible()
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    expect(page.locator("#alarms")).to_contain_text("Không đọc được báo động", timeout=15_000)
+    page.keyboard.press("F10")
+    mend()
+    expect(page.locator("#alarms")).to_contain_text("Lỗi đèn UV", timeout=15_000)
+    expect(page.locator("#queue-old")).to_have_count(0)
+    # What the bar did not show was not acknowledged.
+    assert [alarm.acknowledged_at for alarm in desk.store.read(lambda view: view.alarms(active_only=True, limit=9))] == [None]
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#recent")).to_contain_text(piece_id)
+    fail()
+    expect(page.locator("#recent-old")).to_be_visible(timeout=15_000)
+    expect(page.locator("#recent")).to_contain_text(piece_id)
+    page.goto("/")
+    expect(page.locator("#lanes")).to_contain_text("Đang chạy")
+    expect(page.locator("#review-card")).to_contain_text("–")
+    assert [text for text in complaints if "ERR_FAILED" not in text] == []
+    complaints.clear()

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from station.bootstrap.program_apart import NoAnswerError, ProgramApart
 from station.domain.errors import NotFoundError
@@ -37,6 +38,11 @@ def pid_of(one: ProgramApart) -> int:
     return one.process.pid
 
 
+async def pid_after(one: ProgramApart, what: str) -> int:
+    assert await ask(one, what) == what.encode()
+    return pid_of(one)
+
+
 def played(scene: Callable[[ProgramApart], Awaitable[Any]], module: str = ODD) -> None:
     async def play() -> None:
         async with program(module) as one:
@@ -59,15 +65,24 @@ def test_what_is_no_answer_is_given_to_nobody(odd: str) -> None:
 
 
 @pytest.mark.parametrize("gone", ["ends", "stops short"])
-def test_who_ends_is_started_and_asked_once_more(gone: str) -> None:
+def test_who_ends_at_a_question_gives_no_answer_and_is_started_again(gone: str) -> None:
     async def scene(one: ProgramApart) -> None:
         with pytest.raises(NoAnswerError):
             await ask(one, gone)
         assert await ask(one, "next") == b"next"
-        before = pid_of(one)
-        os.kill(before, signal.SIGKILL)
+
+    played(scene)
+
+
+def test_one_that_has_gone_meanwhile_is_started_again_before_it_is_asked() -> None:
+    async def scene(one: ProgramApart) -> None:
+        assert await ask(one, "first") == b"first"
+        before = one.process
+        assert before is not None
+        before.kill()
+        await before.wait()
         assert await ask(one, "next") == b"next"
-        assert pid_of(one) != before
+        assert pid_of(one) != before.pid
 
     played(scene)
 
@@ -112,14 +127,46 @@ def test_who_goes_away_in_the_middle_leaves_no_half_of_an_answer() -> None:
     async def scene(one: ProgramApart) -> None:
         assert await ask(one, "first") == b"first"
         before = pid_of(one)
-        gone = asyncio.ensure_future(ask(one, "of somebody else"))
-        await asyncio.sleep(0)
+        asked = asyncio.Event()
+
+        def question() -> bytes:
+            asked.set()
+            return b'"of somebody else"'
+
+        gone = asyncio.create_task(one.ask(question, within_s=LONG_S))
+        await asked.wait()
         gone.cancel()
         assert await ask(one, "next") == b"next"
         assert gone.cancelled()
         assert pid_of(one) == before
 
     played(scene)
+
+
+def test_the_question_is_made_when_the_program_is_ready() -> None:
+    async def scene(one: ProgramApart) -> None:
+        told: list[str] = []
+
+        def question() -> bytes:
+            told.append("asked" if one._is_ready else "asked too early")
+            return b'"answer"'
+
+        assert await one.ask(question, within_s=LONG_S) == b"answer"
+        assert told == ["asked"]
+
+    played(scene)
+
+
+def test_a_long_defect_is_told_and_the_program_lives() -> None:
+    async def scene(one: ProgramApart) -> None:
+        before = await pid_after(one, "first")
+        with pytest.raises(NoAnswerError):
+            await ask(one, "ỗ" * 30_000)
+        assert await pid_after(one, "next") == before
+
+    with capture_logs() as logged:
+        played(scene, "tests.support.failing_answers")
+    assert ["\\u1ed7" not in one["detail"] and "ỗỗỗ" in one["detail"] for one in logged] == [True]
 
 
 def test_what_the_question_raises_is_raised_and_asks_nothing() -> None:
@@ -129,13 +176,13 @@ def test_what_the_question_raises_is_raised_and_asks_nothing() -> None:
     async def scene(one: ProgramApart) -> None:
         with pytest.raises(NotFoundError, match="not any more"):
             await one.ask(question, within_s=LONG_S)
-        assert one.process is None
-        assert await ask(one, "next") == b"next"
+        before = pid_of(one)
+        assert await pid_after(one, "next") == before
 
     played(scene)
 
 
-def test_at_the_end_nobody_is_answered_and_nothing_is_started_again() -> None:
+def test_at_the_end_nobody_is_answered_nothing_is_started_again_and_nothing_called_a_failure() -> None:
     async def scene(one: ProgramApart) -> None:
         assert await ask(one, "first") == b"first"
         process = one.process
@@ -148,7 +195,9 @@ def test_at_the_end_nobody_is_answered_and_nothing_is_started_again() -> None:
         assert process.returncode == -signal.SIGKILL
         assert one.process is None
 
-    played(scene)
+    with capture_logs() as logged:
+        played(scene)
+    assert logged == []
 
 
 def test_a_terminal_s_ctrl_c_does_not_reach_it_and_it_stands_back() -> None:

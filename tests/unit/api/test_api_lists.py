@@ -133,7 +133,7 @@ def test_without_a_database_there_is_an_error_and_no_list(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["/pieces", "/reviews", "/alarms", f"/lanes/{LANE}/recent"])
-def test_whoever_is_logged_out_while_a_list_waits_gets_none(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_whoever_was_logged_out_before_the_list_was_there_gets_none(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     memory = desk.door.access.memory
     still = memory.still
     assert desk.client.get(f"/api/v1{path}").status_code == 200

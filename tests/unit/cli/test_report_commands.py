@@ -108,6 +108,5 @@ def test_a_program_that_does_not_start_or_takes_too_long_makes_no_report(tmp_pat
     monkeypatch.setattr(reports, "PROGRAM", "station.no_such_program")
     asyncio.run(ask("ended by a defect"))
     monkeypatch.setattr(reports, "PROGRAM", "tests.support.odd_answers")
-    monkeypatch.setattr(reports, "to_members", lambda _: {})
     monkeypatch.setattr(reports, "MOST_S", 0.2)
     asyncio.run(ask("more than 0 s"))

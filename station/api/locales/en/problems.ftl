@@ -56,5 +56,5 @@ problem-shift-taken-over = The shift has been taken over already
 problem-shift-not-handed-over = The shift is not handed over, or the note has changed: load and read it again
 problem-shift-same-person = Nobody takes a shift over from themselves
 problem-shift-words-hidden = You may not read this note: somebody with its clearance takes over, or the note is written anew by somebody with yours
-problem-list-failed = The list is not there now; this page asks again by itself
+problem-list-failed = The list is not there now: ask again; the station's log says why
 problem-report-failed = The report could not be made; the station's log says why

@@ -56,5 +56,5 @@ problem-shift-taken-over = Ca này đã có người nhận
 problem-shift-not-handed-over = Ca này chưa được giao, hoặc lời dặn vừa đổi: tải lại rồi đọc
 problem-shift-same-person = Người giao ca không thể tự nhận ca
 problem-shift-words-hidden = Lời dặn có độ mật cao hơn quyền của bạn: để người có quyền nhận ca, hoặc để người ngang quyền bạn giao lại
-problem-list-failed = Hiện chưa lấy được danh sách; trang này tự hỏi lại
+problem-list-failed = Hiện chưa lấy được danh sách: hãy hỏi lại; nhật ký của trạm cho biết vì sao
 problem-report-failed = Không lập được báo cáo; xem nhật ký của trạm

@@ -26,6 +26,10 @@ let frozen = null;
 let view = null;
 /** @type {any[]} */
 let recent = [];
+/** @type {string | null} */
+let recentReadAt = null;
+/** It could not be read again since then. */
+let recentOld = false;
 let requestKey = "";
 let requestSince = 0;
 let requestLasts = 0;
@@ -232,18 +236,21 @@ function requestParts(request) {
 }
 
 function showRecent() {
-  keep(parts.recent, recent, () =>
-    recent.length === 0
-      ? [h("li", { class: "quiet" }, t("ui-recent-none"))]
-      : recent.map((piece) =>
-          h(
-            "li",
-            { "data-piece": piece.piece_id, class: piece.state },
-            h("strong", {}, `${{ released: "✓", held: "✕", in_review: "✕", rejected: "✕", frozen: "■", escaped: "▲" }[String(piece.state)] ?? "·"} ${t(`piece-state-${piece.state}`)}`),
-            ` ${piece.piece_id} ${timeOf(piece.state_since)} `,
-            h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
-          ),
-        ),
+  keep(parts.recent, [recent, recentOld], () => {
+    const rows = recent.map(recentRow);
+    if (recentOld) return [h("li", { class: "finding", id: "recent-old" }, `⚠ ${recentReadAt ? t("ui-list-old", { time: timeOf(recentReadAt) }) : t("ui-list-failed")}`), ...rows];
+    return rows.length > 0 ? rows : [h("li", { class: "quiet" }, t("ui-recent-none"))];
+  });
+}
+
+/** @param {any} piece */
+function recentRow(piece) {
+  return h(
+    "li",
+    { "data-piece": piece.piece_id, class: piece.state },
+    h("strong", {}, `${{ released: "✓", held: "✕", in_review: "✕", rejected: "✕", frozen: "■", escaped: "▲" }[String(piece.state)] ?? "·"} ${t(`piece-state-${piece.state}`)}`),
+    ` ${piece.piece_id} ${timeOf(piece.state_since)} `,
+    h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
   );
 }
 
@@ -292,10 +299,12 @@ function toggleHeat() {
 async function refreshRecent() {
   try {
     recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
-    if (view) showRecent();
+    recentReadAt = new Date().toISOString();
+    recentOld = false;
   } catch {
-    // The old-data banner and the next round tell the rest.
+    recentOld = true;
   }
+  if (view) showRecent();
 }
 
 function refreshStale() {

@@ -14,7 +14,10 @@ const RENEW_MS = 30000;
 const viewer = new Viewer();
 /** @type {any[]} */
 let queue = [];
-let queueKnown = false;
+/** @type {string | null} */
+let queueReadAt = null;
+/** It could not be read again since then. */
+let queueOld = false;
 let more = false;
 /** @type {string | null} */
 let chosen = null;
@@ -82,7 +85,7 @@ function mine() {
 
 function show() {
   if (!parts.queue) return;
-  keep(parts.queue, [queue, chosen, queueKnown, more], queueParts);
+  keep(parts.queue, [queue, chosen, queueReadAt === null, queueOld, more], queueParts);
   keep(parts.about, [detail, chosen], aboutParts);
   keep(parts.history, detail?.evidence ?? [], () =>
     (detail?.evidence ?? []).map((/** @type {any} */ fact) => h("li", {}, `${timeOf(fact.at)} ${t(`fact-${fact.type}`)}${factText(fact)}`)),
@@ -122,8 +125,9 @@ function factText(fact) {
 }
 
 function queueParts() {
-  if (!queueKnown) return [h("li", { class: "quiet" }, t("ui-loading"))];
-  if (queue.length === 0) return [h("li", { class: "quiet", id: "queue-empty" }, t("ui-queue-empty"))];
+  if (!queueReadAt) return [h("li", { class: "quiet" }, t("ui-loading"))];
+  const old = queueOld ? [h("li", { class: "finding", id: "queue-old" }, `⚠ ${t("ui-list-old", { time: timeOf(queueReadAt) })}`)] : [];
+  if (queue.length === 0 && !queueOld) return [h("li", { class: "quiet", id: "queue-empty" }, t("ui-queue-empty"))];
   const rows = queue.map((piece) =>
     h(
       "li",
@@ -145,7 +149,7 @@ function queueParts() {
       ),
     ),
   );
-  return more ? [...rows, h("li", { class: "quiet" }, t("ui-queue-more"))] : rows;
+  return [...old, ...rows, ...(more ? [h("li", { class: "quiet" }, t("ui-queue-more"))] : [])];
 }
 
 function aboutParts() {
@@ -178,9 +182,11 @@ async function refreshQueue() {
     const page = await get("/reviews?limit=100");
     queue = page.items;
     more = page.next !== null;
-    queueKnown = true;
+    queueReadAt = new Date().toISOString();
+    queueOld = false;
   } catch (error) {
-    if (!queueKnown) tell(error instanceof Error ? error.message : String(error), true);
+    queueOld = true;
+    if (!queueReadAt) tell(error instanceof Error ? error.message : String(error), true);
   }
   if (chosen === null && queue.length > 0) chosen = queue[0].piece_id;
   await refreshDetail();

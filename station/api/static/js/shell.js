@@ -228,7 +228,8 @@ function showAlarms() {
 /** A person has seen the alarm that stands in the bar. */
 export async function acknowledge() {
   const alarm = worst();
-  if (!alarm || alarm.alarm_id === null || alarm.acknowledged_at) return;
+  // Nobody acknowledges what the bar does not show.
+  if (!alarmsKnown || !alarm || alarm.alarm_id === null || alarm.acknowledged_at) return;
   await attempt(() => post(`/alarms/${alarm.alarm_id}/acknowledge`));
   await refreshAlarms();
 }

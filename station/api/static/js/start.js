@@ -65,11 +65,15 @@ async function refresh() {
     const found = may("see-lanes") ? (await get("/lanes")).items : [];
     lanes.clear();
     for (const lane of found) lanes.set(lane.lane_id, lane);
-    if (may("see-reviews")) held = (await get("/reviews?limit=100")).items.length;
     loaded = true;
     failed = false;
   } catch {
     failed = true;
+  }
+  try {
+    if (may("see-reviews")) held = (await get("/reviews?limit=100")).items.length;
+  } catch {
+    held = null;
   }
   show();
 }

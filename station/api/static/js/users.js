@@ -91,7 +91,7 @@ function step(by) {
 function show() {
   if (!parts.users) return;
   keep(parts.state, [failure, readAt, lang()], () => {
-    if (failure) return [h("p", { class: "finding", id: "users-failed" }, `⚠ ${readAt ? t("ui-users-old", { time: timeOf(readAt) }) : t("ui-users-failed")}: ${failure} `, h("button", { type: "button", id: "users-again", "data-key": "users-again", onclick: refresh }, t("ui-try-again")))];
+    if (failure) return [h("p", { class: "finding", id: "users-failed" }, `⚠ ${readAt ? t("ui-list-old", { time: timeOf(readAt) }) : t("ui-list-failed")}: ${failure} `, h("button", { type: "button", id: "users-again", "data-key": "users-again", onclick: refresh }, t("ui-try-again")))];
     return [h("p", { class: "quiet", id: "users-read" }, readAt ? t("ui-users-read", { time: timeOf(readAt) }) : t("ui-loading"))];
   });
   keep(parts.users, [users, readAt !== null, lang()], () => (readAt === null ? [] : [table(["ui-login", "ui-user-name", "ui-user-roles", "ui-user-clearance", "ui-user-state"], users.map(userRow))]));
