@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,23 +20,12 @@ from station.domain.errors import ConfigurationError, ConflictError, ImageKeyLos
 from station.settings import Configuration, edit, load
 from station.storage.backup_files import PART
 from station.storage.store import SqliteReader
-from tests.support.backups import START, backed_up, lose_data, names, quiet, used_site
+from tests.support.backups import START, backed_up, lose_data, names, quiet
 from tests.support.images import raw_scan, same
 from tests.support.plain_search import hits, scan_forms
 from tests.support.store_facts import announcement, at
 from tests.support.vault_killed import ORDER
 from tests.support.vaults import vault
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Configuration:
-    return used_site(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_half_stays(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list((tmp_path / "site").glob(f"*{PART}"))
 
 
 def test_a_backup_holds_what_was_acknowledged_and_no_secret(site: Configuration, tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,20 +18,8 @@ from station.bootstrap.vault import open_images
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ImageKeyLostError, RefusedError, StoreError
 from station.settings import Configuration, edit, load
-from station.storage.backup_files import PART
-from tests.support.backups import backed_up, lose_data, quiet, sealed, used_site, worked_on
+from tests.support.backups import backed_up, lose_data, quiet, sealed, worked_on
 from tests.support.images import raw_scan, same
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Configuration:
-    return used_site(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_half_stays(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list((tmp_path / "site").glob(f"*{PART}"))
 
 
 def harm(name: str) -> Callable[[Path], None]:

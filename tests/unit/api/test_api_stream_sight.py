@@ -9,20 +9,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from station.api.texts import Texts
 from station.domain.access import Role, may_see
 from station.domain.errors import StoreError
 from station.domain.piece import Secrecy
 from station.workflow.feed import EventFeed, FeedBatch
 from tests.support.api_station import Desk
 from tests.support.marked_pieces import LEVELS, Marked, on_lane, put
-from tests.support.reports import ReportsHere
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = Desk(tmp_path_factory.mktemp("sight"))
-    desk.reports = ReportsHere(desk.store, in_clear=Texts())
     yield desk
     desk.close()
 
