@@ -56,8 +56,8 @@ scenes: compiled
 	@nice -n 19 $(BIN)/pytest -n 2 --dist worksteal -q -o timeout=1800 $(SCENES) > build/scenes.txt 2>&1; \
 	  code=$$?; cat build/scenes.txt; exit $$code
 
-# Whole stations and simulated devices against real time come last and two at a time: a device's watchdog does not wait for a busy processor.
-REAL_TIME := tests/e2e tests/browser/test_station_live.py tests/wire/test_drivers_against_simulators.py
+# Whole stations, and drivers against devices in real time, come last and two at a time: no watchdog and no deadline waits for a busy processor.
+REAL_TIME := tests/e2e tests/browser/test_station_live.py tests/wire/test_drivers_against_simulators.py $(wildcard tests/contract/test_drivers_*.py)
 
 # In the order of the files: xdist's own order would give one worker the three longest of them.
 unit: programs compiled
