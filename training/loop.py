@@ -8,14 +8,17 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from training.batches import Batch, Batches, made_ahead
 from training.check import checked, report
@@ -93,7 +96,7 @@ def _begun(device: torch.device, plan: Plan, start: HeatNet | None) -> _State:
     average = copy.deepcopy(net).eval()
     for one in average.parameters():
         one.requires_grad_(requires_grad=False)
-    return _State(net.train(), average, torch.optim.AdamW(groups, lr=LEAST))
+    return _State(net.train(), average, torch.optim.AdamW(groups, lr=LEAST, fused=True))
 
 
 def _save(state: _State, file: Path) -> None:
@@ -114,21 +117,36 @@ def _resume(state: _State, file: Path, device: torch.device) -> None:
 def _averaged(state: _State) -> None:
     """Move the averaged weights a little towards the present ones."""
     keep = min(AVERAGED, (1 + state.step) / (10 + state.step))
-    present = state.net.state_dict()
-    for name, one in state.average.state_dict().items():
-        if one.dtype.is_floating_point:
-            one.lerp_(present[name], 1 - keep)
-        else:
-            one.copy_(present[name])
+    get_ema_multi_avg_fn(keep)(_numbers(state.average), _numbers(state.net), state.step)
 
 
-def _echoed(batches: Iterator[Batch], plan: Plan, step: int, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _numbers(net: HeatNet) -> list[torch.Tensor]:
+    """All that is learned or estimated; not how many batches there were."""
+    return [one for one in chain(net.parameters(), net.buffers()) if one.is_floating_point()]
+
+
+def _echoed(batches: Iterator[Batch], plan: Plan, step: int, device: torch.device) -> Generator[tuple[torch.Tensor, torch.Tensor]]:
     """Channels and labels of each step from `step` on."""
-    for batch in batches:
-        channels, labels = torch.from_numpy(batch.channels).to(device), torch.from_numpy(batch.labels).to(device)
-        for echo in range(step % plan.echoes, plan.echoes):
-            yield (channels, labels) if echo == 0 else _turned(channels, labels, np.random.default_rng((plan.seed, step, echo)))
-            step += 1
+    with closing(_brought(batches, device)) as brought:
+        for channels, labels in brought:
+            for echo in range(step % plan.echoes, plan.echoes):
+                yield (channels, labels) if echo == 0 else _turned(channels, labels, np.random.default_rng((plan.seed, step, echo)))
+                step += 1
+
+
+def _brought(batches: Iterator[Batch], device: torch.device) -> Generator[tuple[torch.Tensor, torch.Tensor]]:
+    """Channels and labels on the device; the next ones are on their way while those before are learned from."""
+
+    def bring() -> tuple[torch.Tensor, torch.Tensor]:
+        batch = next(batches)
+        return torch.from_numpy(batch.channels).to(device), torch.from_numpy(batch.labels).to(device)
+
+    with ThreadPoolExecutor(1) as carrier:
+        coming = carrier.submit(bring)
+        while True:
+            here = coming.result()
+            coming = carrier.submit(bring)
+            yield here
 
 
 def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,7 +158,7 @@ def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generat
 
 
 def _half_precision(device: torch.device) -> bool:
-    """Whether bfloat16 makes steps quicker: on processors with instructions for it. A GPU waits for batches however it multiplies."""
+    """Whether bfloat16 makes steps quicker: on processors with instructions for it. A GPU waits for its work however it multiplies."""
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
@@ -203,14 +221,17 @@ def train(
     checks = math.floor(_share(state, plan) * plan.checks)
     means = None
     source = Batches(pieces, seed=plan.seed, times=plan.times)
-    with _signals() as stop, closing(made_ahead(source, state.step // plan.echoes, workers=plan.workers)) as batches:
-        steps = _echoed(batches, plan, state.step, device)
+    with (
+        _signals() as stop,
+        closing(made_ahead(source, state.step // plan.echoes, workers=plan.workers)) as batches,
+        closing(_echoed(batches, plan, state.step, device)) as steps,
+    ):
         now = time.perf_counter()
         while _share(state, plan) < 1 and not stop:
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
             found = _stepped(state, *next(steps), half=half)
-            parts = np.asarray([float(one.detach()) for one in (found.cells, found.piece, found.classes, found.things)])
+            parts = torch.stack([found.cells, found.piece, found.classes, found.things]).detach().cpu().numpy()
             first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
             then, now = now, time.perf_counter()
             state.trained_s += now - then

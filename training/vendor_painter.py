@@ -122,17 +122,15 @@ def _table(vendor: Vendor) -> FloatArray:
     light = np.maximum(np.exp(-vendor.gain * shown**vendor.power), vendor.floor)[:, None]
     if not vendor.coloured:
         return np.repeat(np.repeat(light[:, None, :], TONES, axis=1), 3, axis=2).astype(np.float32)
-    grown = (vendor.strength * np.clip(shown / vendor.full_tone_at, 0, 1))[:, None]
-    deep = np.clip((shown - DEEP_FROM) / (DEEP_FULL - DEEP_FROM), 0, 1)[:, None] * float(vendor.deep_blue)
-    table = np.empty((SHADES, TONES, 3), np.float32)
-    for tone, material in enumerate(np.linspace(0, 1, TONES)):
-        hue = float(np.interp(material, MATERIALS, vendor.hues_deg))
-        pure = np.asarray(colorsys.hsv_to_rgb(hue / 360 % 1, 1.0, 1.0)[::-1], np.float32)
-        luma = float(pure @ LUMA_BGR)
-        full = np.where(light < luma, pure * (light / luma), pure + (1 - pure) * (light - luma) / (1 - luma))
-        colours = full * grown + light * (1 - grown)
-        table[:, tone] = colours * (1 - deep) + DEEP_BLUE * deep
-    return table
+    light = light[..., None]
+    grown = (vendor.strength * np.clip(shown / vendor.full_tone_at, 0, 1))[:, None, None]
+    deep = np.clip((shown - DEEP_FROM) / (DEEP_FULL - DEEP_FROM), 0, 1)[:, None, None] * float(vendor.deep_blue)
+    hues_deg = np.interp(np.linspace(0, 1, TONES), MATERIALS, vendor.hues_deg)
+    pure = np.asarray([colorsys.hsv_to_rgb(hue / 360 % 1, 1.0, 1.0)[::-1] for hue in hues_deg.tolist()], np.float32)
+    luma = (pure @ LUMA_BGR)[:, None]
+    full = np.where(light < luma, pure * (light / luma), pure + (1 - pure) * (light - luma) / (1 - luma))
+    colours = full * grown + light * (1 - grown)
+    return (colours * (1 - deep) + DEEP_BLUE * deep).astype(np.float32)
 
 
 def _turned(bgr: ByteArray, turned: Turned) -> ByteArray:
