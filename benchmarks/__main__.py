@@ -156,6 +156,14 @@ def _parts(found: dict[str, Any]) -> list[str]:
             f" | p50 {it['station_p50_ms']:.1f} ms, p99 {it['station_p99_ms']:.1f} ms"
             f" | the bare runtime on the same channels, p50 {it['bare_p50_ms']:.1f} ms | {it['ratio']:.1f} | – |"
         )
+        rows.append(
+            f"| verdict on a full scan of {screening.LARGE_LINES} × {screening.LARGE_PIXELS} × 2, two lanes at the same moment"
+            f" | p50 {it['large_p50_ms']:.0f} ms, p99 {it['large_p99_ms']:.0f} ms | – | – | p99 < 300 ms |"
+        )
+        rows.append(
+            f"| … its inference alone, and the worker's memory | at most {it['worker_most_mb']:.0f} MB"
+            f" | the bare runtime on the same channels | {it['large_inference_ratio']:.2f} | ≤ 1.30, < 600 MB |"
+        )
     return rows
 
 
