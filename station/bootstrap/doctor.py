@@ -8,11 +8,12 @@ from datetime import date, datetime, timedelta
 from station.bootstrap.backup import newest_backup
 from station.bootstrap.lanes import lane_devices
 from station.bootstrap.model_in_use import model_place, reader_at
+from station.bootstrap.recipes import lane_recipe
 from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
-from station.domain.errors import StationError, StoreError
+from station.domain.errors import ConfigurationError, StationError, StoreError
 from station.domain.vault import ahead, due
-from station.settings import Configuration
+from station.settings import Configuration, LaneConfiguration
 from station.storage.key_files import FileKeyStore
 from station.storage.space import MEBIBYTE
 from station.workflow.test_pieces import drifts, failures
@@ -44,6 +45,7 @@ async def examine(configuration: Configuration) -> list[Check]:
         *_examine_model(configuration),
         *_examine_test_pieces(configuration, clock.utc_now()),
         _examine_checklist(configuration),
+        *(_examine_recipe(lane) for lane in configuration.lanes),
         *_examine_keys(configuration),
         _examine_vault(configuration, clock.utc_now().date()),
         _examine_backup(configuration, clock.utc_now()),
@@ -72,6 +74,15 @@ async def examine(configuration: Configuration) -> list[Check]:
             finally:
                 await device.close()
     return checks
+
+
+def _examine_recipe(lane: LaneConfiguration) -> Check:
+    name = f"{lane.lane_id} recipe"
+    try:
+        recipe = lane_recipe(lane.recipe)
+    except ConfigurationError as error:
+        return Check(name=name, ok=False, found=error.what, remedy=error.remedy)
+    return Check(name=name, ok=True, found=f"{recipe.name}, {recipe.sha256[:12]}", remedy="")
 
 
 def _examine_store(configuration: Configuration) -> Check:

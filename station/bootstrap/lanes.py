@@ -1,7 +1,7 @@
 """A lane's drivers, measures and numbers out of its configuration."""
 
+from station.bootstrap.recipes import lane_recipe
 from station.disinfect.clock_pairing import JUMP_MS
-from station.disinfect.recipes import tunnel_recipe
 from station.drivers.barcode_reader import BarcodeReaderDriver
 from station.drivers.disinfection_unit import DisinfectionUnitDriver
 from station.drivers.lane_plc import LanePlcDriver
@@ -66,7 +66,7 @@ def lane_settings(lane: LaneConfiguration, speed: float) -> LaneSettings:
         lane_id=lane.lane_id,
         kv=lane.devices.generator.kv,
         ma=lane.devices.generator.ma,
-        recipe=tunnel_recipe(lane.recipe.values, sha256=lane.recipe.sha256),
+        recipe=lane_recipe(lane.recipe),
         unit_id=lane.devices.disinfection_unit.id,
         geometry=lane_geometry(lane),
         clock_jump_ms=JUMP_MS * max(1.0, speed),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from station.bootstrap.recipes import lane_recipe
 from station.bootstrap.tls import make_tls_certificate
 from station.cli.options import ConfigOption, JsonOption, configuration_path
 from station.demo.run import DEMO_SITE
@@ -28,6 +29,8 @@ def init(directory: Annotated[Path, typer.Argument(help="Where to write the ship
 def validate(config: ConfigOption = None) -> None:
     """Check every file of the configuration; the first mistake is named with file, line, key and what is allowed."""
     configuration = _load(config)
+    for lane in configuration.lanes:
+        lane_recipe(lane.recipe)
     typer.echo(
         f"{configuration.path}: đúng / valid ({len(configuration.lanes)} lane(s), policy {configuration.policy.sha256[:12]}, "
         f"checklist {configuration.checklist.sha256[:12]})"
