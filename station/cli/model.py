@@ -121,7 +121,9 @@ def resume(
 
 
 def _configuration(config: Path | None) -> Configuration | None:
-    return load(config, demo=True) if config is not None else None
+    """The one that was named or is found; None where there is none, and the shipped model counts."""
+    path = configuration_path(config)
+    return load(path, demo=True) if config is not None or path.exists() else None
 
 
 def _scorer(config: Path | None) -> Reader:

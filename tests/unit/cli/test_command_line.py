@@ -98,9 +98,12 @@ def test_the_card_of_the_model_in_use_is_shown(terminal: Terminal, site: Path):
     assert "self-graded" in shipped
     assert terminal.run("model", "card", "--config", site)[1] == shipped
     edit(site, {"screening.model": "none-here"})
-    code, out, err = terminal.run("model", "card", "--config", site)
-    assert (code, out) == (1, "")
-    assert "manifest.json cannot be read" in err
+    for named in (("--config", site), ()):
+        code, out, err = terminal.run("model", "card", *named)
+        assert (code, out) == (1, "")
+        assert "manifest.json cannot be read" in err
+    site.unlink()
+    assert terminal.run("model", "card")[1] == shipped
 
 
 def test_a_fit_takes_its_pieces_from_one_place_and_a_new_site_has_no_model_of_its_own(
