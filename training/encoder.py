@@ -50,10 +50,12 @@ class Bottleneck(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(n, inputs, h, w) to (n, outputs, h/stride, w/stride)."""
         wide = values if self.expand is None else self.expand(values)
-        # In half precision a processor takes longer for these than in full; a GPU does not.
-        on_cpu = values.device.type == "cpu"
-        with torch.autocast("cpu", enabled=False):
-            wide = self.depthwise(wide.float() if on_cpu else wide)
+        if wide.is_cuda:
+            wide = self.depthwise(wide)
+        else:
+            # a processor takes longer for these in half precision than in full
+            with torch.autocast("cpu", enabled=False):
+                wide = self.depthwise(wide.float())
         narrow = self.project(wide)
         return values + narrow if self.beside else narrow
 

@@ -110,6 +110,9 @@ def _resume(state: _State, file: Path, device: torch.device) -> None:
     content = torch.load(file, weights_only=True, map_location=device)
     for name in ("net", "average", "optimiser"):
         getattr(state, name).load_state_dict(content[name])
+    for group in state.optimiser.param_groups:
+        # a checkpoint may come from a time when it was not
+        group["fused"] = True
     state.step, state.samples, state.trained_s = content["step"], content["samples"], content["trained_s"]
 
 
@@ -117,10 +120,10 @@ def _resume(state: _State, file: Path, device: torch.device) -> None:
 def _averaged(state: _State) -> None:
     """Move the averaged weights a little towards the present ones."""
     keep = min(AVERAGED, (1 + state.step) / (10 + state.step))
-    get_ema_multi_avg_fn(keep)(_numbers(state.average), _numbers(state.net), state.step)
+    get_ema_multi_avg_fn(keep)(_float_tensors(state.average), _float_tensors(state.net), state.step)
 
 
-def _numbers(net: HeatNet) -> list[torch.Tensor]:
+def _float_tensors(net: HeatNet) -> list[torch.Tensor]:
     """All that is learned or estimated; not how many batches there were."""
     return [one for one in chain(net.parameters(), net.buffers()) if one.is_floating_point()]
 
@@ -135,11 +138,12 @@ def _echoed(batches: Iterator[Batch], plan: Plan, step: int, device: torch.devic
 
 
 def _brought(batches: Iterator[Batch], device: torch.device) -> Generator[tuple[torch.Tensor, torch.Tensor]]:
-    """Channels and labels on the device; the next ones are on their way while those before are learned from."""
+    """Channels, channels last, and labels on the device; the next ones are waited for and handed over beside the learning."""
 
     def bring() -> tuple[torch.Tensor, torch.Tensor]:
         batch = next(batches)
-        return torch.from_numpy(batch.channels).to(device), torch.from_numpy(batch.labels).to(device)
+        channels = torch.from_numpy(batch.channels).to(device, memory_format=torch.channels_last)
+        return channels, torch.from_numpy(batch.labels).to(device)
 
     with ThreadPoolExecutor(1) as carrier:
         coming = carrier.submit(bring)
@@ -158,8 +162,10 @@ def _turned(channels: torch.Tensor, labels: torch.Tensor, rng: np.random.Generat
 
 
 def _half_precision(device: torch.device) -> bool:
-    """Whether bfloat16 makes steps quicker: on GPUs, and on processors with instructions for it."""
-    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    """Whether bfloat16 makes steps quicker: on GPUs and processors with instructions for it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _stepped(state: _State, channels: torch.Tensor, labels: torch.Tensor, *, half: bool) -> Losses:
@@ -205,7 +211,7 @@ def train(
     What comes out is the averaged network, ready to be exported, and how many crops it has learned from.
 
     `log.jsonl` there gets a line now and then: losses, rate, pace; and `plan.checks` times what `training.check` says of held pieces.
-    Weights after a number of steps repeat from the seed on one machine; how many steps a machine makes in its minutes does not.
+    Weights after a number of steps repeat from the seed on one processor; how many steps a machine makes in its minutes does not.
     """
     torch.set_num_threads(plan.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -231,8 +237,8 @@ def train(
             for group in state.optimiser.param_groups:
                 group["lr"] = group["quicker"] * _rate(_share(state, plan), plan.times)
             found = _stepped(state, *next(steps), half=half)
-            parts = torch.stack([found.cells, found.piece, found.classes, found.things]).detach().cpu().numpy()
-            first, means = means is None, parts if means is None else means + 0.02 * (parts - means)
+            parts = torch.stack([found.cells, found.piece, found.classes, found.things]).detach()
+            first, means = means is None, parts if means is None else means.lerp(parts, 0.02)
             then, now = now, time.perf_counter()
             state.trained_s += now - then
             if state.trained_s - told_s > TELL_EVERY_S or first:
@@ -256,7 +262,7 @@ def train(
     return net, state.samples
 
 
-def _progress(state: _State, means: np.ndarray, plan: Plan) -> dict[str, Any]:
+def _progress(state: _State, means: torch.Tensor, plan: Plan) -> dict[str, Any]:
     return {
         "minutes": round(state.trained_s / 60, 2),
         "step": state.step,

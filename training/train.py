@@ -3,7 +3,7 @@
     python -m training.train --out station/screening/models
 
 Runs in its own environment (`training/requirements.txt`, with the project's root on the path). Sets, checkpoint, log and weights lie in
-`--work` and are taken up there: sets are drawn once, `--resume` goes on from the last checkpoint (one every five minutes), `--weights`
+`--work` and are taken up there: sets are drawn once, `--resume` goes on from the last checkpoint (one every two minutes), `--weights`
 leaves training out. `docs/reference/training.md` says what takes how long.
 """
 
@@ -24,11 +24,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--mail", type=int, default=24_000, help="pieces of mail to train on")
     parser.add_argument("--bags", type=int, default=5_000, help="bags to train on")
     parser.add_argument("--minutes", type=float, default=120.0, help="of training itself")
-    parser.add_argument("--steps", type=int, help="train exactly so many steps instead; repeats exactly on one machine")
+    parser.add_argument("--steps", type=int, help="train exactly so many steps instead; repeats exactly on one processor")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=max(1, cores // 2), help="processes that make batches")
     parser.add_argument("--threads", type=int, default=max(1, cores - cores // 2), help="threads that train")
-    parser.add_argument("--times", type=int, default=1, help="as many crops in a batch; 4 for a GPU that many processes feed")
+    parser.add_argument("--times", type=int, default=1, help="as many crops in a batch; 12 for a GPU that many processes feed")
     parser.add_argument(
         "--echoes", type=int, default=1, help="steps from each batch, turned otherwise; 4 where batches are what is waited for"
     )

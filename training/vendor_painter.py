@@ -119,10 +119,9 @@ def through_jpeg(bgr: ByteArray, quality: int) -> ByteArray:
 def _table(vendor: Vendor) -> FloatArray:
     """Colours (SHADES, TONES, 3) BGR 0…1 on a white belt."""
     shown = np.linspace(0, MOST_SHOWN, SHADES, dtype=np.float32)
-    light = np.maximum(np.exp(-vendor.gain * shown**vendor.power), vendor.floor)[:, None]
+    light = np.maximum(np.exp(-vendor.gain * shown**vendor.power), vendor.floor)[:, None, None]
     if not vendor.coloured:
-        return np.repeat(np.repeat(light[:, None, :], TONES, axis=1), 3, axis=2).astype(np.float32)
-    light = light[..., None]
+        return np.broadcast_to(light, (SHADES, TONES, 3)).astype(np.float32)
     grown = (vendor.strength * np.clip(shown / vendor.full_tone_at, 0, 1))[:, None, None]
     deep = np.clip((shown - DEEP_FROM) / (DEEP_FULL - DEEP_FROM), 0, 1)[:, None, None] * float(vendor.deep_blue)
     hues_deg = np.interp(np.linspace(0, 1, TONES), MATERIALS, vendor.hues_deg)
