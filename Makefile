@@ -59,9 +59,14 @@ scenes: compiled
 # Whole stations, and drivers against devices in real time, come last and two at a time: no watchdog and no deadline waits for a busy processor.
 REAL_TIME := tests/e2e tests/browser/test_station_live.py tests/wire/test_drivers_against_simulators.py $(wildcard tests/contract/test_drivers_*.py)
 
+# Every line and branch of the decisions, by tests of their own: what another part's test happens to run nobody has said what it must do.
+DECISIONS := tests/unit/domain
+
 # In the order of the files: xdist's own order would give one worker the three longest of them.
 unit: programs compiled
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(SCENES) $(REAL_TIME))
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(DECISIONS) --cov=station.domain --cov-branch --cov-fail-under=100 \
+	  --cov-report=term-missing:skip-covered
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(addprefix --ignore=,$(SCENES) $(DECISIONS) $(REAL_TIME))
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(REAL_TIME)
 
 format: $(READY)

@@ -12,6 +12,7 @@ from station.domain.access import (
     PERMISSIONS,
     WHOLE_LIMIT,
     Action,
+    Caller,
     Role,
     is_confirmed,
     levels_seen,
@@ -90,6 +91,13 @@ def test_nobody_without_a_role_may_do_anything_and_roles_add_up():
 
 def test_whoever_names_levels_must_be_cleared_for_all():
     assert [level for level in (None, *Secrecy) if permitted([Role.MACHINE], Action.ANNOUNCE_PIECES, level)] == [Secrecy.A]
+
+
+@given(st.frozensets(st.sampled_from(Role)), st.sampled_from([None, *Secrecy]), st.sampled_from(Action))
+def test_a_caller_may_do_what_their_roles_and_their_clearance_permit(roles: frozenset[Role], clearance: Secrecy | None, action: Action):
+    caller = Caller(user_id="u-1", name="lan", display_name="Lan", roles=roles, clearance=clearance, session=None)
+    cleared = action is not Action.ANNOUNCE_PIECES or clearance is Secrecy.A
+    assert caller.may(action) == (cleared and any(role in PERMISSIONS[action] for role in roles))
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +13,12 @@ from station.domain.identifiers import (
     CheckRule,
     PieceId,
     Scheme,
+    certificate_id,
     identify,
     is_local_id,
     is_test_id,
     local_id,
+    local_number,
     parse_piece_id,
     s10_check_digit,
 )
@@ -128,6 +132,46 @@ def test_local_and_test_ids():
 def test_local_ids_are_made_of_lane_names_and_counts(lane: str, number: int):
     with pytest.raises(IdentifierError):
         local_id(lane, number)
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,15}", fullmatch=True), st.integers(1, 10**12))
+def test_the_number_of_a_local_id_is_read_back(lane: str, number: int):
+    assert local_number(local_id(lane, number), lane) == number
+
+
+@pytest.mark.parametrize(
+    "piece_id",
+    [
+        "EE473124829VN",
+        "TEST-A1",
+        "LOCAL-lane-2-3",
+        "LOCAL-lane-1-",
+        "LOCAL-lane-1-x",
+        "LOCAL-lane-1--3",
+        "LOCAL-lane-1-٣",
+        "LOCAL-lane-1-²",
+        "3",
+    ],
+)
+def test_any_other_id_has_no_number_on_that_lane(piece_id: str):
+    assert local_number(piece_id, "lane-1") == 0
+
+
+def test_a_lane_whose_name_begins_like_another_ones_does_not_take_its_numbers():
+    assert local_number("LOCAL-lane-1-7", "lane") == 0
+    assert local_number("LOCAL-lane-1-7", "lane-1") == 7
+
+
+def test_a_certificate_is_named_after_site_piece_and_visit():
+    assert certificate_id("hn-1", "EE473124829VN", 2) == "urn:kt1:certificate:hn-1:EE473124829VN:2"
+    assert certificate_id("Hà Nội/1", "KT1/7:b", 1) == "urn:kt1:certificate:H%C3%A0%20N%E1%BB%99i%2F1:KT1%2F7%3Ab:1"
+
+
+@given(st.tuples(st.text(), st.text(), st.integers(1, 999)), st.tuples(st.text(), st.text(), st.integers(1, 999)))
+def test_no_two_releases_share_a_certificates_name(one: tuple[str, str, int], other: tuple[str, str, int]):
+    assert (certificate_id(*one) == certificate_id(*other)) == (one == other)
+    site, piece_id, visit = certificate_id(*one).removeprefix("urn:kt1:certificate:").split(":")
+    assert (unquote(site), unquote(piece_id), int(visit)) == one
 
 
 @given(st.integers(0, 99_999_999))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.domain.piece import PieceState, Secrecy
-from station.domain.vault import ImageKey, Retention, due, level_name, level_named, needs_images, strictest
+from station.domain.vault import ImageKey, Retention, ahead, due, level_name, level_named, needs_images, strictest
 
 LEVELS = (*Secrecy, None)
 
@@ -45,6 +45,13 @@ def test_a_key_is_due_when_its_whole_days_are_over(level: Secrecy | None, days: 
     assert due([one], retention, last) == ()
     assert due([one], retention, date.fromordinal(last.toordinal() + 1)) == (one,)
     assert due([one], retention, date(2026, 1, 1)) == ()
+
+
+def test_keys_of_days_to_come_are_ahead_tomorrows_apart():
+    # A station whose clock runs a little ahead makes tomorrow's key before midnight.
+    keys = [key(date(2026, 3, day)) for day in (4, 1, 2, 3, 31)]
+    assert ahead(keys, date(2026, 3, 1)) == (keys[0], keys[3], keys[4])
+    assert ahead(keys, date(2026, 4, 1)) == ()
 
 
 def test_the_oldest_goes_first():

@@ -8,6 +8,7 @@ import pytest
 from domain_facts import DISINFECTION, MATCH, NOW, READING
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
+from station.domain.drift import STATE_UNREADABLE, DriftCause
 from station.domain.errors import ConfigurationError, StationError
 from station.domain.events import PieceEvent, PieceStatus
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy, level_of
@@ -82,3 +83,17 @@ def test_alarms_and_events_are_plain_values():
     assert alarm.cleared_at is None
     event = PieceEvent(piece_id="X", visit=1, status=PieceStatus.HELD, at=NOW, lane_id="lane-1", secrecy=None)
     assert event.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("what", "about_scores"),
+    [
+        ("scores envelope", True),
+        ("scores overall", True),
+        ("image air-noise", False),
+        ("image scores ", False),
+        (STATE_UNREADABLE, False),
+    ],
+)
+def test_only_scores_that_drifted_put_the_calibration_in_doubt(what: str, about_scores: bool):
+    assert DriftCause(what=what, measured=420.0, limit=400.0).about_scores is about_scores
