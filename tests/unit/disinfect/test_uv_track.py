@@ -192,6 +192,19 @@ def test_nothing_is_known_before_enough_was_seen_or_far_outside():
     assert not pairing.holds_over(15_000, 14_000)
 
 
+@pytest.mark.parametrize("behind_s", [0.15, 0.55, 2.0])
+def test_a_unit_that_answers_after_the_lane_was_read_again_is_paired_all_the_same(behind_s: float):
+    pairing = ClockPairing()
+    for number in range(120):
+        at_s = number / 10
+        pairing.observe_lane(read_at_s=at_s, uptime_ms=round(at_s * 1000) + 10_000, boot_count=1)
+        asked_s = at_s - behind_s
+        if asked_s > 0:
+            pairing.observe_unit(read_at_s=asked_s, uptime_ms=round(asked_s * 1000) + 7_000, boot_count=4)
+    assert pairing.holds_over(10_500, 19_000)
+    assert pairing.to_unit_ms(15_000) == pytest.approx(12_000, abs=1)
+
+
 def test_readings_too_far_apart_pair_nothing():
     pairing = ClockPairing()
     for number in range(40):
