@@ -1,5 +1,8 @@
 """Every view of an image is written down, and a destroyed image is told apart from an unknown one only to those who may know."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from station.domain.errors import StoreError
@@ -106,3 +109,55 @@ def test_a_destroyed_image_is_told_to_be_so_to_those_who_may_see_it(desk: Desk) 
         assert (hidden.status_code, hidden.json()["code"]) == (404, "not-found")
     # The evidence stays.
     assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "a flipped bit": (_flip, 503, "store-error"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), 503, "store-error"),
+    "empty": (lambda path: path.write_bytes(b""), 503, "store-error"),
+    "removed": (lambda path: path.unlink(), 404, "not-found"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "status", "code"), DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("suffix", [".views", ".key"])
+def test_of_a_damaged_image_nothing_is_shown_until_it_is_mended(
+    desk: Desk, tmp_path: Path, suffix: str, spoil: Callable[[Path], object], status: int, code: str
+) -> None:
+    """Between its scan and the look of whoever reviews it. Nobody has seen it then, it stays held, and no other one is touched."""
+    piece_id, sha256 = desk.put_piece()
+    other_id, other = desk.put_piece()
+    assert sha256 is not None
+
+    def picture(name: str, scan: str | None = sha256, of: str = piece_id) -> tuple[int, str | None, bytes]:
+        answer = desk.client.get(f"/api/v1/scans/{scan}/{name}.png", params={"piece": of})
+        return answer.status_code, None if answer.is_success else answer.json()["code"], answer.content
+
+    whole = {name: picture(name) for name in ("view", "heat")}
+    assert {answer[0] for answer in whole.values()} == {200}
+    desk.clock.forward(60)
+    path = tmp_path / "images" / sha256[:2] / f"{sha256}{suffix}"
+    before, seen = path.read_bytes(), _views(desk, piece_id)
+    spoil(path)
+    for name in whole:
+        answer = picture(name)
+        assert answer[:2] == (status, code)
+        assert b"PNG" not in answer[2]
+        assert picture(name, other, other_id)[0] == 200
+    assert _views(desk, piece_id) == seen
+    assert desk.get(f"/pieces/{piece_id}")["state"] == "held"
+    assert desk.get(f"/scans/{sha256}?piece={piece_id}")["score"] == 0.7
+    path.write_bytes(before)
+    assert {name: picture(name) for name in whole} == whole
+
+
+def _views(desk: Desk, piece_id: str) -> list[ImageViewed]:
+    """Who was shown a picture of the piece."""
+    rows = [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id))]
+    return [fact for fact in rows if isinstance(fact, ImageViewed) and fact.rendering is not Rendering.FIGURES]
