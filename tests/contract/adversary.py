@@ -25,6 +25,8 @@ QUIET_S = 0.15
 
 
 class Device(Protocol):
+    boot: int
+
     def feed(self, data: bytes) -> list[bytes]: ...
 
     def reboot(self) -> None: ...
@@ -157,6 +159,10 @@ def split(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
     return [(0, answer[:middle]), (0.005, answer[middle:])]
 
 
+def in_bytes(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+    return [(0.0001 * at, bytes([byte])) for at, byte in enumerate(answer)]
+
+
 def truncated(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
     return [(0, answer[: len(answer) * 2 // 3])]
 
@@ -176,7 +182,6 @@ def noisy(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
 
 ANY_LINK: dict[str, Mischief] = {
     "late": late,
-    "previous": previous,
     "truncated": truncated,
     "silent": silent,
     "noisy": noisy,
@@ -185,8 +190,9 @@ ANY_LINK: dict[str, Mischief] = {
 
 
 class AdversarialSuite(ABC):
-    """Inherit it, name the fixture `rig` (driver, host), `probe` and `truth`; further mischief by overriding `fatal`.
+    """What every driver is asked: a late peer, a duplicating, splitting, corrupting, truncating, silent and rebooting one.
 
+    Inherit it and name the fixture `rig` (driver, host). A driver says what its answer is; whether it is asked is not its to say.
     `probe` asks the device something that is different each time; `truth` is what the device really said last.
     """
 
@@ -196,8 +202,28 @@ class AdversarialSuite(ABC):
     @abstractmethod
     def truth(self, host: Host) -> object: ...
 
+    @abstractmethod
+    def wrong_but_valid(self) -> dict[str, Mischief]:
+        """Answers with a right check value and a content that cannot be true: not one is believed."""
+
+    @abstractmethod
+    def plausible(self) -> tuple[Mischief, object]:
+        """A wrong answer with a right check value that could be true, and what the driver then says: it cannot know better."""
+
+    @abstractmethod
+    async def meets_duplicates(self, driver: Any, host: Host) -> None:
+        """Each answer comes twice."""
+
+    @abstractmethod
+    async def notices_a_reboot(self, driver: Any, host: Host) -> None:
+        """Reboots the device, and meets what shows it."""
+
     def fatal(self) -> dict[str, Mischief]:
         return ANY_LINK
+
+    def damaged(self) -> Mischief:
+        """A flipped bit or two, and no check value that fits."""
+        return corrupted
 
     longest_s = 10 * DEADLINE_S
     """What a call may take at most before it must have failed; several transactions."""
@@ -215,15 +241,9 @@ class AdversarialSuite(ABC):
         for _ in range(3):
             assert await self.probe(driver) == self.truth(host)
 
-    async def test_tells_the_truth(self, rig: tuple[Any, Host]):
-        driver, host = rig
-        for _ in range(3):
-            assert await self.probe(driver) == self.truth(host)
-
-    @pytest.mark.parametrize("skip", [0, 1])
-    async def test_mischief_is_never_believed(self, rig: tuple[Any, Host], skip: int):
-        driver, host = rig
-        for name, mischief in self.fatal().items():
+    async def never_believed(self, driver: Any, host: Host, mischiefs: dict[str, Mischief], *, skip: int = 0) -> None:
+        assert mischiefs
+        for name, mischief in mischiefs.items():
             host.harm(mischief, skip=skip)
             try:
                 await self.fails_in_time(driver)
@@ -232,9 +252,70 @@ class AdversarialSuite(ABC):
                 error.add_note(f"mischief: {name}")
                 raise
 
-    async def test_a_duplicated_answer_never_answers_the_next_request(self, rig: tuple[Any, Host]):
+    async def test_tells_the_truth(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        for _ in range(3):
+            assert await self.probe(driver) == self.truth(host)
+
+    async def test_mischief_is_never_believed(self, rig: tuple[Any, Host]):
+        await self.never_believed(*rig, self.fatal())
+
+    async def test_a_wrong_answer_with_a_right_check_value_is_never_believed(self, rig: tuple[Any, Host]):
+        await self.never_believed(*rig, self.wrong_but_valid())
+
+    async def test_a_plausible_wrong_answer_is_told_once(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        mischief, told = self.plausible()
+        host.harm(mischief)
+        assert await self.probe(driver) == told != self.truth(host)
+        await self.works_again(driver, host)
+
+    async def test_a_duplicated_answer_is_no_other_answer(self, rig: tuple[Any, Host]):
         driver, host = rig
         host.harm(duplicated)
+        await self.meets_duplicates(driver, host)
+        await self.works_again(driver, host)
+
+    async def test_a_split_answer_is_whole(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(split)
+        assert await self.probe(driver) == self.truth(host)
+        host.harm(in_bytes)
+        assert await self.probe(driver) == self.truth(host)
+
+    async def test_a_corrupted_answer_is_never_believed(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        host.harm(self.damaged())
+        await self.fails_in_time(driver)
+        await self.works_again(driver, host)
+
+    async def test_a_reboot_is_noticed(self, rig: tuple[Any, Host]):
+        driver, host = rig
+        boot = host.device.boot
+        await self.notices_a_reboot(driver, host)
+        assert host.device.boot == boot + 1
+        await self.works_again(driver, host)
+
+    async def test_a_reboot_in_the_middle_of_an_answer_is_no_answer(self, rig: tuple[Any, Host]):
+        driver, host = rig
+
+        def reboots(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
+            host.device.reboot()
+            asyncio.get_running_loop().call_soon(host.hang_up)
+            return [(0, answer[: len(answer) // 2])]
+
+        host.harm(reboots)
+        await self.fails_in_time(driver)
+        await self.works_again(driver, host)
+
+
+class AskedSuite(AdversarialSuite):
+    """For a device that answers requests: an answer must belong to its own."""
+
+    def fatal(self) -> dict[str, Mischief]:
+        return {**super().fatal(), "previous": previous}
+
+    async def meets_duplicates(self, driver: Any, host: Host) -> None:
         for _ in range(6):
             try:
                 got = await self.probe(driver)
@@ -243,18 +324,9 @@ class AdversarialSuite(ABC):
                 host.mischief = None
             else:
                 assert got == self.truth(host)
-        await self.works_again(driver, host)
 
-    async def test_a_split_answer_is_whole(self, rig: tuple[Any, Host]):
-        driver, host = rig
-        host.harm(split)
-        assert await self.probe(driver) == self.truth(host)
-
-    async def test_a_corrupted_answer_is_never_believed(self, rig: tuple[Any, Host]):
-        driver, host = rig
-        host.harm(corrupted)
-        await self.fails_in_time(driver)
-        await self.works_again(driver, host)
+    async def test_mischief_in_the_second_answer_is_never_believed(self, rig: tuple[Any, Host]):
+        await self.never_believed(*rig, {**self.fatal(), **self.wrong_but_valid()}, skip=1)
 
     async def test_nothing_works_on_a_dirty_link_until_it_is_connected_again(self, rig: tuple[Any, Host]):
         driver, host = rig

@@ -158,16 +158,44 @@ def stx(body: str) -> bytes:
 class SilentPeer:
     """Says nothing by itself."""
 
+    boot = 1
+
     def feed(self, _data: bytes) -> list[bytes]:
         return []
 
     def reboot(self) -> None: ...
 
 
+def s10(number: int) -> str:
+    """The UPU S10 identifier of a serial number of up to eight digits."""
+    serial = f"{number:08d}"
+    check = 11 - sum(weight * int(digit) for weight, digit in zip((8, 6, 4, 2, 3, 5, 9, 7), serial, strict=True)) % 11
+    digit = {10: 0, 11: 5}.get(check, check)
+    return f"EE{serial}{digit}VN"
+
+
+class ReaderPeer:
+    """A barcode reader: for each piece that passes under it (`feed`) one code, each another one."""
+
+    def __init__(self) -> None:
+        self.boot = 3
+        self.served = 0
+        self.code = ""
+
+    def reboot(self) -> None:
+        self.boot += 1
+
+    def feed(self, _data: bytes) -> list[bytes]:
+        self.served += 1
+        self.code = s10(47312481 + self.served)
+        return [f"]C0{self.code}\r\n".encode()]
+
+
 class StxPeer(ABC):
     """Frames and commands of the STX family; `served` numbers the monitor readings, whose mA tells which one it is."""
 
     def __init__(self) -> None:
+        self.boot = 3
         self.on = 0
         self.kv_set = self.ma_set = 0
         self.served = 0
@@ -176,6 +204,7 @@ class StxPeer(ABC):
         self._buffer = b""
 
     def reboot(self) -> None:
+        self.boot += 1
         self.on = self.kv_set = self.ma_set = 0
 
     def feed(self, data: bytes) -> list[bytes]:

@@ -10,8 +10,9 @@ import pytest
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
 from station.drivers.line_detector import LineDetectorDriver
-from tests.contract.adversary import ANY_LINK, DEADLINE_S, AdversarialSuite, Host, Mischief, tcp_host
+from tests.contract.adversary import DEADLINE_S, AskedSuite, Host, Mischief, tcp_host
 from tests.contract.driver_peers import DetectorPeer, SilentPeer
+from tests.support.waiting import until
 
 
 def another_word(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
@@ -30,7 +31,14 @@ def bare(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
     return [(0, answer.replace(b"\r", b""))]
 
 
-class TestLineDetector(AdversarialSuite):
+def instead_of(answer: bytes, other: bytes) -> Mischief:
+    """One answer becomes another; all others stay."""
+    return lambda given, _before: [(0, other if given == answer else given)]
+
+
+class TestLineDetector(AskedSuite):
+    """LSP/1 commands have no check value and answers no numbers: what is in the form of an answer, and could be one, is one."""
+
     @pytest.fixture
     async def rig(self) -> AsyncIterator[tuple[LineDetectorDriver, Host]]:
         self.peer = DetectorPeer()
@@ -47,13 +55,28 @@ class TestLineDetector(AdversarialSuite):
         return pytest.approx(20 + self.peer.served % 400 / 10)
 
     def fatal(self) -> dict[str, Mischief]:
-        return {**ANY_LINK, "word": another_word, "letters": letters, "endless": endless, "no CR": bare}
+        return {**super().fatal(), "endless": endless, "no CR": bare}
 
-    async def test_a_corrupted_answer_is_never_believed(self, rig: tuple[Any, Host]):
-        driver, host = rig
-        host.harm(lambda answer, _before: [(0, answer[:3] + bytes([answer[3] | 0x80]) + answer[4:])])
-        await self.fails_in_time(driver)
-        await self.works_again(driver, host)
+    def wrong_but_valid(self) -> dict[str, Mischief]:
+        return {"word": another_word, "letters": letters}
+
+    def plausible(self) -> tuple[Mischief, object]:
+        """The pixel count as a temperature: any number could be one."""
+        return lambda answer, _before: [(0, b"OK 8\r\n" if answer.startswith(b"OK 2") else answer)], 8.0
+
+    def damaged(self) -> Mischief:
+        """A digit that became another digit is `plausible`; only what no answer holds shows."""
+        return lambda answer, _before: [(0, answer[:3] + bytes([answer[3] | 0x80]) + answer[4:])]
+
+    async def notices_a_reboot(self, driver: Any, host: Host) -> None:
+        """In the lines, which carry the boot count; the answers on the command port do not."""
+        await driver.start(7, by_encoder=True)
+        host.device.reboot()
+        await self.send(self.peer.line(0, acquisition=7))
+        with pytest.raises(DeviceProtocolError, match="restarted"):
+            await driver.next_lines()
+        with pytest.raises(DeviceUnreachableError):
+            await driver.next_lines()
 
     async def test_says_what_it_is(self, rig: tuple[LineDetectorDriver, Host]):
         info = self.info
@@ -117,17 +140,6 @@ class TestLineDetector(AdversarialSuite):
             got += (await driver.next_lines()).line_numbers.tolist()
         assert got == list(range(20))
 
-    async def test_a_restart_is_noticed_in_the_lines(self, rig: tuple[LineDetectorDriver, Host]):
-        driver, host = rig
-        await driver.start(7, by_encoder=True)
-        self.peer.boot += 1
-        await self.send(self.peer.line(0))
-        with pytest.raises(DeviceProtocolError, match="restarted"):
-            await driver.next_lines()
-        with pytest.raises(DeviceUnreachableError):
-            await driver.next_lines()
-        await self.works_again(driver, host)
-
     async def test_who_waits_is_told_when_the_link_goes(self, rig: tuple[LineDetectorDriver, Host]):
         driver, _ = rig
         waiting = asyncio.ensure_future(driver.next_lines())
@@ -160,3 +172,66 @@ class TestLineDetector(AdversarialSuite):
         host.harm(lambda answer, _before: [(0, answer.replace(old, new))])
         with pytest.raises(DeviceProtocolError):
             await driver.connect()
+
+    @pytest.mark.parametrize(
+        ("answer", "other"),
+        [
+            (b"OK ENCODER\r\n", b"OK 8\r\n"),
+            (b"OK ENCODER\r\n", b"OK TIMER\r\n"),
+            (b"OK 7\r\n", b"OK 8\r\n"),
+            (b"OK 7\r\n", b"OK ENCODER\r\n"),
+            (b"OK 7\r\n", b"OK\r\n"),
+        ],
+    )
+    async def test_an_acquisition_is_not_started_by_the_answer_to_another_question(
+        self, rig: tuple[LineDetectorDriver, Host], answer: bytes, other: bytes
+    ):
+        """A setting's answer repeats it, and is read back."""
+        driver, host = rig
+        host.harm(instead_of(answer, other))
+        with pytest.raises(DeviceProtocolError):
+            await driver.start(7, by_encoder=True)
+        await self.works_again(driver, host)
+
+    @pytest.mark.parametrize("other", [b"OK ENCODER\r\n", b"OK 3000\r\n", b"OK vendor=X model=LD-DE\r\n"])
+    async def test_a_detector_is_not_known_by_the_answer_to_another_question(self, rig: tuple[LineDetectorDriver, Host], other: bytes):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, other if b"lsp=1" in answer else answer)])
+        with pytest.raises(DeviceProtocolError):
+            await driver.connect()
+        await self.works_again(driver, host)
+
+    async def test_another_identity_that_could_be_true_is_believed(self, rig: tuple[LineDetectorDriver, Host]):
+        """Only the pixels are asked for twice: a pitch, or a serial number, has nothing that it could be held against."""
+        driver, host = rig
+        told = b"serial=2 firmware=1 lsp=1 pixels=8 pixel_pitch_um=400 line_pitch_um=400 he_offset_um=2000"
+        true = b"serial=1 firmware=1 lsp=1 pixels=8 pixel_pitch_um=800 line_pitch_um=800 he_offset_um=4000"
+        host.harm(lambda answer, _before: [(0, answer.replace(true, told))])
+        info = await driver.connect()
+        assert (info.pixels, info.pixel_pitch_mm, info.line_pitch_mm, info.he_lag_lines) == (8, 0.4, 0.4, 5)
+        await self.works_again(driver, host)
+
+    async def test_lines_of_another_width_than_the_detector_gave_are_no_lines(self, rig: tuple[LineDetectorDriver, Host]):
+        """A wrong pixel count, given twice, is believed, and costs every line; none is read as another."""
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, answer.replace(b"pixels=8", b"pixels=9").replace(b"OK 8\r", b"OK 9\r"))])
+        assert (await driver.connect()).pixels == 9
+        await driver.start(7, by_encoder=True)
+        waiting = asyncio.ensure_future(driver.next_lines())
+        lines = b"".join(self.peer.line(number) for number in range(20))
+        await self.send(lines)
+        await until(lambda: driver.garbage_bytes > len(lines) / 2)
+        assert not waiting.done()
+        await driver.close()
+        with pytest.raises(DeviceUnreachableError):
+            await waiting
+
+    async def test_a_wrong_boot_count_is_found_out_by_the_first_line(self, rig: tuple[LineDetectorDriver, Host]):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, answer.replace(b"boot=3", b"boot=8"))])
+        await driver.connect()
+        await driver.start(7, by_encoder=True)
+        await self.send(self.peer.line(0))
+        with pytest.raises(DeviceProtocolError, match="restarted"):
+            await driver.next_lines()
+        await self.works_again(driver, host)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from station.domain.errors import DeviceProtocolError, DeviceRefusedError, StationError
+from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
 from station.drivers.barcode_reader import BarcodeReaderDriver
 from station.drivers.disinfection_unit import DisinfectionUnitDriver
 from station.drivers.lane_plc import LanePlcDriver
@@ -28,6 +28,7 @@ T = TypeVar("T")
 START_S = 20.0
 PIXELS = 512
 EXECUTE = 6
+BEHIND_READER_MM = 550
 WITHIN_S = 10.0
 DEADLINE_S = 0.5
 """Longer than the drivers' default: the machine that runs the tests may be busy."""
@@ -67,11 +68,10 @@ class Rig:
             )
         )
 
-    def generator(self) -> XrayGeneratorDriver:
+    def generator(self, model: str = "XRV") -> XrayGeneratorDriver:
+        at = self.endpoints["xray_generator"]
         return self._kept(
-            XrayGeneratorDriver(
-                f"serial:{self.endpoints['xray_generator']['serial']}?baudrate=38400", clock=self.clock, deadline_s=DEADLINE_S
-            )
+            XrayGeneratorDriver(f"serial:{at['serial']}?baudrate=38400", model=model, clock=self.clock, deadline_s=DEADLINE_S)
         )
 
     def detector(self) -> LineDetectorDriver:
@@ -82,21 +82,14 @@ class Rig:
         return self._kept(BarcodeReaderDriver(f"serial:{self.endpoints['barcode_reader']['serial']}?baudrate=9600", clock=self.clock))
 
 
-@pytest.fixture(scope="module")
-def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    file = tmp_path_factory.mktemp("simulators") / "endpoints.json"
+@contextlib.contextmanager
+def simulators(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """A simulated lane in a process of its own; gives where its devices are."""
+    file = folder / "endpoints.json"
     command = [
-        sys.executable,
-        "-m",
-        "firmware_sims",
-        "--endpoints",
-        str(file),
-        "--pixels",
-        str(PIXELS),
-        "--seed",
-        "5",
-        "--until-stdin-closes",
-    ]
+        sys.executable, "-m", "firmware_sims", "--endpoints", str(file), "--pixels", str(PIXELS), "--seed", "5", "--until-stdin-closes",
+        *options,
+    ]  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
         assert process.stdin is not None
         try:
@@ -114,12 +107,36 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, An
             process.wait(10)
 
 
-@pytest.fixture
-async def rig(endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
+@pytest.fixture(scope="module")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with simulators(tmp_path_factory.mktemp("simulators")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def xrb011_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with simulators(tmp_path_factory.mktemp("simulators"), "--generator", "XRB011") as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def drivers_for(endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
     rig = Rig(endpoints)
     yield rig
     for driver in rig.opened:
         await driver.close()
+
+
+@pytest.fixture
+async def rig(endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
+    async with drivers_for(endpoints) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def xrb011_rig(xrb011_endpoints: dict[str, Any]) -> AsyncIterator[Rig]:
+    async with drivers_for(xrb011_endpoints) as rig:
+        yield rig
 
 
 @contextlib.asynccontextmanager
@@ -260,15 +277,17 @@ async def test_the_unit_burns_and_counts(rig: Rig):
         await until(dark, 1)
 
 
+MODBUS_FAULTS = ("wrong_count", "wrong_function", "wrong_echo")
+"""What only a Modbus answer has; any other goes out as it is."""
+
 WIRE_FAULTS = (
-    "drop", "delay", "duplicate", "split", "corrupt", "corrupt_valid", "truncate", "noise", "previous", "wrong_count", "wrong_function",
-    "wrong_echo", "mute", "close",
+    "drop", "delay", "duplicate", "split", "corrupt", "corrupt_valid", "truncate", "noise", "previous", *MODBUS_FAULTS, "mute", "close",
 )  # fmt: skip
 
 
-async def _survives(rig: Rig, device: str, driver: Any, probe: Callable[[], Awaitable[None]], fault: str) -> None:
+async def _survives(rig: Rig, device: str, driver: Any, probe: Callable[[], Awaitable[None]], fault: str, **args: Any) -> None:
     """Whatever the wire does, a call ends in time, with the truth or a `StationError`; connected again the driver works."""
-    args = {"seconds": 0.6} if fault == "delay" else {}
+    args |= {"seconds": 0.6} if fault == "delay" else {}
     await rig.ask(do="fault", device=f"wire:{device}", name=fault, args=args)
     for _ in range(4):
         async with asyncio.timeout(3):
@@ -306,32 +325,137 @@ async def test_modbus_units_survive_the_wire(rig: Rig, device: str, fault: str):
     await driver.close()
 
 
-@pytest.mark.parametrize("fault", WIRE_FAULTS)
-async def test_the_generator_survives_the_wire(rig: Rig, fault: str):
-    generator = rig.generator()
+async def _generator_survives(rig: Rig, generator: XrayGeneratorDriver, fault: str, *, kv: float, ma: float, **args: Any) -> None:
+    """A digit changed under a right checksum may be told, once."""
     await generator.connect()
-    await generator.set_point(kv=120, ma=2)
+    await generator.set_point(kv=kv, ma=ma)
+    told = []
 
     async def probe() -> None:
         status = await generator.read_status()
-        assert not status.high_voltage_on
-        assert (status.kv_set, status.ma_set) == (pytest.approx(120, abs=0.1), pytest.approx(2, abs=0.01))
-        assert status.fault_names == ()
+        set_points = (status.kv_set, status.ma_set) == (pytest.approx(kv, abs=0.1), pytest.approx(ma, abs=0.01))
+        told.append(set_points and not status.high_voltage_on and not status.fault_names)
 
-    await _survives(rig, "xray_generator", generator, probe, fault)
+    await _survives(rig, "xray_generator", generator, probe, fault, **args)
+    assert told.count(False) <= (fault == "corrupt_valid")
+    assert told[-1]
     await generator.close()
 
 
-@pytest.mark.parametrize("fault", [fault for fault in WIRE_FAULTS if fault != "corrupt_valid"])
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+async def test_the_generator_survives_the_wire(rig: Rig, fault: str):
+    await _generator_survives(rig, rig.generator(), fault, kv=120, ma=2)
+
+
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+async def test_the_xrb011_survives_the_wire(xrb011_rig: Rig, fault: str):
+    """The first answer to it, the watchdog's, holds no digit to change: the second is changed too."""
+    args = {"count": 2} if fault == "corrupt_valid" else {}
+    await _generator_survives(xrb011_rig, xrb011_rig.generator("XRB011"), fault, kv=60, ma=0.5, **args)
+
+
+async def _restarts(rig: Rig, generator: XrayGeneratorDriver) -> None:
+    await generator.connect()
+    await generator.set_point(kv=60, ma=0.5)
+    await rig.ask(do="fault", device="xray_generator", name="reboot")
+    with pytest.raises(DeviceUnreachableError):
+        await generator.switch_on()
+
+    async def back() -> bool:
+        with contextlib.suppress(DeviceUnreachableError):
+            status = await generator.connect()
+            assert (status.high_voltage_on, status.kv_set, status.ma_set) == (False, 0, 0)
+            return True
+        return False
+
+    await until(back, WITHIN_S)
+    await generator.close()
+
+
+async def test_a_generator_that_restarts_is_off_and_not_switched_on(rig: Rig):
+    await _restarts(rig, rig.generator())
+
+
+async def test_an_xrb011_that_restarts_is_off_and_not_switched_on(xrb011_rig: Rig):
+    await _restarts(xrb011_rig, xrb011_rig.generator("XRB011"))
+
+
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
 async def test_the_detector_survives_the_wire(rig: Rig, fault: str):
+    """LSP/1 answers have no check value: with another digit in it another temperature is told, and none after it."""
     detector = rig.detector()
     await detector.connect()
+    told_c: list[float] = []
 
     async def probe() -> None:
-        assert 20 < await detector.temperature_c() < 60
+        told_c.append(await detector.temperature_c())
 
     await _survives(rig, "line_detector.command", detector, probe, fault)
+    wrong_c = [celsius for celsius in told_c if not 20 < celsius < 60]
+    assert all(0 <= celsius < 100 for celsius in wrong_c)
+    assert len(wrong_c) <= (fault == "corrupt_valid")
+    assert told_c[-1] not in wrong_c
     await detector.close()
+
+
+CODES_OF_ONE_PIECE: dict[str, tuple[str, ...]] = {
+    "drop": (),
+    "mute": (),
+    "close": (),
+    "delay": ("its own",),
+    "split": ("its own",),
+    "duplicate": ("its own", "its own"),
+    "previous": ("the one before",),
+}
+"""What a reader's wire makes of one code; after all other faults anything may have come. A serial line that is closed loses that code."""
+
+
+@pytest.mark.parametrize("fault", [fault for fault in WIRE_FAULTS if fault not in MODBUS_FAULTS])
+async def test_the_reader_survives_the_wire(rig: Rig, fault: str):
+    """A reader is not asked: three pieces pass, the second under the fault. Its code is told as it came, and none after it is harmed."""
+    plc, reader = rig.plc(), rig.reader()
+    await reader.connect()
+    codes: list[str | None] = []
+
+    async def collect() -> None:
+        while True:
+            codes.append((await reader.next_code()).text)
+
+    collecting = asyncio.ensure_future(collect())
+    async with running(plc):
+        await plc.set_belts([500] * 5)
+
+        async def passes() -> str:
+            """A piece passes under the reader and is lifted off behind it."""
+            piece_id: str = (await rig.ask(do="piece", kind="envelope"))["piece"]["piece_id"]
+            await rig.ask(do="feed", piece_id=piece_id)
+
+            async def behind() -> bool:
+                where = await rig.ask(do="where", piece_id=piece_id)
+                return where["place"] == "lane" and where["head_mm"] > BEHIND_READER_MM
+
+            await until(behind, WITHIN_S)
+            lifted = await rig.ask(do="lift", zone=Zone.INFEED, to="away", stealth=True)
+            assert lifted["piece_id"] == piece_id
+            return piece_id
+
+        first = await passes()
+        await until(lambda: codes == [first], WITHIN_S)
+        await rig.ask(do="fault", device="wire:barcode_reader", name=fault, args={"seconds": 0.2})
+        second = await passes()
+        await rig.ask(do="clear_fault", device="wire:barcode_reader", name=fault)
+        third = await passes()
+        await until(lambda: codes[-1] == third, WITHIN_S)
+    collecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await collecting
+    between = codes[1:-1]
+    if fault in CODES_OF_ONE_PIECE:
+        own = {"its own": second, "the one before": first}
+        assert between == [own[whose] for whose in CODES_OF_ONE_PIECE[fault]]
+    elif fault == "corrupt_valid":
+        assert len(between) == 1
+    await reader.close()
 
 
 @pytest.mark.parametrize("fault", ["stuck_heartbeat", "torn_block", "stale_image", "reboot"])
