@@ -127,7 +127,10 @@ def test_a_silent_reader(wire: str):
 
 
 def test_every_code_comes_when_the_next_piece_is_under_the_reader():
-    """Each code is whole and a number of today's mail; it is only another piece's by then."""
+    """Each code is whole and a number of today's mail; it is only another piece's by then. The weights of these three tell.
+
+    Docs: residual risk, where they do not.
+    """
 
     async def scene(scene: Scene) -> None:
         scene.people.refeeds_pieces = scene.people.reviews = False
@@ -142,7 +145,7 @@ def test_every_code_comes_when_the_next_piece_is_under_the_reader():
         assert [stay.exit for stay in stays] == ["hold_bin"] * len(fed)
         # The second bore the first one's name, and the third the second one's; what the third was called came too late for anything.
         for piece_id in fed[:-1]:
-            assert scene.reasons(piece_id) & {Reason.SIZE_DIFFERS, Reason.WEIGHT_DIFFERS, Reason.BARCODE_DIFFERS}
+            assert Reason.WEIGHT_DIFFERS in scene.reasons(piece_id)
             assert scene.states(piece_id)[-1] is PieceState.HELD
         assert scene.states(fed[-1]) == [PieceState.ANNOUNCED]
         scene.people.refeeds_pieces = scene.people.reviews = True
