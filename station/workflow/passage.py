@@ -120,6 +120,9 @@ class Passage:
             on_lane=on_lane,
         )
         await self._journey.identify(piece, facts, max_retries=session.settings.recipe.max_retries)
+        if not piece.code_read:
+            # a reader that cannot read says so: after silence its codes may be those of the pieces before
+            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.READER_SILENT))
 
     async def _tag(self) -> None:
         if not gets_next_tag(self._piece, self._session.pieces):

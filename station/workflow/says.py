@@ -51,6 +51,7 @@ class Says(StrEnum):
     GATE_WITHOUT_PERMIT = "gate-without-permit"
     TAG_PASSED = "tag-passed"
     EDGES_LOST = "edges-lost"
+    READER_SILENT = "reader-silent"
     UNKNOWN_EYE = "unknown-eye"
     STRANGER = "stranger"
     OFF_TRACK = "off-track"

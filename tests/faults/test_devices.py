@@ -86,7 +86,7 @@ MISHAPS = [
     # barcode readers
     Mishap(device="barcode_reader", name="misread", at_mm=250.0, stops=False),
     Mishap(device="barcode_reader", name="unreadable", at_mm=250.0, stops=False),
-    Mishap(device="barcode_reader", name="silent", at_mm=250.0, stops=False),
+    Mishap(device="barcode_reader", name="silent", at_mm=250.0),
     Mishap(device="barcode_reader", name="repeat", at_mm=250.0, stops=False),
     Mishap(device="gate_reader", name="misread", at_mm=5300.0, stops=False),
     Mishap(device="gate_reader", name="unreadable", at_mm=5300.0, stops=False),
