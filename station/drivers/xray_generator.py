@@ -85,8 +85,11 @@ class XrayGeneratorDriver:
             kv, ma, _polarity = await self._line.read(profile.get_scaling, SCALING_VALUES)
             if (kv, ma) != (profile.kv_max, profile.ma_max):
                 self._line.reject(f"has {kv:g} kV and {ma:g} mA at full scale, configured are {profile.kv_max:g} and {profile.ma_max:g}")
-        if profile.set_watchdog is not None:
-            await self._line.write(profile.set_watchdog, self._watchdog_s)
+        await self._set_watchdog()
+
+    async def _set_watchdog(self) -> None:
+        if self._profile.set_watchdog is not None:
+            await self._line.write(self._profile.set_watchdog, self._watchdog_s)
 
     async def close(self) -> None:
         """Drop the line."""
@@ -145,6 +148,8 @@ class XrayGeneratorDriver:
             await self._switch_on()
 
     async def _switch_on(self) -> None:
+        # A unit that restarted before its set-points were written looks like one that did not, and has its default watchdog again.
+        await self._set_watchdog()
         try:
             await self._line.write(self._profile.hv, 1)
         except DeviceRefusedError as refusal:

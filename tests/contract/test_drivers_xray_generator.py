@@ -254,6 +254,27 @@ class TestXrb011(StxSuite):
         await driver.read_status()
         assert self.peer.commands.count("27") == 2
 
+    async def test_is_not_on_with_another_watchdog_when_it_restarted_before_its_set_point(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        await driver.set_point(kv=60, ma=0.5)
+        self.peer.reboot()
+        assert self.peer.watchdog_s == 5
+        await driver.set_point(kv=60, ma=0.5)
+        await driver.switch_on()
+        assert (self.peer.on, self.peer.watchdog_s) == (1, 2)
+
+    async def test_each_step_of_a_warm_up_sets_the_watchdog(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, model="XRB011", clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        before = len(self.peer.commands)
+        with pytest.raises(DeviceRefusedError, match="arced"):
+            await driver.switch_on()
+        sent = [command for command in self.peer.commands[before:] if command in {"28,2", "99,1"}]
+        assert sent == ["28,2", "99,1"] * (len(sent) // 2)
+        assert sent
+        await driver.close()
+
     async def test_scales_and_the_open_interlock(self, rig: tuple[XrayGeneratorDriver, Host]):
         driver, _ = rig
         await driver.set_point(kv=80, ma=0.5)
