@@ -144,6 +144,14 @@ class TestXrv(StxSuite):
         with pytest.raises(DeviceProtocolError, match="set-points"):
             await driver.set_point(kv=100, ma=1)
 
+    @pytest.mark.parametrize("kv", ["inf", "4096", "1_0"])
+    async def test_a_monitor_beyond_its_converter_is_no_reading(self, rig: tuple[XrayGeneratorDriver, Host], kv: str):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, stx(f"19,{kv},0,0,0,0,0,0,0") if answer[1:3] == b"19" else answer)])
+        with pytest.raises(DeviceProtocolError):
+            await driver.read_status()
+        await self.works_again(driver, host)
+
     async def test_high_voltage_that_stays_on_is_an_error(self, rig: tuple[XrayGeneratorDriver, Host]):
         driver, host = rig
         await driver.switch_on()
