@@ -15,7 +15,7 @@ from benchmarks.peer import measure_beside
 from station.drivers.link import open_endpoint
 from station.drivers.stx import encode
 from station.drivers.stx_link import StxLine
-from station.drivers.stx_profiles import XRV
+from station.drivers.stx_profiles import DAC_FULL_SCALE, XRV
 
 ROUND_TRIPS = 3000
 ROUNDS = 3
@@ -60,7 +60,7 @@ async def _measure(path: str) -> dict[str, float]:
         await line.open()
 
         async def station(line: StxLine = line) -> object:
-            return await line.read(XRV.get_monitors, XRV.monitor_values)
+            return await line.read(XRV.get_monitors, XRV.monitor_values, highest=DAC_FULL_SCALE)
 
         taken_s["station"] += await _time(station)
         await line.close()

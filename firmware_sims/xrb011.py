@@ -6,6 +6,7 @@ from firmware_sims.stx import encode
 from firmware_sims.tube import Rating
 from firmware_sims.xray_generator import DAC_FULL, Answer, RefusedError, XrayGenerator, number
 
+WATCHDOG_DEFAULT_S = 5
 XRB_FAULTS = (
     "arc",
     "over_temperature",
@@ -23,10 +24,10 @@ class Xrb011(XrayGenerator):
 
     rating = Rating(kv=80.0, ma=0.7)
     RANGE, INTERLOCK, FAULT = "E#1", "E#2", "E#3"
+    _watchdog_s = WATCHDOG_DEFAULT_S
+    _silent_s = 0.0
 
     def _table(self) -> dict[str, Callable[[tuple[str, ...]], Answer]]:
-        self._watchdog_s = 5
-        self._silent_s = 0.0
         return {
             "10": self._set_kv,
             "11": self._set_ma,
@@ -85,6 +86,11 @@ class Xrb011(XrayGenerator):
 
     def _status(self) -> Answer:
         return (int(self.tube.enabled), int(not self.tube.interlocks_closed), int(bool(self.tube.faults)))
+
+    def reboot(self) -> None:
+        """See `XrayGenerator`; the watchdog falls back to its default."""
+        super().reboot()
+        self._watchdog_s = WATCHDOG_DEFAULT_S
 
     def step(self, dt_s: float) -> None:
         """See `XrayGenerator`; the watchdog counts only while HV is on."""

@@ -4,6 +4,7 @@ A vendor's detector is attached by replacing this module.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
@@ -28,6 +29,8 @@ MAX_PIXELS = 8192
 MICROMETRES_PER_MM = 1000
 IDENTITY = {"lsp": 1, "bits": 16, "energies": 2}
 TRIGGERS = ("TIMER", "ENCODER")
+PLAIN_CELSIUS = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]+)?")
+COLDEST_C, HOTTEST_C = -40.0, 100.0
 
 
 class LineDetectorDriver:
@@ -164,10 +167,9 @@ class LineDetectorDriver:
 
         async def run() -> float:
             text = await self._ask("TEMP?")
-            try:
-                return float(text)
-            except ValueError:
+            if not PLAIN_CELSIUS.fullmatch(text) or not COLDEST_C <= float(text) <= HOTTEST_C:
                 self._reject(f"gives its temperature as {text!r}")
+            return float(text)
 
         async with self._lock:
             return await self._guarded(run)

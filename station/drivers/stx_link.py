@@ -1,6 +1,7 @@
 """Requests and answers over one STX line: one at a time, each within its deadline, each answer headed by its request's number."""
 
 import asyncio
+import re
 from typing import NoReturn
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError
@@ -12,6 +13,7 @@ STX_DEADLINE_S = 0.4
 OPEN_TIMEOUT_S = 2.0
 QUIET_S = 0.3
 OK = ("$",)
+PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class StxLine:
@@ -80,16 +82,15 @@ class StxLine:
             remedy="Remove what it names (interlock, fault, range), then try again",
         )
 
-    async def read(self, command: int, values: int, *, reply: int | None = None, highest: float = float("inf")) -> tuple[float, ...]:
-        """Ask for `values` numbers, each from 0 to `highest`."""
+    async def read(self, command: int, values: int, *, highest: float, reply: int | None = None) -> tuple[float, ...]:
+        """Ask for `values` plain decimal numbers, each from 0 to `highest`."""
         answer = await self._ask(command, (), reply=command if reply is None else reply, values=values)
         numbers = []
         for text in answer:
-            try:
-                number = float(text)
-            except ValueError:
-                self.reject(f"answered {text!r} to command {command}, which is no number")
-            if not 0 <= number <= highest:
+            if not PLAIN_NUMBER.fullmatch(text):
+                self.reject(f"answered {text!r} to command {command}, which is no plain number")
+            number = float(text)
+            if number > highest:
                 self.reject(f"answered {text!r} to command {command}, which is out of range")
             numbers.append(number)
         return tuple(numbers)

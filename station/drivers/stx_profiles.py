@@ -16,8 +16,9 @@ DAC_FULL_SCALE = 4095
 class StxProfile:
     """One model.
 
-    Set-points: `kv_counts` and `ma_counts` are the counts at `kv_max` and `ma_max`; monitors read `monitor_counts` there. `interlock_bits`
-    must all read `interlock_closed` for a closed interlock. `fault_reply` is the number that heads the answer to `get_faults`.
+    Set-points: `kv_counts` and `ma_counts` are the counts at `kv_max` and `ma_max`; monitors read `monitor_counts` there, and at most
+    `DAC_FULL_SCALE`. `interlock_bits` must all read `interlock_closed` for a closed interlock. `fault_reply` is the number that heads the
+    answer to `get_faults`.
     Commands that a model has not are None.
     """
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import math
 from dataclasses import replace
 
 from station.domain.errors import DeviceError, DeviceRefusedError
 from station.drivers.link import Connector, open_endpoint
 from station.drivers.stx_link import STX_DEADLINE_S, StxLine
-from station.drivers.stx_profiles import StxProfile, profile_named
+from station.drivers.stx_profiles import DAC_FULL_SCALE, StxProfile, profile_named
 from station.drivers.tube_conditioning import HOURS_PER_DAY, TubeStep, conditioning_steps, step_after
 from station.ports.clock import Clock
 from station.ports.xray import GeneratorStatus
@@ -82,11 +83,14 @@ class XrayGeneratorDriver:
             if (await self._status_bits())[profile.local_bit]:
                 self._line.reject("stays in local mode")
         if profile.get_scaling is not None:
-            kv, ma, _polarity = await self._line.read(profile.get_scaling, SCALING_VALUES)
+            kv, ma, _polarity = await self._line.read(profile.get_scaling, SCALING_VALUES, highest=math.inf)
             if (kv, ma) != (profile.kv_max, profile.ma_max):
                 self._line.reject(f"has {kv:g} kV and {ma:g} mA at full scale, configured are {profile.kv_max:g} and {profile.ma_max:g}")
-        if profile.set_watchdog is not None:
-            await self._line.write(profile.set_watchdog, self._watchdog_s)
+        await self._set_watchdog()
+
+    async def _set_watchdog(self) -> None:
+        if self._profile.set_watchdog is not None:
+            await self._line.write(self._profile.set_watchdog, self._watchdog_s)
 
     async def close(self) -> None:
         """Drop the line."""
@@ -145,6 +149,8 @@ class XrayGeneratorDriver:
             await self._switch_on()
 
     async def _switch_on(self) -> None:
+        # A unit that restarted before its set-points were written looks like one that did not, and has its default watchdog again.
+        await self._set_watchdog()
         try:
             await self._line.write(self._profile.hv, 1)
         except DeviceRefusedError as refusal:
@@ -224,7 +230,7 @@ class XrayGeneratorDriver:
         started_s = self._clock.monotonic_s()
         bits = await self._status_bits()
         names = await self._fault_names()
-        monitors = await self._line.read(profile.get_monitors, profile.monitor_values)
+        monitors = await self._line.read(profile.get_monitors, profile.monitor_values, highest=DAC_FULL_SCALE)
         read_at_s = (started_s + self._clock.monotonic_s()) / 2
         kv_counts, ma_counts = await self._set_points()
         if bits[profile.hv_on_bit]:

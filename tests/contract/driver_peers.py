@@ -262,16 +262,23 @@ class XrvPeer(StxPeer):
 
 
 class Xrb011Peer(StxPeer):
-    """A Spellman XRB011: 80 kV, 0.7 mA; the answer to 32 is headed 22."""
+    """A Spellman XRB011: 80 kV, 0.7 mA; the answer to 32 is headed 22. Its watchdog is 5 s until it is set, and after a restart."""
 
     def __init__(self) -> None:
         super().__init__()
         self.interlock_open = 0
+        self.watchdog_s = 5
+
+    def reboot(self) -> None:
+        super().reboot()
+        self.watchdog_s = 5
 
     def answer(self, command: str, argument: int) -> str:
         if command == "99":
             self.on = argument & (1 - self.interlock_open)
             return "99,E#2" if argument and self.interlock_open else "99,$"
+        if command == "28":
+            self.watchdog_s = argument
         self.served += command == "20"
         readings = {
             "20": [0, 0, 0, self.served % 1000, 0, 0, 0],

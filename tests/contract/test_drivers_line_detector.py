@@ -157,6 +157,20 @@ class TestLineDetector(AskedSuite):
         await self.send(self.peer.line(0))
         assert (await waiting).line_numbers.tolist() == [0]
 
+    @pytest.mark.parametrize("celsius", [b"nan", b"inf", b"-300.0", b"1_0", b"1e1", b"-40.1", b"100.1", b""])
+    async def test_what_is_no_temperature_is_not_told(self, rig: tuple[LineDetectorDriver, Host], celsius: bytes):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, b"OK " + celsius + b"\r\n" if answer.startswith(b"OK 2") else answer)])
+        with pytest.raises(DeviceProtocolError):
+            await driver.temperature_c()
+        await self.works_again(driver, host)
+
+    @pytest.mark.parametrize("celsius", [b"-40.0", b"100.0", b"0", b"8.25"])
+    async def test_any_temperature_that_a_detector_can_have_is_told(self, rig: tuple[LineDetectorDriver, Host], celsius: bytes):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, b"OK " + celsius + b"\r\n" if answer.startswith(b"OK 2") else answer)])
+        assert await driver.temperature_c() == float(celsius)
+
     async def test_a_refused_start_leaves_the_links_good(self, rig: tuple[LineDetectorDriver, Host]):
         driver, host = rig
         host.harm(lambda answer, _before: [(0, b"ERR 4 acquisition running\r\n" if answer == b"OK 7\r\n" else answer)])

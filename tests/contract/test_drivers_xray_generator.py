@@ -144,6 +144,14 @@ class TestXrv(StxSuite):
         with pytest.raises(DeviceProtocolError, match="set-points"):
             await driver.set_point(kv=100, ma=1)
 
+    @pytest.mark.parametrize("kv", ["inf", "4096", "1_0"])
+    async def test_a_monitor_beyond_its_converter_is_no_reading(self, rig: tuple[XrayGeneratorDriver, Host], kv: str):
+        driver, host = rig
+        host.harm(lambda answer, _before: [(0, stx(f"19,{kv},0,0,0,0,0,0,0") if answer[1:3] == b"19" else answer)])
+        with pytest.raises(DeviceProtocolError):
+            await driver.read_status()
+        await self.works_again(driver, host)
+
     async def test_high_voltage_that_stays_on_is_an_error(self, rig: tuple[XrayGeneratorDriver, Host]):
         driver, host = rig
         await driver.switch_on()
@@ -253,6 +261,27 @@ class TestXrb011(StxSuite):
         assert "28,2" in self.peer.commands
         await driver.read_status()
         assert self.peer.commands.count("27") == 2
+
+    async def test_is_not_on_with_another_watchdog_when_it_restarted_before_its_set_point(self, rig: tuple[XrayGeneratorDriver, Host]):
+        driver, _ = rig
+        await driver.set_point(kv=60, ma=0.5)
+        self.peer.reboot()
+        assert self.peer.watchdog_s == 5
+        await driver.set_point(kv=60, ma=0.5)
+        await driver.switch_on()
+        assert (self.peer.on, self.peer.watchdog_s) == (1, 2)
+
+    async def test_each_step_of_a_warm_up_sets_the_watchdog(self, rig: tuple[XrayGeneratorDriver, Host]):
+        await rig[0].close()
+        driver = generator(rig[1].endpoint, model="XRB011", clock=FastClock(), idle_days=1.0)
+        await driver.connect()
+        before = len(self.peer.commands)
+        with pytest.raises(DeviceRefusedError, match="arced"):
+            await driver.switch_on()
+        sent = [command for command in self.peer.commands[before:] if command in {"28,2", "99,1"}]
+        assert sent == ["28,2", "99,1"] * (len(sent) // 2)
+        assert sent
+        await driver.close()
 
     async def test_scales_and_the_open_interlock(self, rig: tuple[XrayGeneratorDriver, Host]):
         driver, _ = rig

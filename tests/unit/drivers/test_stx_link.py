@@ -26,7 +26,7 @@ async def opened(
 
 async def test_over_tcp_there_are_no_checksums():
     line, wire = await opened(lambda _request: b"\x0214,4095,\x03", endpoint="tcp:host:50001")
-    assert await line.read(14, 1) == (4095,)
+    assert await line.read(14, 1, highest=4095) == (4095,)
     assert wire.sent == [b"\x0214,\x03"]
     await line.close()
 
@@ -66,12 +66,27 @@ async def test_bits_are_nought_or_one(answer: str):
     await line.close()
 
 
+@pytest.mark.parametrize("answer", ["inf", "nan", "1e3", "1_0", "+1", "-1", "-0", " 1", "1 ", "1.", ".5", "0x1", "", "4096", "4095.5"])
+async def test_a_number_is_plain_and_within_its_range(answer: str):
+    line, _ = await opened(lambda _request: frame(f"14,{answer}"))
+    with pytest.raises(DeviceProtocolError):
+        await line.read(14, 1, highest=4095)
+    await line.close()
+
+
+@pytest.mark.parametrize(("answer", "number"), [("0", 0), ("4095", 4095), ("0012", 12), ("0.7", 0.7)])
+async def test_a_plain_number_is_read(answer: str, number: float):
+    line, _ = await opened(lambda _request: frame(f"14,{answer}"))
+    assert await line.read(14, 1, highest=4095) == (number,)
+    await line.close()
+
+
 @pytest.mark.parametrize("stray", [frame("14,7"), b"\x0214,7,\x41\x03", b"noise"])
 async def test_what_nobody_asked_for_spoils_the_line(stray: bytes):
     line, wire = await opened(lambda _request: frame("14,1"))
     wire.push(stray)
     with pytest.raises(DeviceProtocolError):
-        await line.read(14, 1)
+        await line.read(14, 1, highest=4095)
     assert wire.sent == []
     await line.close()
 
@@ -79,17 +94,17 @@ async def test_what_nobody_asked_for_spoils_the_line(stray: bytes):
 async def test_an_unasked_status_is_passed_over_by_a_model_that_sends_them():
     line, wire = await opened(lambda _request: frame("22,0,0,1") + frame("14,1"), XRB011)
     wire.push(frame("22,0,0,1"))
-    assert await line.read(14, 1) == (1,)
+    assert await line.read(14, 1, highest=4095) == (1,)
     await line.close()
 
 
 async def test_an_answer_after_the_deadline_answers_nothing():
     line, wire = await opened(lambda _request: b"")
     with pytest.raises(DeviceUnreachableError, match="did not answer command 14"):
-        await line.read(14, 1)
+        await line.read(14, 1, highest=4095)
     await line.open()
     wire.answer = lambda _request: frame("15,3")
-    assert await line.read(15, 1) == (3,)
+    assert await line.read(15, 1, highest=4095) == (3,)
     await line.close()
     line.spoil()
 

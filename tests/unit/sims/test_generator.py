@@ -259,3 +259,16 @@ def test_xrb011_watchdog_must_be_fed():
     bench.ask("28", 0)
     bench.run(20.0)
     assert bench.world.beam[0]
+
+
+def test_xrb011_that_restarts_has_its_default_watchdog_again():
+    bench = Bench(Xrb011)
+    bench.ask("28", 2)
+    bench.generator.reboot()
+    bench.run(2.1)
+    bench.ask("10", 600)
+    bench.ask("99", 1)
+    bench.run(4.8)
+    assert bench.world.beam[0]
+    bench.run(0.4)
+    assert bench.world.beam[0] is False
