@@ -3,9 +3,10 @@
 import pytest
 from structlog.testing import capture_logs
 
+from station.bootstrap.masking import mask_event
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.piece import PieceState
-from tests.faults.test_image_vault import attend, leave_alone
+from tests.faults.test_image_vault import attend, flip, known, leave_alone, path_of, reviewed_for_its_weight
 from tests.support.full_disk import FullDisk, of_image
 from tests.support.virtual_scene import Scene, play
 
@@ -41,5 +42,24 @@ def test_scans_that_find_no_room_are_one_alarm_until_one_is_stored(monkeypatch: 
         assert scene.people.starts == 0
         (alarm,) = alarms(scene)
         assert alarm.cleared_at is not None
+
+    play(scene)
+
+
+def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
+    """The piece is held as if it were another one; that the disk spoils what was stored must not stay unknown."""
+
+    async def scene(scene: Scene) -> None:
+        piece_id = await reviewed_for_its_weight(scene)
+        cleared = scene.newest_scan(piece_id)
+        flip(path_of(scene, cleared, ".views"))
+        scene.people.refeeds_pieces = True
+        with capture_logs() as log:
+            await scene.until_known(lambda: known(scene, piece_id).visit == 2, timeout_s=180.0)
+            await scene.until_state(piece_id, PieceState.HELD, PieceState.RELEASED)
+        # As the log shows it: what it masks tells nobody which file to look at.
+        (line,) = [shown for shown in map(mask_event, log) if shown.get("cleared") == cleared]
+        assert line["log_level"] == "warning"
+        assert "truncated or changed" in line["error"]
 
     play(scene)
