@@ -3,9 +3,9 @@
 import pytest
 from structlog.testing import capture_logs
 
-from station.bootstrap.masking import mask_event
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.piece import PieceState
+from station.masking import mask_event
 from tests.faults.test_image_vault import attend, flip, known, leave_alone, path_of, reviewed_for_its_weight
 from tests.support.full_disk import FullDisk, of_image
 from tests.support.virtual_scene import Scene, play
