@@ -109,8 +109,15 @@ def picture_piece(rng: Rng, picture: LabelledPicture, *, serial: int, piece_id: 
     """A piece that shows `picture`, scaled to fit the belt, its longer side along it.
 
     Raises:
-        OSError: the file is not a picture.
+        ValueError: the file is not a whole picture; names it.
     """
+    try:
+        return _piece(rng, picture, serial=serial, piece_id=piece_id)
+    except OSError as error:
+        raise ValueError(f"{picture.path} is not a whole picture: {error}") from error
+
+
+def _piece(rng: Rng, picture: LabelledPicture, *, serial: int, piece_id: str) -> Piece:
     with Image.open(picture.path) as header:
         longer, shorter = max(header.size), min(header.size)
     scale = min(FIT_LENGTH_MM / longer, FIT_WIDTH_MM / shorter)
@@ -146,7 +153,7 @@ def draw_pictures(
     Every picture is shown once before any is shown again.
 
     Raises:
-        ValueError: no pictures.
+        ValueError: no pictures, or one that is not whole.
     """
     if not pictures:
         raise ValueError("no pictures to draw from")

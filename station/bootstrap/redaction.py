@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 import station
-from station.bootstrap.masking import mask
 from station.domain.identifiers import MAX_LENGTH
+from station.masking import mask
 
 ABOUT_A_PIECE = "[left out: it is about one piece]"
 _LONGEST_NUMBER = 6

@@ -26,6 +26,7 @@ from station.bootstrap.loop_thread import LoopThread, Run
 from station.bootstrap.model_in_use import model_place
 from station.bootstrap.pulse import LANES_LIMIT_S, WRITER_LIMIT_S, Asked, Pulse
 from station.bootstrap.reports import ReportsApart, calendar_of
+from station.bootstrap.space import open_space_watch
 from station.bootstrap.stores import drift_watch, open_store
 from station.bootstrap.tls import check_tls_certificate
 from station.bootstrap.tracking import open_reconciler, open_relay
@@ -161,6 +162,7 @@ def _start_over(
     image_keeper = ImageKeeper(
         store=store, images=images, clock=clock, policy=policy, site=configuration.station.site, run_blocking=asyncio.to_thread
     )
+    space_watch = open_space_watch(configuration, store, clock)
     watch = _start_watch(configuration, store, clock) if model is not None else None
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
@@ -210,6 +212,7 @@ def _start_over(
         run.future.add_done_callback(_log_end)
     tracking_thread.submit(keeper.run()).add_done_callback(_log_end)
     tracking_thread.submit(image_keeper.run()).add_done_callback(_log_end)
+    tracking_thread.submit(space_watch.run()).add_done_callback(_log_end)
     if relay is not None:
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if reconciler is not None:

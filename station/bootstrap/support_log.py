@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from station.bootstrap.masking import mask_event
 from station.bootstrap.own_log import log_file
 from station.bootstrap.redaction import ABOUT_A_PIECE, Words
 from station.domain.errors import StoreError
+from station.masking import mask_event
 
 MOST_BYTES = 8 << 20
 _OWN = ("timestamp", "level", "logger", "event", "exception")

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from station.bootstrap.masking import is_secret_name
 from station.bootstrap.redaction import Plain, Redaction, Words
 from station.domain.errors import StationError, StoreError
+from station.masking import is_secret_name
 from station.settings import SHIPPED_DIRECTORY, Configuration, load, read, shipped_files
 from station.settings.lane_file import LaneFile
 from station.settings.station_file import LOOPBACK, StationFile

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from station.bootstrap.masking import mask_event, mask_long
+from station.masking import mask_event, mask_long
 
 MOST_BYTES = 8 << 20
 KEPT_BEFORE = 3

@@ -106,7 +106,11 @@ class SimulatorControl:
             raise DeviceUnreachableError("The simulators have ended", remedy="Read the simulators' log")
         answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):
-            raise DemoError(f"The simulators refuse {request}: {answer['error']}")
+            raise DemoError(
+                f"The simulators refuse {request}: {answer['error']}",
+                consequence="The demo cannot go on",
+                remedy="Mend what they name, or leave it out, and start the demo again",
+            )
         return answer
 
     async def _exchange(self, line: bytes) -> bytes:

@@ -131,3 +131,9 @@ class ImageKeyLostError(StoreError):
     """An image is there, but the key that it needs is not."""
 
     code = "image-key-lost"
+
+
+class ImageDamagedError(StoreError):
+    """An image is there, but it is not what was written, or the disk does not give it."""
+
+    code = "image-damaged"

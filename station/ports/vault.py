@@ -55,7 +55,8 @@ class KeyStore(Protocol):
 
         Raises:
             ImageKeyLostError: there is no such key.
-            StoreError: the key cannot be read, or `wrapped` was not made by it and about this.
+            ImageDamagedError: `wrapped` was not made by it and about this.
+            StoreError: the key cannot be read.
         """
         ...
 

@@ -94,7 +94,10 @@ class Screening(BaseModel):
 
 
 class Storage(BaseModel):
-    """The system of record. Below `free_floor_mb` all lanes hold; `reserve_mb` is kept to be able to say so."""
+    """The system of record. Below `free_warning_mb`, also of the images' disk, people are called; below `free_floor_mb` all lanes hold.
+
+    `reserve_mb` is kept to be able to say so.
+    """
 
     model_config = _STRICT
 

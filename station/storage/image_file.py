@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from station.domain.errors import StoreError
+from station.domain.errors import ImageDamagedError, StoreError
 from station.ports.screening import RawScan
 from station.ports.xray import Counts, DetectorInfo, raw_sha256
 from station.storage.codec import decode, to_json
@@ -81,7 +81,7 @@ def decode_scan(data: bytes, sha256: str) -> RawScan:
     """Read a scan back: the file's hash before anything is decoded, the raw hash after.
 
     Raises:
-        StoreError: a byte is not what was written, or the file is another scan's.
+        ImageDamagedError: a byte is not what was written, or the file is another scan's.
     """
     if not is_whole(data) or not data.startswith(MAGIC):
         raise damaged(sha256, "it is truncated or changed")
@@ -120,9 +120,9 @@ def decode_scan(data: bytes, sha256: str) -> RawScan:
     )
 
 
-def damaged(sha256: str, why: str) -> StoreError:
+def damaged(sha256: str, why: str) -> ImageDamagedError:
     """What to say of a stored file that is not what was written."""
-    return StoreError(
+    return ImageDamagedError(
         f"The stored scan {sha256} cannot be used: {why}",
         consequence="Nothing of it is shown or decided on, and its piece is held",
         remedy="Restore the file from a backup, or feed the piece in again for a new scan",

@@ -7,7 +7,7 @@ import threading
 from datetime import date
 from pathlib import Path
 
-from station.domain.errors import ImageKeyLostError, StoreError
+from station.domain.errors import ImageDamagedError, ImageKeyLostError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.vault import ImageKey
 from station.durable_file import flush_directory, make_directory, write_durably
@@ -68,10 +68,10 @@ class FileKeyStore:
         try:
             return sealing.unseal(content, wrapped, about)
         except sealing.BrokenSealError as error:
-            raise StoreError(
+            raise ImageDamagedError(
                 f"The data key of an image was not wrapped by {key.key_id}, or was changed",
-                consequence="The image cannot be read",
-                remedy="Restore the image's files from a backup",
+                consequence="Nothing of the image is shown or decided on, and its piece is held",
+                remedy="Restore the image's files from a backup, or feed the piece in again for a new scan",
             ) from error
 
     def existing(self) -> tuple[ImageKey, ...]:

@@ -19,26 +19,22 @@ class SpaceGuard:
     """
 
     def __init__(self, directory: Path, *, reserve_bytes: int, floor_bytes: int, warn_bytes: int) -> None:
-        self._directory = directory
+        self.directory = directory
         self._reserve = directory / "reserve.bin"
         self._reserve_bytes = reserve_bytes
         self._floor_bytes = floor_bytes
-        self._warn_bytes = warn_bytes
+        self.warn_bytes = warn_bytes
 
     def free_bytes(self) -> int:
         """Free space on the medium; 0 when it cannot be asked."""
         try:
-            return shutil.disk_usage(self._directory).free
+            return shutil.disk_usage(self.directory).free
         except OSError:
             return 0
 
     def enough(self) -> bool:
         """True while free space is above the floor and the reserve is in place."""
         return self.free_bytes() >= self._floor_bytes and self.reserve_in_place()
-
-    def low(self) -> bool:
-        """True when somebody should make room."""
-        return self.free_bytes() < self._warn_bytes
 
     def reserve_in_place(self) -> bool:
         """True when the reserve has its full size."""

@@ -79,7 +79,7 @@ class SqliteStore:
         render: makes outgoing messages from events; without it `publish` raises.
         group_commit: False: each work runs and commits at once in the calling thread (deterministic runs).
         random_bytes: source of the salts of audit leaves.
-        reserve_bytes, floor_bytes, warn_bytes: see `SpaceGuard`.
+        reserve_bytes, floor_bytes, warn_bytes: of its medium's guard, `space`; see `SpaceGuard`.
 
     Raises:
         StoreError: another process has the directory, the SQLite or its settings are unsafe, or the disk cannot be used.
@@ -101,8 +101,8 @@ class SqliteStore:
         try:
             path = directory / DATABASE_NAME
             self._write_engine = writing_engine(path)
-            self._space = SpaceGuard(directory, reserve_bytes=reserve_bytes, floor_bytes=floor_bytes, warn_bytes=warn_bytes)
-            self._space.restore()
+            self.space = SpaceGuard(directory, reserve_bytes=reserve_bytes, floor_bytes=floor_bytes, warn_bytes=warn_bytes)
+            self.space.restore()
             try:
                 migrate(self._write_engine)
             except DBAPIError as error:
@@ -123,7 +123,7 @@ class SqliteStore:
             group_commit=group_commit,
             on_failure=self._after_failure,
             retry=self._probe,
-            well=self._space.reserve_in_place,
+            well=self.space.reserve_in_place,
         )
 
     def write(self, work: Callable[[UnitOfWork], T]) -> Pending[T]:
@@ -147,15 +147,11 @@ class SqliteStore:
 
     def healthy(self) -> bool:
         """False when the last write failed for a reason of the medium, until one succeeds again, or while free space is under the floor."""
-        return self._writer.ok and self._space.enough()
-
-    def space_low(self) -> bool:
-        """True when somebody should make room on the disk."""
-        return self._space.low()
+        return self._writer.ok and self.space.enough()
 
     def try_again(self) -> bool:
         """Try to get healthy again (reserve, small write) and say whether it worked. The writer thread also tries by itself."""
-        self._space.restore()
+        self.space.restore()
         return self._writer.try_again() and self.healthy()
 
     def close(self) -> None:
@@ -168,11 +164,11 @@ class SqliteStore:
 
     def _after_failure(self, error: BaseException) -> None:
         if isinstance(error, DBAPIError) and is_full(error):
-            self._space.give_up()
+            self.space.give_up()
 
     def _probe(self, unit: SqlUnitOfWork) -> None:
         unit.set_value(_PROBE_KEY, "written to see whether the disk works again")
-        self._space.restore()
+        self.space.restore()
 
 
 def _narrow(path: Path) -> None:

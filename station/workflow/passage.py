@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import Clearance, Outcome
-from station.domain.errors import NotFoundError, ScreeningError, StoreError
+from station.domain.errors import ScreeningError
 from station.domain.gate import GateRequest, Permit
 from station.domain.piece import PieceState
 from station.domain.policy import Authority
 from station.domain.projection import ProjectionEvent
 from station.domain.reasons import Reason
-from station.domain.scan import ImageMatch, ModelReading, Scan
+from station.domain.scan import ModelReading, Scan
 from station.ports.lane_plc import CommandResult, Eye, Zone
 from station.ports.screening import RawScan, ScreeningResult
 from station.screening.image_quality import quality_of
 from station.workflow import exercising, says
 from station.workflow.deciding import Pending
-from station.workflow.durable import durable
 from station.workflow.equipment import LaneTrouble
 from station.workflow.exit_eye import ExitEye, left_by_itself
 from station.workflow.geometry import encoder_delta_mm
 from station.workflow.identification import InfeedFacts
 from station.workflow.lane_piece import gets_next_tag
+from station.workflow.piece_images import compare_with_cleared, store_scan, store_views
 from station.workflow.says import Says, say
 from station.workflow.scanner import beam_window, cut_scan
 from station.workflow.tracker import Branch
@@ -172,17 +172,14 @@ class Passage:
         await self._journey.test_piece_scored(self._piece, result)
 
     async def _judge(self, raw: RawScan | None) -> Clearance:
-        piece, equipment = self._piece, self._session.equipment
+        piece = self._piece
         if raw is None:
             return await self._journey.unscanned(piece)
-        stored, read = await asyncio.gather(
-            durable(equipment.run_blocking(lambda: equipment.images.put(raw, piece.level))), self._read(raw), return_exceptions=True
-        )
-        if isinstance(stored, StoreError):
-            piece.contradict(Reason.STORE_FAILING)
-            return await self._journey.unscanned(piece)
+        stored, read = await asyncio.gather(store_scan(self._session, piece, raw), self._read(raw), return_exceptions=True)
         if isinstance(stored, BaseException):
             raise stored
+        if stored is None:
+            return await self._journey.unscanned(piece)
         if isinstance(read, BaseException):
             raise read
         now = self._clock.utc_now()
@@ -203,7 +200,7 @@ class Passage:
         )
         reading = match = None
         if read is not None:
-            self._session.spawn(self._keep_views(stored, read))
+            self._session.spawn(store_views(self._session, stored, read))
             reading = ModelReading(
                 piece_id=piece.known_id,
                 visit=piece.visit,
@@ -218,7 +215,7 @@ class Passage:
                 duration_ms=read.duration_ms,
                 findings=read.model_findings,
             )
-            match = await self._compare(read, stored)
+            match = await compare_with_cleared(self._session, piece, read, stored)
             tracked_mm = piece.track.length_mm
             if tracked_mm is None or abs(read.length_mm - tracked_mm) > max(PICTURE_LENGTH_MM, PICTURE_LENGTH_SHARE * tracked_mm):
                 # What the eyes measured and what the picture shows must be the same thing.
@@ -233,29 +230,12 @@ class Passage:
         if self._piece.scan is not None:
             self._session.newest = self._piece
 
-    async def _keep_views(self, sha256: str, read: ScreeningResult) -> None:
-        equipment = self._session.equipment
-        await durable(equipment.run_blocking(lambda: equipment.images.put_views(sha256, read)))
-
     async def _read(self, raw: RawScan) -> ScreeningResult | None:
         try:
             return await self._session.equipment.screening.read(raw)
         except ScreeningError as error:
             self._piece.contradict(Reason.MODEL_FAILED)
             await self._journey.raise_alarm(AlarmCode.MODEL_FAILED, AlarmPriority.HIGH, self._session.settings.lane_id, error.what)
-            return None
-
-    async def _compare(self, read: ScreeningResult, sha256: str) -> ImageMatch | None:
-        earlier, equipment = self._piece.earlier, self._session.equipment
-        if earlier is None or earlier.scan_sha256 is None:
-            return None
-        cleared_sha256 = earlier.scan_sha256
-        try:
-            cleared = await durable(equipment.run_blocking(lambda: equipment.images.views(cleared_sha256)))
-            return await equipment.screening.compare(
-                cleared, read, cleared_sha256=cleared_sha256, new_sha256=sha256, bound=self._journey.policy.image_match_bound
-            )
-        except (ScreeningError, StoreError, NotFoundError):
             return None
 
     async def _ask_operator(self, clearance: Clearance, raw: RawScan | None) -> Clearance:

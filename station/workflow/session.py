@@ -80,6 +80,7 @@ class LaneSession:
         self.beam_ready = True
         self.permits: set[tuple[int, int]] = set()
         self.newest: LanePiece | None = None
+        self.scans_fail = False
         self._check_asked = check
         self._on_poll = on_poll
         self._on_end = on_end

@@ -244,7 +244,7 @@ def test_the_writer_finds_out_by_itself_that_the_disk_works_again(tmp_path: Path
 
 def test_a_reserve_that_is_missing_comes_back_though_nothing_fails_any_more(tmp_path: Path):
     with opened(tmp_path) as store:
-        store._space.give_up()
+        store.space.give_up()
         assert not store.healthy()
         arrive(store, "P1")
         well = threading.Event()
@@ -288,7 +288,6 @@ def test_opening_brings_what_the_log_holds_into_the_database(tmp_path: Path):
 
 def test_below_the_floor_nothing_is_well(tmp_path: Path):
     with opened(tmp_path, floor_bytes=1 << 60, warn_bytes=1 << 61) as store:
-        assert store.space_low()
         assert not store.healthy()
         arrive(store, "P1")
     assert SpaceGuard(tmp_path / "gone", reserve_bytes=1, floor_bytes=1, warn_bytes=1).free_bytes() == 0

@@ -140,3 +140,14 @@ def test_real_pictures_are_what_the_detector_sees(tmp_path: Path):
     assert set(sources) <= {f"piece-{number}.png" for number in range(4)}
     assert all((piece["truth"] == "threat") == (piece["image_source"] == "piece-1.png") for piece in report["pieces"])
     assert all(piece["scan_sha256"] is not None for piece in report["pieces"])
+
+
+def test_a_truncated_picture_is_told_by_name(tmp_path: Path):
+    draw_pictures(tmp_path)
+    broken = tmp_path / "piece-2.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    ended = station("demo", "--headless", "--pieces", "4", "--images", str(tmp_path), cwd=tmp_path, limit_s=120)
+    what, remedy = ended.stderr.splitlines()[-2:]
+    assert (ended.returncode, str(broken) in what, "not a whole picture" in what) == (1, True, True)
+    assert "Mend" in remedy
+    assert processes_naming(str(tmp_path)) == []

@@ -16,9 +16,9 @@ import httpx
 import pytest
 import structlog
 
-from station.bootstrap.masking import mask, mask_event
 from station.cli import logs
 from station.cli.logs import LogQueue, configure_logs, log_defects
+from station.masking import mask, mask_event
 from tests.support.api_station import Desk
 
 RANDOM = "q7Xw0dH2kZ-9sLrT_4vBnMy1cFgJeUaPiOoKtQxYz5s"

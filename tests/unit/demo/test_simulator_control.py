@@ -2,8 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 
-from station.demo.processes import SimulatorControl
+import numpy as np
+import pytest
+from PIL import Image
+
+from firmware_sims.control import Control
+from firmware_sims.simulated_lane import SimulatedLane
+from station.demo.processes import DemoError, SimulatorControl
 
 
 async def test_an_answer_that_nobody_waited_for_is_not_the_next_ones():
@@ -31,3 +38,19 @@ async def test_an_answer_that_nobody_waited_for_is_not_the_next_ones():
         assert await control.do("next") == {"about": "next"}
         await control.close()
         await asyncio.gather(*(task for task in served if task is not None), return_exceptions=True)
+
+
+async def test_a_truncated_picture_is_named_and_the_simulators_live_on(tmp_path: Path):
+    picture = tmp_path / "bag.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (100, 160, 3), dtype=np.uint8)).save(picture)
+    picture.write_bytes(picture.read_bytes()[:2000])
+    (tmp_path / "manifest.csv").write_text("file,is_threat\nbag.png,0\n", encoding="utf-8")
+    simulators = Control(SimulatedLane(seed=1, images=tmp_path))
+    async with await asyncio.start_server(simulators.serve, "127.0.0.1", 0) as server:
+        control = SimulatorControl(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(DemoError) as refused:
+            await control.do("mail", count=1)
+        assert str(picture) in refused.value.what
+        assert refused.value.remedy
+        assert (await control.do("state"))["queue"] == 0
+        await control.close()

@@ -107,10 +107,11 @@ def test_pieces_take_the_picture_s_extent_and_truth(directory: Path):
         assert 0 < seen.min() <= seen.max() <= 1.0001
 
 
-def test_a_file_that_is_no_picture_is_refused(directory: Path):
+@pytest.mark.parametrize("keep", [0, 12, 2000], ids=["empty", "no picture", "truncated"])
+def test_a_file_that_is_no_whole_picture_is_refused_by_name(directory: Path, keep: int):
     broken = directory / "p0.png"
-    broken.write_bytes(b"not a picture")
-    with pytest.raises(OSError):
+    broken.write_bytes(broken.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"p0\.png is not a whole picture"):
         picture_piece(np.random.default_rng(1), read_manifest(directory)[0], serial=1, piece_id="EE473124829VN")
 
 

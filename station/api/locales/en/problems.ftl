@@ -21,6 +21,7 @@ problem-device-refused = A device refused
 problem-store-error = Records cannot be stored; everything is held. Look after the disk or call the technician, then look again what became of it
 problem-screening-error = The scan could not be read
 problem-image-destroyed = The image was destroyed by rule; the evidence about it stays
+problem-image-damaged = This image is damaged: it is not shown, and nobody can decide by it. Have the disk looked after, and feed the piece in again for a new scan
 problem-image-key-lost = The key of this image is lost: it cannot be read any more. Call the technician
 problem-level-unknown = This piece was not announced: its level is not known and counts as the highest
 problem-no-scan-to-clear = There is no scan to look at: feed the piece in again, or reject it

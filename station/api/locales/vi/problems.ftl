@@ -21,6 +21,7 @@ problem-device-refused = Thiết bị từ chối
 problem-store-error = Không ghi được hồ sơ; mọi bưu gửi bị giữ lại. Kiểm tra ổ đĩa hoặc gọi kỹ thuật viên, rồi xem lại kết quả
 problem-screening-error = Không đọc được ảnh soi
 problem-image-destroyed = Ảnh đã được hủy theo quy tắc; hồ sơ vẫn còn
+problem-image-damaged = Ảnh này bị hỏng: không hiển thị, không ai quyết định theo ảnh này được. Báo kiểm tra ổ đĩa, rồi cho soi lại để có ảnh mới
 problem-image-key-lost = Mất khóa của ảnh này: không đọc được nữa. Gọi kỹ thuật viên
 problem-level-unknown = Bưu gửi này không có báo trước: không rõ độ mật nên coi như cao nhất
 problem-no-scan-to-clear = Không có ảnh để xem: cho soi lại hoặc từ chối
