@@ -50,6 +50,10 @@ class AlarmCode(StrEnum):
     EXERCISE_UNCONFIRMED = "exercise-unconfirmed"
 
 
+OVER_WHEN_SEEN = frozenset({AlarmCode.ESCAPED})
+"""Alarms about what has happened for good: no cause could go away, so whoever acknowledges one closes it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """One alarm. `subject` tells what it is about (lane, device or piece); `detail` is language-free figures.
