@@ -13,6 +13,11 @@ class AlarmPriority(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
 
+    def outranks(self, other: "AlarmPriority") -> bool:
+        """True when a person must act sooner than by the other."""
+        order = list(AlarmPriority)
+        return order.index(self) < order.index(other)
+
 
 class AlarmCode(StrEnum):
     """Stable codes; each has a text and a remedy in both languages under `alarm-<code>` and `alarm-<code>-remedy`."""

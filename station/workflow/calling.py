@@ -8,7 +8,7 @@ from station.ports.store import UnitOfWork
 
 def call_anew(uow: UnitOfWork, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> None:
     """Raise the alarm; one with that code and subject that people have acknowledged is closed, and another raised."""
-    alarm = uow.raise_alarm(code, priority, subject, detail, at)
-    if alarm.acknowledged_at is not None:
+    # Without the detail first: what was acknowledged stays on record as it was seen.
+    if uow.raise_alarm(code, priority, subject, "", at).acknowledged_at is not None:
         uow.clear_alarm(code, subject, at)
-        uow.raise_alarm(code, priority, subject, detail, at)
+    uow.raise_alarm(code, priority, subject, detail, at)

@@ -289,6 +289,8 @@ def test_a_piece_that_escapes_again_calls_people_again(store: SqliteStore):
     assert open_now() == []
     asyncio.run(a_journey(store).escaped(PIECE, "again"))
     assert len(open_now()) == 1
+    told = [(alarm.detail, alarm.acknowledged_by) for alarm in store.read(lambda view: view.alarms(active_only=False))]
+    assert told == [("again", None), ("once", "an")]
 
 
 @pytest.mark.parametrize("seq", [3, 65535])
