@@ -220,7 +220,10 @@ class LaneRecords:
         await self._commit(work)
 
     def _call_unconfirmed(self, uow: UnitOfWork, piece_id: str) -> None:
-        uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, self._clock.utc_now())
+        now = self._clock.utc_now()
+        # Its detail names the piece: the alarm of an earlier one keeps its own until it is acknowledged.
+        uow.clear_alarm(AlarmCode.EXERCISE_UNCONFIRMED, self._lane_id, now)
+        uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, now)
 
     def tell_alarms(self) -> None:
         """Tell the pages to look at the alarms, although nothing has been stored."""

@@ -293,6 +293,17 @@ def test_a_piece_that_escapes_again_calls_people_again(store: SqliteStore):
     assert told == [("again", None), ("once", "an")]
 
 
+def test_of_each_exercise_that_nobody_confirmed_people_are_told_the_piece(store: SqliteStore):
+    async def cut_off(piece_id: str) -> None:
+        await a_journey(store).exercise_begins(piece_id)
+        await a_journey(store).recall_exercise()
+
+    for piece_id in (PIECE, "LP000000001VN"):
+        asyncio.run(cut_off(piece_id))
+    told = [(alarm.detail, alarm.cleared_at is None) for alarm in store.read(lambda view: view.alarms()) if alarm.acknowledged_at is None]
+    assert told == [("LP000000001VN", True), (PIECE, False)]
+
+
 @pytest.mark.parametrize("seq", [3, 65535])
 def test_while_the_exit_is_covered_the_newest_passage_is_left_open_and_nothing_older_is_new_again(store: SqliteStore, seq: int):
     settle(store, (seq, 5, 50))
