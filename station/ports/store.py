@@ -323,8 +323,8 @@ class UnitOfWork(ReadView, AccessUnit, OutboxChanges, Protocol):
         """
         ...
 
-    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
-        """The cause is gone."""
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> bool:
+        """The cause is gone. True when the alarm stood."""
         ...
 
     def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:

@@ -49,9 +49,10 @@ def _brought_up(connection: Connection, standing: Alarm, priority: AlarmPriority
     return now
 
 
-def clear(connection: Connection, code: AlarmCode, subject: str, at: datetime) -> None:
-    """Its cause is gone."""
-    connection.execute(update(_T).where(_C.code == code.value, _C.subject == subject, _C.cleared_at.is_(None)).values(cleared_at=at))
+def clear(connection: Connection, code: AlarmCode, subject: str, at: datetime) -> bool:
+    """Its cause is gone. True when it stood."""
+    standing = update(_T).where(_C.code == code.value, _C.subject == subject, _C.cleared_at.is_(None))
+    return connection.execute(standing.values(cleared_at=at)).rowcount > 0
 
 
 def acknowledge(connection: Connection, alarm_id: int, person: str, at: datetime) -> Alarm:

@@ -284,9 +284,9 @@ class SqlUnitOfWork(SqlReadView, SqlAccessUnit):
         """
         return alarms.raise_one(self._connection, code, priority, subject, detail, at)
 
-    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
-        """The cause is gone."""
-        alarms.clear(self._connection, code, subject, at)
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> bool:
+        """The cause is gone. True when the alarm stood."""
+        return alarms.clear(self._connection, code, subject, at)
 
     def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:
         """A person has seen it; raises `NotFoundError`."""

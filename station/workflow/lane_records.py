@@ -226,7 +226,7 @@ class LaneRecords:
         uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, now)
 
     def tell_alarms(self) -> None:
-        """Tell the pages to look at the alarms, although nothing has been stored."""
+        """Tell the pages to look at the alarms."""
         self._on_change("")
 
     async def next_number(self, counter: str) -> int:

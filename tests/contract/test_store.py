@@ -244,7 +244,8 @@ def test_alarms_live_until_cleared_and_seen(store: SqliteStore):
 
     first = raised(0)
     assert raised(5) == first
-    written(store, lambda unit: unit.clear_alarm(AlarmCode.LAMP, "uv1", at(6)))
+    assert written(store, lambda unit: unit.clear_alarm(AlarmCode.LAMP, "uv1", at(6)))
+    assert not written(store, lambda unit: unit.clear_alarm(AlarmCode.LAMP, "uv1", at(6.5)))
     assert [alarm.cleared_at for alarm in store.read(lambda view: view.alarms())] == [at(6)]
     seen = written(store, lambda unit: unit.acknowledge_alarm(first.alarm_id, "an", at(7)))
     assert (seen.acknowledged_by, seen.acknowledged_at) == ("an", at(7))
