@@ -13,6 +13,11 @@ class AlarmPriority(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
 
+    def outranks(self, other: "AlarmPriority") -> bool:
+        """True when a person must act sooner than by the other."""
+        order = list(AlarmPriority)
+        return order.index(self) < order.index(other)
+
 
 class AlarmCode(StrEnum):
     """Stable codes; each has a text and a remedy in both languages under `alarm-<code>` and `alarm-<code>-remedy`."""
@@ -48,6 +53,10 @@ class AlarmCode(StrEnum):
     RADIATION = "radiation"
     BIN_FULL = "bin-full"
     EXERCISE_UNCONFIRMED = "exercise-unconfirmed"
+
+
+OVER_WHEN_SEEN = frozenset({AlarmCode.ESCAPED})
+"""Alarms about what has happened for good: no cause could go away, so whoever acknowledges one closes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

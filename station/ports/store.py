@@ -317,11 +317,14 @@ class UnitOfWork(ReadView, AccessUnit, OutboxChanges, Protocol):
         ...
 
     def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> Alarm:
-        """Raise an alarm, or return the active one with the same code and subject."""
+        """Raise an alarm, or bring the active one with the same code and subject up to date.
+
+        An empty detail and a lower priority change nothing; one that was acknowledged calls anew if its priority rises.
+        """
         ...
 
-    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
-        """The cause is gone."""
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> bool:
+        """The cause is gone. True when the alarm stood."""
         ...
 
     def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:

@@ -1,5 +1,6 @@
 """Alarms: one active row per code and subject."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +23,18 @@ def find(connection: Connection, *, active_only: bool, limit: int) -> list[Alarm
 
 
 def raise_one(connection: Connection, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> Alarm:
-    """The active alarm with that code and subject, raised now if there is none."""
+    """The active alarm with that code and subject, raised now if there is none.
+
+    One that stands takes the newest detail (an empty one tells nothing new) and the highest priority. If it was acknowledged and its
+    priority rises, it is closed and another is raised: what was seen was less urgent, and stays on record as it was seen.
+    """
     row = connection.execute(select(_T).where(_C.code == code.value, _C.subject == subject, _C.cleared_at.is_(None))).one_or_none()
     if row is not None:
-        return _alarm(row)
+        standing = _alarm(row)
+        rises = priority.outranks(standing.priority)
+        if not rises or standing.acknowledged_at is None:
+            return _brought_up(connection, standing, priority if rises else standing.priority, detail or standing.detail)
+        clear(connection, code, subject, at)
     inserted = connection.execute(
         insert(_T), {"code": code.value, "priority": priority.value, "subject": subject, "detail": detail, "raised_at": at}
     )
@@ -33,9 +42,17 @@ def raise_one(connection: Connection, code: AlarmCode, priority: AlarmPriority, 
     return Alarm(alarm_id=alarm_id, code=code, priority=priority, subject=subject, detail=detail, raised_at=at)
 
 
-def clear(connection: Connection, code: AlarmCode, subject: str, at: datetime) -> None:
-    """Its cause is gone."""
-    connection.execute(update(_T).where(_C.code == code.value, _C.subject == subject, _C.cleared_at.is_(None)).values(cleared_at=at))
+def _brought_up(connection: Connection, standing: Alarm, priority: AlarmPriority, detail: str) -> Alarm:
+    now = replace(standing, priority=priority, detail=detail)
+    if now != standing:
+        connection.execute(update(_T).where(_C.alarm_id == standing.alarm_id).values(priority=priority.value, detail=detail))
+    return now
+
+
+def clear(connection: Connection, code: AlarmCode, subject: str, at: datetime) -> bool:
+    """Its cause is gone. True when it stood."""
+    standing = update(_T).where(_C.code == code.value, _C.subject == subject, _C.cleared_at.is_(None))
+    return connection.execute(standing.values(cleared_at=at)).rowcount > 0
 
 
 def acknowledge(connection: Connection, alarm_id: int, person: str, at: datetime) -> Alarm:

@@ -278,12 +278,15 @@ class SqlUnitOfWork(SqlReadView, SqlAccessUnit):
         small_things.set_claim(self._connection, claim, piece_id)
 
     def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str, at: datetime) -> Alarm:
-        """Raise an alarm, or return the active one with the same code and subject."""
+        """Raise an alarm, or bring the active one with the same code and subject up to date.
+
+        An empty detail and a lower priority change nothing; one that was acknowledged calls anew if its priority rises.
+        """
         return alarms.raise_one(self._connection, code, priority, subject, detail, at)
 
-    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> None:
-        """The cause is gone."""
-        alarms.clear(self._connection, code, subject, at)
+    def clear_alarm(self, code: AlarmCode, subject: str, at: datetime) -> bool:
+        """The cause is gone. True when the alarm stood."""
+        return alarms.clear(self._connection, code, subject, at)
 
     def acknowledge_alarm(self, alarm_id: int, person: str, at: datetime) -> Alarm:
         """A person has seen it; raises `NotFoundError`."""

@@ -13,6 +13,7 @@ from station.domain.freeze import Checklist, Freeze, FreezeOrigin
 from station.domain.piece import Piece, PieceState
 from station.domain.reasons import Reason
 from station.ports.store import ReadView, UnitOfWork
+from station.workflow.calling import call_anew
 from station.workflow.freeze_steps import (
     FreezeAsked,
     all_clear_stands,
@@ -129,9 +130,9 @@ class FreezeRecords(LaneRecords):
 
     def _call(self, uow: UnitOfWork, code: AlarmCode, detail: str, now: datetime, *, anew: bool) -> None:
         """Call people; `anew`: also when they have acknowledged the alarm of the time before."""
-        alarm = uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
-        if anew and alarm.acknowledged_at is not None:
-            uow.clear_alarm(code, self._lane_id, now)
+        if anew:
+            call_anew(uow, code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
+        else:
             uow.raise_alarm(code, AlarmPriority.CRITICAL, self._lane_id, detail, now)
 
     def _held_by_freeze(self, known: Piece, now: datetime) -> Clearance:

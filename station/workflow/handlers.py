@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from station.domain.access import Action, Caller
+from station.domain.alarm import OVER_WHEN_SEEN
 from station.domain.calendar import Period
 from station.domain.errors import ConflictError, NotFoundError, StoreError
 from station.domain.events import PieceEvent, PieceStatus
@@ -346,11 +347,13 @@ class Handlers:
     # Alarms
 
     async def acknowledge_alarm(self, alarm_id: int, *, person: str, once: Once) -> Answer:
-        """A person has seen an alarm."""
+        """A person has seen an alarm; one that no cause keeps is over with that."""
         at = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Answer:
             alarm = uow.acknowledge_alarm(alarm_id, person, at)
+            if alarm.code in OVER_WHEN_SEEN and alarm.cleared_at is None:
+                uow.clear_alarm(alarm.code, alarm.subject, at)
             seen = alarm.acknowledged_at
             return {
                 "alarm_id": alarm.alarm_id,

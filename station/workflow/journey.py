@@ -123,7 +123,7 @@ class Journey(FreezeRecords):
         """The image is complete and stored; record it with the model's reading, watch the model for drift, and judge."""
         piece.scan, piece.reading, piece.match = scan, reading, match
 
-        def work(uow: UnitOfWork) -> Clearance:
+        def work(uow: UnitOfWork) -> tuple[Clearance, bool]:
             now = self._clock.utc_now()
             uow.change_state(piece.known_id, PieceState.SCANNED, now, lane_id=self._lane_id)
             uow.append(scan)
@@ -134,9 +134,12 @@ class Journey(FreezeRecords):
                     self._watch(uow, scan, reading, quality)
             if match is not None:
                 uow.append(match)
-            return self._judge(uow, piece, now)
+            reads_again = reading is not None and uow.clear_alarm(AlarmCode.MODEL_FAILED, self._lane_id, now)
+            return self._judge(uow, piece, now), reads_again
 
-        clearance = await self._commit(work, piece)
+        clearance, reads_again = await self._commit(work, piece)
+        if reads_again:
+            self.tell_alarms()
         self._settle(piece, clearance, scanned=True)
         return clearance
 

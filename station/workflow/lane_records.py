@@ -19,6 +19,7 @@ from station.domain.reasons import Reason
 from station.ports.clock import Clock
 from station.ports.lane_plc import PassedPiece
 from station.ports.store import Store, UnitOfWork
+from station.workflow.calling import call_anew
 from station.workflow.durable import durable
 from station.workflow.exercises import Exercise
 from station.workflow.exit_eye import ExitEye, left_by_itself
@@ -57,23 +58,28 @@ class LaneRecords:
         self._disbelieved: set[PassedPiece] = set()
         self._lying: set[str] = set()
 
-    async def escaped(self, piece_id: str, detail: str, *, ring_seq: int | None = None) -> None:
-        """A piece was seen past the gate without a permit: incident, alarm, recall event. `ring_seq`: the gate's ring told it."""
+    async def escaped(self, piece_id: str | None, detail: str, *, ring_seq: int | None = None) -> None:
+        """A piece was seen past the gate without a permit: incident, alarm, recall event.
+
+        `piece_id` is None where nobody knows what it was. `ring_seq`: the gate's ring told it.
+        """
 
         def work(uow: UnitOfWork) -> None:
-            self._escape(uow, uow.piece(piece_id), detail, subject=piece_id)
+            self._escape(uow, uow.piece(piece_id) if piece_id is not None else None, detail)
             if ring_seq is not None:
                 uow.set_value(self._ring_key, str(ring_seq))
 
         await self._commit(work)
 
-    def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str, subject: str = "unknown") -> None:
+    def _escape(self, uow: UnitOfWork, known: Piece | None, detail: str) -> None:
         now = self._clock.utc_now()
         if known is not None and not known.state.is_terminal:
             uow.set_claim(None, known.piece_id)
             uow.change_state(known.piece_id, PieceState.ESCAPED, now, lane_id=self._lane_id)
             uow.publish(self._event(known, PieceStatus.ESCAPED, now))
-        uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id if known else subject, detail, now)
+        # Of what nobody knows each escape has a number of its own, so that none hides behind the alarm of another.
+        subject = known.piece_id if known is not None else f"{self._lane_id} #{uow.next_number(f'escapes:{self._lane_id}')}"
+        call_anew(uow, AlarmCode.ESCAPED, AlarmPriority.CRITICAL, subject, detail, now)
 
     async def hold_everything(self, reason: Reason, *, ring_was_read: bool) -> list[str]:
         """Hold every piece that the store believes to be on this lane's belts; pieces lying cleared in a bin stay so.
@@ -169,7 +175,7 @@ class LaneRecords:
             self._escape(uow, known, detail)
         else:
             # It is held, or frozen, wherever it is: people must look for it outside too.
-            uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id, detail, self._clock.utc_now())
+            call_anew(uow, AlarmCode.ESCAPED, AlarmPriority.CRITICAL, known.piece_id, detail, self._clock.utc_now())
         return True
 
     async def raise_alarm(self, code: AlarmCode, priority: AlarmPriority, subject: str, detail: str) -> None:
@@ -214,10 +220,13 @@ class LaneRecords:
         await self._commit(work)
 
     def _call_unconfirmed(self, uow: UnitOfWork, piece_id: str) -> None:
-        uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, self._clock.utc_now())
+        now = self._clock.utc_now()
+        # Its detail names the piece: the alarm of an earlier one keeps its own until it is acknowledged.
+        uow.clear_alarm(AlarmCode.EXERCISE_UNCONFIRMED, self._lane_id, now)
+        uow.raise_alarm(AlarmCode.EXERCISE_UNCONFIRMED, AlarmPriority.HIGH, self._lane_id, piece_id, now)
 
     def tell_alarms(self) -> None:
-        """Tell the pages to look at the alarms, although nothing has been stored."""
+        """Tell the pages to look at the alarms."""
         self._on_change("")
 
     async def next_number(self, counter: str) -> int:

@@ -238,7 +238,7 @@ class LaneSession:
         elif happening.leading and happening.eye is Eye.EXIT and piece.permit is None:
             if self._gate_stayed_shut:
                 raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER, eye=says.eye(Eye.EXIT)))
-            await self.journey.escaped(piece.piece_id or "unknown", say(Says.PASSED_WITHOUT_PERMIT))
+            await self.journey.escaped(piece.piece_id, say(Says.PASSED_WITHOUT_PERMIT))
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.PASSED_WITHOUT_PERMIT))
 
     async def _seen_at_exit(self, happening: Lost, lost: LanePiece | None, ring: tuple[PassedPiece, ...]) -> None:
@@ -248,7 +248,7 @@ class LaneSession:
             if happening.early:
                 await self.journey.exit_disbelieved(lost, ring)
         elif not self._gate_stayed_shut:
-            await self.journey.escaped(lost.piece_id or "unknown" if lost else "unknown", happening.detail)
+            await self.journey.escaped(lost.piece_id if lost is not None else None, happening.detail)
 
     async def _check_ring(self, ring: tuple[PassedPiece, ...]) -> None:
         before = {entry.seq for entry in self.ring}
@@ -256,7 +256,7 @@ class LaneSession:
         for entry in ring:
             if entry.seq in before or (entry.tag, entry.challenge) in self.permits:
                 continue
-            suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), "unknown")
+            suspect = next((p.piece_id for p in self.pieces if p.tag == entry.tag and p.piece_id), None)
             await self.journey.escaped(suspect, say(Says.TAG_PASSED, tag=entry.tag), ring_seq=entry.seq)
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.GATE_WITHOUT_PERMIT))
 

@@ -218,6 +218,22 @@ def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
     assert len(desk.get("/alarms?all=true")["items"]) == 1
 
 
+def test_whoever_acknowledges_an_escape_closes_it_and_no_later_one(desk: Desk) -> None:
+    def escape() -> int:
+        alarm = desk.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, LANE, "", START))
+        assert alarm.alarm_id is not None
+        return alarm.alarm_id
+
+    first = escape()
+    assert desk.post(f"/alarms/{first}/acknowledge", person="chi").json()["acknowledged_by"] == "chi"
+    assert desk.get("/alarms")["items"] == []
+    second = escape()
+    assert desk.post(f"/alarms/{first}/acknowledge", person="chi").status_code == 200
+    assert [(item["alarm_id"], item["acknowledged_at"], item["cleared_at"]) for item in desk.get("/alarms")["items"]] == [
+        (second, None, None)
+    ]
+
+
 def test_health_and_metrics(desk: Desk) -> None:
     assert desk.client.get("/healthz").json() == {"status": "ok"}
     assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "cause": None, "lanes": {LANE: "running"}}

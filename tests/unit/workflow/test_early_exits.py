@@ -117,4 +117,4 @@ async def test_an_escape_that_a_running_lane_alarmed_about_is_none_at_the_next_s
     assert feeding.known.state is PieceState.ESCAPED
     assert await feeding.journey.settle_permits((entry, PassedPiece(seq=4, tag=77, challenge=5)), LEFT) == []
     escapes = [alarm.subject for alarm in feeding.store.read(lambda view: view.alarms()) if alarm.code is AlarmCode.ESCAPED]
-    assert sorted(escapes) == [piece.known_id, "unknown"]
+    assert sorted(escapes) == [piece.known_id, "lane-1 #1"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from station.domain.alarm import AlarmCode
+from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
 from station.domain.errors import StoreError
 from station.domain.freeze import FreezeOrigin, freeze_subject
@@ -51,12 +51,12 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     opened.close()
 
 
-def a_journey(store: SqliteStore, **policy: object) -> Journey:
+def a_journey(store: SqliteStore, *, lane_id: str = LANE, **policy: object) -> Journey:
     def health() -> StationHealth:
         return StationHealth(model_usable=True, model_proved=True, audit_ok=True, store_ok=True, frozen=False, test_piece_passed_at=NOW)
 
     rules = Policy(**{"sha256": "d" * 64, "authority_unmarked": Authority.OPERATOR, **policy})
-    return Journey(lane_id=LANE, store=store, policy=rules, clock=SetClock(NOW, step_s=0.001), health=health, schemes=DEFAULT_SCHEMES)
+    return Journey(lane_id=lane_id, store=store, policy=rules, clock=SetClock(NOW, step_s=0.001), health=health, schemes=DEFAULT_SCHEMES)
 
 
 async def a_scanned_piece(store: SqliteStore, journey: Journey, *, score: float = 0.1) -> LanePiece:
@@ -251,13 +251,57 @@ def test_a_passage_of_what_people_have_accounted_for_is_explained(store: SqliteS
     permitted(store, state=state)
     assert settle(store, (2, 5, 50), (3, 7, 99), at_exit=at_exit) == []
     assert settle(store, (2, 5, 50), (3, 7, 99), (4, 8, 100)) == [8]
-    assert (state_of(store), escapes(store)) == (state, ["unknown"])
+    assert (state_of(store), escapes(store)) == (state, [f"{LANE} #1"])
 
 
 def test_a_passage_that_no_permit_explains_is_an_escape_once(store: SqliteStore):
     assert settle(store, (2, 5, 50)) == []
     assert settle(store, (2, 5, 50), (3, 6, 60)) == [6]
     assert settle(store, (2, 5, 50), (3, 6, 60)) == []
+
+
+def test_every_escape_of_something_unknown_calls_people_on_every_lane_and_however_it_was_seen(store: SqliteStore):
+    settle(store, (2, 5, 50))
+    settle(store, (2, 5, 50), (3, 6, 60), (4, 8, 70))
+
+    async def at_exits() -> None:
+        await a_journey(store).escaped(None, "seen at the exit")
+        await a_journey(store, lane_id="lane-2").escaped(None, "seen at the exit")
+
+    asyncio.run(at_exits())
+    open_now = [alarm for alarm in store.read(lambda view: view.alarms()) if alarm.cleared_at is None]
+    assert sorted(alarm.subject for alarm in open_now) == ["lane-1 #1", "lane-1 #2", "lane-1 #3", "lane-2 #1"]
+    assert {(alarm.code, alarm.priority, alarm.acknowledged_at) for alarm in open_now} == {
+        (AlarmCode.ESCAPED, AlarmPriority.CRITICAL, None)
+    }
+
+
+def test_a_piece_that_escapes_again_calls_people_again(store: SqliteStore):
+    permitted(store, state=PieceState.HELD)
+
+    def open_now() -> list[int | None]:
+        return [alarm.alarm_id for alarm in store.read(lambda view: view.alarms()) if alarm.acknowledged_at is None]
+
+    asyncio.run(a_journey(store).escaped(PIECE, "once"))
+    (first,) = open_now()
+    assert first is not None
+    store.write(lambda uow: uow.acknowledge_alarm(first, "an", NOW)).result()
+    assert open_now() == []
+    asyncio.run(a_journey(store).escaped(PIECE, "again"))
+    assert len(open_now()) == 1
+    told = [(alarm.detail, alarm.acknowledged_by) for alarm in store.read(lambda view: view.alarms(active_only=False))]
+    assert told == [("again", None), ("once", "an")]
+
+
+def test_of_each_exercise_that_nobody_confirmed_people_are_told_the_piece(store: SqliteStore):
+    async def cut_off(piece_id: str) -> None:
+        await a_journey(store).exercise_begins(piece_id)
+        await a_journey(store).recall_exercise()
+
+    for piece_id in (PIECE, "LP000000001VN"):
+        asyncio.run(cut_off(piece_id))
+    told = [(alarm.detail, alarm.cleared_at is None) for alarm in store.read(lambda view: view.alarms()) if alarm.acknowledged_at is None]
+    assert told == [("LP000000001VN", True), (PIECE, False)]
 
 
 @pytest.mark.parametrize("seq", [3, 65535])
