@@ -114,7 +114,9 @@ class Reconciler:
                 try:
                     await self.reconcile()
                 except StationError as error:
-                    _log.info("a day could not be reconciled; it will be", error=str(error))
+                    _log.warning("a day could not be reconciled; it will be", error=str(error))
+                except Exception:  # noqa: BLE001 - a defect, too, must not end the comparing in silence
+                    _log.exception("a day could not be reconciled; it will be")
         finally:
             await self._counterpart.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from station.api.receiver_trust import TrustedStation
 from station.domain.alarm import AlarmCode
@@ -197,3 +198,21 @@ async def test_a_clock_that_was_years_ahead_stops_no_comparing(store: SqliteStor
     reconciler = Reconciler(store, Other([], []), SetClock(datetime(2026, 11, 21, 0, 15, tzinfo=UTC)))
     assert [report.day for report in await reconciler.reconcile()] == [DAY]
     assert await reconciler.reconcile() == []
+
+
+async def test_a_defect_does_not_end_the_comparing(store: SqliteStore):
+    class Defective(Other):
+        defects = 2
+
+        async def statement(self, day: date) -> DayStatement:
+            if self.defects:
+                self.defects -= 1
+                raise IndexError("a defect")
+            return await super().statement(day)
+
+    with capture_logs() as logs:
+        running = asyncio.create_task(Reconciler(store, Defective([], []), SetClock(datetime(2026, 11, 21, 6, tzinfo=UTC))).run())
+        await until(lambda: store.read(lambda view: view.value(RECONCILED_KEY)) == DAY.isoformat(), 20)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [bool(one["exc_info"]) for one in logs if "could not be reconciled" in one["event"]] == [True, True]
