@@ -391,4 +391,4 @@ def _log_end(future: "Future[Any]") -> None:
     if isinstance(error, StationError):
         log.error("a part of the station ended", error=str(error))
     elif error is not None:
-        log.error("a part of the station ended by a defect", error=repr(error))
+        log.error("a part of the station ended by a defect", error=repr(error), exc_info=error)

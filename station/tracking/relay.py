@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -92,13 +92,12 @@ class Relay:
         try:
             while True:
                 self._wake.clear()
-                try:
-                    self._start_due()
-                    await self._watch_backlog()
-                    # Last, so that a box that cannot be used keeps nothing from being sent.
-                    await self._replay_what_was_left()
-                except StoreError as error:
-                    _log.warning("tracking relay cannot use the store", error=str(error))
+                # Each for itself: a relay that cannot send must still call for a person, and a box that cannot be used slows nothing.
+                sends = await self._went_well(self._start_due)
+                await self._went_well(self._watch_backlog)
+                await self._went_well(self._replay_what_was_left)
+                if not sends:
+                    await self._clock.sleep(self._settings.store_retry_s)
                 await self._wait()
         finally:
             self._loop = None
@@ -107,6 +106,17 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await self._sender.close()
+
+    async def _went_well(self, step: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await step()
+        except StoreError as error:
+            _log.warning("tracking relay cannot use the store", error=str(error))
+        except Exception:  # noqa: BLE001 - a defect, too, must not end the relay in silence
+            _log.exception("a step of the tracking relay failed; it is tried again", step=step.__name__)
+        else:
+            return True
+        return False
 
     def poke(self) -> None:
         """Something was published: look now. May be called from any thread."""
@@ -146,7 +156,7 @@ class Relay:
             _log.info("events are sent again", piece_id=wanted.piece_id, since=wanted.since, blocked=wanted.blocked, count=count)
             self._box.done(name, count)
 
-    def _start_due(self) -> None:
+    async def _start_due(self) -> None:
         room = self._pace.room(self._clock.monotonic_s(), most=self._settings.concurrency, active=len(self._active))
         if room == 0:
             return

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -24,6 +25,7 @@ from station.domain.errors import StoreError
 from station.ports.clock import Clock
 from station.ports.store import ReadView, Store, StoredCheckpoint, UnitOfWork
 from station.ports.tracking import Witness, WitnessAnswer
+from station.workflow.witness_watch import WitnessWatch
 
 _OK, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 200, 403, 404, 409, 422
 _REFUSALS = frozenset({_FORBIDDEN, _CONFLICT, _UNPROCESSABLE})
@@ -35,7 +37,8 @@ class KeeperSettings:
     """Seconds between checkpoints of a log that grows, between those that the witness is shown, and after one that it did not sign.
 
     A log that was not looked at and signed for more than `stale_s` is one of which nothing is known. After so many more
-    leaves what was checked is sealed anew: a start after a crash has about `reseal_leaves` to check one by one.
+    leaves what was checked is sealed anew: a start after a crash has about `reseal_leaves` to check one by one. A witness that
+    answers nothing for longer than `silent` is told to a person.
     """
 
     seal_s: float = 1.0
@@ -43,6 +46,7 @@ class KeeperSettings:
     retry_s: float = 30.0
     stale_s: float = 30.0
     reseal_leaves: int = 5000
+    silent: timedelta = timedelta(days=1)
 
 
 class AuditKeeper:
@@ -83,6 +87,7 @@ class AuditKeeper:
         self._witness_keys = tuple(one for one in keys if one.kind == WITNESS)
         self._site = site
         self._settings = settings or KeeperSettings()
+        self._watch = WitnessWatch(store, clock, site, self._settings.silent)
         believed = (*keys, key.verifier())
         self._check = LogCheck(believed, None if remembered is None else read_remembered(remembered, believed))
         self._remember = remember
@@ -110,6 +115,9 @@ class AuditKeeper:
             self._check.file_damaged(damage.result())
         alarms = self._store.read(lambda view: view.alarms())
         self._refused = any(alarm.code is AlarmCode.WITNESS_REFUSED and alarm.cleared_at is None for alarm in alarms)
+        if self._witness is None:
+            # Nobody waits any more for a witness that is no longer configured.
+            await self._watch.answered()
         report = self._check.report()
         self._signed, self._witnessed = report.signed, report.witnessed
         if not report.holds:
@@ -162,6 +170,7 @@ class AuditKeeper:
             return False
         newest = self._store.read(lambda view: view.newest_checkpoint())
         if newest is None or newest.size <= self._witnessed:
+            await self._watch.answered()
             return True
         answer = await self._ask(witness, newest)
         if answer.known_size is not None and answer.known_size <= newest.size:
@@ -172,11 +181,17 @@ class AuditKeeper:
         line = next(iter(signed_lines(split(newest.note).text, answer.body, self._witness_keys)), None) if answer.status == _OK else None
         if line is not None:
             await self._keep(newest.size, line)
+            await self._watch.answered()
             return True
         if answer.status in _REFUSALS or answer.status == _OK:
             await self._refuse(newest.size, answer)
-        else:
+            await self._watch.answered()
+        elif answer.status == _NOT_FOUND:
             _log.info("the audit log has no witness", status=answer.status, body=answer.body[:200])
+            await self._watch.answered()
+        else:
+            _log.info("the audit log's witness does not say whether it signs", status=answer.status, body=answer.body[:200])
+            await self._watch.silent()
         return False
 
     def nodes(self, view: ReadView, size: int) -> NodeAt:
@@ -229,6 +244,7 @@ class AuditKeeper:
                 shown = await self.show(witness)
             except Exception as error:  # noqa: BLE001 - whatever a witness answers, the log goes on being signed
                 _log.info("the audit log's witness could not be asked", error=repr(error))
+                await self._watch.silent()
                 shown = False
             await self._clock.sleep(self._settings.witness_s if shown else self._settings.retry_s)
 

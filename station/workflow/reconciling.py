@@ -23,6 +23,7 @@ T = TypeVar("T")
 Read = Callable[[Callable[[ReadView], T]], T]
 
 RECONCILED_KEY = "tracking.reconciled"
+_FIRST_DUE_KEY = "tracking.first-due"
 _COUNTER = "tracking.reconciled"
 _SHOWN = 5
 _TRIES = 3
@@ -34,13 +35,15 @@ _log = structlog.get_logger()
 class ReconcilerSettings:
     """When the reconciler works: `first_s` after the start and then every `every_s`, each day `settle` after its end.
 
-    `most_days`: so many days are caught up with after a station or a line was out of use.
+    `most_days`: so many days are caught up with after a station or a line was out of use. `overdue`: so long after its end a day that
+    was not compared is told to a person.
     """
 
     first_s: float = 60.0
     every_s: float = 3600.0
     settle: timedelta = timedelta(minutes=10)
     most_days: int = 31
+    overdue: timedelta = timedelta(days=2)
 
 
 async def reconcile_day(read: "Read[list[EventDigest]]", counterpart: Counterpart, day: date) -> DayReport:
@@ -114,14 +117,21 @@ class Reconciler:
                 try:
                     await self.reconcile()
                 except StationError as error:
-                    _log.info("a day could not be reconciled; it will be", error=str(error))
+                    _log.warning("a day could not be reconciled; it will be", error=str(error))
+                except Exception:  # noqa: BLE001 - a defect, too, must not end the comparing in silence
+                    _log.exception("a day could not be reconciled; it will be")
+                await self._tell_whether_overdue()
         finally:
             await self._counterpart.close()
 
     async def reconcile(self) -> list[DayReport]:
         """Compare every day that is due. Raises `ReceiverUnreachableError` and `StoreError`; what was compared before that counts."""
+        last = self._last_over()
+        if self._first_due(last) is None:
+            # Remembered: the days of a receiver that never answers would else be forgotten, one by one.
+            await self._store.write(lambda unit: unit.set_value(_FIRST_DUE_KEY, last.isoformat()))
         reports = []
-        for day in self._due():
+        for day in self._due(last):
             report = await reconcile_day(self._store.read, self._counterpart, day)
             await self._store.write(partial(self._settle, report=report))
             if not report.holds:
@@ -129,14 +139,29 @@ class Reconciler:
             reports.append(report)
         return reports
 
-    def _due(self) -> list[date]:
-        """Days that differed, then those that ended and were never compared; of a station that never compared any, yesterday."""
-        last = (self._clock.utc_now() - self._settings.settle).date() - timedelta(days=1)
-        done = self._store.read(lambda view: view.value(RECONCILED_KEY))
+    async def _tell_whether_overdue(self) -> None:
+        try:
+            now, first = self._clock.utc_now(), self._first_due(self._last_over())
+            late = first is not None and now - _end_of(first) > self._settings.overdue
+            await self._store.write(partial(_tell, oldest=first if late else None, now=now))
+        except Exception:  # noqa: BLE001 - the comparing goes on whatever becomes of the alarm
+            _log.exception("whether days wait to be reconciled could not be told; it will be")
+
+    def _last_over(self) -> date:
+        return (self._clock.utc_now() - self._settings.settle).date() - timedelta(days=1)
+
+    def _first_due(self, last: date) -> date | None:
+        """The day after the newest that was compared, else the first ever due; None: none was yet, or the clock was wrong."""
+        done, first = self._store.read(lambda view: (view.value(RECONCILED_KEY), view.value(_FIRST_DUE_KEY)))
+        if done and done <= last.isoformat():
+            return date.fromisoformat(done) + timedelta(days=1)
+        return date.fromisoformat(first) if first and first <= last.isoformat() else None
+
+    def _due(self, last: date) -> list[date]:
+        """Days that differed, then those that ended and were never compared; of a station that never compared any, from its first on."""
         alarms = self._store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
         differed = {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_DIFFERS and alarm.cleared_at is None}
-        first = date.fromisoformat(done) + timedelta(days=1) if done and done <= last.isoformat() else last
-        first = max(first, last - timedelta(days=self._settings.most_days - 1))
+        first = max(self._first_due(last) or last, last - timedelta(days=self._settings.most_days - 1))
         new = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         return [*map(date.fromisoformat, sorted(differed)), *new]
 
@@ -161,3 +186,15 @@ class Reconciler:
         # A day that is yet to come was compared by a clock that was wrong.
         if subject > done or done >= now.date().isoformat():
             unit.set_value(RECONCILED_KEY, subject)
+            unit.set_value(_FIRST_DUE_KEY, "")
+
+
+def _tell(unit: UnitOfWork, *, oldest: date | None, now: datetime) -> None:
+    if oldest is None:
+        unit.clear_alarm(AlarmCode.TRACKING_UNCOMPARED, TRACKING_SUBJECT, now)
+    else:
+        unit.raise_alarm(AlarmCode.TRACKING_UNCOMPARED, AlarmPriority.MEDIUM, TRACKING_SUBJECT, oldest.isoformat(), now)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), UTC)

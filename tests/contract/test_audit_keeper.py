@@ -14,7 +14,7 @@ from station.audit.note import cosign, split
 from station.domain.alarm import AlarmCode
 from station.domain.commitment import commitment_of
 from station.domain.errors import StoreError
-from station.ports.tracking import Witness, WitnessAnswer
+from station.ports.tracking import ReceiverUnreachableError, Witness, WitnessAnswer
 from station.storage.audit_log import push
 from station.storage.store import DATABASE_NAME, SqliteStore
 from station.workflow.audit_keeper import AuditKeeper, KeeperSettings
@@ -127,6 +127,74 @@ async def test_a_defect_in_what_a_witness_needs_does_not_end_signing(store: Sqli
     grow(store, 2, 2)
     await until(lambda: store.read(lambda view: view.newest_checkpoint()).size == 4)
     running.cancel()
+
+
+class Moody:
+    """A witness that does with a checkpoint what it is told to."""
+
+    def __init__(self) -> None:
+        self.does: Callable[[str], WitnessAnswer] = self.hangs_up
+
+    @staticmethod
+    def hangs_up(_note: str) -> WitnessAnswer:
+        raise ReceiverUnreachableError("nobody answers")
+
+    @staticmethod
+    def fails(_note: str) -> WitnessAnswer:
+        return WitnessAnswer(status=503, body="the store fails")
+
+    @staticmethod
+    def knows_nothing(_note: str) -> WitnessAnswer:
+        return WitnessAnswer(status=404, body="log not known")
+
+    @staticmethod
+    def refuses(_note: str) -> WitnessAnswer:
+        return WitnessAnswer(status=422, body="does not continue")
+
+    @staticmethod
+    def signs(note: str) -> WitnessAnswer:
+        return WitnessAnswer(status=200, body=cosign(split(note).text, "witness", WITNESS_KEY, 1))
+
+    async def add_checkpoint(self, _old_size: int, _proof: Sequence[bytes], note: str) -> WitnessAnswer:
+        return self.does(note)
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_a_witness_that_is_silent_for_a_day_calls_for_a_person(store: SqliteStore):
+    clock, witness = Hands(), Moody()
+    settings = KeeperSettings(seal_s=300.0, retry_s=300.0, witness_s=300.0, stale_s=1e9)
+
+    async def run_until(condition: Callable[[], bool], **more: Any) -> None:
+        keeper = keeper_of(store, clock, settings=settings, **more)
+        await keeper.start()
+        running = asyncio.create_task(keeper.run())
+        await until(condition, 20)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    number = 0
+    for way_out, left in (
+        (witness.signs, []),
+        (witness.knows_nothing, []),
+        (witness.refuses, [AlarmCode.WITNESS_REFUSED]),
+        (witness.signs, []),
+    ):
+        number += 3
+        grow(store, 3, number)
+        for silence in (witness.hangs_up, witness.fails):
+            # Told of in the second run of two: that the station was off in between makes no new beginning.
+            witness.does, start_s = silence, clock.now_s
+            if silence == witness.hangs_up:
+                began_s = start_s
+                await run_until(lambda: clock.now_s > start_s + 40_000, witness=witness)  # noqa: B023
+                assert AlarmCode.WITNESS_SILENT not in alarms(store)
+            else:
+                await run_until(lambda: AlarmCode.WITNESS_SILENT in alarms(store), witness=witness)
+                assert clock.now_s - began_s > 86_400
+        witness.does = way_out
+        await run_until(lambda: alarms(store) == left, witness=witness)  # noqa: B023
 
 
 async def test_the_alarm_of_a_broken_log_is_raised_when_the_disk_works_again(store: SqliteStore, tmp_path: Path):

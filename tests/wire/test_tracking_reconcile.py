@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from station.api.receiver_trust import TrustedStation
 from station.domain.alarm import AlarmCode
@@ -197,3 +198,73 @@ async def test_a_clock_that_was_years_ahead_stops_no_comparing(store: SqliteStor
     reconciler = Reconciler(store, Other([], []), SetClock(datetime(2026, 11, 21, 0, 15, tzinfo=UTC)))
     assert [report.day for report in await reconciler.reconcile()] == [DAY]
     assert await reconciler.reconcile() == []
+
+
+async def test_a_defect_does_not_end_the_comparing(store: SqliteStore):
+    class Defective(Other):
+        defects = 2
+
+        async def statement(self, day: date) -> DayStatement:
+            if self.defects:
+                self.defects -= 1
+                raise IndexError("a defect")
+            return await super().statement(day)
+
+    with capture_logs() as logs:
+        running = asyncio.create_task(Reconciler(store, Defective([], []), SetClock(datetime(2026, 11, 21, 6, tzinfo=UTC))).run())
+        await until(lambda: store.read(lambda view: view.value(RECONCILED_KEY)) == DAY.isoformat(), 20)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [bool(one["exc_info"]) for one in logs if "could not be reconciled" in one["event"]] == [True, True]
+
+
+class Unanswering(Other):
+    """A receiver's side that answers nothing until it does."""
+
+    answers = False
+
+    async def statement(self, day: date) -> DayStatement:
+        if not self.answers:
+            raise ReceiverUnreachableError("never")
+        return await super().statement(day)
+
+
+class Rounds(SetClock):
+    """A clock that ends who sleeps by it, after so many times."""
+
+    left = 0
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.left:
+            raise asyncio.CancelledError
+        self.left -= 1
+        await super().sleep(seconds)
+
+
+@pytest.mark.parametrize("compared_before", [True, False])
+async def test_days_that_nobody_compares_call_for_a_person_until_they_are(store: SqliteStore, compared_before: bool):
+    clock, other = Rounds(datetime(2026, 11, 21, 6, tzinfo=UTC)), Unanswering([], [])
+
+    async def run(rounds: int) -> list[tuple[str, str]]:
+        """The alarms after so many rounds of a station that was just started."""
+        clock.left = rounds
+        with pytest.raises(asyncio.CancelledError):
+            await Reconciler(store, other, clock).run()
+        found = store.read(lambda view: view.alarms())
+        return [(one.subject, one.detail) for one in found if one.code is AlarmCode.TRACKING_UNCOMPARED and one.cleared_at is None]
+
+    oldest = DAY
+    if compared_before:
+        other.answers = True
+        assert await run(1) == []
+        other.answers, oldest = False, DAY + timedelta(days=1)
+    told_from = datetime.combine(oldest + timedelta(days=3), time(), UTC)
+    # A station that is started anew again and again goes on where it was.
+    while clock.now + timedelta(hours=3) < told_from:
+        assert await run(3) == []
+    assert await run(4) == [("TRACKING", oldest.isoformat())]
+    other.answers = True
+    assert await run(1) == []
+    compared = [row.evidence.day for row in store.read(lambda view: view.evidence("TRACKING"))]
+    assert compared[-3:] == [(oldest + timedelta(days=number)).isoformat() for number in range(3)]
+    assert len(compared) == 3 + compared_before

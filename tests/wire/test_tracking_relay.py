@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from station.domain.alarm import AlarmCode
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
+from station.storage.unit_of_work import SqlReadView
 from station.tracking.http import HttpLink, HttpSender
 from station.tracking.relay import RelaySettings
 from station.tracking.replay import PAUSED_KEY, Replay, ReplayBox
@@ -252,6 +254,25 @@ async def test_a_backlog_calls_for_a_person(store: SqliteStore, ledger: SqliteRe
             relay._sender._link._url = url  # type: ignore[attr-defined]
             await until(delivered(store, 1))
             await until(lambda: alarms(store) == [])
+
+
+async def test_a_defect_neither_ends_the_relay_nor_keeps_the_backlog_from_being_told(
+    store: SqliteStore, ledger: SqliteReceiverLedger, monkeypatch: pytest.MonkeyPatch
+):
+    publish(store, pieces=2, events=2)
+    settings = RelaySettings(poll_s=1.0, backlog_alarm_s=30.0, watch_s=1.0)
+
+    def defect(*_: Any, **__: Any) -> None:
+        raise IndexError("a defect")
+
+    with capture_logs() as logs:
+        async with serving(ledger) as url, relaying(store, url, settings=settings):
+            with monkeypatch.context() as patch:
+                patch.setattr(SqlReadView, "due_events", defect)
+                await until(lambda: (AlarmCode.TRACKING_BACKLOG, "tracking") in alarms(store), 20)
+            await until(delivered(store, 4), 20)
+            await until(lambda: alarms(store) == [], 20)
+    assert any(one.get("step") == "_start_due" and one.get("exc_info") for one in logs)
 
 
 async def test_a_failing_store_loses_no_event(store: SqliteStore, ledger: SqliteReceiverLedger):
