@@ -26,6 +26,7 @@ from station.settings import Configuration, load
 
 START_SILENCE_S = 900.0
 """The longest step of a start that says nothing: SQLite's own check of a large database."""
+LOOK_UP_S = 0.5
 
 
 class Role(StrEnum):
@@ -94,7 +95,9 @@ def _run_until(stopped: threading.Event, manager: ServiceManager, configuration:
         if manager.watchdog_s:
             watch_over(station.pulse(), manager, stopped)
         else:
-            stopped.wait()
+            # the kernel may give the signal to another thread; Python tells of it in this one, once it looks up
+            while not stopped.wait(LOOK_UP_S):
+                pass
     finally:
         manager.stopping()
         station.stop()

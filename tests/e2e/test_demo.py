@@ -83,6 +83,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
         "attention stop",
         "lane-1 test piece",
         "freeze checklist",
+        "lane-1 recipe",
         "tracking signing key",
         "tracking receiver key",
         "image keys",
