@@ -24,6 +24,9 @@ class AlarmCode(StrEnum):
 
     DEVICE_LOST = "device-lost"
     PLC_FAULT = "plc-fault"
+    GENERATOR_FAULT = "generator-fault"
+    UNIT_FAULT = "unit-fault"
+    LANE_DEFECT = "lane-defect"
     ZONE_ACCESSED = "zone-accessed"
     TRACK_LOST = "track-lost"
     PIECE_AT_GATE = "piece-at-gate"

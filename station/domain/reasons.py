@@ -88,6 +88,7 @@ class Reason(StrEnum):
     AUDIT_BROKEN = "audit-broken"
     STORE_FAILING = "store-failing"
     DEVICE_LOST = "device-lost"
+    PLC_FAULT = "plc-fault"
     RECORD_RESTORED = "record-restored"
     POLICY_CHANGED = "policy-changed"
     STATION_UNHEALTHY = "station-unhealthy"

@@ -31,7 +31,16 @@ from station.ports.store import StateChange
 WITHHELD = "withheld"
 """Stands for reasons that would tell what is in a marked piece."""
 
-DEVICE_TROUBLES = frozenset({AlarmCode.DEVICE_LOST, AlarmCode.PLC_FAULT, AlarmCode.LAMP, AlarmCode.CALIBRATION})
+DEVICE_TROUBLES = frozenset(
+    {
+        AlarmCode.DEVICE_LOST,
+        AlarmCode.PLC_FAULT,
+        AlarmCode.GENERATOR_FAULT,
+        AlarmCode.UNIT_FAULT,
+        AlarmCode.LAMP,
+        AlarmCode.CALIBRATION,
+    }
+)
 STOPS = DEVICE_TROUBLES | {
     AlarmCode.ZONE_ACCESSED,
     AlarmCode.TRACK_LOST,
@@ -40,6 +49,7 @@ STOPS = DEVICE_TROUBLES | {
     AlarmCode.FROZEN,
     AlarmCode.ESCAPED,
     AlarmCode.STORE_FAILING,
+    AlarmCode.LANE_DEFECT,
 }
 """Alarms with which a lane calls people to itself because it does not go on by itself."""
 

@@ -17,6 +17,7 @@ EXECUTE = 6
 """PackML state number (ISA-TR88.00.02)."""
 
 TAILGATE_FAULT = 1 << 7
+LAMP_FAULT = 1 << 10
 
 BOTH_CHAINS = 0b11
 """Both e-stop chains closed; both interlocks closed and in agreement."""
@@ -46,7 +47,7 @@ def demand_running(status: LaneStatus) -> None:
     if status.faults & TAILGATE_FAULT:
         raise LaneTrouble(Reason.TAILGATE, faults_of(status))
     if status.faults or status.state != EXECUTE:
-        raise LaneTrouble(Reason.DEVICE_LOST, faults_of(status) if status.faults else state_of(status))
+        raise LaneTrouble(Reason.PLC_FAULT, faults_of(status) if status.faults else state_of(status))
     _demand_safety(status)
 
 
@@ -58,10 +59,11 @@ def demand_empty(status: LaneStatus) -> None:
         raise LaneTrouble(Reason.TRACK_LOST, say(Says.TOO_EARLY, eyes=says.eyes(status.photo_eyes)))
 
 
-def demand_no_lamp_fault(unit: UnitStatus) -> None:
-    """Raise the `LaneTrouble` of a disinfection unit that reports a fault."""
+def demand_no_unit_fault(unit: UnitStatus) -> None:
+    """Raise the `LaneTrouble` of a disinfection unit that reports a fault: of its lamps, or another one."""
     if unit.faults:
-        raise LaneTrouble(Reason.LAMP_FAULT, say(Says.UNIT_FAULTS, faults=says.faults(unit.faults)))
+        reason = Reason.LAMP_FAULT if unit.faults & LAMP_FAULT else Reason.UNIT_FAULT
+        raise LaneTrouble(reason, say(Says.UNIT_FAULTS, faults=says.faults(unit.faults)))
 
 
 def faults_of(status: LaneStatus) -> str:
@@ -81,6 +83,6 @@ def _demand_no_access(status: LaneStatus) -> None:
 
 def _demand_safety(status: LaneStatus) -> None:
     if status.estop_bits != BOTH_CHAINS:
-        raise LaneTrouble(Reason.DEVICE_LOST, say(Says.ESTOP, chains=says.open_chains(status.estop_bits)))
+        raise LaneTrouble(Reason.PLC_FAULT, say(Says.ESTOP, chains=says.open_chains(status.estop_bits)))
     if status.interlock_bits != BOTH_CHAINS:
-        raise LaneTrouble(Reason.DEVICE_LOST, say(Says.INTERLOCK, chains=says.open_chains(status.interlock_bits)))
+        raise LaneTrouble(Reason.PLC_FAULT, say(Says.INTERLOCK, chains=says.open_chains(status.interlock_bits)))

@@ -249,10 +249,10 @@ class Lane:
             log.warning("a record could not be made", lane=self.lane_id, error=str(first(group, StoreError)))
             reason, detail = Reason.STORE_FAILING, say(Says.STORE_FAILS)
         except* StationError as group:
-            reason, detail = Reason.DEVICE_LOST, str(first(group, StationError))
+            reason, detail = Reason.STATION_UNHEALTHY, str(first(group, StationError))
         except* Exception as group:
             log.exception("lane ended by a defect", lane=self.lane_id)
-            reason, detail = Reason.DEVICE_LOST, repr(first(group, Exception))
+            reason, detail = Reason.STATION_UNHEALTHY, repr(first(group, Exception))
         if detail == say(Says.RECALIBRATION_DUE) and self._ending is None:
             # Nothing else was wrong, and nobody asked for anything: it starts by itself.
             self._again = True

@@ -83,7 +83,7 @@ class Passage:
         piece.ready_for_xray = True
         await self._until(lambda: Eye.XRAY_IN in track.leading)
         await self._journey.scanning(piece)
-        raw = await self._raw_scan()
+        raw, lines_came = await self._raw_scan()
         if piece.is_test:
             await self._score_test_piece(raw)
             track.branch_1 = Branch.BIN
@@ -94,6 +94,9 @@ class Passage:
             else:
                 self._show()
             track.branch_1 = Branch.THROUGH if clearance.outcome is Outcome.CLEARED else Branch.BIN
+        if not lines_came:
+            # held on record by now; every piece after it would fall into the bin unseen as well
+            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.LINES_SILENT))
         if track.branch_1 is Branch.BIN:
             return
         await self._disinfect()
@@ -131,8 +134,8 @@ class Passage:
         await self._session.equipment.devices.plc.tag_infeed(self._piece.tag)
         self._piece.tagged = True
 
-    async def _raw_scan(self) -> RawScan | None:
-        """Wait for the piece's last line and cut its scan; None when no line came."""
+    async def _raw_scan(self) -> tuple[RawScan | None, bool]:
+        """Wait for the piece's last line and cut its scan, None when no line came; False when the lines stay away while the belt runs."""
         piece, session = self._piece, self._session
         await self._until(lambda: Eye.XRAY_IN in piece.track.trailing)
         _, last = beam_window(piece.track, session.lines.info, session.geometry)
@@ -140,6 +143,7 @@ class Passage:
         piece.waits_for_lines = True
         await self._until(lambda: session.lines.reached(last) or piece.track.tail_mm(session.geometry.longest_piece_mm) > limit_mm)
         piece.waits_for_lines = False
+        came = session.lines.reached(last)
         piece.last_line_s = self._clock.monotonic_s()
         ahead = [p for p in session.pieces if p is not piece and p.track.head_mm > piece.track.head_mm]
         gap_is_free = all(p.track.tail_mm(0.0) - piece.track.head_mm > CLEAR_GAP_MM for p in ahead)
@@ -156,8 +160,8 @@ class Passage:
             )
         except ScreeningError:
             piece.contradict(Reason.SCAN_INCOMPLETE)
-            return None
-        return scan
+            return None, came
+        return scan, came
 
     async def _score_test_piece(self, raw: RawScan | None) -> None:
         session = self._session

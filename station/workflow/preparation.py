@@ -17,7 +17,7 @@ from station.workflow.beam import at_set_point, switch_beam_on
 from station.workflow.demands import (
     EXECUTE,
     demand_empty,
-    demand_no_lamp_fault,
+    demand_no_unit_fault,
     demand_nothing,
     demand_safe,
     demand_unlatched,
@@ -148,7 +148,7 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
     await _purge(equipment, journey)
     watch.lane_must(demand_empty)
     await _bring_unit_to_execute(equipment)
-    watch.unit_must(demand_no_lamp_fault)
+    watch.unit_must(demand_no_unit_fault)
     await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
     note("calibrate")
     # Before anything is lit or runs: a disk that hangs makes nobody wait beside lamps and belts.
@@ -246,7 +246,7 @@ async def _bring_to_execute(equipment: Equipment, journey: Journey) -> None:
         if waited_s > IN_GATE_S and status.gate == GATE_JAMMED and (status.eye(Eye.GATE) or status.eye(Eye.EXIT)):
             raise await _lift_out(equipment, journey, status, say(Says.IN_GATE), say(Says.IN_GATE))
         if waited_s > equipment.settings.start_timeout_s:
-            raise LaneTrouble(Reason.DEVICE_LOST, state_of(status))
+            raise LaneTrouble(Reason.PLC_FAULT, state_of(status))
 
 
 async def _bring_unit_to_execute(equipment: Equipment) -> None:
@@ -280,7 +280,7 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
         if not from_encoders or status.photo_eyes:
             from_encoders = status.encoders
         if status.faults:
-            raise LaneTrouble(Reason.DEVICE_LOST, faults_of(status))
+            raise LaneTrouble(Reason.PLC_FAULT, faults_of(status))
         travel_mm = [encoder_delta_mm(now, before) for now, before in zip(status.encoders, from_encoders, strict=True)]
         at_gate_since_s = (at_gate_since_s or now_s) if status.eye(Eye.GATE) and not status.belt_speeds_mm_s[4] else None
         if at_gate_since_s is not None and now_s - at_gate_since_s > AT_GATE_S:
@@ -290,11 +290,11 @@ async def _purge(equipment: Equipment, journey: Journey) -> None:
             await journey.clear_alarm(AlarmCode.PIECE_AT_GATE, lane_id)
             break
         if now_s - started_s > settings.start_timeout_s:
-            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.NOT_EMPTY, eyes=says.eyes(status.photo_eyes)))
+            raise LaneTrouble(Reason.PLC_FAULT, say(Says.NOT_EMPTY, eyes=says.eyes(status.photo_eyes)))
         if stand:
             result = await plc.command(Command.PURGE)
             if result is not CommandResult.ACCEPTED:
-                raise LaneTrouble(Reason.DEVICE_LOST, say(Says.PLC_REFUSES_PURGE, result=says.result(result)))
+                raise LaneTrouble(Reason.PLC_FAULT, say(Says.PLC_REFUSES_PURGE, result=says.result(result)))
     await _bring_to_execute(equipment, journey)
 
 

@@ -52,6 +52,7 @@ class Says(StrEnum):
     TAG_PASSED = "tag-passed"
     EDGES_LOST = "edges-lost"
     READER_SILENT = "reader-silent"
+    LINES_SILENT = "lines-silent"
     UNKNOWN_EYE = "unknown-eye"
     STRANGER = "stranger"
     OFF_TRACK = "off-track"

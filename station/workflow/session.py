@@ -15,7 +15,7 @@ from station.ports.lane_plc import STACK_GREEN, Eye, LaneEvents, LaneStatus, Pas
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.deciding import Decisions
-from station.workflow.demands import demand_no_lamp_fault, demand_running
+from station.workflow.demands import demand_no_unit_fault, demand_running
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
 from station.workflow.exercises import Exercises
 from station.workflow.journey import Journey
@@ -211,7 +211,7 @@ class LaneSession:
         if not places_mm or asked or places_mm != self._places_mm:
             self._places_mm, self._moved_s = places_mm, now_s
         elif now_s - self._moved_s > STANDSTILL_S:
-            raise LaneTrouble(Reason.DEVICE_LOST, say(Says.STANDSTILL, places=",".join(f"{mm:.0f}" for mm in places_mm)))
+            raise LaneTrouble(Reason.PLC_FAULT, say(Says.STANDSTILL, places=",".join(f"{mm:.0f}" for mm in places_mm)))
 
     async def _happened(self, happening: Entered | Passed | Lost, ring: tuple[PassedPiece, ...]) -> None:
         if isinstance(happening, Entered):
@@ -287,7 +287,7 @@ class LaneSession:
             status = await unit.read_status()
             if status.boot_count != self.prepared.unit_boot_count:
                 raise LaneTrouble(Reason.DEVICE_LOST, say(Says.UNIT_RESTARTED))
-            demand_no_lamp_fault(status)
+            demand_no_unit_fault(status)
             self.unit = status
             self._demand_no_stranger_lit(status)
             self.uv.note_unit(status)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from station.domain.alarm import Alarm, AlarmCode
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import STACK_RED
@@ -18,7 +19,7 @@ UV_MM, XRAY_MM, DECISION_MM, GATE_MM, EXIT_MM, INFEED_MM = 4300.0, 1500.0, 3000.
 class Mishap:
     """A fault, where the piece's head is when it begins, how long it lasts; `stops` tells that the lane must notice by itself.
 
-    `never_released`: the piece that was there must not have been released on that visit. `reason`: what the piece is held for.
+    `reason`: what the piece is held for. `calls`: the alarm that people are called with.
     """
 
     device: str
@@ -29,6 +30,7 @@ class Mishap:
     stops: bool = True
     clear: dict[str, Any] = field(default_factory=dict)
     reason: Reason | None = None
+    calls: AlarmCode | None = None
     unnoticed: dict[str, int] | None = None
 
     def __str__(self) -> str:
@@ -42,7 +44,7 @@ MISHAPS = [
     Mishap(device="lane_plc", name="torn_block", args={"reads": 40}, at_mm=DECISION_MM),
     Mishap(device="lane_plc", name="torn_block", args={"reads": 2}, at_mm=XRAY_MM, stops=False),
     Mishap(device="lane_plc", name="stale_image", at_mm=DECISION_MM),
-    Mishap(device="lane_plc", name="reboot", at_mm=XRAY_MM, reason=Reason.DEVICE_LOST),
+    Mishap(device="lane_plc", name="reboot", at_mm=XRAY_MM, reason=Reason.DEVICE_LOST, calls=AlarmCode.DEVICE_LOST),
     Mishap(device="lane_plc", name="reboot", at_mm=GATE_MM),
     Mishap(device="lane_plc", name="brown_out", at_mm=UV_MM),
     # the disinfection unit
@@ -53,10 +55,10 @@ MISHAPS = [
     Mishap(device="disinfection_unit", name="reboot", at_mm=UV_MM),
     Mishap(device="disinfection_unit", name="brown_out", at_mm=UV_MM),
     Mishap(device="disinfection_unit", name="sensor_drift", args={"factor": 0.4}, at_mm=3700.0, lasts_s=8.0, stops=False),
-    Mishap(device="disinfection_unit", name="sensor_dead", at_mm=UV_MM),
+    Mishap(device="disinfection_unit", name="sensor_dead", at_mm=UV_MM, calls=AlarmCode.UNIT_FAULT),
     Mishap(device="disinfection_unit", name="over_temperature", at_mm=DECISION_MM, lasts_s=25.0, stops=False),
     Mishap(device="disinfection_unit", name="lost_samples", at_mm=4000.0, stops=False),
-    Mishap(device="world", name="lamp_failure", args={"lamp": 2}, clear={"lamp": 2}, at_mm=UV_MM),
+    Mishap(device="world", name="lamp_failure", args={"lamp": 2}, clear={"lamp": 2}, at_mm=UV_MM, calls=AlarmCode.LAMP),
     Mishap(device="world", name="lamp_failure", args={"lamp": 1, "health": 0.5}, clear={"lamp": 1}, at_mm=3600.0, lasts_s=8.0, stops=False),
     # the generator
     Mishap(device="xray_generator", name="arc", at_mm=XRAY_MM, stops=False),
@@ -77,7 +79,7 @@ MISHAPS = [
     Mishap(device="line_detector", name="wrong_count", args={"count": 3}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="encoder_jump", args={"count": 3}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="stuck", at_mm=1500.0, stops=False),
-    Mishap(device="line_detector", name="mute_lines", at_mm=1500.0, lasts_s=10.0, stops=False),
+    Mishap(device="line_detector", name="mute_lines", at_mm=1500.0, calls=AlarmCode.DEVICE_LOST),
     Mishap(device="line_detector", name="mute_commands", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="saturated", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="gain_drift", at_mm=1500.0, stops=False),
@@ -93,13 +95,13 @@ MISHAPS = [
     Mishap(device="gate_reader", name="silent", at_mm=5300.0, stops=False),
     Mishap(device="gate_reader", name="repeat", at_mm=5300.0, stops=False),
     # mechanics
-    Mishap(device="world", name="diverter_jam", args={"which": 1}, clear={"which": 1}, at_mm=DECISION_MM),
+    Mishap(device="world", name="diverter_jam", args={"which": 1}, clear={"which": 1}, at_mm=DECISION_MM, calls=AlarmCode.PLC_FAULT),
     Mishap(device="world", name="diverter_jam", args={"which": 2}, clear={"which": 2}, at_mm=UV_MM, lasts_s=80.0, stops=False),
     Mishap(device="world", name="gate_jam", at_mm=GATE_MM),
     # Brute force opens a gate without a permit: nothing goes through, and the lane stops.
     Mishap(device="world", name="gate_forced", at_mm=DECISION_MM, unnoticed={"openings_without_permit": 1}),
     *(
-        Mishap(device="world", name="belt_jam", args={"belt": b}, clear={"belt": b}, at_mm=mm)
+        Mishap(device="world", name="belt_jam", args={"belt": b}, clear={"belt": b}, at_mm=mm, calls=AlarmCode.PLC_FAULT)
         for b, mm in enumerate((500, 1400, 2800, 4300, 5400))
     ),
     *(
@@ -112,9 +114,9 @@ MISHAPS = [
     Mishap(device="world", name="encoder_slip", args={"belt": 1}, clear={"belt": 1}, at_mm=1400.0),
     Mishap(device="world", name="encoder_slip", args={"belt": 3, "factor": 1.3}, clear={"belt": 3}, at_mm=4000.0),
     # safety and surroundings
-    Mishap(device="world", name="interlock_open", at_mm=XRAY_MM),
+    Mishap(device="world", name="interlock_open", at_mm=XRAY_MM, calls=AlarmCode.PLC_FAULT),
     Mishap(device="world", name="interlock_chatter", args={"duration_s": 1.0}, at_mm=XRAY_MM),
-    Mishap(device="world", name="estop", at_mm=UV_MM),
+    Mishap(device="world", name="estop", at_mm=UV_MM, calls=AlarmCode.PLC_FAULT),
     Mishap(device="world", name="mode", args={"mode": 2}, at_mm=DECISION_MM, lasts_s=10.0),
     *(Mishap(device="world", name="access", args={"zone": z}, clear={"zone": z}, at_mm=DECISION_MM) for z in range(7)),
     Mishap(device="world", name="radiation", args={"nsv_h": 900}, at_mm=200.0, lasts_s=10.0, stops=False, reason=Reason.RADIATION),
@@ -149,15 +151,23 @@ def test_mishaps_harm_nobody_and_the_lane_works_again(mishaps: list[Mishap]):
     play(scene, unnoticed=dict(unnoticed))
 
 
+def alarms_of(scene: Scene) -> list[Alarm]:
+    """Every alarm that was raised, oldest first."""
+    return sorted(scene.station.store.read(lambda view: view.alarms()), key=lambda alarm: alarm.alarm_id or 0)
+
+
 async def meet(scene: Scene, mishap: Mishap) -> str:
     """A further piece goes as far as the mishap wants it, and meets it there; the piece."""
     piece_id = await scene.feed()
     await scene.until_at(piece_id, mishap.at_mm, timeout_s=RECOVERY_S)
     await scene.until_running()
+    before = len(alarms_of(scene))
     scene.station.fault(mishap.device, mishap.name, **mishap.args)
     if mishap.stops:
         await scene.until_stopped(timeout_s=15.0)
     await scene.settle(mishap.lasts_s)
+    if mishap.calls is not None:
+        assert [alarm.code for alarm in alarms_of(scene)[before:]] == [mishap.calls]
     scene.station.clear_fault(mishap.device, mishap.name, **mishap.clear)
     return piece_id
 

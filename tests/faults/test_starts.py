@@ -195,7 +195,7 @@ def freeze_key(scene: Scene) -> None:
 TROUBLES = {
     "a hand on B3": (hand_in(3), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 3))),
     "a hand under the lamps": (hand_in(4), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 4))),
-    "the e-stop": (estop, LaneState.OFFLINE, "estop "),
+    "the e-stop": (estop, LaneState.STOPPED, "estop "),
     "the freeze key": (freeze_key, LaneState.FROZEN, say(Says.FREEZE_LATCH)),
 }
 

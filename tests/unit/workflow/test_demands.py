@@ -12,7 +12,7 @@ from station.workflow.demands import (
     BOTH_CHAINS,
     EXECUTE,
     demand_empty,
-    demand_no_lamp_fault,
+    demand_no_unit_fault,
     demand_nothing,
     demand_running,
     demand_safe,
@@ -53,12 +53,12 @@ def test_a_lane_in_order_meets_every_demand(demand: Demand):
     [
         ({"freeze_latch": True}, demand_unlatched, Reason.FROZEN),
         ({"access_bits": 1 << 4}, demand_safe, Reason.ZONE_ACCESSED),
-        ({"estop_bits": 0b10}, demand_safe, Reason.DEVICE_LOST),
-        ({"interlock_bits": 0b01}, demand_safe, Reason.DEVICE_LOST),
-        ({"interlock_bits": DISAGREED}, demand_empty, Reason.DEVICE_LOST),
+        ({"estop_bits": 0b10}, demand_safe, Reason.PLC_FAULT),
+        ({"interlock_bits": 0b01}, demand_safe, Reason.PLC_FAULT),
+        ({"interlock_bits": DISAGREED}, demand_empty, Reason.PLC_FAULT),
         ({"faults": 1 << 7}, demand_empty, Reason.TAILGATE),
-        ({"faults": 1}, demand_empty, Reason.DEVICE_LOST),
-        ({"state": 11}, demand_empty, Reason.DEVICE_LOST),
+        ({"faults": 1}, demand_empty, Reason.PLC_FAULT),
+        ({"state": 11}, demand_empty, Reason.PLC_FAULT),
         ({"photo_eyes": 1 << Eye.UV_IN}, demand_empty, Reason.TRACK_LOST),
     ],
 )
@@ -74,9 +74,13 @@ def test_a_latch_is_told_before_what_came_with_it():
         assert trouble_of(demand, replace(IN_ORDER, freeze_latch=True, access_bits=1, faults=1, state=11)) is Reason.FROZEN
 
 
-def test_lamps_that_report_a_fault_are_trouble():
+@pytest.mark.parametrize(
+    ("faults", "reason"),
+    [(1 << 10, Reason.LAMP_FAULT), (1 << 10 | 1 << 14, Reason.LAMP_FAULT), (1 << 14, Reason.UNIT_FAULT), (1, Reason.UNIT_FAULT)],
+)
+def test_a_unit_that_reports_a_fault_is_in_trouble(faults: int, reason: Reason):
     unit = UnitStatus(**dict.fromkeys(UnitStatus.__dataclass_fields__, 0))  # type: ignore[arg-type]
-    demand_no_lamp_fault(unit)
+    demand_no_unit_fault(unit)
     with pytest.raises(LaneTrouble) as raised:
-        demand_no_lamp_fault(replace(unit, faults=1))
-    assert raised.value.reason is Reason.LAMP_FAULT
+        demand_no_unit_fault(replace(unit, faults=faults))
+    assert raised.value.reason is reason

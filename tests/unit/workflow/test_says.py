@@ -26,14 +26,14 @@ RUNNING = replace(
         ({"faults": 1 << 7, "first_fault": 7}, Reason.TAILGATE, "plc-faults faults=word-fault-tailgate first=word-fault-tailgate"),
         (
             {"faults": 0b10100, "first_fault": 4, "state": 9},
-            Reason.DEVICE_LOST,
+            Reason.PLC_FAULT,
             "plc-faults faults=word-fault-belt-jam,word-fault-gate-jam first=word-fault-gate-jam",
         ),
-        ({"state": 11}, Reason.DEVICE_LOST, "plc-state state=word-state-held faults=word-none"),
-        ({"state": 99}, Reason.DEVICE_LOST, "plc-state state=99 faults=word-none"),
-        ({"estop_bits": 0b01}, Reason.DEVICE_LOST, "estop chains=word-chain-b"),
-        ({"estop_bits": 0}, Reason.DEVICE_LOST, "estop chains=word-chain-a,word-chain-b"),
-        ({"interlock_bits": 0b110}, Reason.DEVICE_LOST, "interlock chains=word-chain-a,word-discrepancy"),
+        ({"state": 11}, Reason.PLC_FAULT, "plc-state state=word-state-held faults=word-none"),
+        ({"state": 99}, Reason.PLC_FAULT, "plc-state state=99 faults=word-none"),
+        ({"estop_bits": 0b01}, Reason.PLC_FAULT, "estop chains=word-chain-b"),
+        ({"estop_bits": 0}, Reason.PLC_FAULT, "estop chains=word-chain-a,word-chain-b"),
+        ({"interlock_bits": 0b110}, Reason.PLC_FAULT, "interlock chains=word-chain-a,word-discrepancy"),
     ],
 )
 def test_a_status_word_is_told_in_words(changes: dict[str, int], reason: Reason, detail: str):

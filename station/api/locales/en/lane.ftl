@@ -39,6 +39,7 @@ lane-says-gate-without-permit = The gate opened without a permit of this station
 lane-says-tag-passed = The gate let the piece with tag { $tag } pass
 lane-says-edges-lost = Edges { $before } to { $after } of the photo-eyes were never read
 lane-says-reader-silent = The infeed barcode reader was silent while a piece passed: a code that comes later may be another piece's
+lane-says-lines-silent = The detector sent no more lines while a piece went through the beam
 lane-says-unknown-eye = An edge of unknown photo-eye { $number }
 lane-says-stranger = Something that nobody follows came to: { $eye }
 lane-says-off-track = A piece came to { $eye } { $mm } mm from where it was expected

@@ -39,6 +39,7 @@ lane-says-gate-without-permit = Cửa ra mở mà trạm này không cho phép
 lane-says-tag-passed = Cửa ra đã cho bưu gửi mang thẻ { $tag } đi qua
 lane-says-edges-lost = Không đọc được các sườn { $before } đến { $after } của mắt quang
 lane-says-reader-silent = Máy đọc mã ở đầu vào im lặng khi bưu gửi đi qua: mã đến sau có thể của bưu gửi khác
+lane-says-lines-silent = Đầu dò không gửi thêm dòng ảnh nào khi bưu gửi đi qua chùm tia
 lane-says-unknown-eye = Có sườn của mắt quang lạ { $number }
 lane-says-stranger = Có vật không ai theo dõi đến: { $eye }
 lane-says-off-track = Bưu gửi đến { $eye } lệch { $mm } mm so với dự kiến
