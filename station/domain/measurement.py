@@ -70,7 +70,11 @@ def was_reviewed(finding: Finding, reviewed: InfeedMeasurement | None, policy: P
 
 def _size(announcement: Announcement, policy: Policy, length_mm: float | None) -> Iterator[Finding]:
     sizes = [size for size in (announcement.length_mm, announcement.width_mm, announcement.height_mm) if size is not None]
-    if length_mm is None or not sizes:
+    if not sizes:
+        return
+    if length_mm is None:
+        # The eyes measure whatever comes to its end before it must be known what it is: this is longer, or two things without a gap.
+        yield Finding(reason=Reason.SIZE_DIFFERS, limit=max(sizes) + policy.size_tolerance_mm)
         return
     nearest = min(sizes, key=lambda size: abs(size - length_mm))
     yield from _off(Reason.SIZE_DIFFERS, length_mm, nearest, policy.size_tolerance_mm)
