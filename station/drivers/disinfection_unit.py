@@ -109,7 +109,8 @@ class DisinfectionUnitDriver(UnitDriver):
         for tag, nonce, dose, entered, left, verdict in rows:
             if verdict > FAILED:
                 self._unit.reject(f"reports verdict {verdict}, which the map does not name")
-            if tag or nonce:
+            # What entered without having been announced has neither tag nor nonce, and is what must not be overlooked.
+            if tag or nonce or entered:
                 slots.append(
                     UnitSlot(tag=tag, nonce=nonce, dose_mj_per_cm2=dose / DOSE_DIVISOR, entered_ms=entered, left_ms=left, verdict=verdict)
                 )

@@ -77,7 +77,8 @@ class LaneStatus:
     """One untorn, echoed reading of the lane PLC's status block (input registers 0-66).
 
     `read_at_s` is the station's monotonic time in the middle of the reading; `uptime_ms` the device's own. Encoders are raw
-    u32 counts of 0.1 mm that wrap. Tuples of five are B1..B5, `zone_tags` is by `Zone` (0: empty).
+    u32 counts of 0.1 mm that wrap. Tuples of five are B1..B5, `zone_tags` is by `Zone` (0: empty). `faults` are bits, `first_fault` is
+    the bit's number + 1 (0: none).
     """
 
     read_at_s: float

@@ -82,4 +82,4 @@ class FreezeLatched(Exception):  # noqa: N818 - a condition of the lane
 
 
 class RecalibrationDue(Exception):  # noqa: N818 - a date, not an error
-    """The belts are empty and the dark lines are old: the lane prepares anew by itself, if nobody stopped it."""
+    """The dark lines are old, and the belts are empty or will not get so: the lane prepares anew by itself, if nobody stopped it."""

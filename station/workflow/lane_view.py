@@ -9,6 +9,7 @@ from station.workflow.equipment import Equipment
 from station.workflow.exercises import REVEALING, Exercises
 from station.workflow.journey import Journey
 from station.workflow.lane_piece import LanePiece
+from station.workflow.says import Says, say
 from station.workflow.session import LaneSession
 from station.workflow.views import DecisionRequest, DeviceHealth, FreezeProgress, LaneState, LaneView, PieceOnLane
 
@@ -133,7 +134,8 @@ def _request(equipment: Equipment, journey: Journey, pending: Pending) -> Decisi
 
 def _devices(session: LaneSession | None, state: LaneState, detail: str, lost: dict[str, str]) -> tuple[DeviceHealth, ...]:
     if session is not None:
-        return tuple(DeviceHealth(name=name, ok=True, detail="") for name in DEVICE_NAMES)
+        all_well = tuple(DeviceHealth(name=name, ok=True, detail="") for name in DEVICE_NAMES)
+        return (DeviceHealth(name="lane", ok=True, detail=say(Says.DRAINS)), *all_well) if session.drains else all_well
     if state is LaneState.STARTING:
         return (DeviceHealth(name="lane", ok=True, detail=detail),)
     return (

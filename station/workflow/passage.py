@@ -153,6 +153,7 @@ class Passage:
                 piece.track,
                 session.calibration,
                 piece.watch,
+                start=session.prepared.calibration,
                 geometry=session.geometry,
                 kind=piece.announcement.kind if piece.announcement else "unknown",
                 now_s=self._clock.monotonic_s(),
@@ -290,6 +291,7 @@ class Passage:
         piece, session = self._piece, self._session
         await self._until(lambda: Eye.XRAY_OUT in piece.track.leading and self._uv_turn())
         await self._journey.disinfecting(piece)
+        session.announced_nonces.add(piece.nonce)
         await session.equipment.devices.unit.announce_next(tag=piece.tag, nonce=piece.nonce)
         piece.uv_announced = True
         stop_mm = session.geometry.diverter_2_mm - session.geometry.stop_margin_mm
@@ -369,7 +371,12 @@ class Passage:
         answer = await self._journey.ask_gate(piece, request)
         if isinstance(answer, Permit):
             session.permits.add((answer.tag, answer.challenge))
-            return answer
+            # The commit may have taken seconds: what spoke against the piece meanwhile is not in the permit.
+            against = piece.contradictions if tuple(piece.contradictions) != request.contradictions else ()
+            if not against and self._journey.healthy():
+                return answer
+            await self._refuse(*(against or (Reason.STATION_UNHEALTHY,)))
+            return None
         await self._refuse(*answer.reasons)
         return None
 

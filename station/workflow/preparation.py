@@ -115,7 +115,7 @@ async def prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, n
 
 async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, note: Callable[[str], None], watch: StartWatch) -> Prepared:
     devices, settings = equipment.devices, equipment.settings
-    note("connect")
+    note(say(Says.CONNECT))
     status = await devices.plc.connect()
     watch.lane_must(demand_nothing)
     await devices.plc.set_stack_light(STACK_RED)
@@ -142,15 +142,15 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
     await devices.plc.set_belts((0, 0, 0, 0, 0))
     await devices.plc.set_diverter_1(through=False)
     await devices.plc.set_diverter_2(through=False)
-    note("execute")
+    note(say(Says.EXECUTE))
     await _bring_to_execute(equipment, journey)
-    note("purge")
+    note(say(Says.PURGE))
     await _purge(equipment, journey)
     watch.lane_must(demand_empty)
     await _bring_unit_to_execute(equipment)
     watch.unit_must(demand_no_unit_fault)
     await devices.unit.set_dose_target(settings.recipe.target_mj_per_cm2)
-    note("calibrate")
+    note(say(Says.CALIBRATE))
     # Before anything is lit or runs: a disk that hangs makes nobody wait beside lamps and belts.
     numbers = [await journey.next_number("acquisition") for _ in range(3)]
     dark = await _lines(equipment, info, numbers[0], MIN_DARK_LINES)
@@ -172,7 +172,7 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
         air_at_s=equipment.clock.monotonic_s(),
     )
     await devices.detector.start(numbers[2], by_encoder=True)
-    note("lamps")
+    note(say(Says.LAMPS))
     await _until_unit_ready(equipment)
     return Prepared(
         info=info,

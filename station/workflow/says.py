@@ -18,6 +18,12 @@ class Says(StrEnum):
     PURGE_ASKED = "purge-asked"
     FREEZE_LATCH = "freeze-latch"
     ENDED = "ended"
+    CONNECT = "connect"
+    EXECUTE = "execute"
+    PURGE = "purge"
+    CALIBRATE = "calibrate"
+    LAMPS = "lamps"
+    DRAINS = "drains"
     RECALIBRATION_DUE = "recalibration-due"
     STORE_FAILS = "store-fails"
     UNDECIDED = "undecided"
@@ -183,8 +189,10 @@ def faults(bits: int) -> str:
 
 
 def fault(number: int) -> str:
-    """The fault that a unit says came first."""
-    return f"word-fault-{FAULTS[number]}" if 0 <= number < len(FAULTS) else str(number)
+    """The fault that a unit says came first: its bit's number + 1, 0 for none."""
+    if number == 0:
+        return NOTHING
+    return f"word-fault-{FAULTS[number - 1]}" if 1 <= number <= len(FAULTS) else str(number)
 
 
 def state(number: int) -> str:

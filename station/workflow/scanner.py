@@ -26,7 +26,9 @@ AIR_GAP_MM = (90.0, 25.0)
 MIN_DARK_LINES = 32
 MIN_AIR_LINES = 16
 AIR_DRIFT_SHARE = 0.05
-"""A gap that differs more than this from the last air is not taken for air."""
+OTHER_COLUMNS_SHARE = 0.01
+"""A gap is not taken for air where more columns than this, of either energy, differ by more than that from the air of the lane's start:
+a strap or residue on the belt would be taken off each picture after it, and a thing that is as dense with it."""
 
 KEEP_MM = 2200.0
 """Way of B2 whose lines are kept: the longest piece, its gap, and what a late trailing edge needs."""
@@ -144,12 +146,15 @@ def cut_scan(
     calibration: Calibration,
     watch: BeamWatch,
     *,
+    start: Calibration,
     geometry: LaneGeometry,
     kind: str,
     now_s: float,
     gap_is_free: bool,
 ) -> tuple[RawScan, Calibration]:
     """Cut the piece's scan, and refresh the air reference from the gap before it where that is free and looks like air.
+
+    `start` is the calibration of the lane's start, with nothing on the belts: air never moves far away from its own.
 
     Raises:
         ScreeningError: no line of the window arrived.
@@ -165,7 +170,7 @@ def cut_scan(
             (first - round((AIR_GAP_MM[0] - MARGIN_MM) * 10)) & 0xFFFFFFFF, (first - round((AIR_GAP_MM[1] - MARGIN_MM) * 10)) & 0xFFFFFFFF
         )
         if gap is not None:
-            calibration = _refreshed(calibration, gap, now_s)
+            calibration = _refreshed(calibration, start, gap, now_s)
     expected = round(encoder_delta_mm(last, first) / store.info.line_pitch_mm)
     scan = RawScan(
         le=block.le,
@@ -185,13 +190,12 @@ def cut_scan(
     return scan, calibration
 
 
-def _refreshed(calibration: Calibration, gap: LineBlock, now_s: float) -> Calibration:
+def _refreshed(calibration: Calibration, start: Calibration, gap: LineBlock, now_s: float) -> Calibration:
     if len(gap.encoders) < MIN_AIR_LINES:
         return calibration
     air_le = gap.le.mean(axis=0, dtype=np.float32)
     air_he = gap.he.mean(axis=0, dtype=np.float32)
-    drift = np.median(np.abs(air_le - calibration.air_le) / np.maximum(calibration.air_le - calibration.dark_le, 1.0))
-    if not drift <= AIR_DRIFT_SHARE:
+    if _drifted(air_le, start.air_le, start.dark_le) or _drifted(air_he, start.air_he, start.dark_he):
         return calibration
     return Calibration(
         dark_le=calibration.dark_le,
@@ -201,3 +205,9 @@ def _refreshed(calibration: Calibration, gap: LineBlock, now_s: float) -> Calibr
         dark_at_s=calibration.dark_at_s,
         air_at_s=now_s,
     )
+
+
+def _drifted(air: npt.NDArray[np.float32], before: npt.NDArray[np.float32], dark: npt.NDArray[np.float32]) -> bool:
+    """True when so many columns of one energy differ that it is no air. Not a number differs, too."""
+    same = np.abs(air - before) <= AIR_DRIFT_SHARE * np.maximum(before - dark, 1.0)
+    return bool(np.mean(~same) > OTHER_COLUMNS_SHARE)

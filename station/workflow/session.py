@@ -11,7 +11,7 @@ from typing import Any
 from station.domain.piece import ON_LANE_STATES, PieceState
 from station.domain.reasons import Reason
 from station.ports.disinfection_unit import UnitStatus
-from station.ports.lane_plc import STACK_GREEN, Eye, LaneEvents, LaneStatus, PassedPiece
+from station.ports.lane_plc import STACK_GREEN, STACK_RED, Eye, LaneEvents, LaneStatus, PassedPiece
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
 from station.workflow.deciding import Decisions
@@ -38,6 +38,10 @@ READER_REACH_MM = 130.0
 """A code belongs to the piece that covers the reader within this reach."""
 
 NEAR_BEAM_MM = 150.0
+
+DRAIN_S = 300.0
+"""Belts that have not run empty in this time, with no more mail let in, are emptied into the bins: a scan with an older calibration
+would be held anyhow."""
 
 STRANGER_S = 2.0
 TUBE_NOTE_S = 1.0
@@ -79,6 +83,7 @@ class LaneSession:
         self.beam_on = True
         self.beam_ready = True
         self.permits: set[tuple[int, int]] = set()
+        self.announced_nonces: set[int] = set()
         self.newest: LanePiece | None = None
         self.scans_fail = False
         self._check_asked = check
@@ -167,14 +172,26 @@ class LaneSession:
             await self._steer(status)
             self._watch_gate(status)
             self._watch_progress()
-            if not self._open:
-                # Only now is every new piece at the infeed noticed.
-                await plc.set_stack_light(STACK_GREEN)
-                self._open = True
+            await self._show_light()
             self.wake()
             self._on_poll()
             due_s = max(due_s + self.settings.poll_s, clock.monotonic_s() - self.settings.poll_s)
             await clock.sleep(max(0.0, due_s - clock.monotonic_s()))
+
+    async def _show_light(self) -> None:
+        """Green from when every new piece at the infeed is noticed, until the belts are to run empty for a new calibration."""
+        wanted = not self.drains
+        if wanted is not self._open:
+            await self.equipment.devices.plc.set_stack_light(STACK_GREEN if wanted else STACK_RED)
+            self._open = wanted
+
+    @property
+    def drains(self) -> bool:
+        """True when no more mail is taken in, so that the belts run empty and the lane can calibrate."""
+        return self._dark_age_s() > self.settings.dark_max_age_s
+
+    def _dark_age_s(self) -> float:
+        return self.equipment.clock.monotonic_s() - self.calibration.dark_at_s
 
     async def _record(self, status: LaneStatus, events: LaneEvents) -> LaneTrouble | None:
         """Follow every edge and every passage of the gate; the first trouble that they show is returned."""
@@ -299,8 +316,8 @@ class LaneSession:
             await clock.sleep(self.settings.unit_poll_s)
 
     def _demand_no_stranger_lit(self, status: UnitStatus) -> None:
-        """What the unit saw come into its light without having been told of it was not cleared."""
-        strangers = {slot.entered_ms for slot in status.slots if slot.entered_ms and not slot.nonce}
+        """What the unit saw come into its light without this session having told it of it was not cleared."""
+        strangers = {slot.entered_ms for slot in status.slots if slot.entered_ms and slot.nonce not in self.announced_nonces}
         known, self._strangers_ms = self._strangers_ms, strangers
         if known is not None and strangers - known:
             raise LaneTrouble(Reason.TRACK_LOST, say(Says.STRANGER_IN_LIGHT))
@@ -333,7 +350,7 @@ class LaneSession:
             elif self.beam_on and not due and now_s - self._last_due_s > settings.beam_idle_s:
                 await switch_beam_off(self.equipment)
                 self.beam_on = False
-            if not self.pieces and now_s - self.calibration.dark_at_s > settings.dark_max_age_s:
+            if self.drains and (not self.pieces or self._dark_age_s() > settings.dark_max_age_s + DRAIN_S):
                 raise RecalibrationDue
             await clock.sleep(settings.generator_poll_s)
 

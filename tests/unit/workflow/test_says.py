@@ -23,9 +23,9 @@ RUNNING = replace(
     ("changes", "reason", "detail"),
     [
         ({"access_bits": 0b1000100}, Reason.ZONE_ACCESSED, "zones-reached zones=word-zone-decision-a,word-zone-gate"),
-        ({"faults": 1 << 7, "first_fault": 7}, Reason.TAILGATE, "plc-faults faults=word-fault-tailgate first=word-fault-tailgate"),
+        ({"faults": 1 << 7, "first_fault": 8}, Reason.TAILGATE, "plc-faults faults=word-fault-tailgate first=word-fault-tailgate"),
         (
-            {"faults": 0b10100, "first_fault": 4, "state": 9},
+            {"faults": 0b10100, "first_fault": 5, "state": 9},
             Reason.PLC_FAULT,
             "plc-faults faults=word-fault-belt-jam,word-fault-gate-jam first=word-fault-gate-jam",
         ),
@@ -51,9 +51,10 @@ def test_a_lane_in_order_says_nothing():
     [
         (says.faults(0), "word-none"),
         (says.faults(1 << 15 | 1), "word-fault-estop,15"),
-        (says.fault(14), "word-fault-door-forced"),
-        (says.fault(15), "15"),
+        (says.fault(15), "word-fault-door-forced"),
+        (says.fault(16), "16"),
         (says.fault(-1), "-1"),
+        (says.fault(0), "word-none"),
         (says.eyes(1 << 9 | 1), "word-eye-infeed,word-eye-return-bin"),
         (says.eye(Eye.UV_IN), "word-eye-uv-in"),
         (says.phase(3), "word-phase-exposing"),

@@ -132,7 +132,7 @@ function show() {
   keep(parts.devices, [view.devices, view.test_piece], () => [
     ...testNotes(),
     ...view.devices.map((/** @type {any} */ device) =>
-      h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.ok ? "" : `: ${said(device.detail)}`}`),
+      h("li", { class: device.ok ? "ok" : "bad" }, `${device.ok ? "●" : "▲"} ${device.name}${device.detail ? `: ${said(device.detail)}` : ""}`),
     ),
   ]);
   showRecent();
