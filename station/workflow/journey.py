@@ -32,6 +32,7 @@ from station.workflow.access_steps import demand_person, still_may
 from station.workflow.freeze_records import FreezeRecords
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
+from station.workflow.piece_alarms import call_for_dose, call_for_radiation
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 from station.workflow.refusals import NotPermittedError
 from station.workflow.tube_use import NOTED_EVERY_S, note_tube_on
@@ -67,15 +68,16 @@ class Journey(FreezeRecords):
         """
         found = identify(facts.barcode, self._schemes)
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork) -> bool:
             piece.tag = uow.next_number("tag")
             if isinstance(found, PieceId) and found.is_test:
                 self._identify_test_piece(uow, piece, found.value, facts)
-            else:
-                arrival = recognise(uow, found, facts, self._lane_id, self.policy, max_retries=max_retries)
-                self._arrive(uow, piece, arrival, facts)
+                return False
+            arrival = recognise(uow, found, facts, self._lane_id, self.policy, max_retries=max_retries)
+            return self._arrive(uow, piece, arrival, facts)
 
-        await self._commit(work, piece)
+        if await self._commit(work, piece):
+            self.tell_alarms()
         piece.state = PieceState.ARRIVED
 
     def _identify_test_piece(self, uow: UnitOfWork, piece: LanePiece, piece_id: str, facts: InfeedFacts) -> None:
@@ -84,7 +86,8 @@ class Journey(FreezeRecords):
         piece.visit = uow.next_number(f"visit:{piece_id}")
         piece.identification = identification_of(piece, self._clock.utc_now(), facts, (), self._lane_id)
 
-    def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> None:
+    def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> bool:
+        """Record the piece with what was measured of it; True when people were called to it."""
         now = self._clock.utc_now()
         piece.piece_id, piece.visit = arrival.piece_id, arrival.visit
         piece.announcement, piece.announced = arrival.announcement, arrival.known is not None and arrival.known.announced
@@ -112,6 +115,7 @@ class Journey(FreezeRecords):
         uow.append(piece.measurement)
         against = (*arrival.reasons, *(finding.reason for finding in piece.measurement.findings))
         self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=against)
+        return call_for_radiation(uow, piece.measurement, piece.reviewed_measurement, self.policy)
 
     async def scanning(self, piece: LanePiece) -> None:
         """The piece's first lines are due."""
@@ -209,14 +213,16 @@ class Journey(FreezeRecords):
         last = not result.passed and piece.failed_cycles >= max_retries
         reasons = (*result.reasons, Reason.RETRIES_USED_UP) if last else result.reasons
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork) -> bool:
             now = self._clock.utc_now()
             uow.append(result)
             uow.change_state(piece.known_id, new, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
             status = PieceStatus.DISINFECTED if result.passed else PieceStatus.HELD
             self._publish(uow, piece, status, now, reasons=reasons)
+            return call_for_dose(uow, result, self._lane_id)
 
-        await self._commit(work, piece)
+        if await self._commit(work, piece):
+            self.tell_alarms()
         piece.state = new
 
     async def ask_gate(self, piece: LanePiece, request: GateRequest) -> Permit | Refusal:

@@ -59,6 +59,7 @@ class Says(StrEnum):
     OVERDUE = "overdue"
     AT_START = "at-start"
     REFUSED = "refused"
+    NOT_DISINFECTED = "not-disinfected"
 
 
 VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
@@ -86,6 +87,7 @@ VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
         Says.LENGTH_CHANGED: frozenset({"eye", "now", "before"}),
         Says.OVERDUE: frozenset({"eye"}),
         Says.REFUSED: frozenset({"reasons"}),
+        Says.NOT_DISINFECTED: frozenset({"reasons", "dose", "target"}),
     }
 )
 """Which values a message takes; one that is not here takes none."""

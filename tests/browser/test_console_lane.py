@@ -219,7 +219,7 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     expect(page.locator("#alarms")).to_contain_text("Không có báo động")
     desk.write(lambda uow: uow.raise_alarm(AlarmCode.DOSE_SHORT, AlarmPriority.HIGH, LANE, "12 mJ/cm²", START))
     desk.feed.publish("alarm", "{}")
-    expect(page.locator("#alarms")).to_contain_text("Liều UV không đủ")
+    expect(page.locator("#alarms")).to_contain_text("Khử khuẩn UV không đạt")
     expect(page.locator("#alarms")).to_contain_text("thùng trả về")
     expect(page.locator("#alarms")).to_have_attribute("data-level", "high")
     page.keyboard.press("F10")
