@@ -58,6 +58,7 @@ class Journey(FreezeRecords):
         self._schemes = schemes
         self._watch = watch
         self._tube_noted_s: float | None = None
+        self._called_for_pass: datetime | None = None
         self._test_piece_passed_at = store.read(lambda view: test_pieces.passed_at(view, lane_id))
         self._test_piece_run = store.read(lambda view: test_pieces.newest_run(view, lane_id))
 
@@ -321,11 +322,21 @@ class Journey(FreezeRecords):
 
     async def check_test_piece(self) -> None:
         """Call for the test piece when none has passed within the policy's time: nothing is cleared until one does."""
-        now, passed_at = self._clock.utc_now(), self._test_piece_passed_at
-        if passed_at is None or now - passed_at > timedelta(hours=self.policy.test_piece_max_age_h):
+        passed_at = self._test_piece_passed_at
+        if passed_at is None or self._is_overdue(passed_at):
+            self._called_for_pass = passed_at
             await self.raise_alarm(
                 AlarmCode.TEST_PIECE_MISSING, AlarmPriority.MEDIUM, self._lane_id, passed_at.isoformat() if passed_at else ""
             )
+
+    async def call_when_test_piece_falls_due(self) -> None:
+        """Call for the test piece at the moment from which on nothing is cleared; once for each pass. A run that failed has called."""
+        passed_at = self._test_piece_passed_at
+        if passed_at is not None and passed_at != self._called_for_pass and self._is_overdue(passed_at):
+            await self.check_test_piece()
+
+    def _is_overdue(self, passed_at: datetime) -> bool:
+        return self._clock.utc_now() - passed_at > timedelta(hours=self.policy.test_piece_max_age_h)
 
     async def _move(self, piece: LanePiece, state: PieceState) -> None:
         if not piece.is_test:

@@ -60,6 +60,7 @@ class Says(StrEnum):
     AT_START = "at-start"
     REFUSED = "refused"
     NOT_DISINFECTED = "not-disinfected"
+    COVERED = "covered"
 
 
 VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
@@ -88,6 +89,7 @@ VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
         Says.OVERDUE: frozenset({"eye"}),
         Says.REFUSED: frozenset({"reasons"}),
         Says.NOT_DISINFECTED: frozenset({"reasons", "dose", "target"}),
+        Says.COVERED: frozenset({"eyes"}),
     }
 )
 """Which values a message takes; one that is not here takes none."""

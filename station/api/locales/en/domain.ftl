@@ -192,6 +192,6 @@ alarm-unproved-model-remedy = Allowed in a demonstration only. Fit the model on 
 alarm-radiation = Radiation above background
 alarm-radiation-remedy = Keep away from the piece and from the bin that it lies in; call the technician with a meter. The alarm ends when a review clears the piece, or when it is handed over.
 alarm-bin-full = A bin is full
-alarm-bin-full-remedy = Empty the bin. The lane waits.
+alarm-bin-full-remedy = Empty the bin, then start the lane if it has stopped. What falls onto a full bin is not seen to fall, and its track is lost.
 alarm-exercise-unconfirmed = The threat that was on the screen was an exercise; no screen has confirmed that it said so
 alarm-exercise-unconfirmed-remedy = Tell whoever saw it: that thing is not in this piece. The piece is held; review the true image. Look after the lane's screen.

@@ -192,6 +192,6 @@ alarm-unproved-model-remedy = Chỉ được phép khi trình diễn. Phải hi�
 alarm-radiation = Phóng xạ cao hơn nền
 alarm-radiation-remedy = Tránh xa bưu gửi và thùng chứa nó; gọi kỹ thuật viên mang máy đo. Báo động hết khi thẩm định cho qua hoặc khi bàn giao bưu gửi.
 alarm-bin-full = Thùng đã đầy
-alarm-bin-full-remedy = Lấy bưu gửi khỏi thùng. Làn đang chờ.
+alarm-bin-full-remedy = Lấy bưu gửi khỏi thùng, rồi cho làn chạy lại nếu làn đã dừng. Bưu gửi rơi vào thùng đầy không được nhận thấy và bị mất dấu.
 alarm-exercise-unconfirmed = Ảnh có vật cấm vừa hiện là bài tập; chưa màn hình nào xác nhận đã cho biết điều đó
 alarm-exercise-unconfirmed-remedy = Báo cho người soi: trong bưu gửi này không có vật đó. Bưu gửi được giữ, thẩm định ảnh thật. Xem lại màn hình của làn.
