@@ -52,6 +52,7 @@ class AlarmCode(StrEnum):
     TRACKING_UNCOMPARED = "tracking-uncompared"
     MODEL_DRIFT = "model-drift"
     UNPROVED_MODEL = "unproved-model"
+    MODEL_UNUSABLE = "model-unusable"
     RADIATION = "radiation"
     BIN_FULL = "bin-full"
     EXERCISE_UNCONFIRMED = "exercise-unconfirmed"
