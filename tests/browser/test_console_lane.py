@@ -231,6 +231,31 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     expect(page.locator("#acknowledge")).to_have_count(0)
 
 
+def test_who_looks_at_scans_on_end_is_asked_to_rest(desk: Desk, page: Page) -> None:
+    piece_id, sha256 = desk.put_piece()
+    headers = desk.door.signed("operator").headers
+
+    def look(minutes: float) -> None:
+        desk.clock.forward(60 * minutes)
+        answer = desk.client.get(f"/api/v1/scans/{sha256}/view.png", params={"piece": piece_id}, headers=headers)
+        assert answer.status_code == 200
+
+    for minutes in (0, 9, 9):
+        look(minutes)
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator("#who")).to_be_visible()
+    expect(page.locator("#rest")).to_be_hidden()
+    look(4)
+    page.clock.run_for(31_000)
+    expect(page.locator("#rest")).to_contain_text("xem ảnh soi liên tục 22 phút")
+    page.click("#language")
+    expect(page.locator("#rest")).to_contain_text("looking at scans for 22 minutes")
+    desk.clock.forward(600)
+    page.clock.run_for(31_000)
+    expect(page.locator("#rest")).to_be_hidden()
+
+
 def test_the_last_five_outcomes(desk: Desk, page: Page) -> None:
     ids = []
     for _ in range(6):

@@ -13,6 +13,7 @@ ui-no-answer = The station does not answer
 ui-list-failed = The list could not be read
 ui-list-old = This is the list as it was at { $time }, since then it could not be read
 ui-stale = ⚠ OLD DATA: no news from the station for more than 2 seconds. Do not decide by what is on screen.
+ui-rest-due = You have been looking at scans for { $minutes } minutes on end. Let somebody take over, and look at none for ten minutes.
 ui-start = Overview
 ui-lanes = Lanes
 ui-lanes-none = No lane is running here

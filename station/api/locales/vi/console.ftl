@@ -13,6 +13,7 @@ ui-no-answer = Trạm không trả lời
 ui-list-failed = Không đọc được danh sách
 ui-list-old = Đây là danh sách lúc { $time }, từ đó đến nay không đọc lại được
 ui-stale = ⚠ DỮ LIỆU CŨ: hơn 2 giây không có tin từ trạm. Không quyết định theo những gì trên màn hình.
+ui-rest-due = Bạn đã xem ảnh soi liên tục { $minutes } phút. Hãy nhờ người khác thay và nghỉ xem ít nhất 10 phút.
 ui-start = Tổng quan
 ui-lanes = Làn soi
 ui-lanes-none = Không có làn nào đang chạy ở đây
