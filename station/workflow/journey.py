@@ -32,7 +32,7 @@ from station.workflow.access_steps import demand_person, still_may
 from station.workflow.freeze_records import FreezeRecords
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
-from station.workflow.piece_alarms import call_for_dose, call_for_radiation
+from station.workflow.piece_alarms import call_for_dose, call_for_radiation, escape_over
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 from station.workflow.refusals import NotPermittedError
 from station.workflow.tube_use import NOTED_EVERY_S, note_tube_on
@@ -88,7 +88,7 @@ class Journey(FreezeRecords):
         piece.identification = identification_of(piece, self._clock.utc_now(), facts, (), self._lane_id)
 
     def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> bool:
-        """Record the piece with what was measured of it; True when people were called to it."""
+        """Record the piece with what was measured of it; True when an alarm about it begins or ends."""
         now = self._clock.utc_now()
         piece.piece_id, piece.visit = arrival.piece_id, arrival.visit
         piece.announcement, piece.announced = arrival.announcement, arrival.known is not None and arrival.known.announced
@@ -97,6 +97,7 @@ class Journey(FreezeRecords):
         piece.failed_cycles = arrival.failed_cycles
         piece.identification = identification_of(piece, now, facts, arrival.reasons, self._lane_id)
         piece.measurement = measurement_of(piece, now, facts, self.policy, self._lane_id)
+        found = escape_over(uow, arrival.piece_id, now)
         if arrival.known is None:
             uow.add_piece(
                 Piece(
@@ -116,7 +117,7 @@ class Journey(FreezeRecords):
         uow.append(piece.measurement)
         against = (*arrival.reasons, *(finding.reason for finding in piece.measurement.findings))
         self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=against)
-        return call_for_radiation(uow, piece.measurement, piece.reviewed_measurement, self.policy)
+        return call_for_radiation(uow, piece.measurement, piece.reviewed_measurement, self.policy) or found
 
     async def scanning(self, piece: LanePiece) -> None:
         """The piece's first lines are due."""

@@ -33,6 +33,11 @@ def radiation_settled(uow: UnitOfWork, piece_id: str, at: datetime) -> None:
     uow.clear_alarm(AlarmCode.RADIATION, piece_id, at)
 
 
+def escape_over(uow: UnitOfWork, piece_id: str, at: datetime) -> bool:
+    """The piece is in people's hands, whatever was seen of it at a gate. True when its alarm stood."""
+    return uow.clear_alarm(AlarmCode.ESCAPED, piece_id, at)
+
+
 def call_for_dose(uow: UnitOfWork, result: DisinfectionResult, lane_id: str) -> bool:
     """Call people to a piece that was not disinfected; the next one of the lane that is ends the call. True when either changed anything.
 

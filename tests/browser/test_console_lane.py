@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.escape import ESCAPE_SUBJECT
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
@@ -229,6 +230,20 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     desk.feed.publish("alarm", "{}")
     expect(page.locator("#alarms")).to_contain_text("Không ghi được hồ sơ")
     expect(page.locator("#acknowledge")).to_have_count(0)
+
+
+def test_an_escape_stays_in_the_bar_until_somebody_says_where_it_is(desk: Desk, page: Page) -> None:
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, f"{LANE} #1", "tag-passed tag=7", START))
+    open_lane(page)
+    expect(page.locator("#alarms")).to_contain_text("ra khỏi cửa mà không có phép")
+    page.keyboard.press("F10")
+    page.click("#settle")
+    expect(page.locator("#settle-note")).to_be_focused()
+    page.keyboard.type("thấy trong xe thư")
+    page.click("#settle-go")
+    expect(page.locator("#alarms")).to_contain_text("Không có báo động")
+    (fact,) = [row.evidence for row in desk.store.read(lambda view: view.evidence(ESCAPE_SUBJECT))]
+    assert (fact.subject, fact.note) == (f"{LANE} #1", "thấy trong xe thư")
 
 
 def test_who_looks_at_scans_on_end_is_asked_to_rest(desk: Desk, page: Page) -> None:

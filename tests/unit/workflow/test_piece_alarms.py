@@ -151,3 +151,33 @@ async def test_a_cycle_that_passes_without_a_failure_before_tells_nothing(feedin
     await feeding.disinfect(await cleared(feeding))
     assert called(feeding, AlarmCode.DOSE_SHORT) == []
     assert "" not in told
+
+
+def escape(feeding: Feeding) -> None:
+    now = feeding.clock.utc_now()
+    feeding.store.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, PIECE, "tag-passed tag=7", now)).result()
+    acknowledge(feeding, stands(feeding, AlarmCode.ESCAPED)[0])
+
+
+async def test_what_may_have_left_is_no_more_looked_for_once_it_is_fed_in_again(feeding: Feeding, told: list[str]) -> None:
+    await feeding.feed(radiation=520.0)
+    escape(feeding)
+    told.clear()
+    await feeding.arrive()
+    assert stands(feeding, AlarmCode.ESCAPED) == []
+    assert told == [PIECE, ""]
+
+
+async def test_what_may_have_left_is_no_more_looked_for_once_it_is_handed_over(feeding: Feeding) -> None:
+    await feeding.feed(radiation=520.0)
+    escape(feeding)
+    reject_and_hand_over(feeding, PieceState.HANDED_OVER)
+    assert stands(feeding, AlarmCode.ESCAPED) == []
+
+
+async def test_the_code_of_what_escaped_on_another_piece_ends_no_search(feeding: Feeding) -> None:
+    await feeding.feed(radiation=520.0)
+    await feeding.journey.escaped(PIECE, "tag-passed tag=7")
+    again = await feeding.arrive()
+    assert again.piece_id != PIECE
+    assert stands(feeding, AlarmCode.ESCAPED)

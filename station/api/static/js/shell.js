@@ -240,12 +240,39 @@ function showAlarms() {
       alarm.alarm_id === null
         ? null
         : alarm.acknowledged_at
-        ? h("span", {}, t("ui-acknowledged"))
+        ? alarm.code === "escaped" && !alarm.cleared_at && may("settle-alarms")
+          ? h("button", { type: "button", id: "settle", onclick: () => settle(alarm) }, t("ui-settle"))
+          : h("span", {}, t("ui-acknowledged"))
         : !may("acknowledge-alarms")
         ? null
         : h("button", { type: "button", id: "acknowledge", "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
     ];
   });
+}
+
+/**
+ * Say what became of what escaped.
+ * @param {any} alarm
+ */
+function settle(alarm) {
+  const note = h("textarea", { id: "settle-note", required: true, maxlength: 1000, rows: 3 });
+  const form = h(
+    "form",
+    {
+      class: "door",
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        if (await attempt(() => post(`/alarms/${alarm.alarm_id}/settle`, { note: note.value }))) parts.confirm.close();
+        await refreshAlarms();
+      },
+    },
+    h("h2", {}, t("ui-settle")),
+    h("label", { for: "settle-note" }, t("ui-settle-explained", { subject: alarm.subject }), note),
+    h("div", { class: "lease" }, h("button", { type: "submit", id: "settle-go" }, t("ui-settle")), h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
+  );
+  parts.confirm.replaceChildren(form);
+  parts.confirm.showModal();
+  note.focus();
 }
 
 /** A person has seen the alarm that stands in the bar. */
