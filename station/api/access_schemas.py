@@ -83,7 +83,11 @@ class ConfirmIn(Asked):
 
 
 class SessionOut(BaseModel):
-    """Who is logged in. `csrf_token` goes with every write as `X-CSRF-Token`; a program needs none."""
+    """Who is logged in. `csrf_token` goes with every write as `X-CSRF-Token`; a program needs none.
+
+    `viewing_min`: whole minutes for which they have had pictures of scans before them without a rest of ten minutes, since the station
+    started. `rest_due`: that is longer than the policy's `viewing_limit_min`.
+    """
 
     user_id: str
     login: str
@@ -93,6 +97,8 @@ class SessionOut(BaseModel):
     permissions: list[Action]
     csrf_token: str | None
     confirmed_for_s: float
+    viewing_min: int
+    rest_due: bool
 
 
 class UserIn(Asked):

@@ -12,6 +12,7 @@ from station.domain.access import Action, Caller
 from station.workflow.once import Answer
 
 SeesAlarms = Annotated[Caller, Depends(Needs(Action.SEE_ALARMS))]
+Settles = Annotated[Caller, Depends(Needs(Action.SETTLE_ALARMS))]
 Acknowledges = Annotated[Caller, Depends(Needs(Action.ACKNOWLEDGE_ALARMS))]
 
 
@@ -35,5 +36,10 @@ def router(context: Context) -> APIRouter:
     async def acknowledge(caller: Acknowledges, alarm_id: Annotated[int, Path(ge=0, le=2**62)], once: OnceKey) -> Answer:
         """A person has seen it."""
         return await context.handlers.acknowledge_alarm(alarm_id, person=caller.name, once=once)
+
+    @routes.post("/{alarm_id}/settle", response_model=schemas.SettledOut)
+    async def settle(caller: Settles, alarm_id: Annotated[int, Path(ge=0, le=2**62)], body: schemas.SettleIn, once: OnceKey) -> Answer:
+        """A supervisor accounts for what escaped. 403 `refused` of an alarm that ends with its cause, 409 of one that is over."""
+        return await context.handlers.settle_alarm(alarm_id, note=body.note, by=caller, once=once)
 
     return routes

@@ -12,6 +12,7 @@ from station.audit.log_check import commits
 from station.audit.merkle import leaf_hash
 from station.domain.access import may_see
 from station.domain.accounts import AccessFact
+from station.domain.escape import EscapeSettled
 from station.domain.freeze import AllClear, FreezeStepDone, LaneFrozen, LaneUnfrozen, LatchSetAgain
 from station.domain.model_use import ModelInUse
 from station.domain.piece import UNDECIDED, Secrecy
@@ -29,6 +30,7 @@ _OF_THE_STATION: dict[type[Any], tuple[str, ...]] = {
     AccessFact: ("event", "person", "user_id", "login", "roles", "clearance", "source", "count"),
     AllClear: ("lane_id", "person"),
     DayReconciled: ("day", "agrees", "ours", "theirs"),
+    EscapeSettled: ("person",),
     FreezeStepDone: ("lane_id", "step", "person"),
     ImagesDestroyed: ("key_id", "level", "images", "roll_sha256", "order"),
     LaneFrozen: ("lane_id", "origin", "person"),

@@ -363,6 +363,20 @@ class AlarmsOut(BaseModel):
     next: None = None
 
 
+class SettleIn(Asked):
+    """What became of what escaped: where it is, or who has taken the search over."""
+
+    note: str = Field(min_length=1, max_length=1000)
+
+
+class SettledOut(BaseModel):
+    """The alarm is over by that person's word."""
+
+    alarm_id: int
+    settled_by: str
+    settled_at: datetime
+
+
 class AcknowledgedOut(BaseModel):
     """The alarm is acknowledged."""
 

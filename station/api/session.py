@@ -1,6 +1,7 @@
 """`/session`: logging in and out, who one is, confirming with the password, choosing a password by a one-time link or the present one."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def router(context: Context) -> APIRouter:
     access = context.access
 
     def who(caller: Caller, session: str | None) -> schemas.SessionOut:
+        viewing = context.views.viewing_time(caller.name)
         age = context.clock.utc_now() - caller.confirmed_at if caller.confirmed_at is not None else CONFIRMED_FOR
         return schemas.SessionOut(
             user_id=caller.user_id,
@@ -32,6 +34,8 @@ def router(context: Context) -> APIRouter:
             permissions=[action for action in Action if caller.may(action)],
             csrf_token=cookies.csrf_of(session) if session is not None else None,
             confirmed_for_s=max(0.0, (CONFIRMED_FOR - age).total_seconds()),
+            viewing_min=viewing // timedelta(minutes=1),
+            rest_due=viewing > timedelta(minutes=context.handlers.policy.viewing_limit_min),
         )
 
     def welcome(found: LoggedIn, response: Response) -> schemas.SessionOut:

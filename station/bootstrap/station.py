@@ -24,17 +24,17 @@ from station.bootstrap.lanes import lane_devices, lane_settings
 from station.bootstrap.lists import ListsApart
 from station.bootstrap.loop_thread import LoopThread, Run
 from station.bootstrap.model_in_use import model_place
+from station.bootstrap.model_start import StartedWatch, say_whether_proved, say_whether_usable, start_model, start_watch
 from station.bootstrap.pulse import LANES_LIMIT_S, WRITER_LIMIT_S, Asked, Pulse
 from station.bootstrap.reports import ReportsApart, calendar_of
 from station.bootstrap.space import open_space_watch
-from station.bootstrap.stores import drift_watch, open_store
+from station.bootstrap.stores import open_store
 from station.bootstrap.tls import check_tls_certificate
 from station.bootstrap.tracking import open_reconciler, open_relay
 from station.bootstrap.vault import open_images, prepare_images
 from station.clock import SystemClock
-from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.clearance import StationHealth
-from station.domain.errors import ConfigurationError, ScreeningError, StationError, StoreError
+from station.domain.errors import ConfigurationError, StationError, StoreError
 from station.domain.policy import Policy
 from station.ports.clock import Clock
 from station.ports.screening import ModelInfo
@@ -152,7 +152,8 @@ def _start_over(
     policy = configuration.policy
     screening = {lane.lane_id: _screening(configuration) for lane in configuration.lanes}
     undo.callback(lambda: asyncio.run(_close_all(screening)))
-    model = _start_model(screening)
+    started = start_model(screening)
+    model = started.info
     if model is not None:
         refuse_unproved_model(policy, configuration.policy_file, proved=model.proved, why_not=model.why_not_proved)
         policy = with_freeze_score(policy, model.freeze_score)
@@ -163,13 +164,13 @@ def _start_over(
         store=store, images=images, clock=clock, policy=policy, site=configuration.station.site, run_blocking=asyncio.to_thread
     )
     space_watch = open_space_watch(configuration, store, clock)
-    watch = _start_watch(configuration, store, clock) if model is not None else None
+    watched = start_watch(configuration, store, clock) if model is not None else StartedWatch(watch=None)
     lanes_thread, tracking_thread = LoopThread("lanes"), LoopThread("tracking")
     undo.callback(lanes_thread.stop)
     undo.callback(tracking_thread.stop)
     lanes: dict[str, Lane] = {}
     for lane in configuration.lanes:
-        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watch, feed, keeper)
+        journey = _journey(lane.lane_id, configuration, policy, clock, store, model, watched.watch, feed, keeper)
         equipment = Equipment(
             settings=lane_settings(lane, clock.speed),
             devices=lane_devices(lane, clock, idle_days=_tube_idle_days(lane, store, clock)),
@@ -217,7 +218,8 @@ def _start_over(
         tracking_thread.submit(relay.run()).add_done_callback(_log_end)
     if reconciler is not None:
         tracking_thread.submit(reconciler.run()).add_done_callback(_log_end)
-    _say_whether_proved(configuration, model, store, clock)
+    say_whether_proved(configuration, model, store, clock)
+    say_whether_usable(configuration, started, watched, store, clock)
     return Station(
         configuration=configuration,
         clock=clock,
@@ -257,19 +259,6 @@ def _tls(configuration: Configuration, clock: Clock) -> tuple[Path, Path] | None
         return None
     checked = check_tls_certificate(certificate, key, clock.utc_now())
     return checked.certificate_file, checked.key_file
-
-
-def _say_whether_proved(configuration: Configuration, model: ModelInfo | None, store: SqliteStore, clock: Clock) -> None:
-    """An alarm as long as the demo's waiver stands in for a proof; a model that was fitted here and signed off needs none."""
-    site, waived = configuration.station.site, configuration.policy.unproved_model and not (model is not None and model.proved)
-
-    def work(uow: UnitOfWork) -> None:
-        if waived:
-            uow.raise_alarm(AlarmCode.UNPROVED_MODEL, AlarmPriority.LOW, site, "", clock.utc_now())
-        else:
-            uow.clear_alarm(AlarmCode.UNPROVED_MODEL, site, clock.utc_now())
-
-    store.write(work).result()
 
 
 def _screening(configuration: Configuration) -> WorkerScreening:
@@ -313,36 +302,6 @@ async def _seal_last(keeper: AuditKeeper) -> None:
             await keeper.end()
     except (StoreError, TimeoutError) as error:
         log.warning("the end of the audit log is not signed; the next start does it", error=repr(error))
-
-
-def _start_model(screening: Mapping[str, WorkerScreening]) -> ModelInfo | None:
-    """Load the model in every lane's worker; None when one of them has none, or another one than the rest."""
-
-    async def start() -> list[ModelInfo]:
-        return await asyncio.gather(*(engine.start() for engine in screening.values()))
-
-    try:
-        first, *others = asyncio.run(start())
-    except ScreeningError as error:
-        log.warning("no model: every piece will be held", error=str(error))
-        return None
-    if any(other != first for other in others):
-        log.warning("no model: the lanes loaded different ones; every piece will be held")
-        return None
-    return first
-
-
-def _start_watch(configuration: Configuration, store: SqliteStore, clock: Clock) -> DriftWatch | None:
-    """The watch over the model, as it stood when the station ended; without one the model clears nothing."""
-    try:
-        watch = drift_watch(configuration)
-    except ScreeningError as error:
-        log.warning("the model cannot be watched: it clears nothing", error=str(error))
-        return None
-    store.write(lambda uow: watch.start(uow, clock.utc_now())).result()
-    if watch.tripped:
-        log.warning("the model was stopped because it no longer fits what it sees: people decide about every piece")
-    return watch
 
 
 def _journey(

@@ -47,6 +47,7 @@ class Action(StrEnum):
     HAND_OVER_SHIFT = "hand-over-shift"
     SEE_ALARMS = "see-alarms"
     ACKNOWLEDGE_ALARMS = "acknowledge-alarms"
+    SETTLE_ALARMS = "settle-alarms"
     SEE_EVENTS = "see-events"
     SEE_METRICS = "see-metrics"
     SEE_AUDIT = "see-audit"
@@ -85,6 +86,7 @@ PERMISSIONS: MappingProxyType[Action, frozenset[Role]] = MappingProxyType(
         Action.HAND_OVER_SHIFT: frozenset({_S}),
         Action.SEE_ALARMS: frozenset({_O, _R, _S, _T, _U}),
         Action.ACKNOWLEDGE_ALARMS: frozenset({_O, _R, _S, _T}),
+        Action.SETTLE_ALARMS: frozenset({_S}),
         Action.SEE_EVENTS: frozenset({_O, _R, _S, _T, _U}),
         Action.SEE_METRICS: frozenset({_S, _T, _U, _M}),
         Action.SEE_AUDIT: frozenset({_U}),

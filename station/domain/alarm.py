@@ -55,13 +55,14 @@ class AlarmCode(StrEnum):
     TRACKING_UNCOMPARED = "tracking-uncompared"
     MODEL_DRIFT = "model-drift"
     UNPROVED_MODEL = "unproved-model"
+    MODEL_UNUSABLE = "model-unusable"
     RADIATION = "radiation"
     BIN_FULL = "bin-full"
     EXERCISE_UNCONFIRMED = "exercise-unconfirmed"
 
 
-OVER_WHEN_SEEN = frozenset({AlarmCode.ESCAPED})
-"""Alarms about what has happened for good: no cause could go away, so whoever acknowledges one closes it."""
+SETTLED_BY_PEOPLE = frozenset({AlarmCode.ESCAPED})
+"""Alarms whose end no device sees: they stand, seen or not, until what they are about is here again, or a person has accounted for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

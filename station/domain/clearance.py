@@ -200,7 +200,7 @@ def _review(case: Case) -> Iterator[Reason]:
         yield Reason.AWAITING_SECOND_PERSON
     match = case.evidence.image_match
     if match is None or scan is None or not decision.scan_sha256:
-        yield Reason.IMAGE_MISMATCH
+        yield Reason.IMAGE_NOT_COMPARED
         return
     same_images = {one.scan_sha256 for one in decisions} == {match.cleared_scan_sha256} and match.new_scan_sha256 == scan.sha256
     if not (same_images and 0 <= match.distance <= match.bound and match.distance <= case.policy.image_match_bound):

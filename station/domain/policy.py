@@ -26,6 +26,7 @@ class Policy:
     `projection_rate`: share of the images that could carry a projected threat which do (docs/reference/threat-projection.md); 0: none.
     `radiation_attention_nsv_per_h`: dose rate from which no review lets a piece be fed in again.
     `retention`: for how long images are kept; it decides about no piece.
+    `viewing_limit_min`: minutes for which somebody may look at scans on end before they are asked to rest (`station.domain.rest`).
     `unproved_model`: demo only; waives the proof that a model needs before it may clear on its own.
     """
 

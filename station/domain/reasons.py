@@ -67,6 +67,7 @@ class Reason(StrEnum):
     LEVEL_UNKNOWN = "level-unknown"
     # second visit
     IMAGE_MISMATCH = "image-mismatch"
+    IMAGE_NOT_COMPARED = "image-not-compared"
     NEW_FINDING = "new-finding"
     # disinfection
     NOT_CLEARED = "not-cleared"

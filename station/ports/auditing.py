@@ -10,6 +10,7 @@ from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
+from station.domain.escape import EscapeSettled
 from station.domain.freeze import AllClear, FreezeStepDone, LaneFrozen, LaneUnfrozen, LatchSetAgain
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
@@ -44,7 +45,7 @@ TOLD_WHEN_DECIDED: frozenset[type[Any]] = frozenset(
     {ModelReading, OperatorReading, ReviewDecision, Clearance, ImageMatch, ImageViewed, ImageLookedAt, ProjectionResult}
 )
 """They would tell somebody who still has to read blind, or decide as the second, what others found or said."""
-NAMING_PIECES: frozenset[type[Any]] = frozenset({DriftTrip, DriftReset})
+NAMING_PIECES: frozenset[type[Any]] = frozenset({DriftTrip, DriftReset, EscapeSettled})
 """About the station; the piece that they name is told to whoever may see it."""
 TOLD_WHEN_OVER: frozenset[type[Any]] = frozenset({AllClear})
 """Whoever gives the all clear as the second is blind to the first: told when the freeze has ended, or another one has begun."""

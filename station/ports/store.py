@@ -11,6 +11,7 @@ from station.domain.backup import RecordRestored, StoreRestored
 from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
+from station.domain.escape import EscapeSettled
 from station.domain.events import PieceEvent
 from station.domain.freeze import FreezeFact
 from station.domain.gate import GateAction, Permit, Refusal
@@ -49,6 +50,7 @@ Evidence = (
     | Refusal
     | GateAction
     | Handover
+    | EscapeSettled
     | DriftTrip
     | DriftReset
     | ModelInUse

@@ -20,6 +20,7 @@ from station.domain.clearance import Clearance, Identification
 from station.domain.disinfection import DisinfectionResult
 from station.domain.drift import DriftReset, DriftTrip
 from station.domain.errors import StoreError
+from station.domain.escape import EscapeSettled
 from station.domain.freeze import AllClear, FreezeStepDone, LaneFrozen, LaneUnfrozen, LatchSetAgain
 from station.domain.gate import GateAction, Permit, Refusal
 from station.domain.measurement import InfeedMeasurement
@@ -48,6 +49,7 @@ KINDS: dict[str, type[Any]] = {
     "disinfection.v1": DisinfectionResult,
     "drift_reset.v1": DriftReset,
     "drift_trip.v1": DriftTrip,
+    "escape_settled.v1": EscapeSettled,
     "freeze_step_done.v1": FreezeStepDone,
     "gate_action.v1": GateAction,
     "handover.v1": Handover,

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from station.domain.access import Action, Caller
-from station.domain.alarm import OVER_WHEN_SEEN
 from station.domain.calendar import Period
 from station.domain.errors import ConflictError, NotFoundError, StoreError
 from station.domain.events import PieceEvent, PieceStatus
@@ -19,7 +18,7 @@ from station.domain.review import OperatorDecision
 from station.domain.shift import SHIFT_SUBJECT, hand_over, take_over
 from station.ports.clock import Clock
 from station.ports.store import Store, UnitOfWork
-from station.workflow import reviewing, test_pieces
+from station.workflow import alarm_steps, reviewing, test_pieces
 from station.workflow.access_steps import demand_person
 from station.workflow.durable import durable
 from station.workflow.feed import EventFeed
@@ -347,19 +346,29 @@ class Handlers:
     # Alarms
 
     async def acknowledge_alarm(self, alarm_id: int, *, person: str, once: Once) -> Answer:
-        """A person has seen an alarm; one that no cause keeps is over with that."""
+        """A person has seen an alarm; it stands as long as its cause does."""
         at = self._clock.utc_now()
 
         def work(uow: UnitOfWork) -> Answer:
             alarm = uow.acknowledge_alarm(alarm_id, person, at)
-            if alarm.code in OVER_WHEN_SEEN and alarm.cleared_at is None:
-                uow.clear_alarm(alarm.code, alarm.subject, at)
             seen = alarm.acknowledged_at
             return {
                 "alarm_id": alarm.alarm_id,
                 "acknowledged_by": alarm.acknowledged_by,
                 "acknowledged_at": seen.isoformat() if seen else None,
             }
+
+        answer, _ = await self._write(lambda uow: do_once(uow, once, work))
+        self._feed.publish("alarm", json.dumps({"alarm_id": alarm_id}))
+        return answer
+
+    async def settle_alarm(self, alarm_id: int, *, note: str, by: Caller, once: Once) -> Answer:
+        """A person says what became of what an alarm is about whose end no device sees."""
+
+        def work(uow: UnitOfWork) -> Answer:
+            at = self._clock.utc_now()
+            alarm_steps.settle(uow, alarm_id, note=note, by=by, at=at)
+            return {"alarm_id": alarm_id, "settled_by": by.name, "settled_at": at.isoformat()}
 
         answer, _ = await self._write(lambda uow: do_once(uow, once, work))
         self._feed.publish("alarm", json.dumps({"alarm_id": alarm_id}))

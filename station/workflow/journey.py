@@ -32,6 +32,7 @@ from station.workflow.access_steps import demand_person, still_may
 from station.workflow.freeze_records import FreezeRecords
 from station.workflow.identification import Arrival, InfeedFacts, recognise
 from station.workflow.lane_piece import LanePiece
+from station.workflow.piece_alarms import call_for_dose, call_for_radiation, escape_over
 from station.workflow.piece_events import announced_meanwhile, identification_of, measurement_of
 from station.workflow.refusals import NotPermittedError
 from station.workflow.tube_use import NOTED_EVERY_S, note_tube_on
@@ -57,6 +58,7 @@ class Journey(FreezeRecords):
         self._schemes = schemes
         self._watch = watch
         self._tube_noted_s: float | None = None
+        self._called_for_pass: datetime | None = None
         self._test_piece_passed_at = store.read(lambda view: test_pieces.passed_at(view, lane_id))
         self._test_piece_run = store.read(lambda view: test_pieces.newest_run(view, lane_id))
 
@@ -67,15 +69,16 @@ class Journey(FreezeRecords):
         """
         found = identify(facts.barcode, self._schemes)
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork) -> bool:
             piece.tag = uow.next_number("tag")
             if isinstance(found, PieceId) and found.is_test:
                 self._identify_test_piece(uow, piece, found.value, facts)
-            else:
-                arrival = recognise(uow, found, facts, self._lane_id, self.policy, max_retries=max_retries)
-                self._arrive(uow, piece, arrival, facts)
+                return False
+            arrival = recognise(uow, found, facts, self._lane_id, self.policy, max_retries=max_retries)
+            return self._arrive(uow, piece, arrival, facts)
 
-        await self._commit(work, piece)
+        if await self._commit(work, piece):
+            self.tell_alarms()
         piece.state = PieceState.ARRIVED
 
     def _identify_test_piece(self, uow: UnitOfWork, piece: LanePiece, piece_id: str, facts: InfeedFacts) -> None:
@@ -84,7 +87,8 @@ class Journey(FreezeRecords):
         piece.visit = uow.next_number(f"visit:{piece_id}")
         piece.identification = identification_of(piece, self._clock.utc_now(), facts, (), self._lane_id)
 
-    def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> None:
+    def _arrive(self, uow: UnitOfWork, piece: LanePiece, arrival: Arrival, facts: InfeedFacts) -> bool:
+        """Record the piece with what was measured of it; True when an alarm about it begins or ends."""
         now = self._clock.utc_now()
         piece.piece_id, piece.visit = arrival.piece_id, arrival.visit
         piece.announcement, piece.announced = arrival.announcement, arrival.known is not None and arrival.known.announced
@@ -93,6 +97,7 @@ class Journey(FreezeRecords):
         piece.failed_cycles = arrival.failed_cycles
         piece.identification = identification_of(piece, now, facts, arrival.reasons, self._lane_id)
         piece.measurement = measurement_of(piece, now, facts, self.policy, self._lane_id)
+        found = escape_over(uow, arrival.piece_id, now)
         if arrival.known is None:
             uow.add_piece(
                 Piece(
@@ -112,6 +117,7 @@ class Journey(FreezeRecords):
         uow.append(piece.measurement)
         against = (*arrival.reasons, *(finding.reason for finding in piece.measurement.findings))
         self._publish(uow, piece, PieceStatus.ARRIVED, now, reasons=against)
+        return call_for_radiation(uow, piece.measurement, piece.reviewed_measurement, self.policy) or found
 
     async def scanning(self, piece: LanePiece) -> None:
         """The piece's first lines are due."""
@@ -209,14 +215,16 @@ class Journey(FreezeRecords):
         last = not result.passed and piece.failed_cycles >= max_retries
         reasons = (*result.reasons, Reason.RETRIES_USED_UP) if last else result.reasons
 
-        def work(uow: UnitOfWork) -> None:
+        def work(uow: UnitOfWork) -> bool:
             now = self._clock.utc_now()
             uow.append(result)
             uow.change_state(piece.known_id, new, now, reasons=[r.value for r in reasons], lane_id=self._lane_id)
             status = PieceStatus.DISINFECTED if result.passed else PieceStatus.HELD
             self._publish(uow, piece, status, now, reasons=reasons)
+            return call_for_dose(uow, result, self._lane_id)
 
-        await self._commit(work, piece)
+        if await self._commit(work, piece):
+            self.tell_alarms()
         piece.state = new
 
     async def ask_gate(self, piece: LanePiece, request: GateRequest) -> Permit | Refusal:
@@ -315,11 +323,21 @@ class Journey(FreezeRecords):
 
     async def check_test_piece(self) -> None:
         """Call for the test piece when none has passed within the policy's time: nothing is cleared until one does."""
-        now, passed_at = self._clock.utc_now(), self._test_piece_passed_at
-        if passed_at is None or now - passed_at > timedelta(hours=self.policy.test_piece_max_age_h):
+        passed_at = self._test_piece_passed_at
+        if passed_at is None or self._is_overdue(passed_at):
+            self._called_for_pass = passed_at
             await self.raise_alarm(
                 AlarmCode.TEST_PIECE_MISSING, AlarmPriority.MEDIUM, self._lane_id, passed_at.isoformat() if passed_at else ""
             )
+
+    async def call_when_test_piece_falls_due(self) -> None:
+        """Call for the test piece at the moment from which on nothing is cleared; once for each pass. A run that failed has called."""
+        passed_at = self._test_piece_passed_at
+        if passed_at is not None and passed_at != self._called_for_pass and self._is_overdue(passed_at):
+            await self.check_test_piece()
+
+    def _is_overdue(self, passed_at: datetime) -> bool:
+        return self._clock.utc_now() - passed_at > timedelta(hours=self.policy.test_piece_max_age_h)
 
     async def _move(self, piece: LanePiece, state: PieceState) -> None:
         if not piece.is_test:

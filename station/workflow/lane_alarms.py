@@ -22,7 +22,14 @@ _CODE_OF = {
 }
 
 OVER_WHEN_PREPARED = frozenset(
-    {*_CODE_OF.values(), AlarmCode.FREEZE_BYPASSED, AlarmCode.DEVICE_LOST, AlarmCode.PIECE_AT_GATE, AlarmCode.EXERCISE_UNCONFIRMED}
+    {
+        *_CODE_OF.values(),
+        AlarmCode.FREEZE_BYPASSED,
+        AlarmCode.DEVICE_LOST,
+        AlarmCode.PIECE_AT_GATE,
+        AlarmCode.BIN_FULL,
+        AlarmCode.EXERCISE_UNCONFIRMED,
+    }
 )
 """Alarms whose cause is gone when a lane has been prepared again."""
 

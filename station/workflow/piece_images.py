@@ -59,6 +59,6 @@ async def compare_with_cleared(session: LaneSession, piece: LanePiece, read: Scr
             cleared, read, cleared_sha256=cleared_sha256, new_sha256=sha256, bound=session.journey.policy.image_match_bound
         )
     except (ScreeningError, StoreError, NotFoundError) as error:
-        # The piece is held as if it were another one: nothing else would tell that a disk spoils what was stored.
+        # Held without a comparison: which file the disk has spoilt, or what the worker died of, stands here alone.
         log.warning("a cleared image could not be compared; its piece is held", cleared=cleared_sha256, error=str(error))
         return None

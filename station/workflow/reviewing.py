@@ -15,6 +15,7 @@ from station.domain.review import Handover, ReviewDecision, ReviewOutcome
 from station.ports.store import Claim, Evidence, ReadView, UnitOfWork
 from station.review import rules
 from station.workflow.access_steps import demand_person, still_may
+from station.workflow.piece_alarms import escape_over, radiation_settled
 from station.workflow.refusals import (
     LeaseLostError,
     LeaseTakenError,
@@ -228,6 +229,8 @@ def _settle(
             model_sha256=model,
         )
     )
+    if state is PieceState.CLEARED:
+        radiation_settled(uow, piece.piece_id, at)
     return uow.change_state(piece.piece_id, state, at, reasons=reasons)
 
 
@@ -253,4 +256,6 @@ def hand_over(uow: UnitOfWork, piece_id: str, *, state: PieceState, to: str, by:
             outcome=state.value,
         )
     )
+    radiation_settled(uow, piece_id, at)
+    escape_over(uow, piece_id, at)
     return uow.change_state(piece_id, state, at)

@@ -66,6 +66,8 @@ class Says(StrEnum):
     OVERDUE = "overdue"
     AT_START = "at-start"
     REFUSED = "refused"
+    NOT_DISINFECTED = "not-disinfected"
+    COVERED = "covered"
 
 
 VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
@@ -93,6 +95,8 @@ VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
         Says.LENGTH_CHANGED: frozenset({"eye", "now", "before"}),
         Says.OVERDUE: frozenset({"eye"}),
         Says.REFUSED: frozenset({"reasons"}),
+        Says.NOT_DISINFECTED: frozenset({"reasons", "dose", "target"}),
+        Says.COVERED: frozenset({"eyes"}),
     }
 )
 """Which values a message takes; one that is not here takes none."""

@@ -27,6 +27,7 @@ from station.workflow.preparation import (
     READY,
     Prepared,
 )
+from station.workflow.running_calls import RunningCalls
 from station.workflow.says import Says, say
 from station.workflow.scanner import Calibration
 from station.workflow.steering import Steering
@@ -45,6 +46,7 @@ would be held anyhow."""
 
 STRANGER_S = 2.0
 TUBE_NOTE_S = 1.0
+CALL_S = 0.5
 
 STANDSTILL_S = 60.0
 """Pieces that have stood for so long, with nobody asked to do anything about it, will not go on by themselves."""
@@ -75,6 +77,7 @@ class LaneSession:
         self.tracker = Tracker(self.geometry)
         self.uv = UvWatch(self.geometry, self.settings.recipe, self.settings.unit_id, clock_jump_ms=self.settings.clock_jump_ms)
         self.pieces: list[LanePiece] = []
+        self._calls = RunningCalls(journey, self.settings.lane_id)
         self.decisions = Decisions(journey, equipment.clock, self.wake, exercises)
         self.status: LaneStatus | None = None
         self.unit: UnitStatus | None = None
@@ -114,6 +117,7 @@ class LaneSession:
                 self._watch_unit,
                 self._watch_generator,
                 self._note_tube_use,
+                self._call_people,
                 self._collect_lines,
                 self._read_infeed_codes,
                 self._read_gate_codes,
@@ -156,6 +160,7 @@ class LaneSession:
             # Behind a gate that was shut before and is shut now, the exit eye sees something else than a piece that left.
             self._gate_stayed_shut = self.status is not None and self.status.gate == status.gate == GATE_CLOSED
             self.status = status
+            self._calls.note(status, clock.monotonic_s())
             if status.freeze_latch:
                 raise FreezeLatched
             if status.boot_count != self.prepared.boot_count:
@@ -328,6 +333,11 @@ class LaneSession:
             if self.beam_ready:
                 await self.journey.tube_is_on()
             await self.equipment.clock.sleep(TUBE_NOTE_S)
+
+    async def _call_people(self) -> None:
+        while True:
+            await self._calls.call()
+            await self.equipment.clock.sleep(CALL_S)
 
     async def _watch_generator(self) -> None:
         generator, clock, settings = self.equipment.devices.generator, self.equipment.clock, self.settings

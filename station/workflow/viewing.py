@@ -1,9 +1,10 @@
 """Who was given which picture: written down before the picture is given; and for how long it was looked at."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from station.domain.piece import Piece
+from station.domain.rest import Spell, viewing_time, with_image
 from station.domain.scan import Scan
 from station.domain.vault import ImageLookedAt, ImageViewed, Rendering
 from station.ports.clock import Clock
@@ -15,6 +16,8 @@ from station.workflow.once import Answer, Once, do_once
 class ViewLog:
     """Appends an `ImageViewed` for what is given out: once per person, scan, rendering and minute, a marked piece's picture each time.
 
+    Who is given pictures is also known here for how long without a rest; a start of the station begins all anew.
+
     Args:
         store: takes the facts.
         clock: station time.
@@ -25,10 +28,13 @@ class ViewLog:
         self._clock = clock
         self._minute: datetime | None = None
         self._written: set[tuple[str, str, int, str, Rendering]] = set()
+        self._spells: dict[str, Spell] = {}
 
     async def note(self, piece: Piece, scan: Scan, rendering: Rendering, person: str) -> None:
         """Return when it is written down that this person is given this. Raises `StoreError`: then nothing may be given."""
         now = self._clock.utc_now()
+        if rendering is not Rendering.FIGURES:
+            self._spells[person] = with_image(self._spells.get(person), now)
         minute = now.replace(second=0, microsecond=0)
         if minute != self._minute:
             self._minute = minute
@@ -67,4 +73,11 @@ class ViewLog:
             return {"written": True}
 
         answer, _ = await durable(self._store.write(lambda uow: do_once(uow, once, work)))
+        if answer["written"]:
+            # It was before them until now.
+            self._spells[person] = with_image(self._spells.get(person), now)
         return answer
+
+    def viewing_time(self, person: str) -> timedelta:
+        """For how long the person has had pictures before them without a rest."""
+        return viewing_time(self._spells.get(person), self._clock.utc_now())

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
+from station.domain.escape import ESCAPE_SUBJECT
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision
@@ -219,7 +220,7 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     expect(page.locator("#alarms")).to_contain_text("Không có báo động")
     desk.write(lambda uow: uow.raise_alarm(AlarmCode.DOSE_SHORT, AlarmPriority.HIGH, LANE, "12 mJ/cm²", START))
     desk.feed.publish("alarm", "{}")
-    expect(page.locator("#alarms")).to_contain_text("Liều UV không đủ")
+    expect(page.locator("#alarms")).to_contain_text("Khử khuẩn UV không đạt")
     expect(page.locator("#alarms")).to_contain_text("thùng trả về")
     expect(page.locator("#alarms")).to_have_attribute("data-level", "high")
     page.keyboard.press("F10")
@@ -229,6 +230,45 @@ def test_alarms_stand_in_the_bar_until_acknowledged(desk: Desk, page: Page) -> N
     desk.feed.publish("alarm", "{}")
     expect(page.locator("#alarms")).to_contain_text("Không ghi được hồ sơ")
     expect(page.locator("#acknowledge")).to_have_count(0)
+
+
+def test_an_escape_stays_in_the_bar_until_somebody_says_where_it_is(desk: Desk, page: Page) -> None:
+    desk.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, f"{LANE} #1", "tag-passed tag=7", START))
+    open_lane(page)
+    expect(page.locator("#alarms")).to_contain_text("ra khỏi cửa mà không có phép")
+    page.keyboard.press("F10")
+    page.click("#settle")
+    expect(page.locator("#settle-note")).to_be_focused()
+    page.keyboard.type("thấy trong xe thư")
+    page.click("#settle-go")
+    expect(page.locator("#alarms")).to_contain_text("Không có báo động")
+    (fact,) = [row.evidence for row in desk.store.read(lambda view: view.evidence(ESCAPE_SUBJECT))]
+    assert (fact.subject, fact.note) == (f"{LANE} #1", "thấy trong xe thư")
+
+
+def test_who_looks_at_scans_on_end_is_asked_to_rest(desk: Desk, page: Page) -> None:
+    piece_id, sha256 = desk.put_piece()
+    headers = desk.door.signed("operator").headers
+
+    def look(minutes: float) -> None:
+        desk.clock.forward(60 * minutes)
+        answer = desk.client.get(f"/api/v1/scans/{sha256}/view.png", params={"piece": piece_id}, headers=headers)
+        assert answer.status_code == 200
+
+    for minutes in (0, 9, 9):
+        look(minutes)
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator("#who")).to_be_visible()
+    expect(page.locator("#rest")).to_be_hidden()
+    look(4)
+    page.clock.run_for(31_000)
+    expect(page.locator("#rest")).to_contain_text("xem ảnh soi liên tục 22 phút")
+    page.click("#language")
+    expect(page.locator("#rest")).to_contain_text("looking at scans for 22 minutes")
+    desk.clock.forward(600)
+    page.clock.run_for(31_000)
+    expect(page.locator("#rest")).to_be_hidden()
 
 
 def test_the_last_five_outcomes(desk: Desk, page: Page) -> None:

@@ -17,10 +17,10 @@ import pytest
 from station import durable_file
 from station.bootstrap import site_fitting
 from station.bootstrap.model_in_use import model_place
+from station.bootstrap.model_start import say_whether_proved
 from station.bootstrap.site_fitting import LOCK_NAME, Fitted, fit, require_pieces
 from station.bootstrap.site_models import adopt, listed, roll_back
 from station.bootstrap.site_sources import Sources, folder_pieces, stored_pieces
-from station.bootstrap.station import _say_whether_proved
 from station.bootstrap.stores import drift_state, drift_watch
 from station.cli import main
 from station.cli.model_fit import MATRIX_THREADS
@@ -179,7 +179,7 @@ async def test_a_model_that_enough_pieces_stand_behind_needs_no_waiver(tmp_path:
     waived = load(configuration.path, demo=True)
     with opened(tmp_path / "data") as store:
         for model, alarms in ((None, ["unproved-model"]), (info, [])):
-            _say_whether_proved(waived, model, store, SystemClock())
+            say_whether_proved(waived, model, store, SystemClock())
             assert [one.code.value for one in store.read(lambda view: view.alarms()) if one.cleared_at is None] == alarms
 
 

@@ -336,7 +336,7 @@ def test_a_piece_whose_cleared_image_is_damaged_is_held_and_reviewed_anew(suffix
         scene.people.refeeds_pieces = False
         await scene.until_state(piece_id, PieceState.HELD)
         await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
-        assert set(known(scene, piece_id).reasons) == {Reason.IMAGE_MISMATCH}
+        assert set(known(scene, piece_id).reasons) == {Reason.IMAGE_NOT_COMPARED}
         assert facts(scene, piece_id, ImageMatch) == []
         assert scene.running
         scene.people.reviews = scene.people.refeeds_pieces = True
@@ -383,7 +383,7 @@ def test_a_cleared_image_that_the_disk_does_not_give_in_time_holds_the_piece():
         await scene.until_known(lambda: known(scene, piece_id).visit == 2, timeout_s=180.0)
         scene.people.refeeds_pieces = False
         await scene.until_state(piece_id, PieceState.HELD)
-        assert Reason.IMAGE_MISMATCH in known(scene, piece_id).reasons
+        assert Reason.IMAGE_NOT_COMPARED in known(scene, piece_id).reasons
         assert len(facts(scene, piece_id, Scan)) == 2
         assert scene.running
         scene.people.reviews = scene.people.refeeds_pieces = True
@@ -415,7 +415,7 @@ def test_what_somebody_clears_without_a_picture_comes_to_the_hold_bin_again(spoi
         await scene.until_known(lambda: known(scene, piece_id).visit == 2, timeout_s=180.0)
         scene.people.refeeds_pieces = False
         await scene.until_state(piece_id, PieceState.HELD)
-        assert set(known(scene, piece_id).reasons) == {Reason.IMAGE_MISMATCH}
+        assert set(known(scene, piece_id).reasons) == {Reason.IMAGE_NOT_COMPARED}
         scene.people.reviews = scene.people.refeeds_pieces = True
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=300.0)
         assert known(scene, piece_id).visit == 3

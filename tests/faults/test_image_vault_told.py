@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.piece import PieceState
+from station.domain.reasons import Reason
 from station.masking import mask_event
 from tests.faults.test_image_vault import attend, flip, known, leave_alone, path_of, reviewed_for_its_weight
 from tests.support.full_disk import FullDisk, of_image
@@ -47,7 +48,7 @@ def test_scans_that_find_no_room_are_one_alarm_until_one_is_stored(monkeypatch: 
 
 
 def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
-    """The piece is held as if it were another one; that the disk spoils what was stored must not stay unknown."""
+    """The piece is held, and not as another one; that the disk spoils what was stored must not stay unknown."""
 
     async def scene(scene: Scene) -> None:
         piece_id = await reviewed_for_its_weight(scene)
@@ -61,5 +62,7 @@ def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
         (line,) = [shown for shown in map(mask_event, log) if shown.get("cleared") == cleared]
         assert line["log_level"] == "warning"
         assert "truncated or changed" in line["error"]
+        assert Reason.IMAGE_NOT_COMPARED in scene.reasons(piece_id)
+        assert Reason.IMAGE_MISMATCH not in scene.reasons(piece_id)
 
     play(scene)

@@ -49,6 +49,7 @@ BODIES: dict[tuple[str, str], dict[str, Any] | None] = {
     ("post", "/api/v1/lanes/{lane_id}/commands"): {"command": "stop"},
     ("post", "/api/v1/lanes/{lane_id}/test-piece/reference-ended"): {"note": "new tube"},
     ("post", "/api/v1/alarms/{alarm_id}/acknowledge"): None,
+    ("post", "/api/v1/alarms/{alarm_id}/settle"): {"note": "x"},
     ("post", "/api/v1/reports/shift/hand-over"): {"date": "2026-11-21", "shift": 2, "note": "all quiet"},
     ("post", "/api/v1/reports/shift/take-over"): {"date": "2026-11-21", "shift": 2, "handed_over_at": "2026-11-21T08:00:00Z"},
 }

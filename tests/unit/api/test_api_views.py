@@ -163,3 +163,31 @@ def _views(desk: Desk, piece_id: str) -> list[ImageViewed]:
     """Who was shown a picture of the piece."""
     rows = [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id))]
     return [fact for fact in rows if isinstance(fact, ImageViewed) and fact.rendering is not Rendering.FIGURES]
+
+
+def test_who_has_pictures_before_them_on_end_is_asked_to_rest(desk: Desk) -> None:
+    piece_id, sha256 = desk.put_piece()
+
+    def look(name: str, minutes: float, person: str = "an") -> tuple[int, bool]:
+        desk.clock.forward(minutes * 60)
+        headers = desk.door.signed(person).headers
+        assert desk.client.get(f"/api/v1/scans/{sha256}{name}", params={"piece": piece_id}, headers=headers).status_code == 200
+        return rest(person)
+
+    def rest(person: str = "an") -> tuple[int, bool]:
+        session = desk.client.get("/api/v1/session", headers=desk.door.signed(person).headers).json()
+        return session["viewing_min"], session["rest_due"]
+
+    assert rest() == (0, False)
+    assert [look("/view.png", minutes) for minutes in (0, 9, 9)] == [(0, False), (9, False), (18, False)]
+    # What is no picture tires nobody; a look that ends does.
+    assert look("", 2.0) == (18, False)
+    assert desk.post(f"/scans/{sha256}/looked?piece={piece_id}", {"shown_ms": 60_000, "heat_ms": 0}, person="an").json()["written"]
+    assert rest() == (20, False)
+    assert look("/heat.png", 1) == (21, True)
+    assert look("/view.png", 0, "binh") == (0, False)
+    desk.clock.forward(9 * 60)
+    assert rest() == (21, True)
+    desk.clock.forward(60)
+    assert rest() == (0, False)
+    assert look("/view.png", 0) == (0, False)

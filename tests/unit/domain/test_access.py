@@ -72,6 +72,7 @@ def test_the_table_names_every_action_and_gives_each_role_what_its_work_takes():
             "see-performance",
             "see-reports",
             "hand-over-shift",
+            "settle-alarms",
         },
         Role.TECHNICIAN: {"own-session", "see-lanes", "see-alarms", "see-events", "freeze-lane", "tick-freeze-steps", "acknowledge-alarms"}
         | {"command-lane", "end-test-reference", "see-metrics"},

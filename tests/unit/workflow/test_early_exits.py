@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from feeding import Feeding
+from feeding import LANE, Feeding
 
 from station.domain.alarm import AlarmCode
 from station.domain.errors import StoreError
@@ -54,7 +54,7 @@ async def start_again(feeding: Feeding, *ring: PassedPiece) -> None:
 
 def a_session(feeding: Feeding) -> LaneSession:
     """A session whose control loop does not run; readings of the lane are handed to it."""
-    settings = SimpleNamespace(geometry=LaneGeometry(), recipe=None, unit_id="uv-1", clock_jump_ms=0)
+    settings = SimpleNamespace(lane_id=LANE, geometry=LaneGeometry(), recipe=None, unit_id="uv-1", clock_jump_ms=0)
     clock = SimpleNamespace(monotonic_s=lambda: 0.0, utc_now=feeding.clock.utc_now)
     equipment: Any = SimpleNamespace(settings=settings, clock=clock, devices=SimpleNamespace(plc=None))
     prepared: Any = SimpleNamespace(lines=None, calibration=None, ring=())

@@ -53,6 +53,8 @@ lane-says-length-changed = At { $eye } a piece is { $now } mm long, before { $be
 lane-says-overdue = A piece did not come to: { $eye }
 lane-says-at-start = Before the start
 lane-says-refused = { $reasons }
+lane-says-not-disinfected = { $reasons }; { $dose } of { $target } mJ/cm²
+lane-says-covered = covered: { $eyes }
 
 ## Words that stand in them
 word-none = none

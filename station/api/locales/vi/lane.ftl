@@ -53,6 +53,8 @@ lane-says-length-changed = Tại { $eye } bưu gửi dài { $now } mm, trước 
 lane-says-overdue = Bưu gửi không đến: { $eye }
 lane-says-at-start = Trước khi chạy
 lane-says-refused = { $reasons }
+lane-says-not-disinfected = { $reasons }; { $dose } trên { $target } mJ/cm²
+lane-says-covered = bị che: { $eyes }
 
 ## Từ dùng trong lời báo
 word-none = không có

@@ -13,7 +13,7 @@ const HASH_SHOWN = 12;
 const FACTS = [
   ...["Announcement", "Identification", "InfeedMeasurement", "Scan", "ModelReading", "OperatorReading", "ReviewDecision", "ImageMatch", "Clearance", "DisinfectionResult", "Permit", "Refusal", "GateAction", "StateChange", "Handover"],
   ...["ProjectionResult", "ImageViewed", "ImageLookedAt", "ImagesDestroyed", "AccessFact", "LaneFrozen", "FreezeStepDone", "AllClear", "LatchSetAgain", "LaneUnfrozen", "DriftTrip", "DriftReset", "ModelInUse", "TestPieceRun"],
-  ...["TestPieceReferenceEnded", "DayReconciled", "ShiftHandedOver", "ShiftTakenOver", "StoreRestored", "RecordRestored"],
+  ...["TestPieceReferenceEnded", "DayReconciled", "ShiftHandedOver", "ShiftTakenOver", "StoreRestored", "RecordRestored", "EscapeSettled"],
 ];
 
 const asked = new URLSearchParams(location.search);

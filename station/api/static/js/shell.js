@@ -6,11 +6,13 @@ import { allKeys, useHelp } from "./keys.js";
 import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
+const REST_MS = 30_000;
 const URGENCY = ["critical", "high", "medium", "low"];
 
 const parts = {
   alarms: h("section", { class: "alarms", id: "alarms", "aria-live": "assertive" }),
   stale: h("div", { class: "stale-banner", id: "stale", role: "alert", hidden: true }),
+  rest: h("div", { class: "message", id: "rest", role: "status", hidden: true }),
   message: h("div", { class: "message", id: "message", role: "status", hidden: true }),
   help: h("dialog", { class: "help", id: "help" }),
   confirm: h("dialog", { class: "help", id: "confirm" }),
@@ -20,6 +22,8 @@ const parts = {
 /** @type {any[]} */
 let alarms = [];
 let alarmsKnown = false;
+/** For how long whoever is logged in has looked at pictures, as the station said last. */
+let viewing = { viewing_min: 0, rest_due: false };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let messageTimer;
 /** @type {() => void} */
@@ -32,6 +36,7 @@ let rebuildPage = () => {};
 export async function openPage(page) {
   await loadWords();
   await loadSession();
+  viewing = who();
   useConfirmation(askPassword);
   rebuildPage = () => {
     document.title = `${t(page.title)} – KT1`;
@@ -40,6 +45,7 @@ export async function openPage(page) {
       header(page.current),
       parts.stale,
       parts.alarms,
+      parts.rest,
       parts.message,
       parts.main,
       parts.help,
@@ -50,11 +56,13 @@ export async function openPage(page) {
     page.build(parts.main);
     delete parts.alarms.dataset.shown;
     showAlarms();
+    showRest();
   };
   useHelp(openHelp);
   rebuildPage();
   await refreshAlarms();
   setInterval(refreshAlarms, REFRESH_MS);
+  if (may("see-scans")) setInterval(refreshRest, REST_MS);
 }
 
 /** @param {string} current */
@@ -180,6 +188,21 @@ export function isStale() {
   return document.body.classList.contains("stale");
 }
 
+/** Ask again for how long whoever is logged in has looked at pictures. */
+async function refreshRest() {
+  try {
+    viewing = await get("/session");
+    showRest();
+  } catch {
+    // What was shown stays: that the station is out of reach is told elsewhere.
+  }
+}
+
+function showRest() {
+  parts.rest.hidden = !viewing.rest_due;
+  say(parts.rest, viewing.rest_due ? `⏸ ${t("ui-rest-due", { minutes: viewing.viewing_min })}` : "");
+}
+
 /** Read the alarms again. */
 export async function refreshAlarms() {
   if (!may("see-alarms")) return;
@@ -217,12 +240,39 @@ function showAlarms() {
       alarm.alarm_id === null
         ? null
         : alarm.acknowledged_at
-        ? h("span", {}, t("ui-acknowledged"))
+        ? alarm.code === "escaped" && !alarm.cleared_at && may("settle-alarms")
+          ? h("button", { type: "button", id: "settle", onclick: () => settle(alarm) }, t("ui-settle"))
+          : h("span", {}, t("ui-acknowledged"))
         : !may("acknowledge-alarms")
         ? null
         : h("button", { type: "button", id: "acknowledge", "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
     ];
   });
+}
+
+/**
+ * Say what became of what escaped.
+ * @param {any} alarm
+ */
+function settle(alarm) {
+  const note = h("textarea", { id: "settle-note", required: true, maxlength: 1000, rows: 3 });
+  const form = h(
+    "form",
+    {
+      class: "door",
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        if (await attempt(() => post(`/alarms/${alarm.alarm_id}/settle`, { note: note.value }))) parts.confirm.close();
+        await refreshAlarms();
+      },
+    },
+    h("h2", {}, t("ui-settle")),
+    h("label", { for: "settle-note" }, t("ui-settle-explained", { subject: alarm.subject }), note),
+    h("div", { class: "lease" }, h("button", { type: "submit", id: "settle-go" }, t("ui-settle")), h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
+  );
+  parts.confirm.replaceChildren(form);
+  parts.confirm.showModal();
+  note.focus();
 }
 
 /** A person has seen the alarm that stands in the bar. */
