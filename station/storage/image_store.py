@@ -11,7 +11,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
+from station.domain.errors import ImageDamagedError, ImageDestroyedError, ImageKeyLostError, NotFoundError, SeveralFailuresError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.vault import DestructionOrder, ImageKey, strictest
 from station.durable_file import TEMPORARY, flush_directory, make_directory, write_durably
@@ -151,9 +151,9 @@ class FileImageStore:
                 self._settle(sha256)
         here = [sha256 for sha256, under in everything if under == key]
         kept = [sha256 for sha256 in here if sha256 in needed]
-        for sha256 in kept:
-            with self._guard(sha256):
-                self._move(sha256, key.level, besides=key)
+        stuck = [error for sha256 in kept if (error := self._stuck(sha256, key)) is not None]
+        if stuck:
+            raise SeveralFailuresError(map(str, stuck))
         try:
             self._rolls.write(key, order, (sha256 for sha256 in here if sha256 not in needed))
         except OSError as error:
@@ -235,6 +235,9 @@ class FileImageStore:
         while True:
             try:
                 return key, self._keys.unwrap(key, wrapped, sealing.about_data_key(sha256, key))
+            except ImageDamagedError as error:
+                # The keys' keeper does not know whose data key it was given.
+                raise image_file.damaged(sha256, f"its key file is truncated or changed: {error.what}") from error
             except ImageKeyLostError:
                 # It may have been moved to another key while this one was destroyed.
                 again, wrapped = self._envelope_of(sha256)
@@ -248,6 +251,15 @@ class FileImageStore:
         today = self._keys.current(self._clock.utc_now().date(), level, besides=besides)
         if today != key:
             self._write(sha256, {self._path(sha256, KEY): self._envelope(sha256, today, data_key)})
+
+    def _stuck(self, sha256: str, key: ImageKey) -> StoreError | None:
+        """Move an image away from a key; what kept it there, if something did: each is to be told, not only the first."""
+        try:
+            with self._guard(sha256):
+                self._move(sha256, key.level, besides=key)
+        except StoreError as error:
+            return error
+        return None
 
     def _is_whole(self, sha256: str, data_key: bytes) -> bool:
         try:
