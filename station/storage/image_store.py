@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from station.domain.errors import ImageDamagedError, ImageDestroyedError, ImageKeyLostError, NotFoundError, SeveralFailuresError, StoreError
@@ -62,23 +62,17 @@ class FileImageStore:
             StoreError: they, or their key, could not be made durable.
         """
         sha256 = raw_sha256(scan.le, scan.he)
-        with self._guard(sha256):
-            self._settle(sha256)
-            try:
-                key, data_key = self._open(sha256)
-                level = strictest((level, key.level))
-            except (NotFoundError, StoreError):
-                # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
-                key, data_key = None, sealing.new_key()
-            files: dict[Path, bytes | bytearray] = {}
-            today = self._keys.current(self._clock.utc_now().date(), level)
-            if key != today:
-                files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
-            if key is None or not self._is_whole(sha256, data_key):
-                content = image_file.encode(scan, sha256)
-                files[self._path(sha256, SCAN)] = sealing.seal(data_key, content, sealing.about_file(sha256, SCAN))
-            self._write(sha256, files, without=() if key else (VIEWS,))
+        self._put(sha256, lambda: image_file.encode(scan, sha256), level, only_if_not_whole=True)
         return sha256
+
+    def put_as_it_is(self, sha256: str, content: bytes, level: Secrecy | None) -> None:
+        """Seal a damaged scan's file as it was found: it shows a piece, and somebody may still get something out of it.
+
+        Raises:
+            NotFoundError: that is not the name of a scan.
+            StoreError: it, or its key, could not be made durable.
+        """
+        self._put(sha256, lambda: content, level, only_if_not_whole=False)
 
     def put_views(self, sha256: str, result: ScreeningResult) -> None:
         """Store what screening made of a scan; replaces an earlier result. Raises `NotFoundError` and `StoreError`."""
@@ -194,6 +188,23 @@ class FileImageStore:
         except OSError as error:
             raise _not_written(self._root, error) from error
         return len(left)
+
+    def _put(self, sha256: str, content: Callable[[], bytes], level: Secrecy | None, *, only_if_not_whole: bool) -> None:
+        with self._guard(sha256):
+            self._settle(sha256)
+            try:
+                key, data_key = self._open(sha256)
+                level = strictest((level, key.level))
+            except (NotFoundError, StoreError):
+                # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
+                key, data_key = None, sealing.new_key()
+            files: dict[Path, bytes | bytearray] = {}
+            today = self._keys.current(self._clock.utc_now().date(), level)
+            if key != today:
+                files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
+            if key is None or not (only_if_not_whole and self._is_whole(sha256, data_key)):
+                files[self._path(sha256, SCAN)] = sealing.seal(data_key, content(), sealing.about_file(sha256, SCAN))
+            self._write(sha256, files, without=() if key else (VIEWS,))
 
     def _listed(self) -> Iterator[str]:
         # Not a glob, which takes a folder that cannot be read for an empty one: what is not seen here may be destroyed.
