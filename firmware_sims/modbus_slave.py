@@ -13,7 +13,6 @@ MOST_READ, MOST_WRITTEN = 125, 123
 BROADCAST = 0
 BUFFER_CAP = 1024
 MBAP_BYTES = 7
-WORD_MAX = 0xFFFF
 FIXED_REQUESTS = frozenset({1, 2, 3, 4, 5, 6, 8})
 """Function codes whose whole RTU request is 8 bytes."""
 COUNTED_REQUESTS = frozenset({15, 16})

@@ -157,10 +157,6 @@ class Tracker:
         head_mm = min(track.head_mm, self._diverter_mm[track.bin - 1] - 1.0) if track.bin else track.head_mm
         return sum(head_mm >= end_mm for end_mm in self._zones)
 
-    def first_in_zone(self, zone: int) -> Track | None:
-        """The track furthest downstream in a zone."""
-        return next((track for track in self.tracks if self.zone(track) == zone), None)
-
     def gate_track(self) -> Track | None:
         """The track furthest downstream in the gate zone; cheap, for every scan."""
         low, high = self._zones[-2], self._zones[-1]

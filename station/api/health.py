@@ -28,6 +28,7 @@ _HELP = {
     "kt1_lane_pieces": "Pieces on the lane's belts",
     "kt1_lane_pieces_per_hour": "Pieces that got their outcome, per hour",
     "kt1_device_ok": "1 when the device answers as it should",
+    "kt1_detector_garbage_bytes": "Bytes from the line detector since it was connected that belonged to no whole line",
     "kt1_image_free_bytes": "Free space for scans",
 }
 
@@ -132,6 +133,7 @@ def router(context: Context) -> APIRouter:
             samples += [("kt1_lane_state", {"lane": lane_id, "state": state.value}, float(view.state is state)) for state in LaneState]
             samples.append(("kt1_lane_pieces", {"lane": lane_id}, float(len(view.pieces))))
             samples.append(("kt1_lane_pieces_per_hour", {"lane": lane_id}, view.pieces_per_hour))
+            samples.append(("kt1_detector_garbage_bytes", {"lane": lane_id}, float(view.garbage_bytes)))
             samples += [("kt1_device_ok", {"lane": lane_id, "device": device.name}, float(device.ok)) for device in view.devices]
         return PlainTextResponse(_exposition(samples), media_type="text/plain; version=0.0.4")
 

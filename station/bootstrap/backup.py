@@ -34,10 +34,19 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedBackup:
+    """What bears the name of a backup of this site and cannot be gone on from, and why, as far as can be told without reading it all."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MadeBackup:
     """A finished backup. `linked` files are those that an earlier backup beside it has, too; `left_out` lie elsewhere.
 
-    `log` says whether the audit log in it holds; `removed` are older backups that were to go.
+    `log` says whether the audit log in it holds; `removed` are older backups that were to go; `damaged` ones beside it stay, and do not
+    count among those kept.
     """
 
     directory: Path
@@ -46,18 +55,20 @@ class MadeBackup:
     left_out: tuple[Path, ...]
     log: Report
     removed: tuple[str, ...]
+    damaged: tuple[DamagedBackup, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewestBackup:
-    """The newest backup that this station made."""
+    """The newest backup that this station made, and the names of damaged ones that it found beside it."""
 
     name: str
     made_at: datetime
+    damaged: tuple[str, ...]
 
 
 def make_backup(configuration: Configuration, target: Path, *, keep: int | None, at: datetime, progress: Progress) -> MadeBackup:
-    """Make a backup in `target`, in a directory of its own; `keep`: how many of this site stay there, the newest ones.
+    """Make a backup in `target`, in a directory of its own; `keep`: how many of this site stay there, the newest ones that are not damaged.
 
     Neither keys of images nor private keys are in it, nor what they are wrapped or signed with; public keys are.
 
@@ -75,7 +86,7 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
     site = configuration.station.site
     key, keys = LogKey(origin_of(site), load_key(configuration.audit_key_file)), believed_keys(configuration)
     name = name_of(site, at)
-    earlier = _newest(target, site, keys)
+    earlier, whole, damaged = _look_at_earlier(target, site, keys)
     named, left_out = configuration_files(configuration)
     left_out += _elsewhere(configuration.data_dir)
     private = _private_files(configuration)
@@ -96,10 +107,12 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
         content = manifest.content
         write_durably({part / MANIFEST: content, part / SIGNATURE: sign_manifest(content, key).encode()})
         linked = sum(earlier is not None and earlier.files.get(one.path) == one for one in copied)
-    _remember(configuration, manifest)
+    _remember(configuration, manifest, damaged)
     # From a log that does not hold nobody can go on: older backups are all there is.
-    removed = () if keep is None or not log.holds else _remove_old(target, site, keep, made=name)
-    return MadeBackup(directory=target / name, manifest=manifest, linked=linked, left_out=left_out, log=log, removed=removed)
+    removed = () if keep is None or not log.holds else _remove_old(whole, keep)
+    return MadeBackup(
+        directory=target / name, manifest=manifest, linked=linked, left_out=left_out, log=log, removed=removed, damaged=damaged
+    )
 
 
 def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], tuple[Path, ...]]:
@@ -175,34 +188,54 @@ def newest_backup(configuration: Configuration) -> NewestBackup | None:
     """The newest backup that was made of this station; None for one that was never backed up, as far as it knows."""
     try:
         members = json.loads((configuration.data_dir / NEWEST).read_text(encoding="utf-8"))
-        return NewestBackup(name=str(members["name"]), made_at=datetime.fromisoformat(members["made_at"]))
+        damaged = tuple(map(str, members.get("damaged", ())))
+        return NewestBackup(name=str(members["name"]), made_at=datetime.fromisoformat(members["made_at"]), damaged=damaged)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def backups_in(target: Path, site: str) -> list[Path]:
-    """The finished backups of a site in a directory, the oldest first. Raises `StoreError`."""
+    """What bears the name of a backup of a site in a directory, the oldest first. Raises `StoreError`."""
     try:
-        return sorted(path for path in target.iterdir() if is_name(path.name, site) and (path / SIGNATURE).is_file())
+        return sorted(path for path in target.iterdir() if is_name(path.name, site))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise not_copied(target, error) from error
 
 
-def _newest(target: Path, site: str, keys: tuple[VerifierKey, ...]) -> Earlier | None:
-    for directory in reversed(backups_in(target, site)):
+def _look_at_earlier(
+    target: Path, site: str, keys: tuple[VerifierKey, ...]
+) -> tuple[Earlier | None, list[Path], tuple[DamagedBackup, ...]]:
+    """The newest backup that is not damaged, all of those, the oldest first, and the damaged ones."""
+    newest, whole, damaged = None, [], []
+    for directory in backups_in(target, site):
         try:
             # Nothing that somebody else may have written gets into what is signed here.
             manifest = open_manifest(directory, keys)
-        except StoreError:
-            continue
-        return Earlier(directory=directory, files={one.path: one for one in manifest.files})
-    return None
+        except StoreError as error:
+            why = error.what
+        else:
+            lost = [one.path for one in manifest.files if not _is_there(directory / one.path, one)]
+            if not lost:
+                newest = Earlier(directory=directory, files={one.path: one for one in manifest.files})
+                whole.append(directory)
+                continue
+            why = f"{len(lost)} of its files are missing or have another size, {lost[0]} among them"
+        damaged.append(DamagedBackup(name=directory.name, why=why))
+    return newest, whole, tuple(damaged)
 
 
-def _remember(configuration: Configuration, manifest: Manifest) -> None:
-    members = {"name": manifest.name, "made_at": manifest.made_at.isoformat()}
+def _is_there(path: Path, file: BackedUpFile) -> bool:
+    # Its size only: to read all backups each night would take longer than to make one.
+    try:
+        return path.stat().st_size == file.size
+    except OSError:
+        return False
+
+
+def _remember(configuration: Configuration, manifest: Manifest, damaged: tuple[DamagedBackup, ...]) -> None:
+    members = {"name": manifest.name, "made_at": manifest.made_at.isoformat(), "damaged": [one.name for one in damaged]}
     path = configuration.data_dir / NEWEST
     try:
         write_durably({path: json.dumps(members).encode()})
@@ -213,9 +246,9 @@ def _remember(configuration: Configuration, manifest: Manifest) -> None:
         ) from error
 
 
-def _remove_old(target: Path, site: str, keep: int, *, made: str) -> tuple[str, ...]:
-    # One that was made while the clock was ahead is called newer than the one that was just made.
-    others = [directory for directory in backups_in(target, site) if directory.name != made]
+def _remove_old(others: list[Path], keep: int) -> tuple[str, ...]:
+    """Remove the oldest of these backups, made before the newest one, but for `keep - 1`."""
+    # The new one is not among them: one that was made while the clock was ahead would be called newer.
     old = others[: max(0, len(others) - (keep - 1))]
     try:
         for directory in old:

@@ -107,9 +107,13 @@ def _examine_backup(configuration: Configuration, now: datetime) -> Check:
     newest = newest_backup(configuration)
     if newest is None:
         return Check(name="backup", ok=True, found="none was made yet: `station backup DIR`", remedy="")
-    ok = now - newest.made_at <= BACKUP_OVERDUE
-    remedy = "" if ok else "See why it is not made any more: `station backup DIR`"
-    return Check(name="backup", ok=ok, found=f"{newest.name}, {(now - newest.made_at) // timedelta(hours=1)} hours ago", remedy=remedy)
+    found = f"{newest.name}, {(now - newest.made_at) // timedelta(hours=1)} hours ago"
+    late = now - newest.made_at > BACKUP_OVERDUE
+    remedies = ["See why it is not made any more: `station backup DIR`"] if late else []
+    if newest.damaged:
+        found += f"; damaged beside it: {', '.join(newest.damaged)}"
+        remedies.append("Look at the damaged ones: `station restore --check`, and remove them by hand")
+    return Check(name="backup", ok=not remedies, found=found, remedy=". ".join(remedies))
 
 
 def _examine_model(configuration: Configuration) -> list[Check]:

@@ -1,7 +1,6 @@
 """Going on from a backup: it is proved, the receiver is asked for the events of the lost time, then it is put in place."""
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -51,9 +50,12 @@ class CheckedBackup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What was put in place. `configuration` are the files that were written, `differing` those that stay as they are unlike the backup's.
+    """What was put in place.
 
-    `set_aside` is the note of the log as it was at the end of the lost time, where there is one. `asked` is False where there is no
+    `configuration` are the files that were written, `differing` those that stay as they are: missing, unreadable, or unlike the backup's.
+
+    `set_aside` is the note of the log as it was at the end of the lost time, where there is one; `unreadable` is one that tells nothing any
+    more, so that 0 `lost_leaves` mean nothing. `asked` is False where there is no
     receiver that could tell what was lost.
     """
 
@@ -64,6 +66,7 @@ class Restored:
     lost_leaves: int
     asked: bool
     set_aside: Path | None
+    unreadable: Path | None
 
 
 def check_backup(directory: Path, keys: tuple[VerifierKey, ...], progress: Progress) -> CheckedBackup:
@@ -130,7 +133,8 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
         )
     there = asyncio.run(_events_there(configuration, checked.manifest.made_at, clock.utc_now()))
     note_kept = _newest_note(remembered_file(configuration.audit_key_file))
-    remembered = _remembered_leaves(configuration, note_kept)
+    told = None if note_kept is None else _remembered_leaves(configuration, note_kept)
+    remembered = told or 0
     # It has no more leaves than the backup, and yet other ones.
     forked = note_kept is not None and 0 < remembered <= checked.manifest.leaves and not _continues(configuration, directory, note_kept)
     given = Restoration(
@@ -158,6 +162,7 @@ def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], 
         lost_leaves=given.lost_leaves,
         asked=there is not None,
         set_aside=set_aside,
+        unreadable=note_kept if told is None else None,
     )
 
 
@@ -197,13 +202,17 @@ def _put_configuration(station_file: Path, directory: Path, manifest: Manifest) 
 
 
 def _differing(station_file: Path, manifest: Manifest) -> tuple[Path, ...]:
-    """Files of the configuration here that say something else than the backup's. Public keys are added to, so they may."""
-    found = []
-    for one, path in _configuration_in(station_file, manifest):
-        with contextlib.suppress(OSError):
-            if path.suffix != ".pub" and hashlib.sha256(path.read_bytes()).hexdigest() != one.sha256:
-                found.append(path)
-    return tuple(found)
+    """Files of the configuration here that are missing, or not the backup's. Public keys are added to, so they may differ."""
+    places = _configuration_in(station_file, manifest)
+    return tuple(path for one, path in places if path.suffix != ".pub" and not _says_the_same(path, one))
+
+
+def _says_the_same(path: Path, file: BackedUpFile) -> bool:
+    # Of what cannot be read nobody knows that it is the same.
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+    except OSError:
+        return False
 
 
 def _content(directory: Path, file: BackedUpFile) -> bytes:
@@ -277,12 +286,12 @@ def _newest_note(kept: Path) -> Path | None:
     return max(aside, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-def _remembered_leaves(configuration: Configuration, note: Path | None) -> int:
-    """How many leaves the log had when the station here last signed it; 0 where that is not known."""
-    if note is not None:
-        with contextlib.suppress(OSError, ValueError, MalformedNoteError):
-            return open_checkpoint(note.read_text(encoding="utf-8"), believed_keys(configuration)).checkpoint.size
-    return 0
+def _remembered_leaves(configuration: Configuration, note: Path) -> int | None:
+    """How many leaves the log had when the station here last signed it; None where the note does not tell any more."""
+    try:
+        return open_checkpoint(note.read_text(encoding="utf-8"), believed_keys(configuration)).checkpoint.size
+    except (OSError, ValueError, MalformedNoteError):
+        return None
 
 
 def _continues(configuration: Configuration, directory: Path, note: Path) -> bool:

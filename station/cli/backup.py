@@ -76,7 +76,11 @@ def _made_lines(made: MadeBackup) -> list[str]:
         f"  nhật ký / audit log: {made.log.size} lá / leaves, {'toàn vẹn / holds' if made.log.holds else 'KHÔNG toàn vẹn / does NOT hold'}",
     ]
     lines += [f"  không sao lưu, nằm ngoài thư mục cấu hình / left out, lies elsewhere: {path}" for path in made.left_out]
-    return [*lines, *(f"  đã xóa bản cũ / removed: {name}" for name in made.removed)]
+    lines += [f"  đã xóa bản cũ / removed: {name}" for name in made.removed]
+    return [
+        *lines,
+        *(f"  ✗ bản cũ bị hỏng, vẫn giữ, không tính / damaged, stays, not counted: {one.name}: {one.why}" for one in made.damaged),
+    ]
 
 
 def _made_row(made: MadeBackup) -> dict[str, object]:
@@ -89,6 +93,7 @@ def _made_row(made: MadeBackup) -> dict[str, object]:
         "leaves": made.log.size,
         "log_holds": made.log.holds,
         "removed": list(made.removed),
+        "damaged": [{"name": one.name, "why": one.why} for one in made.damaged],
     }
 
 
@@ -128,10 +133,12 @@ def _restored_lines(done: Restored) -> list[str]:
     settled = done.settled
     lines = [*_checked_lines(done.checked), "Đã đưa vào chỗ / put in place. Bây giờ / now:"]
     lines += [f"  cấu hình / configuration: {path}" for path in done.configuration]
-    lines += [f"  giữ nguyên, khác bản sao lưu / stays, differs from the backup's: {path}" for path in done.differing]
+    lines += [f"  giữ nguyên, vắng hoặc khác bản sao lưu / stays, missing or unlike the backup's: {path}" for path in done.differing]
     lines.append(f"  phải thẩm định / to be reviewed: {settled.marked} bưu gửi / pieces; {settled.held} vừa bị giữ / held now")
     if done.set_aside is not None:
         lines.append(f"  mất / lost: {done.lost_leaves} lá / leaves; {done.set_aside} cho biết điều đó / tells of them")
+    if done.unreadable is not None:
+        lines.append(f"  ✗ không đọc được, nên không biết mất bao nhiêu lá / unreadable, so what was lost is not known: {done.unreadable}")
     told = f"nơi nhận còn {settled.lost_events} sự kiện / the receiver has {settled.lost_events} events of the lost time"
     lines.append(f"  {told if done.asked else 'không có nơi nhận để hỏi / there is no receiver to ask'}")
     lines.append("  cần mẫu thử mới ở mỗi làn / each lane needs a new run of the test piece")
@@ -151,4 +158,5 @@ def _restored_row(done: Restored) -> dict[str, object]:
         "lost_events": done.settled.lost_events,
         "receiver_asked": done.asked,
         "set_aside": None if done.set_aside is None else str(done.set_aside),
+        "unreadable": None if done.unreadable is None else str(done.unreadable),
     }

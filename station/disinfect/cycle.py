@@ -1,10 +1,9 @@
-"""The tunnel's phases: one literal table of what may follow what, and in which a dose may count.
+"""The tunnel's phases: in which of them a dose may count.
 
 Source: contract, disinfection unit registers, `phase`.
 """
 
 from enum import IntEnum
-from types import MappingProxyType
 
 
 class TunnelPhase(IntEnum):
@@ -17,15 +16,6 @@ class TunnelPhase(IntEnum):
 
 
 _P = TunnelPhase
-PHASES: MappingProxyType[TunnelPhase, frozenset[TunnelPhase]] = MappingProxyType(
-    {
-        _P.OFF: frozenset({_P.WARMING}),
-        _P.WARMING: frozenset({_P.READY, _P.OFF}),
-        _P.READY: frozenset({_P.EXPOSING, _P.OFF}),
-        _P.EXPOSING: frozenset({_P.READY, _P.OFF}),
-    }
-)
-
 LIT_PHASES = frozenset({_P.READY, _P.EXPOSING})
 """Phases in which the lamps are warm; a dose that was gathered in any other one does not count."""
 
@@ -33,8 +23,3 @@ LIT_PHASES = frozenset({_P.READY, _P.EXPOSING})
 def is_lit(phase: int) -> bool:
     """True when the number is a phase in which a dose may count."""
     return phase in LIT_PHASES
-
-
-def may_follow(before: int, after: int) -> bool:
-    """True when the table allows this step, or nothing changed."""
-    return before in PHASES and (before == after or after in PHASES[TunnelPhase(before)])

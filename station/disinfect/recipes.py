@@ -82,14 +82,28 @@ _RISING = (
 )
 FOR_PEOPLE = frozenset({"source", "note"})
 """Keys that say where the values come from; they do not enter the recipe, but its hash."""
+KEYS = FOR_PEOPLE | {field.name for field in fields(TunnelRecipe)} - {"sha256"}
+"""Every key of a recipe's file."""
 
 
-def _wrong(name: str, key: str, value: object, allowed: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"Recipe {name}: {key} = {value!r} is not allowed",
-        consequence="Nothing can be disinfected by it",
-        remedy=f"{key} must be {allowed}",
-    )
+class RecipeError(ConfigurationError):
+    """A recipe's values cannot be used.
+
+    Attributes:
+        key: the key that it is about.
+        problem: what is wrong with it.
+        allowed: what may stand there.
+    """
+
+    def __init__(self, name: str, key: str, problem: str, allowed: str) -> None:
+        super().__init__(f"Recipe {name}: {key}: {problem}", consequence="Nothing can be disinfected by it", remedy=f"Allowed: {allowed}")
+        self.key = key
+        self.problem = problem
+        self.allowed = allowed
+
+
+def _wrong(name: str, key: str, value: object, allowed: str) -> RecipeError:
+    return RecipeError(name, key, f"{value!r} is not allowed", allowed)
 
 
 def _number(name: str, key: str, value: object) -> float:
@@ -103,14 +117,14 @@ def tunnel_recipe(values: Mapping[str, object], *, sha256: str) -> TunnelRecipe:
     """Make a recipe of a file's values; `source` and `note` are for people and left out.
 
     Raises:
-        ConfigurationError: a key is unknown or missing, or a value is out of its range; names the key and what is allowed.
+        RecipeError: a key is unknown or missing, or a value is out of its range. An unknown key comes before a missing one: it is most
+            often that one, misspelt.
     """
     name = str(values.get("name", "(unnamed)"))
     given = {key: value for key, value in values.items() if key not in FOR_PEOPLE}
-    expected = {field.name for field in fields(TunnelRecipe)} - {"sha256"}
-    for key in sorted(given.keys() ^ expected):
-        state = "missing" if key in expected else "unknown"
-        raise ConfigurationError(f"Recipe {name}: {key} is {state}", remedy=f"Keys are {', '.join(sorted(expected | FOR_PEOPLE))}")
+    for keys, problem in ((given.keys() - KEYS, "unknown key"), (KEYS - FOR_PEOPLE - given.keys(), "is missing")):
+        for key in sorted(keys):
+            raise RecipeError(name, key, problem, ", ".join(sorted(KEYS)))
     if type(values["sensor_calibrated_on"]) is not date:
         raise _wrong(name, "sensor_calibrated_on", values["sensor_calibrated_on"], "a date such as 2026-01-31")
     numbers = {key: _number(name, key, values[key]) for key in _BOUNDS}

@@ -1,5 +1,10 @@
 """One family of errors: each says what happened, why it matters and what to do."""
 
+from collections.abc import Iterable
+
+TOLD_AT_ONCE = 10
+"""So many troubles one error tells in words: a disk that dies may have one for each image."""
+
 
 class StationError(Exception):
     """Base of every error that the station raises on purpose.
@@ -137,3 +142,16 @@ class ImageDamagedError(StoreError):
     """An image is there, but it is not what was written, or the disk does not give it."""
 
     code = "image-damaged"
+
+
+class SeveralFailuresError(StoreError):
+    """Several things failed at once.
+
+    Args:
+        each: what is to be told of each, in words; the error itself says the first `TOLD_AT_ONCE` and how many more there are.
+    """
+
+    def __init__(self, each: Iterable[str]) -> None:
+        self.each = tuple(dict.fromkeys(each))
+        more = len(self.each) - TOLD_AT_ONCE
+        super().__init__("; ".join([*self.each[:TOLD_AT_ONCE], *([f"{more} more"] if more > 0 else [])]))

@@ -29,8 +29,5 @@ def page() -> str:
 
 def projection_table() -> str:
     """The table of a projected threat's life as Markdown, as it stands in docs/reference/threat-projection.md."""
-    rows = [
-        f"| {state.value} | {event.value} | {step.state.value} | {', '.join(step.effects) or '–'} |"
-        for (state, event), step in projection.TRANSITIONS.items()
-    ]
-    return "\n".join(["| from | what happens | to | what is done |", "|---|---|---|---|", *rows, ""])
+    rows = [f"| {state.value} | {event.value} | {new.value} |" for (state, event), new in projection.TRANSITIONS.items()]
+    return "\n".join(["| from | what happens | to |", "|---|---|---|", *rows, ""])

@@ -99,11 +99,6 @@ class ProjectionState(StrEnum):
         """True when nothing can follow."""
         return all(state is not self for state, _ in TRANSITIONS)
 
-    @property
-    def shows_true_image(self) -> bool:
-        """True when an answer is about the piece itself."""
-        return self in {ProjectionState.TRUE_IMAGE, ProjectionState.TRUE_STOPPED, ProjectionState.TRUE_SUSPECT}
-
 
 class ProjectionEvent(StrEnum):
     """What can happen to it."""
@@ -123,75 +118,46 @@ class ProjectionEvent(StrEnum):
     """Somebody froze the lane by its own key, whatever the window shows."""
 
 
-class ProjectionEffect(StrEnum):
-    """What the lane does, in this order, before the state counts."""
+_S, _E = ProjectionState, ProjectionEvent
 
-    STOP_BELTS = "stop_belts"
-    """Every belt stands still, as after an attention stop."""
-    KEEP_PIECE = "keep_piece"
-    """B3 waits with the piece; the other belts run."""
-    REVEAL = "reveal"
-    """Tell the reader, mark the thing, take the projected image away."""
-    RECORD = "record"
-    """Make the `ProjectionResult` durable."""
-    OPEN_WINDOW = "open_window"
-    """A fresh decision window, of full length, on the true image."""
-    TAKE_READING = "take_reading"
-    """The answer is an `OperatorReading` of the true scan, without a projected hash: `clear` judges it."""
-    HOLD_PIECE = "hold_piece"
-    FREEZE_LANE = "freeze_lane"
-    RAISE_ALARM = "raise_alarm"
-
-
-_S, _E, _F = ProjectionState, ProjectionEvent, ProjectionEffect
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where an event leads, and what has to be done for it."""
-
-    state: ProjectionState
-    effects: tuple[ProjectionEffect, ...]
-
-
-TRANSITIONS: MappingProxyType[tuple[ProjectionState, ProjectionEvent], Step] = MappingProxyType(
+TRANSITIONS: MappingProxyType[tuple[ProjectionState, ProjectionEvent], ProjectionState] = MappingProxyType(
     {
-        (_S.SHOWN, _E.CLEAR): Step(_S.REVEALING, (_F.KEEP_PIECE, _F.REVEAL)),
-        (_S.SHOWN, _E.HOLD): Step(_S.REVEALING_HOLD, (_F.STOP_BELTS, _F.REVEAL)),
-        (_S.SHOWN, _E.FREEZE): Step(_S.REVEALING_FREEZE, (_F.STOP_BELTS, _F.REVEAL)),
-        (_S.SHOWN, _E.WINDOW_OVER): Step(_S.REVEALING, (_F.KEEP_PIECE, _F.REVEAL)),
-        (_S.SHOWN, _E.SOMETHING_CAME): Step(_S.REVEALING, (_F.KEEP_PIECE, _F.REVEAL)),
-        (_S.SHOWN, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.REVEAL, _F.RECORD)),
-        (_S.REVEALING, _E.REVEALED): Step(_S.TRUE_IMAGE, (_F.RECORD, _F.OPEN_WINDOW)),
-        (_S.REVEALING, _E.REVEAL_LATE): Step(_S.HELD, (_F.HOLD_PIECE, _F.RECORD, _F.RAISE_ALARM)),
-        (_S.REVEALING, _E.FREEZE): Step(_S.REVEALING_FREEZE, (_F.STOP_BELTS,)),
-        (_S.REVEALING, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.RECORD)),
-        (_S.REVEALING_HOLD, _E.REVEALED): Step(_S.TRUE_STOPPED, (_F.RECORD, _F.OPEN_WINDOW)),
-        (_S.REVEALING_HOLD, _E.REVEAL_LATE): Step(_S.HELD, (_F.HOLD_PIECE, _F.RECORD, _F.RAISE_ALARM)),
-        (_S.REVEALING_HOLD, _E.FREEZE): Step(_S.REVEALING_FREEZE, ()),
-        (_S.REVEALING_HOLD, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.RECORD)),
-        (_S.REVEALING_FREEZE, _E.REVEALED): Step(_S.TRUE_SUSPECT, (_F.RECORD, _F.OPEN_WINDOW)),
-        (_S.REVEALING_FREEZE, _E.REVEAL_LATE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.RECORD, _F.RAISE_ALARM)),
-        (_S.REVEALING_FREEZE, _E.FREEZE): Step(_S.REVEALING_FREEZE, ()),
-        (_S.REVEALING_FREEZE, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.RECORD)),
-        (_S.TRUE_IMAGE, _E.CLEAR): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_IMAGE, _E.HOLD): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_IMAGE, _E.FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.TAKE_READING)),
-        (_S.TRUE_IMAGE, _E.WINDOW_OVER): Step(_S.HELD, (_F.HOLD_PIECE,)),
-        (_S.TRUE_IMAGE, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE,)),
-        (_S.TRUE_STOPPED, _E.CLEAR): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_STOPPED, _E.HOLD): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_STOPPED, _E.FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.TAKE_READING)),
-        (_S.TRUE_STOPPED, _E.WINDOW_OVER): Step(_S.HELD, (_F.HOLD_PIECE,)),
-        (_S.TRUE_STOPPED, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE,)),
-        (_S.TRUE_SUSPECT, _E.CLEAR): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_SUSPECT, _E.HOLD): Step(_S.DECIDED, (_F.TAKE_READING,)),
-        (_S.TRUE_SUSPECT, _E.FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE, _F.TAKE_READING)),
-        (_S.TRUE_SUSPECT, _E.WINDOW_OVER): Step(_S.FROZEN, (_F.FREEZE_LANE,)),
-        (_S.TRUE_SUSPECT, _E.LANE_FREEZE): Step(_S.FROZEN, (_F.FREEZE_LANE,)),
+        (_S.SHOWN, _E.CLEAR): _S.REVEALING,
+        (_S.SHOWN, _E.HOLD): _S.REVEALING_HOLD,
+        (_S.SHOWN, _E.FREEZE): _S.REVEALING_FREEZE,
+        (_S.SHOWN, _E.WINDOW_OVER): _S.REVEALING,
+        (_S.SHOWN, _E.SOMETHING_CAME): _S.REVEALING,
+        (_S.SHOWN, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.REVEALING, _E.REVEALED): _S.TRUE_IMAGE,
+        (_S.REVEALING, _E.REVEAL_LATE): _S.HELD,
+        (_S.REVEALING, _E.FREEZE): _S.REVEALING_FREEZE,
+        (_S.REVEALING, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.REVEALING_HOLD, _E.REVEALED): _S.TRUE_STOPPED,
+        (_S.REVEALING_HOLD, _E.REVEAL_LATE): _S.HELD,
+        (_S.REVEALING_HOLD, _E.FREEZE): _S.REVEALING_FREEZE,
+        (_S.REVEALING_HOLD, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.REVEALING_FREEZE, _E.REVEALED): _S.TRUE_SUSPECT,
+        (_S.REVEALING_FREEZE, _E.REVEAL_LATE): _S.FROZEN,
+        (_S.REVEALING_FREEZE, _E.FREEZE): _S.REVEALING_FREEZE,
+        (_S.REVEALING_FREEZE, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.TRUE_IMAGE, _E.CLEAR): _S.DECIDED,
+        (_S.TRUE_IMAGE, _E.HOLD): _S.DECIDED,
+        (_S.TRUE_IMAGE, _E.FREEZE): _S.FROZEN,
+        (_S.TRUE_IMAGE, _E.WINDOW_OVER): _S.HELD,
+        (_S.TRUE_IMAGE, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.TRUE_STOPPED, _E.CLEAR): _S.DECIDED,
+        (_S.TRUE_STOPPED, _E.HOLD): _S.DECIDED,
+        (_S.TRUE_STOPPED, _E.FREEZE): _S.FROZEN,
+        (_S.TRUE_STOPPED, _E.WINDOW_OVER): _S.HELD,
+        (_S.TRUE_STOPPED, _E.LANE_FREEZE): _S.FROZEN,
+        (_S.TRUE_SUSPECT, _E.CLEAR): _S.DECIDED,
+        (_S.TRUE_SUSPECT, _E.HOLD): _S.DECIDED,
+        (_S.TRUE_SUSPECT, _E.FREEZE): _S.FROZEN,
+        (_S.TRUE_SUSPECT, _E.WINDOW_OVER): _S.FROZEN,
+        (_S.TRUE_SUSPECT, _E.LANE_FREEZE): _S.FROZEN,
     }
 )
-"""(state, event) → where it leads and what is done. A key that comes while the truth is being shown was meant for the image before it
+"""(state, event) → where it leads. A key that comes while the truth is being shown was meant for the image before it
 and is not in the table, but for a freeze: as the graver call it always counts."""
 
 ANSWERS: MappingProxyType[ProjectionEvent, ProjectionAnswer] = MappingProxyType(
@@ -212,7 +178,7 @@ DECISIONS: MappingProxyType[OperatorDecision, ProjectionEvent] = MappingProxyTyp
 """The operator's keys as events."""
 
 
-def step(state: ProjectionState, event: ProjectionEvent) -> Step:
+def step(state: ProjectionState, event: ProjectionEvent) -> ProjectionState:
     """Where `event` leads from `state`.
 
     Raises:

@@ -64,7 +64,6 @@ class Reason(StrEnum):
     REVIEW_REJECTS = "review-rejects"
     REVIEW_HOLDS = "review-holds"
     SECOND_OPINION = "second-opinion"
-    LEVEL_UNKNOWN = "level-unknown"
     # second visit
     IMAGE_MISMATCH = "image-mismatch"
     IMAGE_NOT_COMPARED = "image-not-compared"

@@ -37,7 +37,7 @@ class LineDetectorDriver:
     """Drives one detector; `command_endpoint` is port A, `lines_endpoint` port B.
 
     Any error but a refusal makes both links dirty; every call then raises until `connect` has run. Commands may run while another
-    task waits in `next_lines`. `garbage_bytes` and `stray_lines` count what was dropped.
+    task waits in `next_lines`.
     """
 
     def __init__(
@@ -63,11 +63,10 @@ class LineDetectorDriver:
         self._boot = 0
         self._acquisition = 0
         self._last_line = -1
-        self.stray_lines = 0
 
     @property
     def garbage_bytes(self) -> int:
-        """Bytes on the line port since `connect` that belonged to no whole line."""
+        """See `LineDetector`."""
         return self._decoder.garbage_bytes
 
     async def connect(self) -> DetectorInfo:
@@ -103,7 +102,7 @@ class LineDetectorDriver:
             self._reject(f"did not take the exposure of {self._exposure_us} us")
         self._boot = self._integer("boot", identity.get("boot", ""))
         self._decoder = LineDecoder(pixels)
-        self._acquisition, self._last_line, self.stray_lines = 0, -1, 0
+        self._acquisition, self._last_line = 0, -1
         return DetectorInfo(
             model=identity.get("model", ""),
             pixels=pixels,
@@ -208,7 +207,6 @@ class LineDetectorDriver:
         if np.any(lines["boot"] != self._boot):
             self._reject("restarted")
         wanted = lines[lines["acquisition"] == self._acquisition] if self._acquisition else lines[:0]
-        self.stray_lines += len(lines) - len(wanted)
         new, lost_before = number_gaps(wanted["number"].astype(np.int64), wanted["lost"].astype(np.uint16), self._last_line)
         kept = wanted[new]
         if not len(kept):

@@ -30,22 +30,13 @@ class UnitStatus:
     uptime_ms: int
     boot_count: int
     state: int
-    mode: int
-    accepted_seq: int
-    result: int
     faults: int
     phase: int
-    phase_time_ms: int
-    door_bits: int
     temperature_c: float
     humidity_percent: float
-    irradiance_min_uw_per_cm2: int
-    irradiance_mean_uw_per_cm2: int
     lamp_bits: int
     lamp_hours: float
     ozone_ppb: int
-    h2o2_ppm: float
-    cycle_counter: int
     slots: tuple[UnitSlot, ...]
     sample_seq: int
     samples_uw_per_cm2: tuple[int, ...]

@@ -84,13 +84,7 @@ class LaneStatus:
     read_at_s: float
     uptime_ms: int
     boot_count: int
-    serial: int
     state: int
-    mode: int
-    accepted_seq: int
-    result: int
-    device_heartbeat: int
-    watchdog_left_ms: int
     status_bits: int
     faults: int
     first_fault: int
@@ -106,7 +100,6 @@ class LaneStatus:
     gate: int
     gate_challenge: int
     freeze_latch: bool
-    stack_light: int
     radiation_nsv_per_h: int
     weight_g: int
     zone_tags: tuple[int, int, int, int, int, int, int]
@@ -159,10 +152,6 @@ class LanePlc(Protocol):
 
     async def close(self) -> None:
         """Drop the link."""
-        ...
-
-    async def heartbeat(self) -> None:
-        """Write the next heartbeat value; must be called at least every third of the watchdog time."""
         ...
 
     async def read_status(self) -> LaneStatus:

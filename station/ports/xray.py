@@ -96,6 +96,11 @@ class LineBlock:
 class LineDetector(Protocol):
     """The X-ray line detector."""
 
+    @property
+    def garbage_bytes(self) -> int:
+        """Bytes since `connect` that belonged to no whole line: more and more of them tell of a bad cable before pieces are held for it."""
+        ...
+
     async def connect(self) -> DetectorInfo:
         """(Re)open both ports and stop any acquisition."""
         ...

@@ -9,15 +9,9 @@ Galanter 1967); interval of a rate (Wilson 1927).
 
 import math
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-
-from station.domain.people import person_key
-from station.domain.projection import ProjectionResult
-from station.domain.review import OperatorDecision, OperatorReading
-from station.domain.scan import ModelReading
 
 SLOPE = 0.6
 """Slope of the ROC in z-coordinates."""
@@ -140,45 +134,6 @@ def reliability(measured: Mapping[str, Sensitivity]) -> float | None:
     spread = statistics.variance(one.d_a for one in measured.values())
     chance = statistics.fmean(one.standard_error**2 for one in measured.values())
     return max(0.0, 1 - chance / spread) if spread > 0 else 0.0
-
-
-def tally_readers(results: Iterable[ProjectionResult], readings: Iterable[OperatorReading]) -> dict[str, Tally]:
-    """What each reader did, by name as it was first spelt.
-
-    A piece into which something was projected is no plain one: whoever has just been told so reads the true image with other eyes.
-    """
-    shown = list(results)
-    exercises = {(result.piece_id, result.visit) for result in shown}
-    names: dict[str, str] = {}
-    calls: dict[str, list[tuple[bool, bool]]] = {}
-    for result in shown:
-        if result.person is not None and result.answer.counts:
-            names.setdefault(person_key(result.person), result.person)
-            calls.setdefault(person_key(result.person), []).append((True, result.answer.is_hit))
-    for reading in readings:
-        if reading.projected_sha256 is None and (reading.piece_id, reading.visit) not in exercises:
-            names.setdefault(person_key(reading.person), reading.person)
-            calls.setdefault(person_key(reading.person), []).append((False, reading.decision is not OperatorDecision.CLEAR))
-    return {names[key]: _counted(answers) for key, answers in calls.items()}
-
-
-def tally_model(results: Iterable[ProjectionResult], readings: Iterable[ModelReading], model_sha256: str) -> Tally:
-    """What one model did with the same images, whether or not anybody answered: its eyes are not primed."""
-    projected = [
-        (True, result.model_alarmed) for result in results if result.model_alarmed is not None and result.model_sha256 == model_sha256
-    ]
-    plain = [(False, reading.alarms) for reading in readings if reading.projected_sha256 is None and reading.model_sha256 == model_sha256]
-    return _counted([*projected, *plain])
-
-
-def _counted(answers: Iterable[tuple[bool, bool]]) -> Tally:
-    counts = Counter(answers)
-    return Tally(
-        projections=counts[True, True] + counts[True, False],
-        hits=counts[True, True],
-        plain=counts[False, True] + counts[False, False],
-        false_alarms=counts[False, True],
-    )
 
 
 def rank_readers(tallies: Mapping[str, Tally]) -> Ranking:

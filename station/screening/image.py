@@ -4,7 +4,6 @@ PNG is decoded only when its SHA-256 is the expected one (hash before decode): a
 did not write itself.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -97,27 +96,6 @@ def encode_png(image: ByteArray) -> bytes:
     if not done:
         raise ScreeningError("screening: the view could not be encoded", consequence="the piece is held", remedy="feed it again")
     return data.tobytes()
-
-
-def decode_png(data: bytes, *, sha256: str) -> ByteArray:
-    """The pixels of a PNG that the station wrote itself, grey (h, w) or BGR (h, w, 3).
-
-    Raises:
-        ScreeningError: the hash is not the expected one (nothing is decoded then), or it is no PNG.
-    """
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise ScreeningError(
-            f"screening: image has SHA-256 {found[:12]}… instead of {sha256[:12]}…",
-            consequence="it is not decoded",
-            remedy="look for damage to the store",
-        )
-    if not data.startswith(PNG_SIGNATURE):
-        raise ScreeningError("screening: image is no PNG", consequence="it is not decoded", remedy="look for damage to the store")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None or image.dtype != np.uint8:
-        raise ScreeningError("screening: PNG cannot be decoded", consequence="it is not shown", remedy="look for damage to the store")
-    return cast("ByteArray", image)
 
 
 def read_picture(path: Path) -> ByteArray:

@@ -152,16 +152,6 @@ class Reader:
             names=self._names,
         )
 
-    def score_scan(self, scan: RawScan) -> float:
-        """The piece score of a scan and nothing else: what `read` gives, for scoring thousands of pieces.
-
-        Raises:
-            ScreeningError: see `read`.
-        """
-        grid = to_grid(correct_scan(scan, limits=self._limits), limits=self._limits)
-        window = reading_window(grid, measure(grid, limits=self._limits))
-        return self.score(grid.le[window], grid.he[window]).score
-
     def read(self, scan: RawScan) -> ScreeningResult:
         """Correct, register, measure, look, score, draw.
 

@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 import station
 from station.domain.errors import ScreeningError
 from station.domain.scan import ImageMatch
@@ -25,6 +27,7 @@ from station.screening.limits import DEFAULT_LIMITS, ScreeningLimits
 from station.screening.refeed import new_findings
 
 _T = TypeVar("_T")
+_log = structlog.get_logger()
 _PROGRAM = "station.screening.anomaly_model"
 _READY_LIMIT_S = 10.0
 """How long a piece may wait for a worker that is just being started, or that is busy with another piece."""
@@ -84,7 +87,6 @@ class WorkerScreening:
         self._mapping = mmap.mmap(self._memory_fd, frames.MEMORY_BYTES)
         self._info: ModelInfo | None = None
         self._closed = False
-        self.restarts = 0
 
     @property
     def worker_pid(self) -> int | None:
@@ -257,9 +259,9 @@ class WorkerScreening:
             return parse(*self._talk(head, arrays, self._time_limit_s))
         except _RefusedScanError:
             raise
-        except ScreeningError:
+        except ScreeningError as error:
             self._discard()
-            self.restarts += 1
+            _log.warning("the screening worker failed and is started anew", error=error.what)
             if not self._closed:
                 self._executor.submit(self._restart)
             raise

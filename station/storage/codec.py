@@ -29,7 +29,7 @@ from station.domain.piece import Announcement
 from station.domain.projection import ProjectionResult
 from station.domain.reconciled import DayReconciled
 from station.domain.review import Handover, OperatorReading, ReviewDecision
-from station.domain.scan import Finding, ImageMatch, ModelReading, Scan
+from station.domain.scan import ImageMatch, ModelReading, Scan
 from station.domain.shift import ShiftHandedOver, ShiftTakenOver
 from station.domain.test_piece import TestPieceReferenceEnded, TestPieceRun
 from station.domain.vault import ImageLookedAt, ImagesDestroyed, ImageViewed
@@ -245,7 +245,3 @@ def _dataclass(kind: Any) -> tuple[_Convert, _Convert]:
         return kind(**{name: fields[name][1](member) for name, member in stored.items()})
 
     return encode_object, decode_object
-
-
-findings_to_json = _converters(tuple[Finding, ...])[0]
-findings_from_json = _converters(tuple[Finding, ...])[1]

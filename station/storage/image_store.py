@@ -8,10 +8,10 @@ import contextlib
 import dataclasses
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
-from station.domain.errors import ImageDestroyedError, ImageKeyLostError, NotFoundError, StoreError
+from station.domain.errors import ImageDamagedError, ImageDestroyedError, ImageKeyLostError, NotFoundError, SeveralFailuresError, StoreError
 from station.domain.piece import Secrecy
 from station.domain.vault import DestructionOrder, ImageKey, strictest
 from station.durable_file import TEMPORARY, flush_directory, make_directory, write_durably
@@ -62,23 +62,17 @@ class FileImageStore:
             StoreError: they, or their key, could not be made durable.
         """
         sha256 = raw_sha256(scan.le, scan.he)
-        with self._guard(sha256):
-            self._settle(sha256)
-            try:
-                key, data_key = self._open(sha256)
-                level = strictest((level, key.level))
-            except (NotFoundError, StoreError):
-                # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
-                key, data_key = None, sealing.new_key()
-            files: dict[Path, bytes | bytearray] = {}
-            today = self._keys.current(self._clock.utc_now().date(), level)
-            if key != today:
-                files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
-            if key is None or not self._is_whole(sha256, data_key):
-                content = image_file.encode(scan, sha256)
-                files[self._path(sha256, SCAN)] = sealing.seal(data_key, content, sealing.about_file(sha256, SCAN))
-            self._write(sha256, files, without=() if key else (VIEWS,))
+        self._put(sha256, lambda: image_file.encode(scan, sha256), level, only_if_not_whole=True)
         return sha256
+
+    def put_as_it_is(self, sha256: str, content: bytes, level: Secrecy | None) -> None:
+        """Seal a damaged scan's file as it was found: it shows a piece, and somebody may still get something out of it.
+
+        Raises:
+            NotFoundError: that is not the name of a scan.
+            StoreError: it, or its key, could not be made durable.
+        """
+        self._put(sha256, lambda: content, level, only_if_not_whole=False)
 
     def put_views(self, sha256: str, result: ScreeningResult) -> None:
         """Store what screening made of a scan; replaces an earlier result. Raises `NotFoundError` and `StoreError`."""
@@ -151,9 +145,9 @@ class FileImageStore:
                 self._settle(sha256)
         here = [sha256 for sha256, under in everything if under == key]
         kept = [sha256 for sha256 in here if sha256 in needed]
-        for sha256 in kept:
-            with self._guard(sha256):
-                self._move(sha256, key.level, besides=key)
+        stuck = [error for sha256 in kept if (error := self._stuck(sha256, key)) is not None]
+        if stuck:
+            raise SeveralFailuresError(map(str, stuck))
         try:
             self._rolls.write(key, order, (sha256 for sha256 in here if sha256 not in needed))
         except OSError as error:
@@ -195,6 +189,23 @@ class FileImageStore:
             raise _not_written(self._root, error) from error
         return len(left)
 
+    def _put(self, sha256: str, content: Callable[[], bytes], level: Secrecy | None, *, only_if_not_whole: bool) -> None:
+        with self._guard(sha256):
+            self._settle(sha256)
+            try:
+                key, data_key = self._open(sha256)
+                level = strictest((level, key.level))
+            except (NotFoundError, StoreError):
+                # Whatever lies there can never be opened again; what is sealed anew must not stand beside it.
+                key, data_key = None, sealing.new_key()
+            files: dict[Path, bytes | bytearray] = {}
+            today = self._keys.current(self._clock.utc_now().date(), level)
+            if key != today:
+                files[self._path(sha256, KEY)] = self._envelope(sha256, today, data_key)
+            if key is None or not (only_if_not_whole and self._is_whole(sha256, data_key)):
+                files[self._path(sha256, SCAN)] = sealing.seal(data_key, content(), sealing.about_file(sha256, SCAN))
+            self._write(sha256, files, without=() if key else (VIEWS,))
+
     def _listed(self) -> Iterator[str]:
         # Not a glob, which takes a folder that cannot be read for an empty one: what is not seen here may be destroyed.
         try:
@@ -235,6 +246,9 @@ class FileImageStore:
         while True:
             try:
                 return key, self._keys.unwrap(key, wrapped, sealing.about_data_key(sha256, key))
+            except ImageDamagedError as error:
+                # The keys' keeper does not know whose data key it was given.
+                raise image_file.damaged(sha256, f"its key file is truncated or changed: {error.what}") from error
             except ImageKeyLostError:
                 # It may have been moved to another key while this one was destroyed.
                 again, wrapped = self._envelope_of(sha256)
@@ -248,6 +262,15 @@ class FileImageStore:
         today = self._keys.current(self._clock.utc_now().date(), level, besides=besides)
         if today != key:
             self._write(sha256, {self._path(sha256, KEY): self._envelope(sha256, today, data_key)})
+
+    def _stuck(self, sha256: str, key: ImageKey) -> StoreError | None:
+        """Move an image away from a key; what kept it there, if something did: each is to be told, not only the first."""
+        try:
+            with self._guard(sha256):
+                self._move(sha256, key.level, besides=key)
+        except StoreError as error:
+            return error
+        return None
 
     def _is_whole(self, sha256: str, data_key: bytes) -> bool:
         try:

@@ -39,21 +39,8 @@ class RelaySettings:
     watch_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayStatus:
-    """Where the relay stands. `oldest_s` is the age of the oldest event without a receipt."""
-
-    written: int
-    receipted: int
-    blocked: int
-    pending: int
-    oldest_s: float
-    in_flight: int
-    paused: str | None
-
-
 class Relay:
-    """Sends what stands in the outbox. Run `run` as a task; all methods but `poke` belong to its event loop.
+    """Sends what stands in the outbox. Run `run` as a task; its methods belong to its event loop.
 
     Per piece, an event is sent only when all earlier ones have their receipts. Nothing is ever given up: an event ends with its receipt,
     or waits blocked for a person. A receiver that says it is gone is asked again with one event every five minutes; a receipt, or a
@@ -78,7 +65,6 @@ class Relay:
         self._settings = settings or RelaySettings()
         self._box = box
         self._wake = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
         self._alarms = _standing(store, AlarmCode.TRACKING_BLOCKED)
@@ -88,7 +74,6 @@ class Relay:
 
     async def run(self) -> None:
         """Send until cancelled, once. Attempts under way are then cut off; their events stay in the outbox."""
-        self._loop = asyncio.get_running_loop()
         try:
             while True:
                 self._wake.clear()
@@ -100,7 +85,6 @@ class Relay:
                     await self._clock.sleep(self._settings.store_retry_s)
                 await self._wait()
         finally:
-            self._loop = None
             left = list(self._active.values())
             for task in left:
                 task.cancel()
@@ -117,25 +101,6 @@ class Relay:
         else:
             return True
         return False
-
-    def poke(self) -> None:
-        """Something was published: look now. May be called from any thread."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake.set)
-
-    def status(self) -> RelayStatus:
-        """Figures for people."""
-        outbox = self._store.read(lambda view: view.outbox_status())
-        return RelayStatus(
-            written=outbox.written,
-            receipted=outbox.receipted,
-            blocked=outbox.blocked,
-            pending=outbox.pending,
-            oldest_s=self._age_s(outbox.oldest_pending_at),
-            in_flight=len(self._active),
-            paused=self._paused,
-        )
 
     def _age_s(self, oldest: datetime | None) -> float:
         return 0.0 if oldest is None else max(0.0, (self._clock.utc_now() - oldest).total_seconds())
@@ -298,7 +263,7 @@ class Relay:
         self._backlog = late
 
     async def _wait(self) -> None:
-        """Until something is to be done: a poke, an attempt that ended, or the poll."""
+        """Until something is to be done: an attempt that ended, a person's replay, or the poll."""
         poll = asyncio.ensure_future(self._clock.sleep(self._settings.poll_s))
         woken = asyncio.ensure_future(self._wake.wait())
         try:

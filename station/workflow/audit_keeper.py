@@ -276,9 +276,12 @@ class AuditKeeper:
         if self._stalled or not self._intact or not self._stale():
             return
         now = self._clock.utc_now()
-        with contextlib.suppress(StoreError):
-            await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_STALLED, AlarmPriority.HIGH, self._site, detail, now))
-            self._stalled = True
+        try:
+            with contextlib.suppress(StoreError):
+                await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_STALLED, AlarmPriority.HIGH, self._site, detail, now))
+                self._stalled = True
+        except Exception:  # noqa: BLE001 - the log is looked at again whatever becomes of the alarm
+            _log.exception("that the audit log is not looked at could not be told")
 
     def _stale(self) -> bool:
         return self._clock.monotonic_s() - self._sealed_s > self._settings.stale_s

@@ -15,7 +15,6 @@ from station.domain.projection import (
     ProjectionEvent,
     ProjectionResult,
     ProjectionState,
-    Step,
     step,
 )
 from station.domain.scan import ModelReading
@@ -109,7 +108,7 @@ class Exercises:
         self.current = exercise
         self.image = ProjectedImage(scan_sha256=exercise.scan_sha256, reading=exercise.reading, views=exercise.made.result)
 
-    def happened(self, event: ProjectionEvent, *, now_s: float, person: str | None = None) -> Step:
+    def happened(self, event: ProjectionEvent, *, now_s: float, person: str | None = None) -> None:
         """Let something happen to the exercise; what is to be done for it is the caller's.
 
         Raises:
@@ -119,12 +118,11 @@ class Exercises:
         exercise = self.current
         if exercise is None:
             raise ConflictError("No exercise is on", consequence="Nothing was changed", remedy="Look at the lane page again")
-        found = step(exercise.state, event)
+        after = step(exercise.state, event)
         if exercise.state is ProjectionState.SHOWN:
             exercise.answer, exercise.answered_s, exercise.person = ANSWERS[event], now_s, person
             self.image = None
-        exercise.state = found.state
-        return found
+        exercise.state = after
 
     def takes_freeze(self, piece_id: str | None) -> bool:
         """True when a reader's freeze that names this piece is about a projected image, or comes just after: it stops the belts (0052)."""

@@ -13,7 +13,7 @@ import structlog
 
 from station.domain.clearance import Clearance
 from station.domain.errors import ScreeningError
-from station.domain.projection import REVEAL_WITHIN_S, ProjectionEffect, ProjectionEvent, ProjectionState, step
+from station.domain.projection import REVEAL_WITHIN_S, ProjectionEvent, ProjectionState, step
 from station.domain.projection_rules import Objection, ProjectionQuestion, drawn_by, objections, seed_of
 from station.domain.reasons import Reason
 from station.domain.scan import ModelReading, Scan
@@ -152,7 +152,7 @@ async def reveal(session: LaneSession, pending: Pending, exercise: Exercise, unt
         exercise.recorded = True
         exercises.happened(ProjectionEvent.REVEALED, now_s=clock.monotonic_s())
         return True
-    if ProjectionEffect.FREEZE_LANE in step(exercise.state, ProjectionEvent.REVEAL_LATE).effects:
+    if step(exercise.state, ProjectionEvent.REVEAL_LATE) is ProjectionState.FROZEN:
         # The lane records and calls people once it is frozen.
         raise LaneTrouble(Reason.FROZEN, say(Says.UNDECIDED))
     exercises.happened(ProjectionEvent.REVEAL_LATE, now_s=clock.monotonic_s())

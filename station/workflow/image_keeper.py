@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from station.domain.alarm import AlarmCode, AlarmPriority
-from station.domain.errors import NotFoundError, StoreError
+from station.domain.errors import NotFoundError, SeveralFailuresError, StationError, StoreError
 from station.domain.piece import PieceState, Secrecy
 from station.domain.policy import Policy
 from station.domain.vault import (
@@ -101,6 +101,8 @@ class ImageKeeper:
         # What need not be asked again: most of it is as it was a minute ago.
         self._recorded: frozenset[ImageKey] = frozenset()
         self._followed: frozenset[tuple[str, Secrecy | None]] = frozenset()
+        # What the log has already: most troubles are the same a minute later.
+        self._logged: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Do what is due every minute, until cancelled."""
@@ -109,7 +111,7 @@ class ImageKeeper:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - a defect, too, must not end it in silence
                 _log.warning("the image vault is not as the policy wants it; it is tried again", error=repr(error))
-                await self._say_overdue(str(error))
+                await self._say_overdue(str(error) or repr(error))
             else:
                 await self._say_well()
             await self._clock.sleep(ROUND_S)
@@ -118,30 +120,33 @@ class ImageKeeper:
         """Finish what was interrupted, bring every image under the key of its level, destroy the keys whose time is over.
 
         Raises:
-            StoreError: the first thing that failed; everything else was done all the same.
+            StoreError: everything that failed; the rest was done all the same.
         """
-        troubles: list[StoreError] = []
-        await self._finish_begun(troubles)
-        await self._follow_levels(troubles)
-        await self._destroy_due(troubles)
+        troubles: list[Exception] = []
+        for step in (self._finish_begun, self._follow_levels, self._destroy_due):
+            await self._try(troubles, step(troubles))
+        told = frozenset(words for trouble in troubles for words in _words(trouble))
+        for one in sorted(told - self._logged):
+            _log.warning("something in the image vault is not as the policy wants it", error=one)
+        self._logged = told
         if troubles:
-            raise troubles[0]
+            raise SeveralFailuresError(words for trouble in troubles for words in _words(trouble))
 
-    async def _finish_begun(self, troubles: list[StoreError]) -> None:
+    async def _finish_begun(self, troubles: list[Exception]) -> None:
         begun = frozenset(await self._run(self._images.begun))
         missing = await self._run(partial(self._store.read, partial(_unrecorded, begun - self._recorded)))
         for key in sorted(missing, key=lambda key: key.key_id):
             await self._try(troubles, self._finish(key))
         self._recorded = begun - missing
 
-    async def _follow_levels(self, troubles: list[StoreError]) -> None:
+    async def _follow_levels(self, troubles: list[Exception]) -> None:
         owners = await self._run(partial(self._store.read, self._recent))
         there = frozenset((owner.sha256, owner.level) for owner in owners)
         new = {sha256 for sha256, _ in there - self._followed}
         failed = {sha256 for sha256 in sorted(new) if not await self._try(troubles, self._relevel(sha256))}
         self._followed = frozenset(one for one in there if one[0] not in failed)
 
-    async def _destroy_due(self, troubles: list[StoreError]) -> None:
+    async def _destroy_due(self, troubles: list[Exception]) -> None:
         believed, today = await self._clock_is_believed(), self._clock.utc_now().date()
         keys = await self._run(self._images.existing_keys)
         over = due(keys, self._policy.retention, today)
@@ -154,11 +159,13 @@ class ImageKeeper:
         if early:
             troubles.append(_of_days_to_come(early, today))
 
-    async def _try(self, troubles: list[StoreError], step: Awaitable[None]) -> bool:
-        # One damaged image must not keep all others past their time.
+    async def _try(self, troubles: list[Exception], step: Awaitable[None]) -> bool:
+        # One damaged image, or a defect, must not keep all others past their time, nor hide what is told of them.
         try:
             await step
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - as said, a defect too
+            if not isinstance(error, StoreError):
+                _log.exception("a defect met the image vault's keeper")
             troubles.append(error)
             return False
         return True
@@ -206,16 +213,31 @@ class ImageKeeper:
 
     async def _say_overdue(self, detail: str) -> None:
         now = self._clock.utc_now()
-        with contextlib.suppress(StoreError):
-            await self._store.write(lambda uow: uow.raise_alarm(AlarmCode.IMAGES_OVERDUE, AlarmPriority.MEDIUM, self._site, detail, now))
-            self._overdue = True
+        try:
+            with contextlib.suppress(StoreError):
+                await self._store.write(
+                    lambda uow: uow.raise_alarm(AlarmCode.IMAGES_OVERDUE, AlarmPriority.MEDIUM, self._site, detail, now)
+                )
+                self._overdue = True
+        except Exception:  # noqa: BLE001 - the vault is looked at again whatever becomes of the alarm
+            _log.exception("that the image vault is not as the policy wants it could not be told")
 
     async def _say_well(self) -> None:
-        if self._overdue:
-            now = self._clock.utc_now()
+        if not self._overdue:
+            return
+        now = self._clock.utc_now()
+        try:
             with contextlib.suppress(StoreError):
                 await self._store.write(lambda uow: uow.clear_alarm(AlarmCode.IMAGES_OVERDUE, self._site, now))
                 self._overdue = False
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("that the image vault is as the policy wants it could not be told")
+
+
+def _words(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, SeveralFailuresError):
+        return error.each
+    return (str(error) if isinstance(error, StationError) else repr(error),)
 
 
 def _owners(sha256: str, view: ReadView) -> list[ScanOwner]:

@@ -81,6 +81,7 @@ def view_of(
         test_piece_passed_at=journey.test_piece_passed_at(),
         test_piece_run=journey.test_piece_run(),
         pieces_per_hour=counts.per_hour(),
+        garbage_bytes=equipment.devices.detector.garbage_bytes,
         freeze=freeze if state is LaneState.FROZEN else None,
     )
 

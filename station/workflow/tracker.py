@@ -49,7 +49,6 @@ class Track:
 
     number: int
     head_mm: float
-    seen_at_s: float
     length_mm: float | None = None
     head_eye: Eye = Eye.INFEED
     branch_1: Branch = Branch.UNDECIDED
@@ -177,7 +176,7 @@ class Tracker:
         since_mm = encoder_delta_mm(status.encoders[EYE_BELT[eye]], encoder)
         if eye is Eye.INFEED:
             self._count += 1
-            track = Track(number=self._count, head_mm=self._geometry.eyes_mm[eye] + since_mm, seen_at_s=status.read_at_s)
+            track = Track(number=self._count, head_mm=self._geometry.eyes_mm[eye] + since_mm)
             track.leading[eye] = encoder
             self.tracks.append(track)
             return Entered(track=track)

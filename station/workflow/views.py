@@ -125,6 +125,7 @@ class FreezeProgress:
 class LaneView:
     """A snapshot of one lane. `latest_*` are the piece, the level that it counts as, and the hash of the newest complete scan.
 
+    `garbage_bytes` came from the detector since it was connected and belonged to no line.
     `alarm` is what stopped the lane, whether or not it could be stored. `exercise` is one that has been revealed. `freeze` is None unless
     the lane is frozen.
     """
@@ -149,6 +150,7 @@ class LaneView:
     test_piece_passed_at: datetime | None
     test_piece_run: TestPieceRun | None
     pieces_per_hour: float
+    garbage_bytes: int
     freeze: FreezeProgress | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pysqlite3.dbapi2
 import pytest
+from structlog.testing import capture_logs
 
 from station.audit.findings import Fault
 from station.audit.note import cosign, split
@@ -101,6 +102,21 @@ async def test_a_log_that_cannot_be_read_or_signed_holds_everything_until_it_can
         setattr(failing, direction, lambda: None)
         await until(lambda: keeper.intact and alarms(store) == [])
         running.cancel()
+
+
+async def test_a_defect_in_telling_that_the_log_is_not_signed_does_not_end_the_keeper(store: SqliteStore):
+    clock, failing = Hands(), Failing(store)
+    keeper = keeper_of(failing, clock)
+    await keeper.start()
+    grow(store, 3, 0)
+    failing.reads = failing.writes = fail(IndexError("a defect"))
+    with capture_logs() as log:
+        running = asyncio.create_task(keeper.run())
+        await until(lambda: any(line["event"] == "that the audit log is not looked at could not be told" for line in log))
+        failing.reads = lambda: None
+        failing.writes = lambda: None
+        await until(lambda: keeper.intact and store.read(lambda view: view.newest_checkpoint()).size == 3)
+    running.cancel()
 
 
 async def test_a_keeper_that_ended_vouches_for_nothing(store: SqliteStore):

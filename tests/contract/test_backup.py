@@ -100,10 +100,12 @@ def test_unchanged_files_are_shared_and_old_backups_go(site: Configuration, tmp_
     assert second.linked == len(shared)
     assert not {name for name in shared if third in name or name in {MANIFEST, SIGNATURE, "data/station.db"}}
     # Nothing that somebody put there gets into what is signed: the scan is copied anew.
+    signature = (second.directory / SIGNATURE).read_text()
     (second.directory / SIGNATURE).write_text((first.directory / SIGNATURE).read_text())
     (first.directory / SIGNATURE).unlink()
     assert backed_up(site, to, hours=2).linked == 0
     (to / "not-a-backup").mkdir()
+    (second.directory / SIGNATURE).write_text(signature)
     kept = backed_up(site, to, hours=3, keep=2)
     assert kept.removed == (second.manifest.name,)
     assert sorted(path.name for path in to.iterdir()) == [
@@ -114,6 +116,29 @@ def test_unchanged_files_are_shared_and_old_backups_go(site: Configuration, tmp_
     ]
     with pytest.raises(ConflictError, match="there already"):
         backed_up(site, to, hours=3)
+
+
+def test_damaged_backups_are_named_stay_and_do_not_count(site: Configuration, tmp_path: Path):
+    """With only the number counted, the last backup that anybody could go on from would make room for a damaged one."""
+    to = tmp_path / "backups"
+    made = [backed_up(site, to, hours=hour) for hour in range(5)]
+    whole, truncated, emptied, unsigned, lost = (one.directory for one in made)
+    database = truncated / "data" / "station.db"
+    os.truncate(database, database.stat().st_size // 2)
+    next((emptied / "data" / "images").rglob("*.scan")).unlink()
+    (unsigned / SIGNATURE).unlink()
+    shutil.rmtree(lost)
+    lost.mkdir()
+    kept = backed_up(site, to, hours=5, keep=2)
+    damaged = [truncated.name, emptied.name, unsigned.name, lost.name]
+    assert (kept.removed, [one.name for one in kept.damaged]) == ((), damaged)
+    assert kept.linked > 0
+    assert "station.db" in kept.damaged[0].why
+    newest = newest_backup(site)
+    assert newest is not None
+    assert list(newest.damaged) == damaged
+    assert backed_up(site, to, hours=6, keep=2).removed == (whole.name,)
+    assert {path.name for path in to.iterdir()} >= set(damaged)
 
 
 def test_what_a_killed_backup_left_is_removed_and_a_running_one_is_not(site: Configuration, tmp_path: Path):

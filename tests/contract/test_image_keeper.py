@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from station.domain.alarm import AlarmCode
-from station.domain.errors import ImageDestroyedError, StoreError
+from station.domain.errors import TOLD_AT_ONCE, ImageDestroyedError, StoreError
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy
 from station.domain.policy import Policy
 from station.domain.vault import DestructionCause, Retention
@@ -80,6 +81,22 @@ class Site:
 def site(tmp_path: Path):
     with opened(tmp_path / "data", group_commit=False) as store:
         yield Site(tmp_path, store)
+
+
+async def rounds(site: Site, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """So many rounds of the keeper."""
+    slept = 0
+
+    async def sleep(_: float) -> None:
+        nonlocal slept
+        slept += 1
+        if slept == number:
+            raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.clock, "sleep", sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await site.keeper.run()
 
 
 async def test_what_is_over_its_days_is_destroyed_and_recorded(site: Site):
@@ -206,28 +223,69 @@ async def test_what_cannot_be_destroyed_is_an_alarm_until_it_is(site: Site, monk
     site.piece(1, RELEASED, Secrecy.A)
     site.days_later(2)
 
-    async def rounds(number: int) -> None:
-        slept = 0
-
-        async def sleep(_: float) -> None:
-            nonlocal slept
-            slept += 1
-            if slept == number:
-                raise asyncio.CancelledError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(site.clock, "sleep", sleep)
-            with pytest.raises(asyncio.CancelledError):
-                await site.keeper.run()
-
     def fails(*_: object) -> None:
         raise StoreError("the disk is broken")
 
     with monkeypatch.context() as patch:
         patch.setattr(FileImageStore, "destroy", fails)
-        await rounds(2)
+        await rounds(site, monkeypatch, 2)
     (alarm,) = site.store.read(lambda view: view.alarms())
     assert (alarm.code, alarm.detail) == (AlarmCode.IMAGES_OVERDUE, "the disk is broken")
-    await rounds(1)
+    await rounds(site, monkeypatch, 1)
     assert site.store.read(lambda view: view.alarms())[0].cleared_at is not None
+    assert site.store.read(destructions)
+
+
+async def test_all_that_is_wrong_at_once_is_told_and_each_logged_once(site: Site, monkeypatch: pytest.MonkeyPatch):
+    damaged = [site.piece(number, HELD, level) for number, level in enumerate((Secrecy.A, Secrecy.A, Secrecy.B))]
+    for sha256 in damaged:
+        path = site.images._path(sha256, ".key")
+        path.write_bytes(path.read_bytes()[:-1])
+    gone = site.piece(4, RELEASED, Secrecy.C)
+    site.days_later(4)
+
+    def defect(*_: object) -> None:
+        raise IndexError("a defect")
+
+    monkeypatch.setattr(image_keeper, "_unrecorded", defect)
+    with capture_logs() as log:
+        await rounds(site, monkeypatch, 3)
+    with pytest.raises(ImageDestroyedError):
+        site.images.scan(gone)
+    (alarm,) = site.store.read(lambda view: view.alarms())
+    told = [line["error"] for line in log if line["event"].startswith("something in the image vault")]
+    assert len(told) == len(set(told)) == 4
+    assert all(one in alarm.detail for one in told)
+    for one in (*damaged, "IndexError('a defect')"):
+        assert any(one in line for line in told)
+
+
+async def test_of_very_many_troubles_the_alarm_tells_some_and_how_many_more(site: Site):
+    count = TOLD_AT_ONCE + 3
+    for number in range(count):
+        path = site.images._path(site.piece(number, HELD, Secrecy.A), ".key")
+        path.write_bytes(path.read_bytes()[:-1])
+    site.days_later(2)
+    with capture_logs() as log, pytest.raises(StoreError, match=r"; 3 more$"):
+        await site.keeper.look()
+    assert len(log) == count
+
+
+async def test_a_defect_in_telling_does_not_end_the_keeper(site: Site, monkeypatch: pytest.MonkeyPatch):
+    site.piece(1, RELEASED, Secrecy.A)
+    await site.keeper.look()
+    real, failing = site.store.write, True
+
+    def write(work: object) -> object:
+        if failing:
+            raise IndexError("a defect")
+        return real(work)
+
+    monkeypatch.setattr(site.store, "write", write)
+    with capture_logs() as log:
+        await rounds(site, monkeypatch, 2)
+    assert sum(line["event"] == "that the image vault is not as the policy wants it could not be told" for line in log) == 2
+    failing = False
+    site.days_later(2)
+    await rounds(site, monkeypatch, 1)
     assert site.store.read(destructions)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
+from station.domain.errors import ImageDamagedError
 from station.domain.piece import Secrecy
 from station.ports.xray import raw_sha256
 from station.storage import image_file
@@ -103,13 +105,39 @@ def test_interrupted_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("damaged", [slice(0, -1), slice(1, None)], ids=["end", "magic"])
-def test_a_damaged_image_in_clear_does_not_stay(tmp_path: Path, damaged: slice):
+def test_a_damaged_image_in_clear_is_named_and_kept_sealed(tmp_path: Path, damaged: slice):
     root = tmp_path / "images"
     sha256 = write_plain(root, 1)
     path = root / sha256[:2] / f"{sha256}.scan"
-    path.write_bytes(path.read_bytes()[damaged])
-    seal_plain(root, vault(root), level_of)
-    assert not list(root.glob("[0-9a-f][0-9a-f]/*"))
+    content = path.read_bytes()[damaged]
+    path.write_bytes(content)
+    images = vault(root)
+    with capture_logs() as log:
+        seal_plain(root, images, level_of)
+    assert [(line["image"], line["file"]) for line in log if line["log_level"] == "warning"] == [(sha256, str(path))]
+    assert {one.suffix for one in root.glob("[0-9a-f][0-9a-f]/*")} == {".key", ".scan", ".views"}
+    assert content[100:200] not in path.read_bytes()
+    with pytest.raises(ImageDamagedError, match=sha256):
+        images.scan(sha256)
+    _, data_key = images._open(sha256)
+    assert images._unsealed(sha256, ".scan", data_key) == content
+    assert same(images.views(sha256), result(1))
+    # Stored once more it is whole again, and until then it is left as it is.
+    assert seal_plain(root, images, level_of) == 0
+    assert images.put(raw_scan(seed=1), None) == sha256
+    assert same(images.scan(sha256), raw_scan(seed=1))
+
+
+@pytest.mark.parametrize("of", ["*.arrays.npz", "*.view.png", "*.views.json"])
+def test_damaged_views_in_clear_are_named(tmp_path: Path, of: str):
+    root = tmp_path / "images"
+    sha256 = write_plain(root, 1)
+    (path,) = (root / sha256[:2]).glob(of)
+    path.write_bytes(path.read_bytes()[:-20])
+    with capture_logs() as log:
+        seal_plain(root, vault(root), level_of)
+    assert [line["image"] for line in log] == [sha256]
+    assert {path.suffix for path in root.glob("[0-9a-f][0-9a-f]/*")} == {".key", ".scan"}
 
 
 def test_views_in_clear_of_an_image_whose_key_is_lost_go_and_keep_no_station_from_starting(tmp_path: Path):
@@ -121,5 +149,7 @@ def test_views_in_clear_of_an_image_whose_key_is_lost_go_and_keep_no_station_fro
     for name, content in sealed.items():
         (root / sha256[:2] / name).write_bytes(content)
     shutil.rmtree(tmp_path / KEYS)
-    seal_plain(root, vault(root), level_of)
+    with capture_logs() as log:
+        seal_plain(root, vault(root), level_of)
+    assert [line["image"] for line in log] == [sha256]
     assert {path.name for path in root.glob("[0-9a-f][0-9a-f]/*")} == set(sealed)

@@ -176,6 +176,27 @@ def test_what_is_in_no_manifest_is_not_believed(site: Configuration, tmp_path: P
     assert done.differing == (site.path,)
 
 
+def test_a_configuration_file_that_is_not_here_any_more_is_named(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    lose_data(site)
+    policy = site.path.with_name("policy.toml")
+    policy.rename(policy.with_name("rules.toml"))
+    edit(site.path, {"policy": "rules.toml"})
+    done = restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+    assert set(done.differing) == {site.path, policy}
+
+
+def test_a_note_that_cannot_be_read_is_told(site: Configuration, tmp_path: Path):
+    """With nothing said, its zero would pass for nothing lost."""
+    made = backed_up(site, tmp_path / "backups")
+    worked_on(site)
+    lose_data(site)
+    note = remembered_file(site.audit_key_file)
+    note.write_text("damaged")
+    done = restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
+    assert (done.lost_leaves, done.unreadable) == (0, note)
+
+
 def test_what_is_changed_after_it_was_proved_is_not_put_in_place(site: Configuration, tmp_path: Path):
     made = backed_up(site, tmp_path / "backups")
     keys = believed_keys(site)

@@ -1,6 +1,7 @@
 """A worker that was taken over: whatever it answers, nothing but a well-formed reading of the known model gets through."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from station.domain.errors import ScreeningError
 from station.screening import worker
@@ -16,9 +17,9 @@ async def test_a_lie_is_no_reading_and_ends_the_worker(lie: str, monkeypatch: py
     try:
         await engine.start()
         pid = engine.worker_pid
-        with pytest.raises(ScreeningError):
+        with capture_logs() as log, pytest.raises(ScreeningError):
             await engine.read(raw_scan())
-        assert engine.restarts == 1
+        assert [line["event"] for line in log] == ["the screening worker failed and is started anew"]
         await engine.start()
         assert engine.worker_pid != pid
     finally:

@@ -76,7 +76,7 @@ class DeskLane:
             belt_speeds_mm_s=(200, 200, 200, 200, 200),
             beam_on=True,
             lamps_on=True,
-            gate="shut",
+            gate="closed",
             frozen=False,
             radiation_nsv_per_h=90,
             pieces=(),
@@ -90,6 +90,7 @@ class DeskLane:
             test_piece_passed_at=START,
             test_piece_run=None,
             pieces_per_hour=812.0,
+            garbage_bytes=17,
         )
 
     @property

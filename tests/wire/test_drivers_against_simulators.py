@@ -260,7 +260,7 @@ async def test_the_unit_burns_and_counts(rig: Rig):
 
         async def five_samples_lit() -> bool:
             seen.append(await unit.read_status())
-            return seen[-1].irradiance_min_uw_per_cm2 > 1000 and seen[-1].samples_uw_per_cm2[-5] > 0
+            return seen[-1].samples_uw_per_cm2[-1] > 1000 and seen[-1].samples_uw_per_cm2[-5] > 0
 
         # B4 stands still in this test; the unit puts its lamps out after a second of that.
         await until(five_samples_lit, WITHIN_S)

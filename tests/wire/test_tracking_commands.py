@@ -82,7 +82,7 @@ def deliver(site: Path) -> None:
         store = open_store(configuration)
         relay = await tracking.open_relay(configuration, store, SystemClock())
         running = asyncio.create_task(relay.run())
-        await until(lambda: store.read(lambda view: view.outbox_depth()) == (4, 4, 0) and relay.status().in_flight == 0)
+        await until(lambda: store.read(lambda view: view.outbox_depth()) == (4, 4, 0) and not relay._active)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         store.close()

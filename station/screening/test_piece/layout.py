@@ -59,7 +59,6 @@ LINE_PAIRS = (
 )
 BLOCK_X_MM: Span = (246.0, 290.0)
 """Plain steel as thick as the bars, at `PAIRS_Y_MM`."""
-BARE_X_MM: Span = (292.0, 298.0)
 BARE_CARRIER: tuple[Span, Span] = ((4.0, 28.0), (60.0, 150.0))
 """x and y of a large piece of plain carrier."""
 

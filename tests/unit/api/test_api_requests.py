@@ -288,6 +288,7 @@ def test_health_and_metrics(desk: Desk) -> None:
     text = desk.client.get("/metrics").text
     assert f'kt1_lane_state{{lane="{LANE}",state="running"}} 1' in text
     assert 'kt1_outbox_events{what="blocked"} 0' in text
+    assert f'kt1_detector_garbage_bytes{{lane="{LANE}"}} 17' in text
 
 
 def test_the_description_names_every_resource(desk: Desk) -> None:

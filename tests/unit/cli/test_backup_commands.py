@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from station.bootstrap.audit import open_keeper
+from station.bootstrap.audit import open_keeper, remembered_file
 from station.bootstrap.stores import open_store
 from station.clock import SystemClock
 from station.domain.access import Role
@@ -57,9 +57,13 @@ def test_from_a_backup_to_a_station_that_goes_on(terminal: Terminal, tmp_path: P
     code, _, err = terminal.run("restore", made, "--supervisor", "Lan")
     assert (code, "There is data" in err) == (1, True)
     (tmp_path / "data").rename(tmp_path / "gone")
+    note = remembered_file(load(tmp_path / "station.toml").audit_key_file)
+    note.write_text("damaged")
     code, out, err = terminal.run("restore", made, "--supervisor", "Lan", "--note", "disk")
     assert (code, err) == (0, "")
     assert "Đã đưa vào chỗ / put in place" in out
+    assert f"unreadable, so what was lost is not known: {note}" in out
+    note.unlink()
     assert "không có nơi nhận để hỏi / there is no receiver to ask" in out
     ran(tmp_path, 100)
     assert terminal.run("audit", "verify")[0] == 0
@@ -85,3 +89,16 @@ def test_what_does_not_hold_is_named(terminal: Terminal, tmp_path: Path):
     assert (code, "is no backup" in err) == (1, True)
     code, _, err = terminal.run("restore", made, "--check", "--key", "nowhere.pub")
     assert (code, "nowhere.pub" in err) == (2, True)
+
+
+def test_a_damaged_earlier_backup_is_named(terminal: Terminal, tmp_path: Path):
+    ran(tmp_path)
+    (tmp_path / "backups" / "site-1-20200101T000000Z").mkdir(parents=True)
+    code, out, err = terminal.run("backup", "backups", "--keep", "1")
+    assert code == 0
+    assert err == ""
+    assert "✗ bản cũ bị hỏng, vẫn giữ, không tính / damaged, stays, not counted: site-1-20200101T000000Z" in out
+    (check,) = (one for one in json.loads(terminal.run("doctor", "--json")[1]) if one["name"] == "backup")
+    assert not check["ok"]
+    assert "damaged beside it: site-1-20200101T000000Z" in check["found"]
+    assert "by hand" in check["remedy"]

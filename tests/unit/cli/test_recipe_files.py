@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from station.bootstrap.lanes import lane_settings
-from station.bootstrap.recipes import KEYS, lane_recipe
-from station.disinfect.recipes import FOR_PEOPLE
+from station.bootstrap.recipes import lane_recipe
+from station.disinfect.recipes import FOR_PEOPLE, KEYS
 from station.domain.errors import ConfigurationError
 from station.settings import load, shipped_files, write_shipped
 from station.settings.configuration import load_recipe

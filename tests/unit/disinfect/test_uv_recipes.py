@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from passages import RECIPE
 
-from station.disinfect.recipes import tunnel_recipe
-from station.domain.errors import ConfigurationError
+from station.disinfect.recipes import RecipeError, tunnel_recipe
 
 VALUES = {key: value for key, value in asdict(RECIPE).items() if key != "sha256"}
 
@@ -18,16 +17,25 @@ def test_a_recipe_is_made_of_its_file():
 
 @pytest.mark.parametrize("key", sorted(VALUES))
 def test_every_key_is_needed(key: str):
-    with pytest.raises(ConfigurationError, match=f"{key} is missing") as refused:
+    with pytest.raises(RecipeError, match=f"{key}: is missing") as refused:
         tunnel_recipe({name: value for name, value in VALUES.items() if name != key}, sha256="")
-    assert "target_mj_per_cm2" in refused.value.remedy
+    assert refused.value.key == key
+    assert "target_mj_per_cm2" in refused.value.allowed
 
 
 def test_an_unknown_key():
-    with pytest.raises(ConfigurationError, match="dose is unknown"):
+    with pytest.raises(RecipeError, match="dose: unknown key"):
         tunnel_recipe(VALUES | {"dose": 4}, sha256="")
-    with pytest.raises(ConfigurationError, match="sha256 is unknown"):
+    with pytest.raises(RecipeError, match="sha256: unknown key"):
         tunnel_recipe(VALUES | {"sha256": "0"}, sha256="")
+
+
+@pytest.mark.parametrize("misspelt", ["aaa", "zzz"])
+def test_an_unknown_key_comes_before_the_one_that_is_missing_for_it(misspelt: str):
+    values = {misspelt if name == "lamps" else name: value for name, value in VALUES.items()}
+    with pytest.raises(RecipeError) as refused:
+        tunnel_recipe(values, sha256="")
+    assert refused.value.key == misspelt
 
 
 @pytest.mark.parametrize(
@@ -58,9 +66,10 @@ def test_an_unknown_key():
     ],
 )
 def test_a_value_out_of_range_says_what_is_allowed(key: str, value: object):
-    with pytest.raises(ConfigurationError, match=key) as refused:
+    with pytest.raises(RecipeError, match=key) as refused:
         tunnel_recipe(VALUES | {key: value}, sha256="")
-    assert key in refused.value.remedy
+    assert (refused.value.key, refused.value.problem) == (key, f"{value!r} is not allowed")
+    assert refused.value.allowed
     assert "Recipe test" in refused.value.what
 
 
@@ -72,5 +81,5 @@ def test_the_edges_are_allowed(key: str, value: object):
 
 
 def test_a_recipe_without_a_name_can_still_be_named():
-    with pytest.raises(ConfigurationError, match=r"Recipe \(unnamed\): name is missing"):
+    with pytest.raises(RecipeError, match=r"Recipe \(unnamed\): name: is missing"):
         tunnel_recipe({"sensor_calibrated_on": date(2026, 1, 1), **{k: v for k, v in VALUES.items() if k != "name"}}, sha256="")

@@ -1,5 +1,4 @@
 import math
-from datetime import UTC, datetime
 from statistics import NormalDist
 
 import numpy as np
@@ -7,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.domain.projection import ProjectedThreat, ProjectionAnswer, ProjectionResult
-from station.domain.review import OperatorDecision, OperatorReading
-from station.domain.scan import ModelReading
-from station.review.performance import Tally, performance, rank_readers, sensitivity, tally_model, tally_readers, wilson
+from station.review.performance import Tally, performance, rank_readers, sensitivity, wilson
 
 
 def tally(hits: int, projections: int, false_alarms: int, plain: int) -> Tally:
@@ -145,82 +141,3 @@ def test_each_reader_is_in_one_place_at_most(given_tallies: dict[str, Tally]):
     assert not set(found.order) & set(found.too_few)
     assert all(given_tallies[name].projections >= 100 for name in found.order)
     assert set(found.order) | set(found.too_few) <= given_tallies.keys()
-
-
-NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
-A = ProjectionAnswer
-D = OperatorDecision
-
-
-def result(piece: str, person: str | None, answer: ProjectionAnswer, *, model: bool | None = True) -> ProjectionResult:
-    threat = ProjectedThreat(
-        scan_sha256="a" * 64,
-        projected_sha256="b" * 64,
-        library_sha256="c" * 64,
-        thing_id="blade-flat-1",
-        threat_class="blade",
-        box_px=(1, 2, 3, 4),
-    )
-    return ProjectionResult(
-        piece_id=piece,
-        visit=1,
-        at=NOW,
-        lane_id="lane-1",
-        threat=threat,
-        person=person,
-        answer=answer,
-        answered_after_s=2.5,
-        revealed_at=NOW,
-        model_sha256="m",
-        model_alarmed=model,
-    )
-
-
-def reading(piece: str, person: str, decision: OperatorDecision, projected: str | None = None) -> OperatorReading:
-    return OperatorReading(
-        piece_id=piece, visit=1, at=NOW, scan_sha256="a" * 64, person=person, decision=decision, blind=True, projected_sha256=projected
-    )
-
-
-def model_reading(piece: str, score: float, *, model: str = "m", projected: str | None = None) -> ModelReading:
-    return ModelReading(
-        piece_id=piece,
-        visit=1,
-        at=NOW,
-        scan_sha256="a" * 64,
-        model_sha256=model,
-        score=score,
-        threshold=1.0,
-        p_value=0.5,
-        calibration_n=600,
-        kind="envelope",
-        duration_ms=80.0,
-        projected_sha256=projected,
-    )
-
-
-def test_facts_become_tallies():
-    results = [
-        result("P1", "Lan", A.CALLED_HOLD),
-        result("P2", "lan ", A.MISSED, model=False),
-        result("P3", "Lan", A.UNANSWERED, model=None),
-        result("P4", "Lan", A.WITHDRAWN),
-        result("P5", "Minh", A.CALLED_FREEZE),
-        result("P6", None, A.UNANSWERED),
-    ]
-    readings = [
-        reading("P1", "Lan", D.CLEAR),  # the true image of an exercise
-        reading("P2", "Lan", D.CLEAR, projected="b" * 64),
-        reading("P7", "LAN", D.CLEAR),
-        reading("P8", "Lan", D.HOLD),
-        reading("P9", "Lan", D.FREEZE),
-    ]
-    assert tally_readers(results, readings) == {"Lan": tally(1, 3, 2, 3), "Minh": tally(1, 1, 0, 0)}
-    of_model = [
-        model_reading("P7", 0.5),
-        model_reading("P8", 1.0),
-        model_reading("P9", 2.0, model="other"),
-        model_reading("P1", 3.0, projected="b"),
-    ]
-    assert tally_model(results, of_model, "m") == tally(4, 5, 1, 2)
-    assert tally_model(results, of_model, "other") == tally(0, 0, 1, 1)

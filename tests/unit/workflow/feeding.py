@@ -76,7 +76,7 @@ class Feeding:
         return self.store.write(lambda uow: uow.announce(told, self.clock.utc_now())).result()
 
     async def arrive(self, *, length_mm: float = 200.0, weight_g: float = 50.0, radiation: float = 100.0) -> LanePiece:
-        piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
+        piece = LanePiece(track=Track(number=1, head_mm=500.0))
         facts = InfeedFacts(barcode=PIECE, length_mm=length_mm, weight_g=weight_g, radiation_nsv_per_h=radiation, on_lane=frozenset())
         await self.journey.identify(piece, facts, max_retries=MAX_RETRIES)
         return piece

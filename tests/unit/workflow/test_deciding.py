@@ -41,7 +41,7 @@ class Writing:
 def waiting(journey: Any, wake: Callable[[], None]) -> tuple[Decisions, Pending]:
     clock: Any = SimpleNamespace(utc_now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
     decisions = Decisions(journey, clock, wake, Exercises())
-    piece = LanePiece(track=Track(number=1, head_mm=0.0, seen_at_s=0.0), piece_id=PIECE, visit=1)
+    piece = LanePiece(track=Track(number=1, head_mm=0.0), piece_id=PIECE, visit=1)
     pending = Pending(piece=piece, scan_sha256=SHA, opened_s=0.0, attention=False, blind=False)
     decisions.pending.append(pending)
     return decisions, pending

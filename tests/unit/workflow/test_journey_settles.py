@@ -61,7 +61,7 @@ def a_journey(store: SqliteStore, *, lane_id: str = LANE, **policy: object) -> J
 
 async def a_scanned_piece(store: SqliteStore, journey: Journey, *, score: float = 0.1) -> LanePiece:
     await store.write(lambda uow: uow.announce(Announcement(piece_id=PIECE), NOW))
-    piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
+    piece = LanePiece(track=Track(number=1, head_mm=500.0))
     facts = InfeedFacts(barcode=PIECE, length_mm=200.0, weight_g=50.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
     await journey.identify(piece, facts, max_retries=2)
     await journey.scanning(piece)

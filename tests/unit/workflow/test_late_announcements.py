@@ -70,7 +70,7 @@ async def test_nothing_is_told_of_its_content_until_its_level_is_known(feeding: 
 
 
 async def test_a_test_piece_is_shown_though_nobody_announces_it(feeding: Feeding):
-    piece = LanePiece(track=Track(number=1, head_mm=500.0, seen_at_s=0.0))
+    piece = LanePiece(track=Track(number=1, head_mm=500.0))
     facts = InfeedFacts(barcode="TEST-0001", length_mm=400.0, weight_g=900.0, radiation_nsv_per_h=100.0, on_lane=frozenset())
     await feeding.journey.identify(piece, facts, max_retries=0)
     assert (piece.is_test, piece.level) == (True, None)

@@ -43,7 +43,7 @@ def calibration(air: float = 50000.0) -> Calibration:
 
 
 def track_of(leading: int, length_mm: float) -> Track:
-    track = Track(number=1, head_mm=0.0, seen_at_s=0.0, length_mm=length_mm)
+    track = Track(number=1, head_mm=0.0, length_mm=length_mm)
     track.leading[Eye.XRAY_IN] = leading & 0xFFFFFFFF
     track.trailing[Eye.XRAY_IN] = (leading + round(length_mm * 10)) & 0xFFFFFFFF
     return track

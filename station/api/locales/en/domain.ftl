@@ -52,7 +52,6 @@ reason-decision-timeout = Nobody decided in time
 reason-review-rejects = Review rejects it
 reason-review-holds = Review holds it
 reason-second-opinion = A reviewer asks for a second opinion
-reason-level-unknown = Secrecy level is not known
 reason-image-mismatch = New scan differs from the cleared one
 reason-image-not-compared = The new scan could not be compared with the cleared one
 reason-new-finding = New scan shows something that the cleared one lacked

@@ -52,7 +52,6 @@ reason-decision-timeout = Hết giờ, chưa ai quyết định
 reason-review-rejects = Thẩm định từ chối
 reason-review-holds = Thẩm định giữ lại
 reason-second-opinion = Người thẩm định xin thêm ý kiến
-reason-level-unknown = Không rõ độ mật
 reason-image-mismatch = Ảnh soi lại khác ảnh đã duyệt
 reason-image-not-compared = Không so được ảnh soi lại với ảnh đã duyệt
 reason-new-finding = Ảnh soi lại có điều mà ảnh đã duyệt không có

@@ -194,7 +194,7 @@ function tiles() {
     tile("belts", moving === 0 ? `■ ${t("ui-belts-stopped")}` : `▶ ${moving}/5`),
     tile("beam", view.beam_on ? `◉ ${t("ui-beam-on")}` : `○ ${t("ui-beam-off")}`),
     tile("lamps", view.lamps_on ? `◉ ${t("ui-lamps-on")}` : `○ ${t("ui-lamps-off")}`),
-    tile("gate", t(`gate-${view.gate}`), ["fault", "jammed"].includes(view.gate)),
+    tile("gate", t(`gate-${view.gate}`), view.gate === "jammed"),
     tile("frozen", t(view.frozen ? "ui-yes" : "ui-no"), view.frozen),
     tile("radiation", `${figure(view.radiation_nsv_per_h, 0)} nSv/h`),
     tile("rate", t("ui-per-hour", { count: figure(view.pieces_per_hour, 0) })),
