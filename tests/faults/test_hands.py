@@ -216,7 +216,7 @@ def test_the_picture_of_a_look_alike_that_comes_while_the_piece_is_in_the_beam(h
         (look_alike,) = world.ledger.stays_of(laid_in)
         assert own.scanned_mm == pytest.approx(head_mm - BEAM_MM, abs=STEP_MM)
         assert look_alike.scanned_mm == pytest.approx(length_mm - own.scanned_mm, abs=STEP_MM)
-        (scan,) = [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, Scan)]
+        (scan,) = scene.facts(piece_id, Scan)
         assert scan.length_mm == pytest.approx(length_mm, abs=PICTURE_LENGTH_MM)
         assert scene.states(piece_id)[-1] is PieceState.RELEASED
         assert scene.reasons(piece_id) == set()

@@ -268,13 +268,10 @@ def test_a_piece_that_comes_before_its_announcement_leaves_after_it():
 
 def test_a_reviewed_weight_holds_a_piece_once():
     async def scene(scene: Scene) -> None:
-        cover = scene.station.do(do="piece", kind="packet")["piece"]
-        scene.pieces[cover["piece_id"]] = cover
-        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
-        scene.station.do(do="feed", piece_id=cover["piece_id"])
-        await scene.until_state(cover["piece_id"], PieceState.RELEASED, timeout_s=400.0)
-        assert Reason.WEIGHT_DIFFERS in scene.reasons(cover["piece_id"])
-        known = scene.piece(cover["piece_id"])
+        piece_id = await scene.feed_lighter()
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        assert Reason.WEIGHT_DIFFERS in scene.reasons(piece_id)
+        known = scene.piece(piece_id)
         assert known is not None
         assert known.visit == 2
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from firmware_sims.ledger import Stay
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from tests.faults.wire_tap import LATE, SPOILED, Spoiled, spoiling
@@ -48,13 +47,6 @@ HELD_FOR: dict[tuple[str, str], frozenset[Reason]] = {
 """One of these; a link that closes under the infeed's reader stops the lane before the piece has any name."""
 
 
-def stay_of(scene: Scene, piece_id: str) -> Stay:
-    """The truth about the piece's present stay on the lane."""
-    load = scene.station.simulated.world.find(scene.station.simulated.mail_room.known(piece_id))
-    assert load is not None
-    return load.stay
-
-
 def names(scene: Scene) -> set[str]:
     """Every name that the lane has given to a piece, its own local ones too."""
     return {known.piece_id for known in scene.station.store.read(lambda view: view.pieces(lane_id=LANE_ID))}
@@ -65,7 +57,7 @@ async def read_spoiled(scene: Scene, wire: str, name: str, args: dict[str, float
     await scene.until_running()
     piece_id = await scene.feed()
     await scene.until_at(piece_id, BEFORE_READER_MM[wire], timeout_s=RECOVERY_S)
-    stay, named_before = stay_of(scene, piece_id), names(scene) | {piece_id}
+    stay, named_before = scene.stay(piece_id), names(scene) | {piece_id}
     with spoiling(scene, wire, name, answers=answers, **args) as tap:
         await scene.until(lambda: bool(tap.spoiled), timeout_s=20.0)
         await scene.until(lambda: stay.exit is not None)

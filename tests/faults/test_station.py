@@ -261,11 +261,7 @@ def test_the_computer_dies_while_a_reviewed_piece_goes_its_second_way(commits: i
     """Nothing of the review is lost, nothing of the second visit is done twice."""
 
     async def scene(scene: Scene) -> None:
-        cover = scene.station.do(do="piece", kind="packet")["piece"]
-        piece_id = cover["piece_id"]
-        scene.pieces[piece_id] = cover
-        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
-        scene.station.do(do="feed", piece_id=piece_id)
+        piece_id = await scene.feed_lighter()
         await scene.until_state(piece_id, PieceState.CLEARED, timeout_s=120.0)
         scene.station.store.dies_after_commits = commits
         old = scene.station
@@ -273,10 +269,8 @@ def test_the_computer_dies_while_a_reviewed_piece_goes_its_second_way(commits: i
         await asyncio.sleep(0.3)
         await scene.restart_station(kill=True)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
-        facts = [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id))]
-        cleared = [fact for fact in facts if isinstance(fact, Clearance) and fact.outcome is Outcome.CLEARED]
-        permits = [fact for fact in facts if isinstance(fact, Permit)]
-        passed = [fact for fact in facts if isinstance(fact, GateAction)]
+        cleared = [fact for fact in scene.facts(piece_id, Clearance) if fact.outcome is Outcome.CLEARED]
+        permits, passed = scene.facts(piece_id, Permit), scene.facts(piece_id, GateAction)
         assert len({fact.visit for fact in cleared}) == len(cleared)
         assert len(passed) == 1
         assert permits[-1].challenge == passed[0].challenge
