@@ -6,7 +6,8 @@ from structlog.testing import capture_logs
 from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.piece import PieceState
 from station.masking import mask_event
-from tests.faults.test_image_vault import attend, flip, known, leave_alone, path_of, reviewed_for_its_weight
+from tests.faults.image_scenes import attend, known, leave_alone, path_of, reviewed_for_its_weight
+from tests.support.damaged_files import flip
 from tests.support.full_disk import FullDisk, of_image
 from tests.support.virtual_scene import Scene, play
 
