@@ -249,7 +249,7 @@ async def until_it_dies(scene: Scene, commits: int) -> None:
 
 @pytest.mark.parametrize("last_commits", [range(first, min(first + 5, COMMITS_OF_TWO + 1)) for first in range(1, COMMITS_OF_TWO + 1, 5)])
 def test_the_computer_dies_right_after_a_commit(last_commits: range):
-    """What was committed is true, and what was not acted upon did not happen, whichever commit was the last: one after the other on a lane."""
+    """What was committed is true, and what was not acted upon did not happen, whichever commit was the last."""
 
     async def scene(scene: Scene) -> None:
         scene.people.reviews = scene.people.refeeds_pieces = False
