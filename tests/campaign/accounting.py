@@ -32,7 +32,7 @@ class Books:
         now = {(tag, challenge) for _, tag, challenge in scene.station.simulated.plc.gate.passed if challenge}
         for tag, challenge in now - self._ring:
             piece_id = next((stay.piece_id for stay in ledger.stays if stay.serial == ledger.tag_to_serial.get(tag)), None)
-            if piece_id is None or not any((permit.tag, permit.challenge) == (tag, challenge) for permit in permits(scene, piece_id)):
+            if piece_id is None or not any((permit.tag, permit.challenge) == (tag, challenge) for permit in scene.facts(piece_id, Permit)):
                 self._too_early.append(f"{piece_id} passed the gate as {tag} before its permit was durable")
         self._ring |= now
 
@@ -72,7 +72,7 @@ class Books:
             what = self._wrong_of_thing(scene, piece_id, known.get(piece_id))
             if what:
                 wrong.append(f"{piece_id}: {what}")
-        explained = {(permit.tag, permit.challenge) for piece_id in known for permit in permits(scene, piece_id)}
+        explained = {(permit.tag, permit.challenge) for piece_id in known for permit in scene.facts(piece_id, Permit)}
         wrong += [f"nothing explains the gate's passage {entry}" for entry in sorted(self._ring - explained)]
         if scene.dangers():
             wrong.append(f"dangers: {scene.dangers()}")
@@ -89,7 +89,7 @@ class Books:
         sequences = [event.sequence for event in scene.station.store.read(lambda view: view.events_of(piece_id))]
         if sequences != list(range(1, len(sequences) + 1)):
             wrong.append(f"its events are numbered {sequences}")
-        passed = [permit for permit in permits(scene, piece_id) if (permit.tag, permit.challenge) in self._ring]
+        passed = [permit for permit in scene.facts(piece_id, Permit) if (permit.tag, permit.challenge) in self._ring]
         if passed and piece.state is not PieceState.RELEASED:
             outside = scene.where(piece_id)["place"] == OUTSIDE
             unknowable = piece.state is PieceState.HELD and self._untold.get(piece_id) == _times_fed(scene, piece_id)
@@ -136,7 +136,7 @@ def _wrong_of_permits(scene: Scene, piece_id: str, words: Words) -> list[str]:
     changes = scene.station.store.read(lambda view: view.history(piece_id))
     first_hold = min((change.at for change in changes if change.after is PieceState.HELD), default=None)
     wrong = []
-    for permit in permits(scene, piece_id):
+    for permit in scene.facts(piece_id, Permit):
         was_held = first_hold is not None and first_hold < permit.at
         what = words.against(permit, needed=_people_needed(scene, cover["secrecy"], was_held=was_held))
         wrong += [f"it got a permit although {what}"] if what else []
@@ -163,16 +163,10 @@ def _wrong_outside(scene: Scene, known: Piece) -> str | None:
         alarms = scene.station.store.read(lambda view: view.alarms(active_only=False, limit=MANY))
         return None if any((a.code, a.subject) == (AlarmCode.ESCAPED, known.piece_id) for a in alarms) else "it escaped without an alarm"
     reasons = reasons_of_visit(scene, known)
-    permitted = any(permit.visit == known.visit for permit in permits(scene, known.piece_id))
+    permitted = any(permit.visit == known.visit for permit in scene.facts(known.piece_id, Permit))
     if known.state is PieceState.HELD and Reason.TRACK_LOST in reasons and permitted:
         return None
     return f"it left and is {known.state.value} for {sorted(reasons)}, {'with' if permitted else 'without'} a permit"
-
-
-def permits(scene: Scene, piece_id: str) -> list[Permit]:
-    """Every permit that the piece ever got."""
-    rows = scene.station.store.read(lambda view: view.evidence(piece_id))
-    return [row.evidence for row in rows if isinstance(row.evidence, Permit)]
 
 
 def reasons_of_visit(scene: Scene, known: Piece) -> set[str]:

@@ -7,7 +7,9 @@ import pytest
 
 from station.settings import Configuration
 from station.storage.backup_files import PART
+from station.storage.store import SqliteStore
 from tests.support.backups import used_site
+from tests.support.store_facts import opened
 
 
 @pytest.fixture
@@ -15,3 +17,10 @@ def site(tmp_path: Path) -> Iterator[Configuration]:
     """A station that has run; in the end nothing half written lies beside it."""
     yield used_site(tmp_path)
     assert not list((tmp_path / "site").glob(f"*{PART}"))
+
+
+@pytest.fixture(params=[True, False], ids=["group-commit", "inline"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SqliteStore]:
+    """A store that commits in groups on its own thread, and one that commits at once."""
+    with opened(tmp_path / "data", group_commit=request.param) as opened_store:
+        yield opened_store

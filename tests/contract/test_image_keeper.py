@@ -22,6 +22,7 @@ from station.storage.store import SqliteStore
 from station.workflow import image_keeper
 from station.workflow.image_keeper import ImageKeeper, destructions
 from tests.support.clocks import SetClock
+from tests.support.damaged_files import cut
 from tests.support.images import raw_scan, same
 from tests.support.store_facts import announcement, check_audit, opened, scan
 from tests.support.vaults import DAY, level_of, vault
@@ -151,8 +152,7 @@ async def test_a_late_announcement_moves_the_image_and_the_strictest_piece_count
 
 async def test_one_damaged_image_keeps_no_other_past_its_time(site: Site):
     damaged, gone = site.piece(1, HELD, Secrecy.A), site.piece(2, RELEASED)
-    path = site.images._path(damaged, ".key")
-    path.write_bytes(path.read_bytes()[:-1])
+    cut(site.images._path(damaged, ".key"))
     for _ in range(3):
         site.days_later(2)
         with contextlib.suppress(StoreError):

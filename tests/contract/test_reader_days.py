@@ -7,12 +7,7 @@ from station.domain.piece import Announcement, Secrecy
 from station.domain.review import OperatorDecision, OperatorReading
 from station.domain.scan import ModelReading
 from station.storage.migrations.versions import r0005_reports
-from station.storage.store import SqliteStore
-from tests.support.store_facts import at, opened
-
-
-def written(store: SqliteStore, work: Any) -> Any:
-    return store.write(work).result(10)
+from tests.support.store_facts import at, opened, written
 
 
 def test_readers_are_counted_as_the_evidence_says_also_by_the_migration(tmp_path: Path):

@@ -19,27 +19,12 @@ from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, ImageKeyLostError, RefusedError, StoreError
 from station.settings import Configuration, edit, load
 from tests.support.backups import backed_up, lose_data, quiet, sealed, worked_on
+from tests.support.damaged_files import Spoil, cut, flip, link, remove
 from tests.support.images import raw_scan, same
 
 
-def harm(name: str) -> Callable[[Path], None]:
-    def flip(path: Path) -> None:
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-
-    def cut(path: Path) -> None:
-        path.write_bytes(path.read_bytes()[:-1])
-
-    def link(path: Path) -> None:
-        path.rename(path.with_suffix(".moved"))
-        path.symlink_to(path.with_suffix(".moved"))
-
-    return {"flip": flip, "cut": cut, "link": link, "remove": Path.unlink}[name]
-
-
-@pytest.mark.parametrize("kind", ["flip", "cut", "link", "remove"])
-def test_every_harm_is_found_and_nothing_of_it_put_in_place(site: Configuration, tmp_path: Path, kind: str):
+@pytest.mark.parametrize("harm", [flip, cut, link, remove])
+def test_every_harm_is_found_and_nothing_of_it_put_in_place(site: Configuration, tmp_path: Path, harm: Spoil):
     made = backed_up(site, tmp_path / "backups")
     keys = believed_keys(site)
     assert check_backup(made.directory, keys, quiet).holds
@@ -47,7 +32,7 @@ def test_every_harm_is_found_and_nothing_of_it_put_in_place(site: Configuration,
     for one in made.manifest.files:
         copy = tmp_path / "harmed"
         shutil.copytree(made.directory, copy)
-        harm(kind)(copy / one.path)
+        harm(copy / one.path)
         checked = check_backup(copy, keys, quiet)
         assert (checked.holds, checked.wrong) == (False, (one.path,))
         with pytest.raises(StoreError, match="does not hold"):

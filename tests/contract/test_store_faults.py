@@ -18,7 +18,7 @@ from station.domain.piece import PieceState
 from station.storage.space import SpaceGuard
 from station.storage.sqlite import apply_pragmas, refuse_unsafe_version
 from station.storage.store import SqliteReader, SqliteStore
-from tests.support.store_facts import arrive, at, check_audit, opened, permit
+from tests.support.store_facts import arrive, at, check_audit, opened, permit, written
 
 
 @contextmanager
@@ -32,10 +32,6 @@ def small_disk(directory: Path, megabytes: int) -> Iterator[Path]:
         yield directory
     finally:
         subprocess.run(["umount", "-l", str(directory)], check=True)
-
-
-def written(store: SqliteStore, work: Any) -> Any:
-    return store.write(work).result(20)
 
 
 @pytest.mark.parametrize(

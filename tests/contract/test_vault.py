@@ -19,6 +19,7 @@ from station.ports.vault import ImageVault, KeyStore
 from station.storage import image_store, key_files
 from station.storage.image_store import FileImageStore
 from tests.support.clocks import SetClock
+from tests.support.damaged_files import cut
 from tests.support.images import raw_scan, result, same
 from tests.support.vault_killed import NEEDED, ORDER
 from tests.support.vaults import DAY, KEYS, level_of, vault
@@ -231,7 +232,7 @@ def test_a_needed_image_that_cannot_be_moved_keeps_its_key(images: FileImageStor
     sha256 = images.put(raw_scan(), None)
     path = images._path(sha256, ".key")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
+    cut(path)
     (key,) = images.existing_keys()
     with pytest.raises(StoreError):
         images.destroy(key, {sha256}, ORDER)

@@ -108,12 +108,8 @@ async def true_window(scene: Scene) -> None:
     assert request.seconds_left > WINDOW_S - 1.0
 
 
-def facts(scene: Scene, piece_id: str, kind: type) -> list[Any]:
-    return [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, kind)]
-
-
 def the_result(scene: Scene, piece_id: str) -> ProjectionResult:
-    (result,) = facts(scene, piece_id, ProjectionResult)
+    (result,) = scene.facts(piece_id, ProjectionResult)
     return result
 
 
@@ -190,7 +186,7 @@ async def missed(scene: Scene, screen: Screen) -> None:
     assert (result.answer, result.person, result.threat) == (ProjectionAnswer.MISSED, OPERATOR, threat)
     assert result.revealed_at is not None
     assert not (await say(scene, CLEAR))["exercise"]
-    *_, last = facts(scene, piece_id, OperatorReading)
+    *_, last = scene.facts(piece_id, OperatorReading)
     assert (last.scan_sha256, last.projected_sha256) == (threat.scan_sha256, None)
     await scene.until(lambda: scene.where(piece_id)["place"] == "outside")
     today = station.clock.utc_now().date()
@@ -218,7 +214,7 @@ async def nobody_answered(scene: Scene) -> None:
     assert (result.answer, result.person) == (ProjectionAnswer.UNANSWERED, None)
     assert result.answered_after_s == pytest.approx(WINDOW_S, abs=0.5)
     await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
-    assert facts(scene, piece_id, OperatorReading) == []
+    assert scene.facts(piece_id, OperatorReading) == []
 
 
 async def not_shown(scene: Scene, **wishes: Any) -> None:
@@ -227,7 +223,7 @@ async def not_shown(scene: Scene, **wishes: Any) -> None:
     piece_id = await scene.feed(**wishes)
     await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
     assert not any(images)
-    assert facts(scene, piece_id, ProjectionResult) == []
+    assert scene.facts(piece_id, ProjectionResult) == []
 
 
 async def freezes_and_withdraws(scene: Scene, shown_id: str, *, by: Caller, names: str | None) -> None:
@@ -237,7 +233,7 @@ async def freezes_and_withdraws(scene: Scene, shown_id: str, *, by: Caller, name
     await scene.settle(1.0)
     result = the_result(scene, shown_id)
     assert (result.answer, result.person) == (ProjectionAnswer.WITHDRAWN, None)
-    assert facts(scene, shown_id, OperatorReading) == []
+    assert scene.facts(shown_id, OperatorReading) == []
     told = scene.station.lane.view().exercise
     assert told is not None
     assert told.piece_id == shown_id
@@ -291,7 +287,7 @@ def test_a_screen_that_does_not_show_the_truth_and_a_station_that_dies(monkeypat
         assert scene.station.lane.projected_image() is None
         await scene.until_running()
         assert scene.states(other)[-1] is PieceState.HELD
-        assert facts(scene, other, OperatorReading) == facts(scene, piece_id, OperatorReading) == []
+        assert scene.facts(other, OperatorReading) == scene.facts(piece_id, OperatorReading) == []
         assert other in dict(unconfirmed(scene))
 
     exercise(scene, monkeypatch, SwitchedModel())

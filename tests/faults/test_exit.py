@@ -8,6 +8,8 @@ from station.domain.alarm import AlarmCode
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.ports.lane_plc import Eye
+from station.workflow import says
+from station.workflow.says import Says, say
 from station.workflow.views import LaneCommand, LaneState
 from tests.support.moody_model import CalmModel
 from tests.support.scripted_people import OPERATOR, ZONE_GATE
@@ -137,6 +139,8 @@ def test_what_left_while_the_lane_started_is_released_though_the_exit_is_blocked
         await scene.station.until(lambda: not purge.running, timeout_s=60.0, look_every_s=0.005)
         await scene.settle(0.15)
         scene.station.fault("world", "eye_stuck", eye=int(Eye.EXIT), blocked=True)
+        await scene.settle(0.5)
+        assert scene.station.lane.view().devices[0].detail == say(Says.TOO_EARLY, eyes=says.eyes(1 << Eye.EXIT))
         await scene.settle(10.0)
         scene.station.clear_fault("world", "eye_stuck", eye=int(Eye.EXIT))
         await scene.until_running()

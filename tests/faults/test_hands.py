@@ -167,6 +167,13 @@ def test_hands_that_no_curtain_sees(place: tuple[int, float], deeds: tuple[str, 
     play(scene, unnoticed=at_a_place(LIT_BEFORE_MEASURED, *place))
 
 
+def swap_for_look_alike(scene: Scene, piece_id: str, zone: int) -> str:
+    """Take the piece out of the zone, unseen, and lay one that looks like it in its place; the look-alike."""
+    swapped = scene.station.fault("world", "swap", zone=zone, stealth=True, like=piece_id)
+    assert swapped["taken_out"] == piece_id
+    return str(swapped["piece_id"])
+
+
 @pytest.mark.parametrize(("zone", "head_mm"), PLACES)
 def test_a_look_alike_by_stealth(zone: int, head_mm: float):
     """Before the beam it is judged by its own picture; behind the beam it is exactly the residual risk, and no more than that."""
@@ -175,7 +182,7 @@ def test_a_look_alike_by_stealth(zone: int, head_mm: float):
     async def scene(scene: Scene) -> None:
         piece_id = await scene.feed()
         await scene.until_at(piece_id, head_mm)
-        scene.station.fault("world", "swap", zone=zone, stealth=True, like=piece_id)
+        swap_for_look_alike(scene, piece_id, zone)
         # What the beam shows from now on is the look-alike's; whether a model knows a bomb is not the question here.
         model.alarmed = True
         await scene.settle(40.0)
@@ -196,7 +203,7 @@ def test_a_look_alike_by_stealth_that_the_model_lets_pass(zone: int, head_mm: fl
     async def scene(scene: Scene) -> None:
         piece_id = await scene.feed()
         await scene.until_at(piece_id, head_mm)
-        scene.station.fault("world", "swap", zone=zone, stealth=True, like=piece_id)
+        swap_for_look_alike(scene, piece_id, zone)
         await scene.until_state(piece_id, PieceState.RELEASED, PieceState.HELD)
 
     play(scene, screening=CalmModel(), unnoticed=UNDER_ANOTHERS_NAME[zone, head_mm])
@@ -211,12 +218,12 @@ def test_the_picture_of_a_look_alike_that_comes_while_the_piece_is_in_the_beam(h
         piece_id = await scene.feed()
         await scene.until_at(piece_id, head_mm)
         own, length_mm = world.ledger.stays_of(piece_id)[-1], scene.pieces[piece_id]["length_mm"]
-        laid_in = scene.station.fault("world", "swap", zone=1, stealth=True, like=piece_id)["piece_id"]
+        laid_in = swap_for_look_alike(scene, piece_id, zone=1)
         await scene.until_state(piece_id, PieceState.RELEASED, PieceState.HELD)
         (look_alike,) = world.ledger.stays_of(laid_in)
         assert own.scanned_mm == pytest.approx(head_mm - BEAM_MM, abs=STEP_MM)
         assert look_alike.scanned_mm == pytest.approx(length_mm - own.scanned_mm, abs=STEP_MM)
-        (scan,) = [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, Scan)]
+        (scan,) = scene.facts(piece_id, Scan)
         assert scan.length_mm == pytest.approx(length_mm, abs=PICTURE_LENGTH_MM)
         assert scene.states(piece_id)[-1] is PieceState.RELEASED
         assert scene.reasons(piece_id) == set()

@@ -7,7 +7,8 @@ from station.domain.alarm import Alarm, AlarmCode, AlarmPriority
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.masking import mask_event
-from tests.faults.test_image_vault import attend, flip, known, leave_alone, path_of, reviewed_for_its_weight
+from tests.faults.image_scenes import attend, known, leave_alone, path_of, reviewed_for_its_weight
+from tests.support.damaged_files import flip
 from tests.support.full_disk import FullDisk, of_image
 from tests.support.virtual_scene import Scene, play
 
@@ -63,6 +64,6 @@ def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
         assert line["log_level"] == "warning"
         assert "truncated or changed" in line["error"]
         assert Reason.IMAGE_NOT_COMPARED in scene.reasons(piece_id)
-        assert Reason.IMAGE_MISMATCH not in scene.reasons(piece_id)
+        assert Reason.IMAGE_NOT_COMPARED not in scene.reasons(piece_id)
 
     play(scene)

@@ -24,7 +24,7 @@ def test_marked_pieces_go_all_the_way():
             await scene.until_state(piece_id, PieceState.RELEASED)
             assert PieceState.HELD not in scene.states(piece_id)
         top = await scene.feed(secrecy="A")
-        await scene.until_known(lambda: bool(readings_of(scene, top)))
+        await scene.until_known(lambda: bool(scene.facts(top, OperatorReading)))
         request = station.lane.view().request
         assert request is not None
         assert (request.piece_id, request.blind) == (top, True)
@@ -41,15 +41,10 @@ def test_marked_pieces_go_all_the_way():
             await clears(station.staff.add("low", clearance=Secrecy.B))
         assert (await clears(await station.staff.confirmed("chief")))["awaiting_second_person"] is False
         await scene.until_state(top, PieceState.RELEASED)
-        assert [reading.person for reading in readings_of(scene, top)] == [OPERATOR, "chief"]
+        assert [reading.person for reading in scene.facts(top, OperatorReading)] == [OPERATOR, "chief"]
         assert PieceState.HELD not in scene.states(top)
 
     play(scene)
-
-
-def readings_of(scene: Scene, piece_id: str) -> list[OperatorReading]:
-    rows = scene.station.store.read(lambda view: view.evidence(piece_id))
-    return [row.evidence for row in rows if isinstance(row.evidence, OperatorReading)]
 
 
 def test_a_marked_piece_that_was_held_takes_two_reviewers():
@@ -57,8 +52,7 @@ def test_a_marked_piece_that_was_held_takes_two_reviewers():
         marked = [await scene.feed(secrecy=level) for level in ("A", "B", "C")]
         for piece_id in marked:
             await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
-            rows = scene.station.store.read(lambda view, piece_id=piece_id: view.evidence(piece_id))
-            assert len({row.evidence.person for row in rows if isinstance(row.evidence, ReviewDecision)}) == 2
+            assert len({review.person for review in scene.facts(piece_id, ReviewDecision)}) == 2
             assert PieceState.HELD in scene.states(piece_id)
 
     play(scene, policy=model_policy(decision_window_s=4.0, extension_s=6.0))

@@ -24,18 +24,11 @@ CLEARED_UNDER_ANOTHERS_NUMBER = {"irradiated_uncleared": 1}
 """Docs: residual risk. Its own picture was cleared and then it was lit, both under a number that is not its own."""
 
 
-def stay_of(scene: Scene, piece_id: str) -> Stay:
-    """The truth about the piece's present stay on the lane."""
-    load = scene.station.simulated.world.find(scene.station.simulated.mail_room.known(piece_id))
-    assert load is not None
-    return load.stay
-
-
 async def misread(scene: Scene, reader: str, piece_id: str, number: str) -> Stay:
     """The reader takes the piece's label for that number; the piece's stay, which is over."""
     assert parse_piece_id(number).value == number != piece_id
     await scene.until_at(piece_id, BEFORE_READER_MM[reader], timeout_s=RECOVERY_S)
-    stay = stay_of(scene, piece_id)
+    stay = scene.stay(piece_id)
     with listening(scene, f"wire:{reader}") as said:
         scene.station.fault(reader, "misread", pieces=1, text=number)
         await scene.until(lambda: stay.exit is not None)

@@ -113,9 +113,10 @@ def test_freezing_keeps_everything_in_place_over_a_reboot_of_the_plc():
         await station.handlers.freeze(LANE_ID, by=station.staff.caller(OPERATOR))
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=5.0)
         await scene.settle(BRAKED_S)
-        place = scene.where(piece_id)
+        place, boots = scene.where(piece_id), station.simulated.plc.boot_count
         station.fault("lane_plc", "reboot")
         await scene.settle(20.0)
+        assert station.simulated.plc.boot_count == boots + 1
         assert station.simulated.plc.freeze_latch
         assert scene.where(piece_id) == place
         assert not station.simulated.world.beam_on
@@ -268,13 +269,10 @@ def test_a_piece_that_comes_before_its_announcement_leaves_after_it():
 
 def test_a_reviewed_weight_holds_a_piece_once():
     async def scene(scene: Scene) -> None:
-        cover = scene.station.do(do="piece", kind="packet")["piece"]
-        scene.pieces[cover["piece_id"]] = cover
-        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
-        scene.station.do(do="feed", piece_id=cover["piece_id"])
-        await scene.until_state(cover["piece_id"], PieceState.RELEASED, timeout_s=400.0)
-        assert Reason.WEIGHT_DIFFERS in scene.reasons(cover["piece_id"])
-        known = scene.piece(cover["piece_id"])
+        piece_id = await scene.feed_lighter()
+        await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
+        assert Reason.WEIGHT_DIFFERS in scene.reasons(piece_id)
+        known = scene.piece(piece_id)
         assert known is not None
         assert known.visit == 2
 
@@ -284,8 +282,7 @@ def test_a_reviewed_weight_holds_a_piece_once():
 def test_without_a_passed_test_piece_nothing_is_cleared():
     async def scene(scene: Scene) -> None:
         scene.people.reviews = False
-        piece_id = await scene.feed()
-        await scene.until(lambda: scene.where(piece_id)["place"] == "hold_bin")
+        await held_for_the_test_piece(scene)
         scene.station.do(do="test_piece")
         await scene.until(lambda: scene.station.journey.test_piece_passed_at() is not None)
         scene.people.reviews = True

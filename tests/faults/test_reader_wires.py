@@ -2,10 +2,9 @@
 
 import pytest
 
-from firmware_sims.ledger import Stay
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
-from tests.faults.wire_tap import Spoiled, spoiling
+from tests.faults.wire_tap import LATE, SPOILED, Spoiled, spoiling
 from tests.support.moody_model import CalmModel
 from tests.support.virtual_lane import LANE_ID
 from tests.support.virtual_scene import RECOVERY_S, Scene, play
@@ -17,17 +16,7 @@ BEFORE_READER_MM = {INFEED: 250.0, GATE: 5300.0}
 PITCH_S = 4.0
 """From a piece to the next one behind it: 800 mm at 200 mm/s."""
 
-Fault = tuple[str, dict[str, float]]
-LATE: tuple[Fault, ...] = (("drop", {}), ("delay", {"seconds": 1.5}), ("close", {}))
-SPOILED: tuple[Fault, ...] = (
-    ("duplicate", {}),
-    ("split", {"seconds": 0.2}),
-    ("corrupt", {}),
-    ("corrupt_valid", {}),
-    ("truncate", {}),
-    ("noise", {}),
-    ("previous", {}),
-)
+SPOILED_CODES = (*SPOILED, ("corrupt_valid", {}))
 """A code has no check value but the check digit of its number, so `corrupt_valid` is a wrong digit, which that one shows."""
 
 IN_TIME = {(INFEED, "duplicate"), (INFEED, "split"), (GATE, "duplicate"), (GATE, "split"), (GATE, "delay")}
@@ -58,13 +47,6 @@ HELD_FOR: dict[tuple[str, str], frozenset[Reason]] = {
 """One of these; a link that closes under the infeed's reader stops the lane before the piece has any name."""
 
 
-def stay_of(scene: Scene, piece_id: str) -> Stay:
-    """The truth about the piece's present stay on the lane."""
-    load = scene.station.simulated.world.find(scene.station.simulated.mail_room.known(piece_id))
-    assert load is not None
-    return load.stay
-
-
 def names(scene: Scene) -> set[str]:
     """Every name that the lane has given to a piece, its own local ones too."""
     return {known.piece_id for known in scene.station.store.read(lambda view: view.pieces(lane_id=LANE_ID))}
@@ -75,7 +57,7 @@ async def read_spoiled(scene: Scene, wire: str, name: str, args: dict[str, float
     await scene.until_running()
     piece_id = await scene.feed()
     await scene.until_at(piece_id, BEFORE_READER_MM[wire], timeout_s=RECOVERY_S)
-    stay, named_before = stay_of(scene, piece_id), names(scene) | {piece_id}
+    stay, named_before = scene.stay(piece_id), names(scene) | {piece_id}
     with spoiling(scene, wire, name, answers=answers, **args) as tap:
         await scene.until(lambda: bool(tap.spoiled), timeout_s=20.0)
         await scene.until(lambda: stay.exit is not None)
@@ -113,7 +95,7 @@ def test_spoiled_codes(wire: str):
     async def scene(scene: Scene) -> None:
         # So that there is a previous code.
         await scene.until_state(await scene.feed(), PieceState.RELEASED)
-        for name, args in SPOILED:
+        for name, args in SPOILED_CODES:
             spoiled = await read_spoiled(scene, wire, name, args)
             assert name != "corrupt_valid" or sum(one != two for one, two in zip(spoiled.said, spoiled.heard, strict=True)) == 1
 

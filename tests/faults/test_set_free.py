@@ -17,11 +17,7 @@ from tests.support.virtual_scene import Scene, play
 AT_ONCE_S = 1.0
 BRAKED_S = 1.0
 STANDS_S = 3.0
-
-
-def facts(scene: Scene, kind: type) -> list[object]:
-    rows = scene.station.store.read(lambda view: view.evidence(freeze_subject(LANE_ID)))
-    return [row.evidence for row in rows if isinstance(row.evidence, kind)]
+FREEZES = freeze_subject(LANE_ID)
 
 
 def latched(scene: Scene) -> bool:
@@ -48,7 +44,7 @@ def test_what_may_happen_before_a_frozen_lane_is_set_free():
         people.clear_at_panel()
         await scene.settle(AT_ONCE_S)
         assert latched(scene)
-        assert len(facts(scene, LatchSetAgain)) == 1
+        assert len(scene.facts(FREEZES, LatchSetAgain)) == 1
         assert AlarmCode.FREEZE_BYPASSED in {alarm.code for alarm in scene.station.store.read(lambda view: view.alarms())}
 
         # One person, once; also when the station dies in between, and the PLC restarts.
@@ -77,17 +73,17 @@ def test_what_may_happen_before_a_frozen_lane_is_set_free():
         await scene.settle(STANDS_S)
         assert latched(scene)
         assert scene.where(piece_id) == place
-        assert [(one.visit, one.person) for one in facts(scene, LaneFrozen)] == [(1, ""), (2, OPERATOR)]
+        assert [(one.visit, one.person) for one in scene.facts(FREEZES, LaneFrozen)] == [(1, ""), (2, OPERATOR)]
 
         # The checklist and both people anew, and the key: the lane is free, and stands until somebody starts it.
         await people.unfreeze()
-        (over,) = facts(scene, LaneUnfrozen)
+        (over,) = scene.facts(FREEZES, LaneUnfrozen)
         assert (over.visit, over.people) == (2, REVIEWERS)
         for _ in range(int(STANDS_S)):
             await scene.settle(1.0)
             assert scene.station.lane.view().state is LaneState.STOPPED
         assert scene.where(piece_id) == place
-        assert len(facts(scene, LatchSetAgain)) == 1
+        assert len(scene.facts(FREEZES, LatchSetAgain)) == 1
         people.starts_lane = people.unfreezes = people.reviews = True
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
         assert Reason.FROZEN in scene.reasons(piece_id)
@@ -105,12 +101,12 @@ def test_a_freeze_while_the_lane_makes_itself_safe_after_the_end_of_another(monk
         await people.give_all_clears()
         scene.station.do(do="key_switch", on=True)
         await scene.station.until(lambda: not scene.station.simulated.plc.freeze_latch, timeout_s=5.0, look_every_s=0.005)
-        assert facts(scene, LaneUnfrozen) == []
+        assert scene.facts(FREEZES, LaneUnfrozen) == []
         pressed: list[bool] = []
         make_safe = lane.make_safe
 
         async def while_made_safe(equipment: Equipment, *, frozen: bool) -> list[str]:
-            if not pressed and facts(scene, LaneUnfrozen):
+            if not pressed and scene.facts(FREEZES, LaneUnfrozen):
                 pressed.append((await scene.station.handlers.freeze(LANE_ID, by=scene.station.staff.caller(OPERATOR)))["frozen"] is True)
             return await make_safe(equipment, frozen=frozen)
 
@@ -119,7 +115,7 @@ def test_a_freeze_while_the_lane_makes_itself_safe_after_the_end_of_another(monk
         await scene.until(lambda: bool(pressed), timeout_s=30.0)
         await scene.settle(STANDS_S)
         assert latched(scene)
-        assert [one.visit for one in facts(scene, LaneFrozen)] == [1, 2]
+        assert [one.visit for one in scene.facts(FREEZES, LaneFrozen)] == [1, 2]
         scene.station.do(do="key_switch", on=False)
         people.starts_lane = people.unfreezes = people.reviews = True
 
@@ -137,10 +133,10 @@ def test_a_dead_plc_and_a_station_that_dies_when_the_latch_is_cleared():
         await station.until(lambda: not station.simulated.plc.contact.fresh, timeout_s=30.0)
         station.clear_fault("wire:lane_plc", "mute")
         await station.until(lambda: not station.simulated.plc.freeze_latch, timeout_s=30.0, look_every_s=0.005)
-        assert facts(scene, LaneUnfrozen) == []
+        assert scene.facts(FREEZES, LaneUnfrozen) == []
         await scene.restart_station(kill=True)
         await scene.until(lambda: scene.station.lane.view().state is LaneState.STOPPED, timeout_s=30.0)
-        assert (len(facts(scene, LaneUnfrozen)), facts(scene, LatchSetAgain)) == (1, [])
+        assert (len(scene.facts(FREEZES, LaneUnfrozen)), scene.facts(FREEZES, LatchSetAgain)) == (1, [])
         assert not scene.station.simulated.plc.freeze_latch
         scene.station.do(do="key_switch", on=False)
         people.starts_lane = people.unfreezes = people.reviews = True

@@ -94,16 +94,18 @@ def test_a_disk_that_hangs_stops_the_lane_until_it_answers(head_mm: float):
     play(scene)
 
 
-def identified_late(scene: Scene, first_s: float) -> None:
-    """The first piece's arrival takes so long to become durable."""
-    journey, delays_s = scene.station.lane._journey, iter([first_s])
+def identified_late(scene: Scene, first_s: float) -> list[float]:
+    """The first piece's arrival takes so long to become durable; how long each so far was made to take."""
+    journey, delays_s, took_s = scene.station.lane._journey, iter([first_s]), []
     identify = journey.identify
 
     async def slow(*args: Any, **named: Any) -> None:
-        await asyncio.sleep(next(delays_s, 0.0))
+        took_s.append(next(delays_s, 0.0))
+        await asyncio.sleep(took_s[-1])
         await identify(*args, **named)
 
     journey.identify = slow  # type: ignore[method-assign]
+    return took_s
 
 
 @pytest.mark.parametrize("slow_s", [2.5, 4.0, 20.0])
@@ -111,11 +113,12 @@ def test_a_piece_whose_arrival_becomes_durable_late_keeps_its_own_tag(slow_s: fl
     """The lane waits for it: nothing is held, and nothing goes by the tag of another."""
 
     async def scene(scene: Scene) -> None:
-        identified_late(scene, slow_s)
+        took_s = identified_late(scene, slow_s)
         pieces = [await scene.feed() for _ in range(3)]
         for piece_id in pieces:
             await scene.until_state(piece_id, PieceState.RELEASED)
             assert scene.piece(piece_id).visit == 1  # type: ignore[union-attr]
+        assert took_s == [slow_s, 0.0, 0.0]
 
     play(scene)
 
@@ -148,6 +151,7 @@ def test_a_disk_that_answers_late_stops_nothing():
         await scene.until_at(piece_id, 1900.0)
         disk = HangingDisk(scene.station.store)
         await scene.settle(COMMIT_LIMIT_S - 1.0)
+        assert disk.waiting
         disk.answer()
         await scene.until_state(piece_id, PieceState.RELEASED)
         assert scene.people.starts == 0
@@ -228,9 +232,24 @@ def test_a_piece_that_the_station_finds_half_out_has_not_left(head_mm: float, de
     play(scene)
 
 
-@pytest.mark.parametrize("last_commits", [(1, 4, 7), (10, 13, 16), (19, 22, 25)])
-def test_the_computer_dies_right_after_a_commit(last_commits: tuple[int, ...]):
-    """What was committed is true, and what was not acted upon did not happen, whichever commit was the last: thrice on the same lane."""
+COMMITS_OF_TWO = 13
+"""What two pieces commit at the least from when they are fed until both are released."""
+
+COMMITS_OF_A_SECOND_WAY = 7
+"""What a piece that people have cleared commits from then on."""
+
+
+async def until_it_dies(scene: Scene, commits: int) -> None:
+    """The computer dies right after so many further commits."""
+    store = scene.station.store
+    store.dies_after_commits = commits
+    await scene.until(lambda: store.died)
+    await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize("last_commits", [range(first, min(first + 5, COMMITS_OF_TWO + 1)) for first in range(1, COMMITS_OF_TWO + 1, 5)])
+def test_the_computer_dies_right_after_a_commit(last_commits: range):
+    """What was committed is true, and what was not acted upon did not happen, whichever commit was the last."""
 
     async def scene(scene: Scene) -> None:
         scene.people.reviews = scene.people.refeeds_pieces = False
@@ -238,11 +257,7 @@ def test_the_computer_dies_right_after_a_commit(last_commits: tuple[int, ...]):
         for commits in last_commits:
             fed = [await scene.feed() for _ in range(2)]
             pieces += fed
-            await scene.until_at(fed[0], 2500.0)
-            scene.station.store.dies_after_commits = commits
-            old, longest_s = scene.station, scene.station.clock.monotonic_s() + 90.0
-            await scene.until(lambda old=old, longest_s=longest_s: old.store.died or old.clock.monotonic_s() > longest_s)
-            await asyncio.sleep(0.3)
+            await until_it_dies(scene, commits)
             await scene.restart_station(kill=True)
             await scene.until_running()
         scene.people.reviews = scene.people.refeeds_pieces = True
@@ -256,27 +271,18 @@ def test_the_computer_dies_right_after_a_commit(last_commits: tuple[int, ...]):
     play(scene)
 
 
-@pytest.mark.parametrize("commits", range(1, 26, 4))
+@pytest.mark.parametrize("commits", range(1, COMMITS_OF_A_SECOND_WAY + 1))
 def test_the_computer_dies_while_a_reviewed_piece_goes_its_second_way(commits: int):
     """Nothing of the review is lost, nothing of the second visit is done twice."""
 
     async def scene(scene: Scene) -> None:
-        cover = scene.station.do(do="piece", kind="packet")["piece"]
-        piece_id = cover["piece_id"]
-        scene.pieces[piece_id] = cover
-        await scene.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
-        scene.station.do(do="feed", piece_id=piece_id)
+        piece_id = await scene.feed_lighter()
         await scene.until_state(piece_id, PieceState.CLEARED, timeout_s=120.0)
-        scene.station.store.dies_after_commits = commits
-        old = scene.station
-        await scene.until(lambda: old.store.died or old.clock.monotonic_s() > 200.0, timeout_s=200.0)
-        await asyncio.sleep(0.3)
+        await until_it_dies(scene, commits)
         await scene.restart_station(kill=True)
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
-        facts = [row.evidence for row in scene.station.store.read(lambda view: view.evidence(piece_id))]
-        cleared = [fact for fact in facts if isinstance(fact, Clearance) and fact.outcome is Outcome.CLEARED]
-        permits = [fact for fact in facts if isinstance(fact, Permit)]
-        passed = [fact for fact in facts if isinstance(fact, GateAction)]
+        cleared = [fact for fact in scene.facts(piece_id, Clearance) if fact.outcome is Outcome.CLEARED]
+        permits, passed = scene.facts(piece_id, Permit), scene.facts(piece_id, GateAction)
         assert len({fact.visit for fact in cleared}) == len(cleared)
         assert len(passed) == 1
         assert permits[-1].challenge == passed[0].challenge

@@ -12,7 +12,7 @@ from firmware_sims.faults import MBAP_BYTES, WRITES
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.workflow.views import LaneCommand
-from tests.faults.wire_tap import Spoiled, WireTap, spoiling
+from tests.faults.wire_tap import LATE, SPOILED, Spoiled, WireTap, spoiling
 from tests.support.moody_model import CalmModel
 from tests.support.scripted_people import OPERATOR
 from tests.support.virtual_lane import LANE_ID
@@ -22,16 +22,6 @@ PLC, UNIT, GENERATOR = "wire:lane_plc", "wire:disinfection_unit", "wire:xray_gen
 COMMANDS, LINES = "wire:line_detector.command", "wire:line_detector.lines"
 MODBUS = (PLC, UNIT)
 WIRES = (*MODBUS, GENERATOR, COMMANDS, LINES)
-Fault = tuple[str, dict[str, float]]
-LATE: tuple[Fault, ...] = (("drop", {}), ("delay", {"seconds": 1.5}), ("close", {}))
-SPOILED: tuple[Fault, ...] = (
-    ("duplicate", {}),
-    ("split", {"seconds": 0.2}),
-    ("corrupt", {}),
-    ("truncate", {}),
-    ("noise", {}),
-    ("previous", {}),
-)
 WRONG = ("wrong_count", "wrong_function", "wrong_echo")
 
 UNDER_WAY_MM, IN_BEAM_MM = 700.0, 1650.0

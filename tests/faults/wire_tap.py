@@ -13,6 +13,20 @@ from tests.support.virtual_scene import Scene
 LASTING = 0
 """The `count` of a wire fault that hits every answer until it is cleared."""
 
+Fault = tuple[str, dict[str, float]]
+"""The name of a wire fault and what it is injected with."""
+
+LATE: tuple[Fault, ...] = (("drop", {}), ("delay", {"seconds": 1.5}), ("close", {}))
+SPOILED: tuple[Fault, ...] = (
+    ("duplicate", {}),
+    ("split", {"seconds": 0.2}),
+    ("corrupt", {}),
+    ("truncate", {}),
+    ("noise", {}),
+    ("previous", {}),
+)
+"""What comes in time, but not as it was said. A fault that makes a check value fit is for the scenes of each wire."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spoiled:

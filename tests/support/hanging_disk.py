@@ -24,6 +24,11 @@ class HangingDisk:
         self._waiting.append((work, future))
         return Pending(future)
 
+    @property
+    def waiting(self) -> int:
+        """How many commits nobody has been told of yet."""
+        return len(self._waiting)
+
     def answer(self) -> None:
         """Make every commit that waits; a computer that dies on the way takes the others with it."""
         self.store.write = self._commit  # type: ignore[method-assign]

@@ -65,7 +65,7 @@ async def _scene(scene: Scene, room_bytes: int) -> None:
         _fill(medium / "filler", room_bytes)
         await scene.until_state(piece_id, PieceState.HELD)
         await scene.settle(30.0)
-        stored = [row.evidence for row in store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, Scan)]
+        stored = scene.facts(piece_id, Scan)
         pictures = 0
         for scan in stored:
             try:
@@ -80,9 +80,8 @@ async def _scene(scene: Scene, room_bytes: int) -> None:
         await scene.until_state(piece_id, PieceState.RELEASED, timeout_s=400.0)
         await scene.still_releases()
         for fed in scene.pieces:
-            for row in store.read(lambda view, fed=fed: view.evidence(fed)):
-                if isinstance(row.evidence, Scan):
-                    images.raw(row.evidence.sha256)
+            for scan in scene.facts(fed, Scan):
+                images.raw(scan.sha256)
         assert not list(medium.rglob("*.tmp"))
         check_audit(store)
     finally:

@@ -34,6 +34,11 @@ def opened(directory: Path, **options: Any):
         store.close()
 
 
+def written(store: SqliteStore, work: Any) -> Any:
+    """What the work gives, once it is durable."""
+    return store.write(work).result(20)
+
+
 def announcement(
     piece_id: str, *, secrecy: Secrecy | None = None, urgency: Urgency | None = None, weight_g: float | None = None
 ) -> Announcement:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from firmware_sims.ledger import Stay
 from station.domain.piece import Piece, PieceState
 from station.domain.policy import Policy
 from station.domain.test_piece import TestPieceRun, TestPieceTrend
@@ -23,6 +24,8 @@ from tests.support.dangers import DANGERS
 from tests.support.scripted_people import ScriptedPeople, to_review
 from tests.support.virtual_lane import LANE_ID, VirtualStation, ended, start
 from tests.support.virtual_time import EPOCH, run_virtual
+
+T = TypeVar("T")
 
 MODELS = Path(__file__).parents[2] / "station" / "screening" / "models"
 SHARED_MEMORY = Path("/dev/shm")
@@ -64,6 +67,14 @@ class Scene:
         self.station.do(do="feed", piece_id=cover["piece_id"])
         return str(cover["piece_id"])
 
+    async def feed_lighter(self) -> str:
+        """A packet that weighs 300 g less than was announced: it is held for that until people have cleared it; its id."""
+        cover = self.station.do(do="piece", kind="packet")["piece"]
+        self.pieces[cover["piece_id"]] = cover
+        await self.station.announce({**cover, "weight_g": cover["weight_g"] + 300.0})
+        self.station.do(do="feed", piece_id=cover["piece_id"])
+        return str(cover["piece_id"])
+
     def piece(self, piece_id: str) -> Piece | None:
         """What the station believes of a piece."""
         return self.station.store.read(lambda view: view.piece(piece_id))
@@ -71,6 +82,17 @@ class Scene:
     def where(self, piece_id: str) -> dict[str, Any]:
         """Where the piece really is."""
         return self.station.do(do="where", piece_id=piece_id)
+
+    def stay(self, piece_id: str) -> Stay:
+        """The truth about the piece's present stay on the lane."""
+        load = self.station.simulated.world.find(self.station.simulated.mail_room.known(piece_id))
+        assert load is not None
+        return load.stay
+
+    def facts(self, subject: str, kind: type[T]) -> list[T]:
+        """The facts of that kind on record of a piece, or of what else facts are told of, oldest first."""
+        rows = self.station.store.read(lambda view: view.evidence(subject))
+        return [row.evidence for row in rows if isinstance(row.evidence, kind)]
 
     def reasons(self, piece_id: str) -> set[str]:
         """Every reason that the piece was ever held for."""

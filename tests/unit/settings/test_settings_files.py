@@ -1,6 +1,5 @@
 """Configuration: the shipped files are valid, and every wrong key is refused with file, line, key and what is allowed."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,35 +8,9 @@ from station.disinfect.recipes import tunnel_recipe
 from station.domain.errors import ConfigurationError
 from station.domain.identifiers import S10, CheckRule, Scheme
 from station.domain.policy import Authority
-from station.settings import (
-    SHIPPED_DIRECTORY,
-    edit,
-    load,
-    load_checklist,
-    load_policy,
-    read,
-    refuse_unproved_model,
-    shipped_files,
-    with_freeze_score,
-    write_shipped,
-)
+from station.settings import SHIPPED_DIRECTORY, edit, load, read, shipped_files, write_shipped
 from station.settings.policy_file import policy_sha256
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("KT1_SITE", "KT1_HTTP__PORT"):
-        monkeypatch.delenv(name, raising=False)
-    write_shipped(tmp_path)
-    return tmp_path / "station.toml"
-
-
-def replaced(path: Path, old: str, new: str) -> int:
-    """Replace text in a file and return the line where it now stands."""
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, old
-    path.write_text(text.replace(old, new), encoding="utf-8")
-    return text[: text.index(old)].count("\n") + 1
+from tests.unit.settings.file_edits import replaced
 
 
 def test_the_shipped_files_are_valid_where_they_lie():
@@ -79,85 +52,9 @@ def test_keys_and_data_lie_beside_the_file(site: Path):
     assert found.path == site
 
 
-def test_the_environment_fills_what_the_file_leaves_out(site: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KT1_SPEED", "2")
-    assert load(site).station.speed == 1.0
-    replaced(site, "speed = 1.0\n", "")
-    assert load(site).station.speed == 2.0
-
-
 def test_own_numbering_schemes(site: Path):
     site.write_text(site.read_text() + '\n[[schemes]]\nname = "old"\npattern = "KT[0-9]{6}"\n', encoding="utf-8")
     assert load(site).schemes == (S10, Scheme(name="old", pattern="KT[0-9]{6}", check=CheckRule.NONE))
-
-
-FROM_ENVIRONMENT: list[tuple[str, str, str, str, str, str]] = [
-    ("not a number", "speed = 1.0\n", "KT1_SPEED", "abc", "speed: 'abc' is not allowed", "valid number"),
-    ("too fast", "speed = 1.0\n", "KT1_SPEED", "9", "speed: '9' is not allowed", "4"),
-    ("small letters", "speed = 1.0\n", "kt1_speed", "9", "speed: '9' is not allowed", "4"),
-    ("in a table", "port = 8080\n", "KT1_HTTP__PORT", "80800", "http.port: '80800' is not allowed", "65535"),
-    ("unknown key", "", "KT1_HTTP__PROT", "8080", "http.prot: unknown key", "host, names, port"),
-    ("a list", "", "KT1_SCHEMES", '[{"name": "A b", "pattern": "x"}]', "schemes.0.name: 'A b' is not allowed", "pattern"),
-    ("lacks a key", "", "KT1_SCHEMES", '[{"name": "old"}]', "schemes.0.pattern: is missing", ""),
-]
-
-
-@pytest.mark.parametrize(
-    ("left_out", "variable", "value", "problem", "allowed"),
-    [wrong[1:] for wrong in FROM_ENVIRONMENT],
-    ids=[one[0] for one in FROM_ENVIRONMENT],
-)
-def test_a_wrong_value_of_the_environment_names_its_variable(
-    site: Path, monkeypatch: pytest.MonkeyPatch, left_out: str, variable: str, value: str, problem: str, allowed: str
-):
-    if left_out:
-        replaced(site, left_out, "")
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(ConfigurationError) as refused:
-        load(site)
-    assert refused.value.what == f"{variable} in the environment: {problem}"
-    assert allowed in refused.value.remedy
-
-
-def test_what_the_file_says_goes_before_the_environment_and_is_to_blame(site: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KT1_SPEED", "abc")
-    monkeypatch.setenv("KT1_LANES", "[]")
-    line = replaced(site, "speed = 1.0", "speed = 9")
-    replaced(site, 'recipe = "recipes/uvc-tunnel.toml"\n', "")
-    with pytest.raises(ConfigurationError) as refused:
-        load(site)
-    assert f"{site}:{line}: speed: 9 is not allowed" in refused.value.what
-    assert "lanes.0.recipe: is missing" in refused.value.what
-    assert "environment" not in refused.value.what
-
-
-def test_what_the_environment_adds_to_a_table_is_told_apart(site: Path, monkeypatch: pytest.MonkeyPatch):
-    """A variable with a whole table fills what the file's table leaves out."""
-    replaced(site, "port = 8080\n", "")
-    monkeypatch.setenv("KT1_HTTP", '{"port": 80800, "host": "x"}')
-    with pytest.raises(ConfigurationError, match=r"KT1_HTTP in the environment: http\.port: 80800 is not allowed"):
-        load(site)
-
-
-def test_a_variable_that_is_no_json_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KT1_SCHEMES", "{whsec_abc")
-    with pytest.raises(ConfigurationError, match=r'environment: .* "schemes"') as refused:
-        load(site)
-    assert "JSON" in refused.value.remedy
-    assert "whsec" not in str(refused.value)
-
-
-def test_no_error_shows_the_password_in_an_address(site: Path, monkeypatch: pytest.MonkeyPatch):
-    address = "https://station:hunter2@centre.example"
-    line = replaced(site, 'receiver = ""', f'receiver = "{address}"')
-    with pytest.raises(ConfigurationError) as refused:
-        load(site)
-    assert f"{site}:{line}: tracking.receiver: 'https://***@centre.example' is not allowed" in refused.value.what
-    replaced(site, f'receiver = "{address}"\n', "")
-    monkeypatch.setenv("KT1_TRACKING__RECEIVER", address)
-    with pytest.raises(ConfigurationError) as refused:
-        load(site)
-    assert refused.value.what.startswith("KT1_TRACKING__RECEIVER in the environment: tracking.receiver: 'https://***@centre")
 
 
 @pytest.mark.parametrize(("value", "shown"), [("{ a = 1 }", "this table"), ("[{ a = 1 }]", "this list of tables")])
@@ -273,12 +170,6 @@ def test_a_file_that_is_not_there(tmp_path: Path):
         load(tmp_path)
 
 
-def test_a_policy_file_that_is_not_there(site: Path):
-    (site.parent / "policy.toml").unlink()
-    with pytest.raises(ConfigurationError, match=r"policy\.toml: cannot be read"):
-        load(site)
-
-
 def test_lines_are_found_in_every_kind_of_toml(tmp_path: Path):
     path = tmp_path / "x.toml"
     path.write_text(
@@ -290,69 +181,6 @@ def test_lines_are_found_in_every_kind_of_toml(tmp_path: Path):
     assert found.line_of(("t", "u", "nothing")) == 6
     assert found.line_of(("nothing",)) == 1
     assert "(the whole file)" in found.error((), "odd", "even").what
-
-
-POLICY_CHANGES: dict[str, Callable[[str], str]] = {
-    "alpha": lambda text: text.replace("alpha = 0.05", "alpha = 0.04"),
-    "levels": lambda text: text.replace('["A", "B"]', '["A"]'),
-    "authority": lambda text: text.replace('C = "operator"', 'C = "two_people"'),
-    "unannounced": lambda text: text.replace('"hold"', '"accept"'),
-    "advisory": lambda text: text.replace('model_on_marked = "advisory"', 'model_on_marked = "off"'),
-    "freeze score": lambda text: text.replace("# freeze_score = 8.0", "freeze_score = 8.0"),
-}
-
-
-@pytest.mark.parametrize("name", sorted(POLICY_CHANGES))
-def test_every_rule_shows_in_the_policys_hash(site: Path, name: str):
-    path = site.parent / "policy.toml"
-    before = load_policy(path)
-    path.write_text(POLICY_CHANGES[name](path.read_text(encoding="utf-8")), encoding="utf-8")
-    after = load_policy(path)
-    assert after != before
-    assert after.sha256 != before.sha256
-
-
-def test_comments_and_order_do_not_show_in_the_policys_hash(site: Path):
-    path = site.parent / "policy.toml"
-    before = load_policy(path).sha256
-    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("#")), encoding="utf-8")
-    replaced(path, '["A", "B"]', '["B", "A"]')
-    assert load_policy(path).sha256 == before
-    path.write_text("", encoding="utf-8")
-    assert load_policy(path).sha256 == before
-
-
-def test_the_models_freeze_score_is_taken_where_the_site_gives_none(site: Path):
-    policy = load_policy(site.parent / "policy.toml")
-    merged = with_freeze_score(policy, 7.5)
-    assert merged.freeze_score == 7.5
-    assert merged.sha256 == policy_sha256(merged) != policy.sha256
-    assert with_freeze_score(merged, 3.0) is merged
-    assert with_freeze_score(policy, None) is policy
-
-
-def test_the_demo_alone_may_waive_the_proof(site: Path):
-    path = site.parent / "policy.toml"
-    replaced(path, "unproved_model = false", "unproved_model = true")
-    assert load_policy(path, demo=True).unproved_model
-    assert load(site, demo=True).policy.unproved_model
-
-
-def test_an_unproved_model_is_refused_as_authority(site: Path):
-    path = site.parent / "policy.toml"
-    line = replaced(path, 'unmarked = "operator"', 'unmarked = "model"')
-    policy, file = load_policy(path), read(path)
-    with pytest.raises(ConfigurationError, match=f"policy.toml:{line}: authority.unmarked: 'model' is not allowed: not signed") as refused:
-        refuse_unproved_model(policy, file, proved=False, why_not="not signed")
-    assert "two_people" in refused.value.remedy
-    refuse_unproved_model(policy, file, proved=True, why_not="")
-    replaced(path, "unproved_model = false", "unproved_model = true")
-    refuse_unproved_model(load_policy(path, demo=True), file, proved=False, why_not="not signed")
-
-
-def test_people_as_authority_need_no_proof(site: Path):
-    path = site.parent / "policy.toml"
-    refuse_unproved_model(load_policy(path), read(path), proved=False, why_not="not signed")
 
 
 def test_a_recipes_hash_changes_with_its_values(site: Path):
@@ -373,40 +201,3 @@ def test_files_are_edited_with_their_comments(site: Path):
     for key in ("no.such.table", "lanes.9.id", "site.x"):
         with pytest.raises(ConfigurationError, match="cannot be changed"):
             edit(site, {key: 1})
-
-
-def test_checklists_mark_what_is_for_powder(site: Path):
-    path = site.parent / "checklists/freeze.toml"
-    before = load_checklist(path)
-    powder = [step.id for step in before.steps if step.powder_only]
-    assert powder == ["powder-cover-nothing", "powder-ventilation", "powder-wash", "powder-list"]
-    # Its hash is that of what it says, and of nothing else.
-    path.write_text(f"# {path.read_text(encoding='utf-8')}", encoding="utf-8")
-    assert load_checklist(path) == before
-    replaced(path, "Báo công an", "Báo công an phường")
-    assert load_checklist(path).sha256 != before.sha256
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "line"),
-    [
-        ('id = "leave-it"', 'id = "do-not-touch"', 9),
-        ('id = "leave-it"', 'id = "Leave it"', 9),
-        ('en = "Leave it in the machine"', 'en = " "', 11),
-        ('en = "Leave it in the machine"', "", 8),
-        ('en = "Leave it in the machine"', 'en = "x"\nwho = "x"', 12),
-        ('en = "Leave it in the machine"', 'en = "a\\nb"', 11),
-    ],
-)
-def test_a_checklist_that_cannot_be_used_is_refused_with_its_line(site: Path, old: str, new: str, line: int):
-    path = site.parent / "checklists/freeze.toml"
-    replaced(path, old, new)
-    with pytest.raises(ConfigurationError, match=rf"freeze\.toml:{line}: "):
-        load(site)
-
-
-def test_a_checklist_for_powders_alone_is_refused(site: Path):
-    path = site.parent / "checklists/freeze.toml"
-    path.write_text('[[steps]]\nid = "a"\nvi = "a"\nen = "a"\npowder_only = true\n', encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="for a powder alone"):
-        load(site)

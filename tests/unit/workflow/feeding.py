@@ -33,6 +33,41 @@ MAX_RETRIES = 2
 QUALITY = ImageQuality(air_noise=0.004, dark_level=0.015, gain=0.6)
 
 
+def a_scan(sha256: str, at: datetime, *, visit: int = 1) -> Scan:
+    """The piece as the detector saw it on that visit."""
+    return Scan(
+        piece_id=PIECE,
+        visit=visit,
+        at=at,
+        lane_id=LANE,
+        sha256=sha256,
+        acquisition=1,
+        lines=300,
+        pixels=512,
+        length_mm=200.0,
+        width_mm=100.0,
+        kv=140.0,
+        ma=1.0,
+    )
+
+
+def a_reading(sha256: str, at: datetime, *, visit: int = 1, score: float = 0.1) -> ModelReading:
+    """What the model says of that scan: nothing, unless it scores higher."""
+    return ModelReading(
+        piece_id=PIECE,
+        visit=visit,
+        at=at,
+        scan_sha256=sha256,
+        model_sha256="e" * 64,
+        score=score,
+        threshold=0.5,
+        p_value=0.4,
+        calibration_n=1000,
+        kind="envelope",
+        duration_ms=5.0,
+    )
+
+
 class Feeding:
     """The store, the lane's durable side, and the piece's visits. `events` is what tracking is told."""
 
@@ -86,33 +121,7 @@ class Feeding:
         await self.journey.scanning(piece)
         sha256 = hashlib.sha256(str(piece.visit).encode()).hexdigest()
         now = self.clock.utc_now()
-        scan = Scan(
-            piece_id=PIECE,
-            visit=piece.visit,
-            at=now,
-            lane_id=LANE,
-            sha256=sha256,
-            acquisition=1,
-            lines=300,
-            pixels=512,
-            length_mm=200.0,
-            width_mm=100.0,
-            kv=140.0,
-            ma=1.0,
-        )
-        reading = ModelReading(
-            piece_id=PIECE,
-            visit=piece.visit,
-            at=now,
-            scan_sha256=sha256,
-            model_sha256="e" * 64,
-            score=0.1,
-            threshold=0.5,
-            p_value=0.4,
-            calibration_n=1000,
-            kind="envelope",
-            duration_ms=5.0,
-        )
+        scan, reading = a_scan(sha256, now, visit=piece.visit), a_reading(sha256, now, visit=piece.visit)
         match = None
         if piece.earlier is not None and piece.earlier.scan_sha256 is not None:
             match = ImageMatch(cleared_scan_sha256=piece.earlier.scan_sha256, new_scan_sha256=sha256, distance=0.01, bound=0.15)

@@ -1,7 +1,5 @@
 """The exit eye tells of a piece where the encoder says that it is not: what the next start makes of the gate's ring."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,13 +22,6 @@ from station.workflow.session import LaneSession
 GATE_OPEN = 1
 POLL_MM = 20.0
 LEFT = ExitEye(way_mm=450.0)
-
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    yield feeding
-    feeding.store.close()
 
 
 async def permitted(feeding: Feeding) -> tuple[LanePiece, PassedPiece]:

@@ -23,13 +23,6 @@ SENDS_LEVELS = MessageRules(site="site", send_secrecy=True)
 
 
 @pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    yield feeding
-    feeding.store.close()
-
-
-@pytest.fixture
 def accepting(tmp_path: Path) -> Iterator[Feeding]:
     """A site that accepts pieces which nobody announced, and lets the model clear the highest level, as which they count."""
     feeding = Feeding(tmp_path, replace(POLICY, hold_unannounced=False, authority_a=Authority.MODEL))

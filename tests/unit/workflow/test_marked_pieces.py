@@ -1,8 +1,7 @@
 """Pieces that carry a level, on the real store: whatever happened before, no single person lets out one that was held."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +23,9 @@ Hold = Callable[[Feeding, LanePiece], Awaitable[None]]
 
 
 @pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path, Policy(sha256="d" * 64))
-    yield feeding
-    feeding.store.close()
+def policy() -> Policy:
+    """People clear every piece."""
+    return Policy(sha256="d" * 64)
 
 
 def mark(feeding: Feeding, level: Secrecy) -> None:

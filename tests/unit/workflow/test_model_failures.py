@@ -1,7 +1,5 @@
 """A model that fails calls people; once it has read a piece the alarm is over, and the next failure calls again."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +11,7 @@ from station.workflow.lane_piece import LanePiece
 from station.workflow.passage import Passage
 from tests.unit.workflow.feeding import LANE, Feeding
 
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    feeding.announce()
-    yield feeding
-    feeding.store.close()
+pytestmark = pytest.mark.usefixtures("announced")
 
 
 def failures(feeding: Feeding) -> list[Alarm]:

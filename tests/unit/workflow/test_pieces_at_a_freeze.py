@@ -1,8 +1,7 @@
 """What lies on the belts at a freeze is reviewed again, whatever people were deciding or had decided about it just then."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from feeding import PIECE, Feeding
@@ -19,11 +18,9 @@ LEASE = timedelta(minutes=2)
 
 
 @pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path, Policy(sha256="d" * 64))
-    feeding.announce()
-    yield feeding
-    feeding.store.close()
+def policy() -> Policy:
+    """People clear every piece."""
+    return Policy(sha256="d" * 64)
 
 
 async def held(feeding: Feeding) -> None:
@@ -52,6 +49,7 @@ async def freeze(feeding: Feeding, suspect: str | None = None, *, followed: bool
 Stand = Callable[[Feeding], Awaitable[None]]
 
 
+@pytest.mark.usefixtures("announced")
 @pytest.mark.parametrize("stand", [held, claimed, cleared])
 async def test_it_is_held_for_the_freeze_when_it_is_fed_in_again(feeding: Feeding, stand: Stand) -> None:
     await stand(feeding)
@@ -65,6 +63,7 @@ async def test_it_is_held_for_the_freeze_when_it_is_fed_in_again(feeding: Feedin
     assert (await feeding.feed()).outcome is Outcome.CLEARED
 
 
+@pytest.mark.usefixtures("announced")
 @pytest.mark.parametrize("stand", [held, claimed, cleared])
 async def test_a_suspect_is_frozen(feeding: Feeding, stand: Stand) -> None:
     await stand(feeding)
@@ -74,8 +73,7 @@ async def test_a_suspect_is_frozen(feeding: Feeding, stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_who_freezes_a_frozen_lane_suspects_what_people_have_cleared_there_since(tmp_path: Path, *, again: bool) -> None:
-    feeding = Feeding(tmp_path, Policy(sha256="d" * 64))
+async def test_who_freezes_a_frozen_lane_suspects_what_people_have_cleared_there_since(feeding: Feeding, *, again: bool) -> None:
     feeding.announce(Announcement(piece_id=PIECE, secrecy=Secrecy.C, length_mm=200.0, weight_g=50.0))
     await held(feeding)
     await freeze(feeding)
@@ -86,4 +84,3 @@ async def test_who_freezes_a_frozen_lane_suspects_what_people_have_cleared_there
         # A station that starts again only looks.
         await feeding.journey.freeze()
     assert ((await feeding.feed()).outcome is Outcome.HELD) == again
-    feeding.store.close()

@@ -1,9 +1,7 @@
 """Pieces in a store that was restored: whatever may have become of them in the lost time is looked at by people."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from feeding import LANE, NOW, PIECE, Feeding
@@ -27,13 +25,6 @@ from station.workflow.restoring import SKIPPED_LOCAL_IDS, Restoration, Settled, 
 BACKUP = Restoration(
     backup="test-20261121T050000Z", made_at=NOW - timedelta(hours=1), leaves=10, lost_leaves=3, person="Lan", note="disk died"
 )
-
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    yield feeding
-    feeding.store.close()
 
 
 def elsewhere(piece_id: str, sequence: int) -> EventDigest:

@@ -1,8 +1,5 @@
 """A piece whose dose falls short comes back as often as the recipe allows, then people look at it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from feeding import MAX_RETRIES, Feeding
 
@@ -10,13 +7,7 @@ from station.domain.clearance import Outcome
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    feeding.announce()
-    yield feeding
-    feeding.store.close()
+pytestmark = pytest.mark.usefixtures("announced")
 
 
 async def try_once(feeding: Feeding, *against: Reason) -> tuple[str, ...]:

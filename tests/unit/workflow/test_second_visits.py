@@ -1,7 +1,6 @@
 """A piece that comes again: what a review has settled, and what it has not."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from station.domain.reasons import Reason
 from station.domain.review import ReviewDecision
 from station.workflow.refusals import RadiationRefusedError
 from station.workflow.reviewing import facts_of_visit
-
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Iterator[Feeding]:
-    feeding = Feeding(tmp_path)
-    yield feeding
-    feeding.store.close()
 
 
 @pytest.mark.parametrize(
