@@ -57,7 +57,7 @@ scenes: compiled
 	  code=$$?; cat build/scenes.txt; exit $$code
 
 # Whole stations, and drivers against devices in real time, come last and two at a time: no watchdog and no deadline waits for a busy processor.
-REAL_TIME := tests/e2e tests/browser/test_station_live.py tests/wire/test_drivers_against_simulators.py $(wildcard tests/contract/test_drivers_*.py)
+REAL_TIME := tests/e2e tests/browser/test_station_live.py $(wildcard tests/wire/test_drivers_*.py) $(wildcard tests/contract/test_drivers_*.py)
 
 # Every line and branch of the decisions, by tests of their own: what another part's test happens to run nobody has said what it must do.
 DECISIONS := tests/unit/domain

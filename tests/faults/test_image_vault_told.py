@@ -64,6 +64,6 @@ def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
         assert line["log_level"] == "warning"
         assert "truncated or changed" in line["error"]
         assert Reason.IMAGE_NOT_COMPARED in scene.reasons(piece_id)
-        assert Reason.IMAGE_NOT_COMPARED not in scene.reasons(piece_id)
+        assert Reason.IMAGE_MISMATCH not in scene.reasons(piece_id)
 
     play(scene)
