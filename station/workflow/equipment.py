@@ -44,7 +44,7 @@ class LaneSettings:
     generator_poll_s: float = 0.2
     start_timeout_s: float = 120.0
     beam_idle_s: float = 6.0
-    dark_max_age_s: float = 1200.0
+    dark_max_age_s: float = 1500.0
     gate_code_wait_s: float = 1.5
     permit_valid_ms: int = 1000
     exit_wait_s: float = 4.0

@@ -40,7 +40,7 @@ READER_REACH_MM = 130.0
 
 NEAR_BEAM_MM = 150.0
 
-DRAIN_S = 300.0
+DRAIN_S = 240.0
 """Belts that have not run empty in this time, with no more mail let in, are emptied into the bins: a scan with an older calibration
 would be held anyhow."""
 
