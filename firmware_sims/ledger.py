@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 DOSE_POINTS = 7
 UNLIT_MJ_PER_CM2 = 0.05
 UNSEEN_EDGE_MM = 5.0
-DEFAULT_DOSE_MJ_PER_CM2 = 20.0
+DEFAULT_DOSE_MJ_PER_CM2 = 30.0
+"""The target of the recipe that the station ships; whoever runs it by another one says which."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -133,7 +133,7 @@ class MainsSwitch:
 class VirtualStation:
     """One lane with everything around it. `control` is the simulators' control, without its socket.
 
-    `lane_task` ends with the station, `world_task` with the world, which goes on without a station.
+    `target_mj_per_cm2` is the dose that its recipe demands. `lane_task` ends with the station, `world_task` with the world, which goes on without a station.
     """
 
     loop: VirtualLoop
@@ -149,6 +149,7 @@ class VirtualStation:
     screening: ScreeningEngine
     staff: Staff
     views: list[LaneView]
+    target_mj_per_cm2: float
     lane_task: asyncio.Task[Any]
     world_task: asyncio.Task[Any]
     _requests: int = field(default=0)
@@ -171,7 +172,7 @@ class VirtualStation:
 
     def world(self) -> dict[str, int]:
         """The counters of the simulated world."""
-        return self.simulated.world.ledger.judge()
+        return self.simulated.world.ledger.judge(dose_mj_per_cm2=self.target_mj_per_cm2)
 
     def fault(self, device: str, name: str, **args: Any) -> dict[str, Any]:
         """Make a fault, or let a hand do something."""
@@ -325,6 +326,7 @@ async def start(
         screening=screening,
         staff=Staff(store, clock, *PEOPLE),
         views=views,
+        target_mj_per_cm2=recipe.target_mj_per_cm2,
         world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
         lane_task=loop.create_task(lane.run()),
     )
