@@ -108,6 +108,7 @@ class LaneSession:
                 self._control,
                 self._watch_unit,
                 self._watch_generator,
+                self._watch_detector,
                 self._note_tube_use,
                 self._collect_lines,
                 self._read_infeed_codes,
@@ -336,6 +337,12 @@ class LaneSession:
             if not self.pieces and now_s - self.calibration.dark_at_s > settings.dark_max_age_s:
                 raise RecalibrationDue
             await clock.sleep(settings.generator_poll_s)
+
+    async def _watch_detector(self) -> None:
+        """Nothing else asks its command port while the lane runs: a dead one is noticed here, as the loss of any other device."""
+        while True:
+            await self.equipment.devices.detector.temperature_c()
+            await self.equipment.clock.sleep(self.settings.detector_poll_s)
 
     async def _collect_lines(self) -> None:
         detector = self.equipment.devices.detector

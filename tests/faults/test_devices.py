@@ -72,6 +72,7 @@ MISHAPS = [
     # the line detector
     Mishap(device="line_detector", name="reboot", at_mm=1650.0),
     Mishap(device="line_detector", name="clock_jump", args={"ms": 700.0}, at_mm=1650.0, stops=False),
+    Mishap(device="line_detector", name="clock_jump", args={"ms": -400.0}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="truncated", args={"count": 3}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="bit_flip", args={"count": 3}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="lost_lines", args={"count": 20}, at_mm=1650.0, stops=False),
@@ -80,7 +81,7 @@ MISHAPS = [
     Mishap(device="line_detector", name="encoder_jump", args={"count": 3}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="stuck", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="mute_lines", at_mm=1500.0, calls=AlarmCode.DEVICE_LOST),
-    Mishap(device="line_detector", name="mute_commands", at_mm=1500.0, stops=False),
+    Mishap(device="line_detector", name="mute_commands", at_mm=1500.0, calls=AlarmCode.DEVICE_LOST),
     Mishap(device="line_detector", name="saturated", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="gain_drift", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="dead_energy", at_mm=1500.0, stops=False),
