@@ -40,6 +40,7 @@ from station.workflow.once import Once
 from station.workflow.tube_use import idle_days
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import LaneView
+from tests.support.heard_codes import HeardReader
 from tests.support.staff import Staff
 from tests.support.vaults import vault
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -283,7 +284,7 @@ async def start(
         generator=XrayGeneratorDriver("serial:xray_generator", clock=clock, connector=connector, idle_days=off_days),
         detector=LineDetectorDriver("tcp:line_detector.command:1", "tcp:line_detector.lines:1", connector=connector),
         unit=DisinfectionUnitDriver("serial:disinfection_unit?baudrate=115200", 2, clock=clock, connector=connector),
-        infeed_reader=BarcodeReaderDriver("serial:barcode_reader", clock=clock, connector=connector),
+        infeed_reader=HeardReader("serial:barcode_reader", world=sim.world, clock=clock, connector=connector),
         gate_reader=BarcodeReaderDriver("serial:gate_reader", clock=clock, connector=connector),
     )
     model: ModelInfo = await screening.start()
