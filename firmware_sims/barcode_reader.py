@@ -76,7 +76,7 @@ class BarcodeReader:
             self._world.gate_reader_ok = self.online
 
     def inject(self, name: str, *, pieces: int = 1, text: str | None = None) -> None:
-        """Make a fault for the next `pieces` pieces: a wrong text (`text`, or one made up), no read, nothing sent, or everything sent twice.
+        """Make a fault for the next `pieces` pieces: a wrong text (made up, or `text`), no read, nothing sent, all sent twice.
 
         Raises:
             KeyError: an unknown fault.

@@ -134,7 +134,8 @@ class MainsSwitch:
 class VirtualStation:
     """One lane with everything around it. `control` is the simulators' control, without its socket.
 
-    `target_mj_per_cm2` is the dose that its recipe demands. `lane_task` ends with the station, `world_task` with the world, which goes on without a station.
+    `target_mj_per_cm2` is the dose that its recipe demands. `lane_task` ends with the station, `world_task` with the world, which goes on
+    without a station.
     """
 
     loop: VirtualLoop
