@@ -5,7 +5,6 @@
 
 import random
 import string
-from typing import Any
 
 from firmware_sims.mail import Piece
 from firmware_sims.world import World
@@ -77,14 +76,21 @@ class BarcodeReader:
             self._world.gate_reader_ok = self.online
 
     def inject(self, name: str, *, pieces: int = 1, text: str | None = None) -> None:
-        """Make a fault for the next `pieces` pieces: a wrong text, no read, nothing sent, or everything sent twice."""
+        """Make a fault for the next `pieces` pieces: a wrong text (made up, or `text`), no read, nothing sent, all sent twice.
+
+        Raises:
+            KeyError: an unknown fault.
+            TypeError: a text for a fault that has none.
+        """
         if name not in self.faults:
             raise KeyError(name)
+        if text is not None and name != "misread":
+            raise TypeError(f"{name} has no text")
         self._active[name] = pieces
         if name == "misread":
             self._misread_as = text
 
-    def clear(self, name: str, **_: Any) -> None:
+    def clear(self, name: str) -> None:
         """End a fault."""
         if name not in self.faults:
             raise KeyError(name)

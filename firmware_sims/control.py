@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_sims.geometry import BELTS, HOLD_BIN, RETURN_BIN
+from firmware_sims.ledger import DEFAULT_DOSE_MJ_PER_CM2
 from firmware_sims.mail import Piece
 from firmware_sims.mail_room import MailRoom, UnknownPieceError
 from firmware_sims.simulated_lane import SimulatedLane
@@ -43,7 +44,7 @@ class Control:
             "lift_from_gate": lambda _: self._lifted(lane.mail_room.lift_from_gate()),
             "lift": self._lift,
             "truth": self._truth,
-            "world": lambda _: {"world": lane.world.ledger.judge()},
+            "world": self._world,
             "stays": lambda _: {"stays": lane.world.ledger.as_json()},
             "cleared": self._cleared,
             "fault": self._fault,
@@ -168,6 +169,10 @@ class Control:
             **self._lane.mail_room.where(piece.piece_id),
         }
 
+    def _world(self, request: Request) -> Answer:
+        target_mj_per_cm2 = float(request.get("dose_mj_per_cm2", DEFAULT_DOSE_MJ_PER_CM2))
+        return {"world": self._lane.world.ledger.judge(dose_mj_per_cm2=target_mj_per_cm2)}
+
     def _cleared(self, request: Request) -> Answer:
         return {"known": self._lane.world.note_clearance(request["piece_id"], visit=request.get("visit"))}
 
@@ -205,11 +210,14 @@ class Control:
         if name not in target.faults:
             raise KeyError(name)
         if device == "world" and name == "lift":
-            return self._lifted(self._lane.mail_room.lift(int(args["zone"]), to_hold_bin=False, stealth=bool(args.get("stealth", False))))
+            return self._lift_away(**args)
         if device == "world" and name in WITH_PIECE:
             return self._hand_in(name, args)
         target.inject(name, **args)
         return {}
+
+    def _lift_away(self, *, zone: int, stealth: bool = False) -> Answer:
+        return self._lifted(self._lane.mail_room.lift(zone, to_hold_bin=False, stealth=stealth))
 
     def _hand_in(self, name: str, args: Request) -> Answer:
         """A hand lays in a piece: an existing one (`piece_id`), a look-alike (`like`), or one drawn as `piece` says."""
@@ -228,7 +236,7 @@ class Control:
     def _clear_fault(self, request: Request) -> Answer:
         device, name, args = request["device"], request["name"], dict(request.get("args") or {})
         if device.startswith(WIRE):
-            self._lane.endpoints[device.removeprefix(WIRE)].faults.clear(name)
+            self._lane.endpoints[device.removeprefix(WIRE)].faults.clear(name, **args)
         else:
             self._lane.devices[device].clear(name, **args)
         return {}

@@ -39,6 +39,12 @@ _SIZES = {
 DIRTY_PLACES = 3
 
 
+def _arguments(name: str) -> set[str]:
+    if name in COUNTED:
+        return {"count", "units"} if name == "encoder_jump" else {"count"}
+    return {_SIZES[name][0]} if name in _SIZES else set()
+
+
 class LineFaults:
     """Counted faults hit the next `count` lines; lasting ones stay until cleared.
 
@@ -89,6 +95,8 @@ class LineFaults:
 
     def inject(self, name: str, **args: float) -> None:
         """Arm a fault whose name is in COUNTED or LASTING."""
+        if unknown := args.keys() - _arguments(name):
+            raise TypeError(f"{name} has no {', '.join(sorted(unknown))}")
         if name in COUNTED:
             self._left[name] = self._left.get(name, 0) + int(args.get("count", 1))
             self._units = int(args.get("units", 5000))

@@ -88,18 +88,25 @@ class DisinfectionUnit(Firmware):
         self._trip(POWER_DIP)
 
     def inject(self, name: str, **args: Any) -> None:
-        """Make a fault happen; KeyError for an unknown name."""
+        """Make a fault happen; KeyError for an unknown name, TypeError for an argument that it has not."""
         if name == "sensor_drift":
-            self.sensor_factor = float(args.get("factor", 1.2))
-        elif not self._switch(name, on=True):
+            self._drift(**args)
+        elif name in COMMON_FAULTS:
             super().inject(name, **args)
+        elif args:
+            raise TypeError(f"{name} has no {', '.join(sorted(args))}")
+        elif not self._switch(name, on=True):
+            raise KeyError(name)
 
-    def clear(self, name: str, **args: Any) -> None:
+    def _drift(self, *, factor: float = 1.2) -> None:
+        self.sensor_factor = float(factor)
+
+    def clear(self, name: str) -> None:
         """End a fault; nothing for one that is over by itself."""
         if name == "sensor_drift":
             self.sensor_factor = 1.0
         elif not self._switch(name, on=False):
-            super().clear(name, **args)
+            super().clear(name)
 
     def _switch(self, name: str, *, on: bool) -> bool:
         if name == "sensor_dead":

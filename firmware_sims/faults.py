@@ -17,6 +17,8 @@ Framing = Literal["rtu", "tcp", "stx", "text", "lines"]
 MBAP_BYTES = 7
 READS = frozenset({3, 4})
 WRITES = frozenset({6, 16})
+TIMED = frozenset({"delay", "split"})
+USUAL_S = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +71,21 @@ class WireFaults:
         """True when any fault is armed."""
         return bool(self._armed)
 
-    def inject(self, name: str, *, count: int | None = None, seconds: float = 1.5, **_: object) -> None:
+    def inject(self, name: str, *, count: int | None = None, seconds: float | None = None) -> None:
         """Arm a fault. `seconds` (wall time): how late a delayed answer comes, or how long a split one pauses.
 
         Raises:
             KeyError: an unknown fault.
+            TypeError: a time for a fault that has none.
         """
         if name not in self.names:
             raise KeyError(name)
+        if seconds is not None and name not in TIMED:
+            raise TypeError(f"{name} takes no time")
         default = 0 if name == "mute" else 1
-        self._armed[name] = _Armed(left=default if count is None else count, seconds=seconds)
+        self._armed[name] = _Armed(left=default if count is None else count, seconds=USUAL_S if seconds is None else seconds)
 
-    def clear(self, name: str, **_: object) -> None:
+    def clear(self, name: str) -> None:
         """Disarm a fault; KeyError for an unknown one."""
         if name not in self.names:
             raise KeyError(name)

@@ -1,6 +1,7 @@
 """What both Modbus units' firmware shares: power, and the faults of the controller itself."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from firmware_sims.contact import Commands, Contact
@@ -71,23 +72,23 @@ class Firmware(ABC):
         self.uptime_ms = max(0.0, self.uptime_ms + ms)
 
     def inject(self, name: str, **args: Any) -> None:
-        """Make a fault happen; KeyError for an unknown name."""
-        if name == "stuck_heartbeat":
-            self.contact.stuck = True
-        elif name == "clock_jump":
-            self.jump_clock(float(args.get("ms", 5000.0)))
-        elif name == "torn_block":
-            self.torn_reads = int(args.get("reads", 1))
-        elif name == "stale_image":
-            self.image_held = True
-        elif name == "reboot":
-            self.reboot(**args)
-        elif name == "brown_out":
-            self.brown_out()
-        else:
-            raise KeyError(name)
+        """Make a fault happen.
 
-    def clear(self, name: str, **_: Any) -> None:
+        Raises:
+            KeyError: an unknown fault.
+            TypeError: an argument that this fault has not.
+        """
+        deeds: dict[str, Callable[..., object]] = {
+            "stuck_heartbeat": lambda: setattr(self.contact, "stuck", True),
+            "clock_jump": lambda ms=5000.0: self.jump_clock(float(ms)),
+            "torn_block": lambda reads=1: setattr(self, "torn_reads", int(reads)),
+            "stale_image": lambda: setattr(self, "image_held", True),
+            "reboot": self.reboot,
+            "brown_out": self.brown_out,
+        }
+        deeds[name](**args)
+
+    def clear(self, name: str) -> None:
         """End a fault; nothing for one that is over by itself, KeyError for an unknown name."""
         if name not in self.faults:
             raise KeyError(name)

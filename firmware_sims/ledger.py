@@ -1,8 +1,9 @@
 """The truth about every stay of every piece on the lane, and its judgement.
 
-Nothing here knows what the station believes, except two facts that no physics can show and that are told from outside: which
-clearances the tracking receiver saw (`note_clearance`), and which piece a tag was given to (`bind_tag`, at the moment the lane PLC
-latched it) — both are needed to judge whether the piece that left is the piece that was cleared.
+Nothing here knows what the station believes, except three facts that no physics can show and that are told from outside: which
+clearances the tracking receiver saw (`note_clearance`), which wrong number the station was told of a piece (`Stay.told_as`), and which
+piece a tag was given to (`bind_tag`, at the moment the lane PLC latched it) — they are needed to judge whether the piece that left is
+the piece that was cleared.
 """
 
 from dataclasses import dataclass, field
@@ -10,14 +11,16 @@ from dataclasses import dataclass, field
 DOSE_POINTS = 7
 UNLIT_MJ_PER_CM2 = 0.05
 UNSEEN_EDGE_MM = 5.0
-DEFAULT_DOSE_MJ_PER_CM2 = 20.0
+DEFAULT_DOSE_MJ_PER_CM2 = 30.0
+"""The target of the recipe that the station ships; whoever runs it by another one says which."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Stay:
     """One physical piece's stay on the lane, from a hand that laid it there to its exit.
 
-    `visit` counts how often this piece id was fed in at the infeed; 0 for a piece that a hand laid in elsewhere.
+    `visit` counts how often this piece id was fed in at the infeed; 0 for a piece that a hand laid in elsewhere. `told_as` are the numbers
+    that the station was told while it lay at the infeed, but for what its label says.
     """
 
     serial: int
@@ -30,6 +33,7 @@ class Stay:
     zones: int = 0
     scanned_mm: float = 0.0
     dose_points_mj_per_cm2: list[float] = field(default_factory=lambda: [0.0] * DOSE_POINTS)
+    told_as: set[str] = field(default_factory=set)
     cleared: bool = False
     moved_while_frozen: bool = False
     scanned_while_frozen: bool = False
@@ -100,8 +104,14 @@ class Ledger:
         """Record that the outside observer saw this piece cleared; False if no such stay is known.
 
         With `visit` the clearance counts for that visit as the world counts them. Without it, it counts for the latest fed
-        stay of this id that has been under the beam.
+        stay of this id that has been under the beam; but for a piece on the lane that the station was told by this number, when
+        the one that bears it is not there.
         """
+        seen = [stay for stay in self.stays if stay.exit is None and stay.scanned_mm > 0.0]
+        misnamed = [stay for stay in seen if piece_id in stay.told_as]
+        if visit is None and misnamed and not any(stay.piece_id == piece_id for stay in seen):
+            misnamed[-1].cleared = True
+            return True
         for stay in reversed(self.stays):
             if stay.piece_id != piece_id or not stay.visit:
                 continue

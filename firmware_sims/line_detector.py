@@ -191,23 +191,26 @@ class LineDetector:
 
         Raises:
             KeyError: an unknown fault.
+            TypeError: an argument that this fault has not.
         """
         if name not in self.faults:
             raise KeyError(name)
-        if name == "reboot":
-            self.reboot()
-        elif name == "clock_jump":
-            self._uptime_s = max(0.0, self._uptime_s + args.get("seconds", 60.0))
+        deeds: dict[str, Callable[..., object]] = {"reboot": self.reboot, "clock_jump": self._jump_clock}
+        if name in deeds:
+            deeds[name](**args)
         else:
             self._ills.inject(name, **args)
             self.diodes.he_off_mm = self._ills.misregistered_mm
 
-    def clear(self, name: str, **_: object) -> None:
+    def clear(self, name: str) -> None:
         """End a fault; nothing happens when it is not there. KeyError for an unknown one."""
         if name not in self.faults:
             raise KeyError(name)
         self._ills.clear(name)
         self.diodes.he_off_mm = self._ills.misregistered_mm
+
+    def _jump_clock(self, ms: float = 5000.0) -> None:
+        self._uptime_s = max(0.0, self._uptime_s + ms / 1000.0)
 
     def reboot(self) -> None:
         """Lose power for two seconds: the acquisition ends, settings fall back, `boot` rises."""

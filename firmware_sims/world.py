@@ -239,7 +239,7 @@ class World(Lane):
         return self._fault_table()[name][1](**args)
 
     def _fault_table(self) -> dict[str, tuple[Callable[..., object], Callable[..., object]]]:
-        def nothing(**_: object) -> None:
+        def nothing() -> None:
             return None
 
         return {

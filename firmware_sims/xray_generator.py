@@ -135,18 +135,19 @@ class XrayGenerator(ABC):
 
         Raises:
             KeyError: an unknown fault.
+            TypeError: an argument that this fault has not.
         """
-        deeds: dict[str, Callable[[], object]] = {
-            "arc": lambda: self._flash(int(args.get("count", 1))),
-            "latch": lambda: self._latch(str(args.get("which", "over_voltage"))),
+        deeds: dict[str, Callable[..., object]] = {
+            "arc": lambda count=1: self._flash(int(count)),
+            "latch": lambda which="over_voltage": self._latch(str(which)),
             "interlock": lambda: setattr(self.tube, "interlock_forced_open", True),
-            "kv_drift": lambda: setattr(self.tube, "kv_error", float(args.get("factor", 0.9))),
+            "kv_drift": lambda factor=0.9: setattr(self.tube, "kv_error", float(factor)),
             "brown_out": self.reboot,
             "reboot": self.reboot,
             "mute": lambda: setattr(self, "_muted", True),
-            "idle": lambda: setattr(self.tube, "idle_hours", float(args.get("hours", 100.0))),
+            "idle": lambda hours=100.0: setattr(self.tube, "idle_hours", float(hours)),
         }
-        deeds[name]()
+        deeds[name](**args)
 
     def _flash(self, count: int) -> None:
         for _ in range(count):
@@ -157,7 +158,7 @@ class XrayGenerator(ABC):
             raise KeyError(which)
         self.tube.latch(which)
 
-    def clear(self, name: str, **_: object) -> None:
+    def clear(self, name: str) -> None:
         """End a lasting fault; KeyError for an unknown one."""
         deeds: dict[str, Callable[[], object]] = dict.fromkeys(self.faults, lambda: None)
         deeds["interlock"] = lambda: setattr(self.tube, "interlock_forced_open", False)

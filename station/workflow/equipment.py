@@ -42,6 +42,7 @@ class LaneSettings:
     poll_s: float = 0.05
     unit_poll_s: float = 0.1
     generator_poll_s: float = 0.2
+    detector_poll_s: float = 2.0
     start_timeout_s: float = 120.0
     beam_idle_s: float = 6.0
     dark_max_age_s: float = 1500.0

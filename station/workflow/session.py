@@ -116,6 +116,7 @@ class LaneSession:
                 self._control,
                 self._watch_unit,
                 self._watch_generator,
+                self._watch_detector,
                 self._note_tube_use,
                 self._call_people,
                 self._collect_lines,
@@ -363,6 +364,12 @@ class LaneSession:
             if self.drains and (not self.pieces or self._dark_age_s() > settings.dark_max_age_s + DRAIN_S):
                 raise RecalibrationDue
             await clock.sleep(settings.generator_poll_s)
+
+    async def _watch_detector(self) -> None:
+        """Nothing else asks its command port while the lane runs: a dead one is noticed here, as the loss of any other device."""
+        while True:
+            await self.equipment.devices.detector.temperature_c()
+            await self.equipment.clock.sleep(self.settings.detector_poll_s)
 
     async def _collect_lines(self) -> None:
         detector = self.equipment.devices.detector

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from firmware_sims.geometry import ZONE_UV_A, ZONE_UV_B
-from firmware_sims.ledger import DEFAULT_DOSE_MJ_PER_CM2, Stay
+from firmware_sims.ledger import Stay
 from firmware_sims.simulated_lane import STEP_S
 from station.workflow.views import LaneState
 from tests.support.virtual_lane import VirtualStation
@@ -87,7 +87,7 @@ class Bystander:
         """Why the gate must not open for it; empty when it may."""
         if not stay.scanned or not stay.cleared:
             return "not scanned" if not stay.scanned else "not cleared"
-        if stay.dose_mj_per_cm2 < DEFAULT_DOSE_MJ_PER_CM2:
+        if stay.dose_mj_per_cm2 < self._station().target_mj_per_cm2:
             return f"{stay.dose_mj_per_cm2:.1f} mJ/cm2"
         spoilt_s = self._spoilt_s[id(stay)]
         return f"{spoilt_s:.1f} s of its picture were spoilt" if spoilt_s > SPOILT_S else ""

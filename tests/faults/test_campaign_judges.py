@@ -1,12 +1,15 @@
 """The campaign itself: it finds nothing in the lane as it is, and finds lanes that were spoilt on purpose."""
 
 import asyncio
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
 
+from firmware_sims.control import Control
+from firmware_sims.simulated_lane import SimulatedLane
 from station.domain.review import OperatorDecision
 from station.workflow.deciding import Decisions
 from station.workflow.frozen_lane import FrozenLane
@@ -38,6 +41,18 @@ def wrongs() -> list[str]:
 
 def test_a_lane_as_it_is_shows_nothing_wrong():
     assert wrongs() == []
+
+
+def test_every_fault_that_is_drawn_is_one_that_its_device_has():
+    control, rng = Control(SimulatedLane(seed=1, pixels=128)), random.Random(1)
+    drawn = [mishap for mishap in (mishaps.draw(rng) for _ in range(4000)) if mishap.device not in {"station", "api", "hands"}]
+    for mishap in drawn:
+        for request in (
+            {"do": "fault", "device": mishap.device, "name": mishap.name, "args": mishap.args},
+            {"do": "clear_fault", "device": mishap.device, "name": mishap.name, "args": mishap.clear},
+        ):
+            assert control.handle(request)["ok"], mishap
+    assert len({(mishap.device, mishap.name) for mishap in drawn}) > 100
 
 
 def test_a_seed_repeats_exactly():

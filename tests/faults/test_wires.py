@@ -37,7 +37,7 @@ SILENT_S = 20.0
 
 
 async def bring_traffic(scene: Scene, wire: str) -> None:
-    """The detector is given commands only when a lane stops or starts; the other wires are never quiet while it runs."""
+    """The detector is given commands when a lane stops or starts, and asked but seldom in between; the other wires are never quiet."""
     if wire == COMMANDS:
         await scene.station.handlers.lane_command(LANE_ID, LaneCommand.STOP, person=OPERATOR, once=scene.station.once())
 

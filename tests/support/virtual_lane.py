@@ -40,6 +40,7 @@ from station.workflow.once import Once
 from station.workflow.tube_use import idle_days
 from station.workflow.unfreezing import Unfreezing
 from station.workflow.views import LaneView
+from tests.support.heard_codes import HeardReader
 from tests.support.staff import Staff
 from tests.support.vaults import vault
 from tests.support.virtual_time import VirtualClock, VirtualLoop
@@ -133,7 +134,8 @@ class MainsSwitch:
 class VirtualStation:
     """One lane with everything around it. `control` is the simulators' control, without its socket.
 
-    `lane_task` ends with the station, `world_task` with the world, which goes on without a station.
+    `target_mj_per_cm2` is the dose that its recipe demands. `lane_task` ends with the station, `world_task` with the world, which goes on
+    without a station.
     """
 
     loop: VirtualLoop
@@ -149,6 +151,7 @@ class VirtualStation:
     screening: ScreeningEngine
     staff: Staff
     views: list[LaneView]
+    target_mj_per_cm2: float
     lane_task: asyncio.Task[Any]
     world_task: asyncio.Task[Any]
     _requests: int = field(default=0)
@@ -171,7 +174,7 @@ class VirtualStation:
 
     def world(self) -> dict[str, int]:
         """The counters of the simulated world."""
-        return self.simulated.world.ledger.judge()
+        return self.simulated.world.ledger.judge(dose_mj_per_cm2=self.target_mj_per_cm2)
 
     def fault(self, device: str, name: str, **args: Any) -> dict[str, Any]:
         """Make a fault, or let a hand do something."""
@@ -282,7 +285,7 @@ async def start(
         generator=XrayGeneratorDriver("serial:xray_generator", clock=clock, connector=connector, idle_days=off_days),
         detector=LineDetectorDriver("tcp:line_detector.command:1", "tcp:line_detector.lines:1", connector=connector),
         unit=DisinfectionUnitDriver("serial:disinfection_unit?baudrate=115200", 2, clock=clock, connector=connector),
-        infeed_reader=BarcodeReaderDriver("serial:barcode_reader", clock=clock, connector=connector),
+        infeed_reader=HeardReader("serial:barcode_reader", world=sim.world, clock=clock, connector=connector),
         gate_reader=BarcodeReaderDriver("serial:gate_reader", clock=clock, connector=connector),
     )
     model: ModelInfo = await screening.start()
@@ -325,6 +328,7 @@ async def start(
         screening=screening,
         staff=Staff(store, clock, *PEOPLE),
         views=views,
+        target_mj_per_cm2=recipe.target_mj_per_cm2,
         world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
         lane_task=loop.create_task(lane.run()),
     )

@@ -1,10 +1,13 @@
 """The world's ledger misses nothing, and a seed repeats it."""
 
 import random
+import tomllib
+from importlib import resources
 
 import pytest
 
 from firmware_sims.lane import Load
+from firmware_sims.ledger import DEFAULT_DOSE_MJ_PER_CM2, DOSE_POINTS, Ledger, Stay
 from tests.unit.sims.rig import head, make_piece, make_world, open_way, run, run_until, shine_beam, start_belts, warm_lamps
 
 
@@ -42,6 +45,39 @@ def test_everything_wrong_with_a_release_is_counted():
     counters = world.ledger.judge()
     for name in ("released_unscanned", "released_uncleared", "released_undisinfected", "wrong_piece_released"):
         assert counters[name] == 1, name
+
+
+def test_a_dose_below_the_shipped_recipe_is_none():
+    shipped = tomllib.loads((resources.files("station.config") / "recipes" / "uvc-tunnel.toml").read_text(encoding="utf-8"))
+    assert shipped["target_mj_per_cm2"] == DEFAULT_DOSE_MJ_PER_CM2
+    ledger = Ledger()
+    for serial, dose_mj_per_cm2 in enumerate((DEFAULT_DOSE_MJ_PER_CM2 - 0.1, DEFAULT_DOSE_MJ_PER_CM2), start=1):
+        stay = ledger.arrive(serial=serial, piece_id="X", kind="packet", truth="benign", length_mm=200.0, now_ms=0.0, fed=True)
+        stay.dose_points_mj_per_cm2 = [dose_mj_per_cm2] * DOSE_POINTS
+        ledger.gate_opened(now_ms=1.0, permit_tag=serial)
+        ledger.under_gate(stay)
+        stay.exit = "gate"
+    assert ledger.judge()["released_undisinfected"] == 1
+    assert ledger.judge(dose_mj_per_cm2=DEFAULT_DOSE_MJ_PER_CM2 + 0.1)["released_undisinfected"] == 2
+
+
+def test_a_clearance_under_a_wrong_number_is_that_of_the_piece_that_was_told_by_it():
+    def arrives(serial: int, piece_id: str) -> Stay:
+        stay = ledger.arrive(serial=serial, piece_id=piece_id, kind="packet", truth="benign", length_mm=200.0, now_ms=0.0, fed=True)
+        stay.scanned_mm = 200.0
+        return stay
+
+    ledger = Ledger()
+    owner, other = arrives(1, "A"), arrives(2, "B")
+    other.told_as.add("A")
+    assert ledger.note_clearance("A")
+    assert (owner.cleared, other.cleared) == (True, False), "the one that bears the number is there"
+    owner.cleared, owner.exit = False, "hold_bin"
+    assert ledger.note_clearance("A")
+    assert (owner.cleared, other.cleared) == (False, True)
+    other.cleared, other.exit = False, "hold_bin"
+    assert ledger.note_clearance("A")
+    assert (owner.cleared, other.cleared) == (True, False), "what people clear in a bin is cleared by its number"
 
 
 def test_second_piece_through_one_opening_escapes():
