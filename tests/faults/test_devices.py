@@ -82,7 +82,7 @@ MISHAPS = [
     # the line detector
     Mishap(device="line_detector", name="reboot", at_mm=1650.0),
     Mishap(device="line_detector", name="clock_jump", args={"ms": 700.0}, at_mm=1650.0, stops=False),
-<<<<<<< HEAD
+    Mishap(device="line_detector", name="clock_jump", args={"ms": -400.0}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="truncated", args={"count": 3}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
     Mishap(device="line_detector", name="bit_flip", args={"count": 3}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
     Mishap(device="line_detector", name="lost_lines", args={"count": 20}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
@@ -91,21 +91,8 @@ MISHAPS = [
     Mishap(device="line_detector", name="encoder_jump", args={"count": 3}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
     Mishap(device="line_detector", name="stuck", at_mm=1500.0, stops=False, reason=Reason.SCAN_INCOMPLETE),
     Mishap(device="line_detector", name="mute_lines", at_mm=1500.0, reason=Reason.NO_SCAN, calls=AlarmCode.DEVICE_LOST),
-    Mishap(device="line_detector", name="mute_commands", at_mm=1500.0, stops=False),
-    Mishap(device="line_detector", name="saturated", at_mm=1500.0, stops=False, reason=Reason.DETECTOR_SATURATED),
-=======
-    Mishap(device="line_detector", name="clock_jump", args={"ms": -400.0}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="truncated", args={"count": 3}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="bit_flip", args={"count": 3}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="lost_lines", args={"count": 20}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="silent_gap", args={"count": 20}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="wrong_count", args={"count": 3}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="encoder_jump", args={"count": 3}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="stuck", at_mm=1500.0, stops=False),
-    Mishap(device="line_detector", name="mute_lines", at_mm=1500.0, calls=AlarmCode.DEVICE_LOST),
     Mishap(device="line_detector", name="mute_commands", at_mm=1500.0, calls=AlarmCode.DEVICE_LOST),
-    Mishap(device="line_detector", name="saturated", at_mm=1500.0, stops=False),
->>>>>>> judge
+    Mishap(device="line_detector", name="saturated", at_mm=1500.0, stops=False, reason=Reason.DETECTOR_SATURATED),
     Mishap(device="line_detector", name="gain_drift", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="dead_energy", at_mm=1500.0, stops=False),
     Mishap(device="line_detector", name="hot", at_mm=1500.0, stops=False),
