@@ -1,6 +1,6 @@
-"""The tunnel's phases: one literal table of what may follow what, and in which a dose may count.
+"""The tunnel's phases and its door: one literal table of what may follow what, and when a dose may count.
 
-Source: contract, disinfection unit registers, `phase`.
+Source: contract, disinfection unit registers, `phase` and `door_bits`.
 """
 
 from enum import IntEnum
@@ -28,6 +28,15 @@ PHASES: MappingProxyType[TunnelPhase, frozenset[TunnelPhase]] = MappingProxyType
 
 LIT_PHASES = frozenset({_P.READY, _P.EXPOSING})
 """Phases in which the lamps are warm; a dose that was gathered in any other one does not count."""
+
+
+DOOR_SHUT = 0b11
+"""Closed, locked, and not released from inside (contract: disinfection unit registers, `door_bits`)."""
+
+
+def is_shut(door_bits: int) -> bool:
+    """True when the unit's door keeps what is inside to itself; a bit that the contract does not know speaks against it."""
+    return door_bits == DOOR_SHUT
 
 
 def is_lit(phase: int) -> bool:

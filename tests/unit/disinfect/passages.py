@@ -52,7 +52,7 @@ def status(uptime_ms: int, **changes: object) -> UnitStatus:
         "faults": 0,
         "phase": 3,
         "phase_time_ms": 100,
-        "door_bits": 1,
+        "door_bits": 0b11,
         "temperature_c": 24.0,
         "humidity_percent": 50.0,
         "irradiance_min_uw_per_cm2": 10_000,
