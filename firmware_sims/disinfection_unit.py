@@ -6,7 +6,8 @@ those samples (see `unit_slots`).
 
 Lamps are taken in every PackML state except the stopping, holding and aborting ones. They go out on a stale heartbeat, 1 s after
 B4 stops, at the freeze relay and at each own fault, and never come on again by themselves. A verdict is passed only for a piece
-that carried a tag, reached the dose target, and met no fault on its way.
+that carried a tag, reached the dose target, and met no fault on its way. An open door cuts the lamps' supply and is a fault; that
+only its lock has given way is no fault of the unit's: it shows in the door bits alone.
 """
 
 import random
@@ -20,6 +21,8 @@ from firmware_sims.uv_field import LAMPS
 from firmware_sims.world import World
 
 WATCHDOG, POWER_DIP, LAMP_FAILED, SENSOR, OVER_TEMPERATURE = 8, 9, 10, 11, 12
+DOOR_FORCED = 14
+DOOR_CLOSED, DOOR_LOCKED = 1 << 0, 1 << 1
 OFF, WARMING, READY, EXPOSING = range(4)
 SAMPLE_MS = 100.0
 SAMPLES = 20
@@ -138,6 +141,13 @@ class DisinfectionUnit(Firmware):
         else:
             self.packml.fail()
 
+    @property
+    def door_bits(self) -> int:
+        """What the door's contacts say."""
+        if self.world.tunnel_open:
+            return 0
+        return DOOR_CLOSED if self.world.tunnel_unlocked else DOOR_CLOSED | DOOR_LOCKED
+
     # Time.
 
     def step(self, dt_s: float) -> None:
@@ -149,6 +159,8 @@ class DisinfectionUnit(Firmware):
         if self._was_fresh and not fresh:
             self._trip(WATCHDOG)
         self._was_fresh = fresh
+        if self.world.tunnel_open and not self.latched >> DOOR_FORCED & 1:
+            self._trip(DOOR_FORCED)
         self._step_lamps(dt_s, dt_ms)
         self.slots.step(self.uptime_ms, dt_s, target=self.dose_target)
         if self.uptime_ms >= self._next_sample_ms:
@@ -233,7 +245,7 @@ class DisinfectionUnit(Firmware):
         return ACCEPTED
 
     def _forget_faults(self) -> None:
-        standing = int(self.temperature_c > HOTTEST_C) << OVER_TEMPERATURE
+        standing = int(self.temperature_c > HOTTEST_C) << OVER_TEMPERATURE | int(self.world.tunnel_open) << DOOR_FORCED
         self.latched &= standing
         self.first_fault = self.latched.bit_length()
 

@@ -117,6 +117,8 @@ class Lane:
         self.estop_pressed = False
         self.frozen = False
         self.gate_forced = False
+        self.tunnel_open = False
+        self.tunnel_unlocked = False
         self.codes: tuple[deque[Piece], deque[Piece]] = (deque(maxlen=8), deque(maxlen=8))
         self.eyes_stuck = 0
         self.eyes_stuck_at = 0
@@ -201,7 +203,8 @@ class Lane:
             if flap.position != flap.target and not self._straddled(self.geometry.diverter_mm[which]):
                 flap.step(dt_s)
         self._step_gate(dt_s)
-        self.uv.step(dt_s, inhibited=self.frozen)
+        # The door's contacts lie in the lamps' supply.
+        self.uv.step(dt_s, inhibited=self.frozen or self.tunnel_open)
         if loads:
             self._step_loads(dt_s)
         else:

@@ -12,7 +12,7 @@ BLOCK_WORDS = 125
 HOLDING_RANGES = ((100, 102), (110, 114), (120, 131))
 WHOLE_VALUES = ((120, 4), (125, 2), (128, 2))
 """Holding values of several words, which are written by one request or not at all."""
-AUTO, DOOR_CLOSED_LOCKED = 1 << 1, 0b11
+AUTO = 1 << 1
 
 
 def u32(value: int) -> tuple[int, int]:
@@ -53,7 +53,7 @@ class UnitRegisters:
         words = [MAGIC, MAP_VERSION, *u32(SERIAL), unit.packml.state, 1]
         words += [unit.commands.accepted_seq, unit.commands.result, contact.beat, contact.echo, contact.left_ms, AUTO]
         words += [*u32(unit.latched), unit.first_fault, unit.boot_count, *TEST_VALUE_WORDS, unit.scan, 0]
-        words += [*u32(int(unit.uptime_ms)), unit.phase, *u32(int(unit.phase_ms)), DOOR_CLOSED_LOCKED]
+        words += [*u32(int(unit.uptime_ms)), unit.phase, *u32(int(unit.phase_ms)), unit.door_bits]
         words += [round(unit.temperature_c * 10.0) & WORD, round(unit.humidity_percent * 10.0)]
         words += [*u32(unit.irradiance_min), *u32(unit.irradiance_mean), unit.world.uv.burning()]
         words += [*u32(int(unit.lamp_hours * 10.0)), unit.ozone_ppb, 0, *u32(unit.cycle_counter)]

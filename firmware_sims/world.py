@@ -43,6 +43,8 @@ class World(Lane):
         "scale_offset",
         "key_switch",
         "mode",
+        "tunnel_open",
+        "tunnel_unlocked",
     )
 
     def __init__(self, *, rng: random.Random, geometry: Geometry | None = None) -> None:
@@ -288,6 +290,14 @@ class World(Lane):
             "mode": (
                 lambda mode: setattr(self, "mode", int(mode)),
                 lambda: setattr(self, "mode", PRODUCTION),
+            ),
+            "tunnel_open": (
+                lambda: setattr(self, "tunnel_open", True),
+                lambda: setattr(self, "tunnel_open", False),
+            ),
+            "tunnel_unlocked": (
+                lambda: setattr(self, "tunnel_unlocked", True),
+                lambda: setattr(self, "tunnel_unlocked", False),
             ),
         }
 

@@ -40,17 +40,19 @@ def integrate(samples: Mapping[int, int], window: ExposureWindow, factor: float)
     A sample stands for the 100 ms around its moment; at both ends only the part within the window counts.
 
     Args:
-        samples: µW/cm² by unit uptime in ms (multiples of 100).
+        samples: µW/cm² by unit uptime in ms, 100 ms apart; the uptime's wraps shift their beat by 4 ms each. What is off the beat of the
+            first one counts as missing.
         window: a valid window.
         factor: calibration x ageing x spatial factor.
     """
     reach = SAMPLE_MS / 2
-    first = math.floor((window.entered_ms + reach) / SAMPLE_MS)
-    last = math.ceil((window.left_ms + reach) / SAMPLE_MS) - 1
+    beat_ms = next(iter(samples), 0) % SAMPLE_MS
+    first = math.floor((window.entered_ms - beat_ms + reach) / SAMPLE_MS)
+    last = math.ceil((window.left_ms - beat_ms + reach) / SAMPLE_MS) - 1
     total_uw_ms = 0.0
     missing = 0
     for number in range(first, last + 1):
-        at_ms = number * SAMPLE_MS
+        at_ms = number * SAMPLE_MS + beat_ms
         value = samples.get(at_ms)
         if value is None:
             missing += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from station.disinfect.cycle import is_lit
+from station.disinfect.cycle import is_lit, is_shut
 from station.disinfect.dose import ExposureWindow, PointDose, least_dose
 from station.disinfect.recipes import TunnelRecipe
 from station.disinfect.samples import SAMPLE_MS, Sample
@@ -123,7 +123,7 @@ def _unit(case: _Case) -> Iterator[Reason]:
     recipe = case.recipe
     burning = (1 << recipe.lamps) - 1
     for status in _within(case.passage.statuses, case.passage.windows):
-        if status.faults:
+        if status.faults or not is_shut(status.door_bits):
             yield Reason.UNIT_FAULT
         if not is_lit(status.phase):
             yield Reason.UNIT_NOT_READY

@@ -85,6 +85,7 @@ class DisinfectionUnitDriver(UnitDriver):
             state=values.one("state"),
             faults=values.one("faults"),
             phase=values.one("phase"),
+            door_bits=values.one("door_bits"),
             temperature_c=values.scaled("temperature"),
             humidity_percent=values.scaled("humidity"),
             lamp_bits=values.one("lamp_bits"),

@@ -23,7 +23,7 @@ class UnitStatus:
     """One untorn, echoed reading of the disinfection unit (input registers 0-124).
 
     `samples_uw_per_cm2` are the least sensor's readings, oldest first; the last one has number `sample_seq` (u16, wraps), and sample n
-    was taken at uptime n x 100 ms (modulo the wrap).
+    was taken at uptime n x 100 ms (modulo the wraps of both).
     """
 
     read_at_s: float
@@ -32,6 +32,7 @@ class UnitStatus:
     state: int
     faults: int
     phase: int
+    door_bits: int
     temperature_c: float
     humidity_percent: float
     lamp_bits: int

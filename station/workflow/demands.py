@@ -6,6 +6,7 @@ purge on. A lane that runs must be running.
 
 from dataclasses import replace
 
+from station.disinfect.cycle import is_shut
 from station.domain.reasons import Reason
 from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import LaneStatus
@@ -59,8 +60,16 @@ def demand_empty(status: LaneStatus) -> None:
         raise LaneTrouble(Reason.TRACK_LOST, say(Says.TOO_EARLY, eyes=says.eyes(status.photo_eyes)))
 
 
+def demand_unit_shut(unit: UnitStatus) -> None:
+    """Raise the `LaneTrouble` of a disinfection unit whose door is not closed and locked."""
+    if not is_shut(unit.door_bits):
+        raise LaneTrouble(Reason.UNIT_FAULT, say(Says.UNIT_DOOR))
+
+
 def demand_no_unit_fault(unit: UnitStatus) -> None:
-    """Raise the `LaneTrouble` of a disinfection unit that reports a fault: of its lamps, or another one."""
+    """Raise the `LaneTrouble` of a disinfection unit that stands open or reports a fault: of its lamps, or another one."""
+    # An open door takes the lamps' supply away: it explains what else the unit reports.
+    demand_unit_shut(unit)
     if unit.faults:
         reason = Reason.LAMP_FAULT if unit.faults & LAMP_FAULT else Reason.UNIT_FAULT
         raise LaneTrouble(reason, say(Says.UNIT_FAULTS, faults=says.faults(unit.faults)))

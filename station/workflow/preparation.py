@@ -20,6 +20,7 @@ from station.workflow.demands import (
     demand_no_unit_fault,
     demand_nothing,
     demand_safe,
+    demand_unit_shut,
     demand_unlatched,
     faults_of,
     state_of,
@@ -135,6 +136,7 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
     await journey.hold_everything(hold_reason, ring_was_read=False)
     demand_safe(status)
     watch.lane_must(demand_safe)
+    watch.unit_must(demand_unit_shut)
     await _demand_clear_gate(equipment, journey)
     # The exit is free and the gate is shut: what stood under it with a permit of before has left, or never will on that permit.
     ring = await _settle_what_left(equipment, journey)

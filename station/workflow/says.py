@@ -39,6 +39,7 @@ class Says(StrEnum):
     PLC_REFUSES_PURGE = "plc-refuses-purge"
     ESTOP = "estop"
     INTERLOCK = "interlock"
+    UNIT_DOOR = "unit-door"
     UNIT_FAULTS = "unit-faults"
     UNIT_STATE = "unit-state"
     UNIT_PHASE = "unit-phase"

@@ -22,7 +22,11 @@ B4 = 3
 
 
 class UvWatch:
-    """The newest minute of both devices, and the slots of the pieces in it."""
+    """The newest minute of both devices, and the slots of the pieces in it.
+
+    Where a device's uptime goes back (it wraps after 49.7 days), what lies before is forgotten: the pieces that are in the field meanwhile
+    are not disinfected, the ones after them are judged like any other.
+    """
 
     def __init__(self, geometry: LaneGeometry, recipe: TunnelRecipe, unit_id: str, *, clock_jump_ms: float) -> None:
         self._geometry = geometry
@@ -41,6 +45,8 @@ class UvWatch:
         if self._belt and self._belt[-1][0].uptime_ms == status.uptime_ms:
             # Two readings of one scan of the controller: the second says nothing new.
             return
+        if self._belt and status.uptime_ms < self._belt[-1][0].uptime_ms:
+            self._belt.clear()
         reading = BeltReading(uptime_ms=status.uptime_ms, boot_count=status.boot_count, encoder=status.encoders[B4])
         self._belt.append((reading, utc))
         while reading.uptime_ms - self._belt[0][0].uptime_ms > KEEP_MS:
@@ -50,6 +56,8 @@ class UvWatch:
         """Take one reading of the unit."""
         self._pairing.observe_unit(read_at_s=status.read_at_s, uptime_ms=status.uptime_ms, boot_count=status.boot_count)
         self._samples.add(status)
+        if self._statuses and status.uptime_ms < self._statuses[-1].uptime_ms:
+            self._statuses.clear()
         self._statuses.append(status)
         while status.uptime_ms - self._statuses[0].uptime_ms > KEEP_MS:
             self._statuses.popleft()

@@ -133,7 +133,9 @@ def _mechanics(rng: random.Random) -> Mishap:
 
 def _surroundings(rng: random.Random) -> Mishap:
     lasts_s = rng.uniform(0.1, 15.0)
-    name = rng.choice(("interlock_open", "interlock_chatter", "estop", "access", "radiation", "scale_offset", "mode"))
+    name = rng.choice(
+        ("interlock_open", "interlock_chatter", "estop", "access", "radiation", "scale_offset", "mode", "tunnel_open", "tunnel_unlocked")
+    )
     zone = rng.randrange(7)
     args: Args = {
         "interlock_chatter": {"duration_s": lasts_s / 5},

@@ -134,6 +134,8 @@ MISHAPS = [
     Mishap(
         device="world", name="scale_offset", args={"grams": 900.0}, at_mm=200.0, lasts_s=10.0, stops=False, reason=Reason.WEIGHT_DIFFERS
     ),
+    Mishap(device="world", name="tunnel_open", at_mm=UV_MM, reason=Reason.UNIT_FAULT, calls=AlarmCode.UNIT_FAULT),
+    Mishap(device="world", name="tunnel_unlocked", at_mm=UV_MM, reason=Reason.UNIT_FAULT, calls=AlarmCode.UNIT_FAULT),
 ]
 
 

@@ -184,6 +184,10 @@ def hand_in(zone: int) -> Callable[[Scene], None]:
     return lambda scene: scene.station.fault("world", "access", zone=zone) and None
 
 
+def tunnel(name: str) -> Callable[[Scene], None]:
+    return lambda scene: scene.station.fault("world", f"tunnel_{name}") and None
+
+
 def estop(scene: Scene) -> None:
     scene.station.fault("world", "estop")
 
@@ -195,6 +199,8 @@ def freeze_key(scene: Scene) -> None:
 TROUBLES = {
     "a hand on B3": (hand_in(3), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 3))),
     "a hand under the lamps": (hand_in(4), LaneState.STOPPED, say(Says.ZONES_REACHED, zones=says.zones(1 << 4))),
+    "an open door at the lamps": (tunnel("open"), LaneState.STOPPED, say(Says.UNIT_DOOR)),
+    "an unlocked door at the lamps": (tunnel("unlocked"), LaneState.STOPPED, say(Says.UNIT_DOOR)),
     "the e-stop": (estop, LaneState.STOPPED, "estop "),
     "the freeze key": (freeze_key, LaneState.FROZEN, say(Says.FREEZE_LATCH)),
 }
@@ -203,7 +209,8 @@ TROUBLES = {
 def end_trouble(scene: Scene) -> None:
     for zone in (3, 4):
         scene.station.clear_fault("world", "access", zone=zone)
-    scene.station.clear_fault("world", "estop")
+    for name in ("tunnel_open", "tunnel_unlocked", "estop"):
+        scene.station.clear_fault("world", name)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -224,6 +231,25 @@ def test_trouble_while_the_tube_is_warmed_ends_the_start(trouble: str):
         await stays(scene, (trouble, 0.0), state)
         end_trouble(scene)
         await start_again(scene)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", ["open", "unlocked"])
+def test_no_lane_starts_while_the_door_at_the_lamps_is_not_shut(name: str):
+    async def scene(scene: Scene) -> None:
+        tunnel(name)(scene)
+        await scene.until_stopped()
+        for _ in range(int(STANDS_S)):
+            # People go on trying to start it.
+            await scene.settle(1.0)
+            assert not scene.running
+            assert not scene.station.simulated.world.uv.lit
+        assert scene.people.starts
+        (alarm,) = scene.station.store.read(lambda view: view.alarms(active_only=True))
+        assert (alarm.code, alarm.detail) == (AlarmCode.UNIT_FAULT, say(Says.UNIT_DOOR))
+        end_trouble(scene)
+        await scene.until_running()
 
     play(scene)
 

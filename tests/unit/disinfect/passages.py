@@ -48,6 +48,7 @@ def status(uptime_ms: int, **changes: object) -> UnitStatus:
         "state": 6,
         "faults": 0,
         "phase": 3,
+        "door_bits": 0b11,
         "temperature_c": 24.0,
         "humidity_percent": 50.0,
         "lamp_bits": 0b1111,

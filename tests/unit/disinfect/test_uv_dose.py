@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,10 @@ from hypothesis import strategies as st
 from passages import status
 
 from station.disinfect.dose import ExposureWindow, PointDose, integrate, least_dose
-from station.disinfect.samples import Sample, SampleCollector, newest_sample_number
+from station.disinfect.samples import Sample, SampleCollector, newest_sample_ms
+from station.ports.disinfection_unit import UnitStatus
+
+UPTIME_WRAP = 1 << 32
 
 
 def window(entered_ms: float, left_ms: float) -> ExposureWindow:
@@ -106,18 +110,70 @@ def test_the_number_wraps_and_the_uptime_tells_how_often():
     for uptime_ms in (6_553_500, 6_553_600, 6_554_000):
         collector.add(status(uptime_ms))
     assert [one.uptime_ms for one in collector.between(6_553_400, 6_553_800)] == [6_553_400, 6_553_500, 6_553_600, 6_553_700, 6_553_800]
-    assert newest_sample_number(status(6_553_600)) == 65_536
-    assert newest_sample_number(status(6_553_600, sample_seq=65_535)) == 65_535
-    assert newest_sample_number(status(13_107_200 + 99)) == 131_072
+    assert newest_sample_ms(status(6_553_600)) == 6_553_600
+    assert newest_sample_ms(status(6_553_600, sample_seq=65_535)) == 6_553_500
+    assert newest_sample_ms(status(13_107_200 + 99)) == 13_107_200
 
 
-@pytest.mark.parametrize(("behind", "number"), [(0, 100), (1, 99), (10, 90), (11, None), (-1, None), (30_000, None)])
-def test_a_number_that_contradicts_the_uptime_is_refused(behind: int, number: int | None):
+def after_wraps(wraps: int, uptime_ms: int, **changes: object) -> UnitStatus:
+    """What a unit that never rebooted reads when its uptime has wrapped so often; its samples go on being counted."""
+    return status(uptime_ms, sample_seq=(wraps * UPTIME_WRAP + uptime_ms) // 100 % 65_536, **changes)
+
+
+@pytest.mark.parametrize("wraps", [0, 1, 2, 3, 24, 25, 26, 100])
+@pytest.mark.parametrize(("uptime_ms", "late"), [(0, 0), (3, 0), (5, 0), (99, 0), (100_000, 0), (5_000_000, 10), (UPTIME_WRAP - 1, 1)])
+def test_the_moment_of_a_sample_is_found_however_often_the_uptime_has_wrapped(wraps: int, uptime_ms: int, late: int):
+    one = after_wraps(wraps, uptime_ms)
+    found = newest_sample_ms(replace(one, sample_seq=(one.sample_seq - late) % 65_536))
+    since_boot_ms = wraps * UPTIME_WRAP + uptime_ms
+    assert found == uptime_ms - since_boot_ms % 100 - 100 * late
+
+
+@given(since_boot_ms=st.integers(0, 200 * UPTIME_WRAP), late=st.integers(0, 10))
+def test_no_uptime_makes_samples_and_uptime_contradict_each_other(since_boot_ms: int, late: int):
+    uptime_ms = since_boot_ms % UPTIME_WRAP
+    found = newest_sample_ms(status(uptime_ms, sample_seq=(since_boot_ms // 100 - late) % 65_536))
+    assert found == uptime_ms - since_boot_ms % 100 - 100 * late
+
+
+@given(at_ms=st.integers(0, UPTIME_WRAP - 1))
+def test_a_unit_that_counts_its_samples_by_the_wrapped_uptime_is_understood_too(at_ms: int):
+    assert newest_sample_ms(status(at_ms, sample_seq=at_ms // 100 % 65_536)) == at_ms - at_ms % 100
+
+
+@given(wraps=st.integers(1, 30), entered_ms=st.floats(3_000, 20_000), stay_ms=st.floats(100, 5_000))
+def test_samples_of_after_a_wrap_give_the_whole_dose(wraps: int, entered_ms: float, stay_ms: float):
+    collector = SampleCollector()
+    for uptime_ms in (UPTIME_WRAP - 500, *range(450, 27_000, 1_000)):
+        collector.add(after_wraps(wraps - (uptime_ms > 27_000), uptime_ms))
+    window = ExposureWindow(entered_ms=entered_ms, left_ms=entered_ms + stay_ms)
+    found = least_dose(collector.between(window.entered_ms, window.left_ms), [window], 1.0)
+    assert found.missing_samples == 0
+    assert found.dose_mj_per_cm2 == pytest.approx(stay_ms / 100)
+
+
+def test_what_was_sampled_before_a_wrap_is_dropped_by_it():
+    collector = SampleCollector()
+    collector.add(after_wraps(0, UPTIME_WRAP - 150))
+    collector.add(after_wraps(1, 350))
+    assert [one.uptime_ms for one in collector.between(0, UPTIME_WRAP)] == [4, 104, 204, 304]
+
+
+def test_samples_off_the_beat_count_as_missing():
+    collector = SampleCollector()
+    collector.add(status(5_000))
+    collector.add(after_wraps(1, 8_000))
+    found = least_dose(collector.between(4_000, 7_000), [ExposureWindow(entered_ms=4_000, left_ms=7_000)], 1.0)
+    assert found.missing_samples == 20
+
+
+@pytest.mark.parametrize(("behind", "newest_ms"), [(0, 10_000), (1, 9_900), (10, 9_000), (11, None), (-1, None), (30_000, None)])
+def test_a_number_that_contradicts_the_uptime_is_refused(behind: int, newest_ms: int | None):
     odd = status(10_000, sample_seq=(100 - behind) % 65_536)
-    assert newest_sample_number(odd) == number
+    assert newest_sample_ms(odd) == newest_ms
     collector = SampleCollector()
     collector.add(odd)
-    assert bool(collector.between(0, 20_000)) is (number is not None)
+    assert bool(collector.between(0, 20_000)) is (newest_ms is not None)
 
 
 def test_contradictory_samples_count_as_missing():

@@ -84,6 +84,7 @@ FAILURES: list[tuple[str, Flip, Reason]] = [
     ("readings out of order", passage(statuses=(STATUSES[1], STATUSES[0], *STATUSES[2:])), R.DEVICE_LOST),
     ("rebooted", one_status(boot_count=4), R.DEVICE_LOST),
     ("fault", one_status(faults=1 << 10), R.UNIT_FAULT),
+    *((f"door bits {bits}", one_status(door_bits=bits), R.UNIT_FAULT) for bits in (0b00, 0b01, 0b10, 0b111, 0b1011)),
     ("lamps warming", one_status(phase=1), R.UNIT_NOT_READY),
     ("phase unknown", one_status(phase=99), R.UNIT_NOT_READY),
     ("one lamp out", one_status(lamp_bits=0b1101), R.LAMP_FAULT),

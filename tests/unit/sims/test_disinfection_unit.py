@@ -279,6 +279,37 @@ def test_dead_sensor_and_heat_are_faults():
     assert word(bench, 32) == 0
 
 
+def reset(bench: Bench) -> None:
+    bench.run(0.2)
+    assert bench.operate(1, registers=bench.unit_registers) == 1
+    bench.run(0.2)
+
+
+def test_an_open_door_takes_the_lamps_supply_and_stays_a_fault_while_it_is_open():
+    bench = lit(warm_s=1.0)
+    bench.world.inject("tunnel_open")
+    bench.run(0.1)
+    assert (word(bench, 25), word(bench, 32), long(bench, 12)) == (0, 0, 1 << 14)
+    reset(bench)
+    assert (long(bench, 12), write(bench, 127, [1])) == (1 << 14, 3)
+    bench.world.clear("tunnel_open")
+    bench.run(0.2)
+    assert (word(bench, 25), word(bench, 32), long(bench, 12)) == (0b11, 0, 1 << 14)
+    assert bench.operate(3, registers=bench.unit_registers) == 1
+    reset(bench)
+    assert (long(bench, 12), write(bench, 127, [1])) == (0, 1)
+
+
+def test_a_lock_that_gives_way_shows_in_the_door_bits_alone():
+    bench = lit(warm_s=1.0)
+    bench.world.inject("tunnel_unlocked")
+    bench.run(0.2)
+    assert (word(bench, 25), word(bench, 32), long(bench, 12)) == (0b01, 0b1111, 0)
+    bench.world.clear("tunnel_unlocked")
+    bench.run(0.1)
+    assert word(bench, 25) == 0b11
+
+
 def test_lost_samples_count_as_nothing():
     bench = lit()
     announce(bench)

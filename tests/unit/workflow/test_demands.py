@@ -16,9 +16,11 @@ from station.workflow.demands import (
     demand_nothing,
     demand_running,
     demand_safe,
+    demand_unit_shut,
     demand_unlatched,
 )
 from station.workflow.equipment import FreezeLatched, LaneTrouble
+from station.workflow.says import Says, say
 
 Demand = Callable[[LaneStatus], None]
 
@@ -27,6 +29,10 @@ IN_ORDER = replace(
     state=EXECUTE,
     estop_bits=BOTH_CHAINS,
     interlock_bits=BOTH_CHAINS,
+)
+UNIT = replace(
+    UnitStatus(**dict.fromkeys(UnitStatus.__dataclass_fields__, 0)),  # type: ignore[arg-type]
+    door_bits=0b11,
 )
 DISAGREED = BOTH_CHAINS | 0b100
 DEMANDS: tuple[Demand, ...] = (demand_nothing, demand_unlatched, demand_safe, demand_empty)
@@ -79,8 +85,17 @@ def test_a_latch_is_told_before_what_came_with_it():
     [(1 << 10, Reason.LAMP_FAULT), (1 << 10 | 1 << 14, Reason.LAMP_FAULT), (1 << 14, Reason.UNIT_FAULT), (1, Reason.UNIT_FAULT)],
 )
 def test_a_unit_that_reports_a_fault_is_in_trouble(faults: int, reason: Reason):
-    unit = UnitStatus(**dict.fromkeys(UnitStatus.__dataclass_fields__, 0))  # type: ignore[arg-type]
-    demand_no_unit_fault(unit)
+    demand_no_unit_fault(UNIT)
     with pytest.raises(LaneTrouble) as raised:
-        demand_no_unit_fault(replace(unit, faults=faults))
+        demand_no_unit_fault(replace(UNIT, faults=faults))
     assert raised.value.reason is reason
+
+
+@pytest.mark.parametrize("demand", [demand_unit_shut, demand_no_unit_fault])
+@pytest.mark.parametrize("door_bits", [0b00, 0b01, 0b10, 0b111, 0b1011])
+@pytest.mark.parametrize("faults", [0, 1 << 10, 1 << 14])
+def test_a_unit_that_is_not_shut_is_in_trouble_whatever_else_it_reports(demand: Callable[[UnitStatus], None], door_bits: int, faults: int):
+    demand(UNIT)
+    with pytest.raises(LaneTrouble) as raised:
+        demand(replace(UNIT, door_bits=door_bits, faults=faults))
+    assert (raised.value.reason, raised.value.detail) == (Reason.UNIT_FAULT, say(Says.UNIT_DOOR))

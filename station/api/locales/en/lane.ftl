@@ -26,6 +26,7 @@ lane-says-plc-restarted = The lane controller restarted
 lane-says-plc-refuses-purge = The lane controller refuses to purge: { $result }
 lane-says-estop = Emergency stop: { $chains } open
 lane-says-interlock = Interlock: { $chains } open
+lane-says-unit-door = The disinfection unit's door is not closed and locked
 lane-says-unit-faults = The disinfection unit reports: { $faults }
 lane-says-unit-state = The disinfection unit stays { $state }; faults: { $faults }
 lane-says-unit-phase = The UV lamps stay { $phase }; faults: { $faults }

@@ -26,6 +26,7 @@ lane-says-plc-restarted = Bộ điều khiển làn đã khởi động lại
 lane-says-plc-refuses-purge = Bộ điều khiển làn từ chối dọn làn: { $result }
 lane-says-estop = Dừng khẩn cấp: { $chains } đang hở
 lane-says-interlock = Khóa liên động: { $chains } đang hở
+lane-says-unit-door = Cửa của máy khử khuẩn chưa đóng và khóa
 lane-says-unit-faults = Máy khử khuẩn báo lỗi: { $faults }
 lane-says-unit-state = Máy khử khuẩn vẫn ở trạng thái { $state }; lỗi: { $faults }
 lane-says-unit-phase = Đèn UV vẫn ở pha { $phase }; lỗi: { $faults }
