@@ -23,7 +23,7 @@ EDGE_S, ENTERS_S, LEAVES_S, LATEST_S = 5.0, 5.3, 10.3, 14.0
 EDGE_ENCODER = WRAP_MS - 10_000
 STEP_S = 0.05
 PIECE = LanePiece(
-    track=Track(number=1, head_mm=5_000.0, seen_at_s=0.0, length_mm=200.0, leading={Eye.UV_IN: EDGE_ENCODER}),
+    track=Track(number=1, head_mm=5_000.0, length_mm=200.0, leading={Eye.UV_IN: EDGE_ENCODER}),
     piece_id="EE473124829VN",
     visit=1,
     tag=SLOT.tag,
