@@ -35,6 +35,7 @@ class Stay:
     dose_points_mj_per_cm2: list[float] = field(default_factory=lambda: [0.0] * DOSE_POINTS)
     told_as: set[str] = field(default_factory=set)
     cleared: bool = False
+    cleared_misnamed: bool = False
     moved_while_frozen: bool = False
     scanned_while_frozen: bool = False
     opening: int | None = None
@@ -104,14 +105,13 @@ class Ledger:
         """Record that the outside observer saw this piece cleared; False if no such stay is known.
 
         With `visit` the clearance counts for that visit as the world counts them. Without it, it counts for the latest fed
-        stay of this id that has been under the beam; but for a piece on the lane that the station was told by this number, when
-        the one that bears it is not there.
+        stay of this id that has been under the beam. A piece on the lane that the station was told by this number, while the one
+        that bears it is not there, was cleared under it: that excuses its being lit, never its leaving.
         """
         seen = [stay for stay in self.stays if stay.exit is None and stay.scanned_mm > 0.0]
         misnamed = [stay for stay in seen if piece_id in stay.told_as]
         if visit is None and misnamed and not any(stay.piece_id == piece_id for stay in seen):
-            misnamed[-1].cleared = True
-            return True
+            misnamed[-1].cleared_misnamed = True
         for stay in reversed(self.stays):
             if stay.piece_id != piece_id or not stay.visit:
                 continue
@@ -157,7 +157,7 @@ class Ledger:
             "released_undisinfected": sum(stay.dose_mj_per_cm2 < dose_mj_per_cm2 for stay in released),
             "wrong_piece_released": len(wrong),
             "escaped": len(out) - len(released),
-            "irradiated_uncleared": sum(stay.irradiated and not stay.cleared for stay in self.stays),
+            "irradiated_uncleared": sum(stay.irradiated and not (stay.cleared or stay.cleared_misnamed) for stay in self.stays),
             "moved_while_frozen": sum(stay.moved_while_frozen for stay in self.stays),
             "scanned_while_frozen": sum(stay.scanned_while_frozen for stay in self.stays),
         }

@@ -47,5 +47,7 @@ def settle(uow: UnitOfWork, alarm_id: int, *, note: str, by: Caller, at: datetim
     )
     uow.append(fact)
     uow.clear_alarm(alarm.code, alarm.subject, at)
-    radiation_settled(uow, alarm.subject, at)
+    if known is None or known.state.is_terminal:
+        # One that lies in a bin radiates on.
+        radiation_settled(uow, alarm.subject, at)
     return alarm

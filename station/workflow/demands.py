@@ -17,8 +17,8 @@ from station.workflow.says import Says, say
 EXECUTE = 6
 """PackML state number (ISA-TR88.00.02)."""
 
-TAILGATE_FAULT = 1 << 7
-LAMP_FAULT = 1 << 10
+TAILGATE_FAULT = 1 << says.FAULTS.index("tailgate")
+LAMP_FAULT = 1 << says.FAULTS.index("lamp")
 
 BOTH_CHAINS = 0b11
 """Both e-stop chains closed; both interlocks closed and in agreement."""

@@ -36,7 +36,7 @@ OVER_WHEN_PREPARED = frozenset(
 
 def alarm_of_stop(reason: Reason, *, lane_id: str, detail: str, at: datetime) -> Alarm | None:
     """What a lane that stopped for that reason calls people with; None where whoever stopped it knows, or it only calibrates anew."""
-    if reason is Reason.PURGED or detail == say(Says.RECALIBRATION_DUE):
+    if reason is Reason.PURGED or (reason is Reason.CALIBRATION_STALE and detail == say(Says.RECALIBRATION_DUE)):
         return None
     priority = AlarmPriority.CRITICAL if reason is Reason.FROZEN else AlarmPriority.HIGH
     return Alarm(

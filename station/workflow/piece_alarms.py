@@ -24,7 +24,7 @@ def call_for_radiation(uow: UnitOfWork, measured: InfeedMeasurement, reviewed: I
         return False
     priority = AlarmPriority.CRITICAL if is_beyond_review(finding, policy) else AlarmPriority.HIGH
     detail = f"{measured.radiation_nsv_per_h:.0f} nSv/h ({policy.radiation_limit_nsv_per_h:.0f})"
-    uow.raise_alarm(AlarmCode.RADIATION, priority, measured.piece_id, detail, measured.at)
+    call_anew(uow, AlarmCode.RADIATION, priority, measured.piece_id, detail, measured.at)
     return True
 
 

@@ -38,6 +38,9 @@ class RunningCalls:
         """Make durable what the readings show, and what the time brings."""
         full = self._full
         if full and full != self._called:
+            if self._called and full & ~self._called:
+                # Whoever has seen that one is full is called to the other.
+                await self._journey.clear_alarm(AlarmCode.BIN_FULL, self._lane_id)
             detail = say(Says.COVERED, eyes=says.eyes(full))
             await self._journey.raise_alarm(AlarmCode.BIN_FULL, AlarmPriority.HIGH, self._lane_id, detail)
         elif self._called and not full:

@@ -178,18 +178,25 @@ class LaneSession:
             await self._steer(status)
             self._watch_gate(status)
             self._watch_progress()
-            await self._show_light()
+            await self._mind_calibration()
             self.wake()
             self._on_poll()
             due_s = max(due_s + self.settings.poll_s, clock.monotonic_s() - self.settings.poll_s)
             await clock.sleep(max(0.0, due_s - clock.monotonic_s()))
 
-    async def _show_light(self) -> None:
-        """Green from when every new piece at the infeed is noticed, until the belts are to run empty for a new calibration."""
+    async def _mind_calibration(self) -> None:
+        """Green from when every new piece at the infeed is noticed, until the belts are to run empty for a new calibration.
+
+        Raises:
+            RecalibrationDue: they are empty, or will not get so. A person who is deciding is waited for.
+        """
         wanted = not self.drains
         if wanted is not self._open:
             await self.equipment.devices.plc.set_stack_light(STACK_GREEN if wanted else STACK_RED)
             self._open = wanted
+        will_not = self._dark_age_s() > self.settings.dark_max_age_s + DRAIN_S and not self.decisions.pending
+        if self.drains and (not self.pieces or will_not):
+            raise RecalibrationDue
 
     @property
     def drains(self) -> bool:
@@ -361,8 +368,6 @@ class LaneSession:
             elif self.beam_on and not due and now_s - self._last_due_s > settings.beam_idle_s:
                 await switch_beam_off(self.equipment)
                 self.beam_on = False
-            if self.drains and (not self.pieces or self._dark_age_s() > settings.dark_max_age_s + DRAIN_S):
-                raise RecalibrationDue
             await clock.sleep(settings.generator_poll_s)
 
     async def _watch_detector(self) -> None:

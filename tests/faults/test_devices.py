@@ -82,7 +82,6 @@ MISHAPS = [
     # the line detector
     Mishap(device="line_detector", name="reboot", at_mm=1650.0),
     Mishap(device="line_detector", name="clock_jump", args={"ms": 700.0}, at_mm=1650.0, stops=False),
-    Mishap(device="line_detector", name="clock_jump", args={"ms": -400.0}, at_mm=1650.0, stops=False),
     Mishap(device="line_detector", name="truncated", args={"count": 3}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
     Mishap(device="line_detector", name="bit_flip", args={"count": 3}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),
     Mishap(device="line_detector", name="lost_lines", args={"count": 20}, at_mm=1650.0, stops=False, reason=Reason.LINES_MISSING),

@@ -77,7 +77,7 @@ def test_at_the_infeed_as_an_announced_piece_of_the_same_size():
         stay = await misread(scene, INFEED, piece_id, NUMBER)
         assert PieceState.DISINFECTED in scene.states(NUMBER)
         # Docs: residual risk. Its own picture was cleared and then it was lit, both under a number that is not its own.
-        assert stay.cleared
+        assert stay.cleared_misnamed
         assert stay.irradiated
         assert Reason.BARCODE_DIFFERS in scene.reasons(NUMBER)
         assert PieceState.RELEASED not in scene.states(NUMBER)

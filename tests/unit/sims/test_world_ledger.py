@@ -71,13 +71,28 @@ def test_a_clearance_under_a_wrong_number_is_that_of_the_piece_that_was_told_by_
     owner, other = arrives(1, "A"), arrives(2, "B")
     other.told_as.add("A")
     assert ledger.note_clearance("A")
-    assert (owner.cleared, other.cleared) == (True, False), "the one that bears the number is there"
+    assert (owner.cleared, other.cleared_misnamed) == (True, False), "the one that bears the number is there"
     owner.cleared, owner.exit = False, "hold_bin"
-    assert ledger.note_clearance("A")
-    assert (owner.cleared, other.cleared) == (False, True)
-    other.cleared, other.exit = False, "hold_bin"
-    assert ledger.note_clearance("A")
-    assert (owner.cleared, other.cleared) == (True, False), "what people clear in a bin is cleared by its number"
+    ledger.note_clearance("A")
+    assert (other.cleared, other.cleared_misnamed) == (False, True)
+    other.cleared_misnamed, other.exit = False, "hold_bin"
+    ledger.note_clearance("A")
+    assert not other.cleared_misnamed, "what people clear in a bin is cleared by its number"
+
+
+def test_what_was_cleared_under_a_wrong_number_may_have_been_lit_and_may_not_leave():
+    ledger = Ledger()
+    stay = ledger.arrive(serial=1, piece_id="B", kind="packet", truth="benign", length_mm=200.0, now_ms=0.0, fed=True)
+    stay.scanned_mm = 200.0
+    stay.told_as.add("A")
+    ledger.bind_tag(7, 1)
+    ledger.note_clearance("A")
+    stay.dose_points_mj_per_cm2 = [DEFAULT_DOSE_MJ_PER_CM2] * len(stay.dose_points_mj_per_cm2)
+    assert ledger.judge()["irradiated_uncleared"] == 0
+    ledger.gate_opened(now_ms=1.0, permit_tag=7)
+    ledger.under_gate(stay)
+    stay.exit = "gate"
+    assert (ledger.judge()["released"], ledger.judge()["released_uncleared"]) == (1, 1)
 
 
 def test_second_piece_through_one_opening_escapes():

@@ -41,3 +41,9 @@ def test_whoever_stopped_the_lane_is_not_called():
 
 def test_a_lane_that_calibrates_anew_calls_nobody():
     assert alarm_of_stop(Reason.CALIBRATION_STALE, lane_id="lane-1", detail=say(Says.RECALIBRATION_DUE), at=START) is None
+
+
+def test_a_freeze_calls_whatever_else_was_due():
+    alarm = alarm_of_stop(Reason.FROZEN, lane_id="lane-1", detail=say(Says.RECALIBRATION_DUE), at=START)
+    assert alarm is not None
+    assert alarm.code is AlarmCode.FROZEN
