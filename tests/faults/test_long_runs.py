@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+from station.domain.alarm import AlarmCode
+from station.domain.policy import Authority
 from station.domain.reasons import Reason
 from station.workflow.equipment import LaneSettings
 from station.workflow.session import DRAIN_S
 from station.workflow.views import LaneState
 from tests.support.moody_model import CalmModel
+from tests.support.scripted_people import clear_everything
+from tests.support.virtual_lane import model_policy
 from tests.support.virtual_scene import Scene, play
 
 DARK_MAX_AGE_S = LaneSettings.__dataclass_fields__["dark_max_age_s"].default
@@ -68,3 +72,20 @@ def test_belts_that_do_not_run_empty_are_emptied():
         await scene.until_running()
 
     play(scene, screening=CalmModel())
+
+
+def test_somebody_who_is_deciding_is_waited_for():
+    async def scene(scene: Scene) -> None:
+        scene.people.starts_lane = False
+        scene.people.operator = lambda _request: None
+        await scene.feed()
+        await scene.until(lambda: scene.station.lane.view().request is not None, timeout_s=60.0)
+        await age_dark_lines(scene, DARK_MAX_AGE_S + DRAIN_S + 1.0)
+        await scene.settle(5.0)
+        assert scene.running
+        scene.people.operator = clear_everything
+        await scene.until(lambda: starts(scene), timeout_s=10.0)
+        assert not any(alarm.code is AlarmCode.FROZEN for alarm in scene.station.store.read(lambda view: view.alarms()))
+        await scene.until_running()
+
+    play(scene, screening=CalmModel(), policy=model_policy(authority_unmarked=Authority.OPERATOR))

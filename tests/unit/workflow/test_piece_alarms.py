@@ -13,6 +13,7 @@ from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.domain.review import ReviewOutcome
 from station.workflow import reviewing
+from station.workflow.alarm_steps import settle
 from station.workflow.lane_piece import LanePiece
 from station.workflow.reviewing import ReviewRequest
 
@@ -112,6 +113,23 @@ async def test_a_stronger_reading_calls_anew_who_had_seen_the_weaker_one(feeding
     await feeding.feed(radiation=1500.0)
     (alarm,) = stands(feeding, AlarmCode.RADIATION)
     assert (alarm.priority, alarm.acknowledged_at) == (AlarmPriority.CRITICAL, None)
+
+
+async def test_a_source_that_comes_again_calls_again_who_had_seen_it(feeding: Feeding) -> None:
+    await feeding.feed(radiation=520.0)
+    acknowledge(feeding, stands(feeding, AlarmCode.RADIATION)[0])
+    await feeding.feed(radiation=520.0)
+    (alarm,) = stands(feeding, AlarmCode.RADIATION)
+    assert alarm.acknowledged_at is None
+
+
+async def test_an_escape_that_was_none_ends_no_call_for_a_piece_that_is_here(feeding: Feeding) -> None:
+    await feeding.feed(radiation=520.0)
+    by, at = feeding.staff.add("Dung"), feeding.clock.utc_now()
+    alarm = feeding.store.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, PIECE, "", at)).result()
+    feeding.store.write(lambda uow: settle(uow, alarm.alarm_id or 0, note="it lies in the bin", by=by, at=at)).result()
+    assert stands(feeding, AlarmCode.ESCAPED) == []
+    assert stands(feeding, AlarmCode.RADIATION)
 
 
 @pytest.mark.parametrize("state", [PieceState.HANDED_OVER, PieceState.RETURNED])
