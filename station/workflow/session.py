@@ -14,6 +14,7 @@ from station.ports.disinfection_unit import UnitStatus
 from station.ports.lane_plc import STACK_GREEN, STACK_RED, Eye, LaneEvents, LaneStatus, PassedPiece
 from station.workflow import says
 from station.workflow.beam import at_set_point, switch_beam_off, switch_beam_on
+from station.workflow.code_reading import READER_REACH_MM, read_gate_codes, read_infeed_codes
 from station.workflow.deciding import Decisions
 from station.workflow.demands import demand_no_unit_fault, demand_running
 from station.workflow.equipment import Equipment, FreezeLatched, LaneTrouble, RecalibrationDue
@@ -34,9 +35,6 @@ from station.workflow.steering import Steering
 from station.workflow.tracker import Entered, Lost, Passed, Tracker
 from station.workflow.traffic import Drive, LaneCondition
 from station.workflow.uv_watch import UvWatch
-
-READER_REACH_MM = 130.0
-"""A code belongs to the piece that covers the reader within this reach."""
 
 NEAR_BEAM_MM = 150.0
 
@@ -120,10 +118,10 @@ class LaneSession:
                 self._note_tube_use,
                 self._call_people,
                 self._collect_lines,
-                self._read_infeed_codes,
-                self._read_gate_codes,
             ):
                 group.create_task(loop())
+            group.create_task(read_infeed_codes(self))
+            group.create_task(read_gate_codes(self))
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float | None = None) -> bool:
         """Wait until the condition holds after some poll; False when station time ran out first."""
@@ -383,33 +381,3 @@ class LaneSession:
             self.lines.add(block)
             if any(piece.waits_for_lines for piece in self.pieces):
                 self.wake()
-
-    async def _read_infeed_codes(self) -> None:
-        while True:
-            code = await self.equipment.devices.infeed_reader.next_code()
-            place_mm = self.geometry.infeed_reader_mm
-            piece = self._piece_at(place_mm)
-            if piece is None:
-                continue
-            if piece.code_read and code.text != piece.barcode:
-                piece.contradict(Reason.BARCODE_DIFFERS)
-            elif not piece.ready_for_xray:
-                piece.code_read, piece.barcode = True, code.text
-            self.wake()
-
-    async def _read_gate_codes(self) -> None:
-        while True:
-            code = await self.equipment.devices.gate_reader.next_code()
-            piece = self._piece_at(self.geometry.gate_reader_mm)
-            if piece is not None:
-                if piece.gate_answered and code.text != piece.gate_barcode:
-                    piece.contradict(Reason.BARCODE_DIFFERS)
-                piece.gate_answered, piece.gate_barcode = True, code.text
-                self.wake()
-
-    def _piece_at(self, place_mm: float) -> LanePiece | None:
-        longest_mm = self.geometry.longest_piece_mm
-        for piece in self.pieces:
-            if piece.track.tail_mm(longest_mm) - READER_REACH_MM <= place_mm <= piece.track.head_mm + READER_REACH_MM:
-                return piece
-        return None
