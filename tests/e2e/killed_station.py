@@ -28,6 +28,8 @@ from tests.support.dangers import DANGERS
 LANE = "lane-1"
 PEOPLE = ("thu", "lan", "minh", "tracking")
 STEP_S = 0.1
+LISTS_LATE = 3
+"""A list is given up after six seconds: more of these one after the other, and the station has no lists."""
 DELIVERED_S = 60.0 + LONGEST_DELAY_S / 4.0
 """An event that failed often waits for its next try up to the longest back-off of station time, which runs four times as fast here."""
 GATE_STEP_S = 0.02
@@ -60,6 +62,7 @@ class KilledStation:
     kills: int = 0
     facts: list[Fact] = field(default_factory=list)
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    lists_late: int = 0
     truth: dict[str, str] = field(default_factory=dict)
     refeeds: dict[str, int] = field(default_factory=dict)
     effects: list[dict[str, Any]] = field(default_factory=list)
@@ -222,7 +225,13 @@ class KilledStation:
         self.lane = self.station.get(f"/api/v1/lanes/{LANE}")
         after: dict[str, str] = {}
         while True:
-            page = self.station.get("/api/v1/pieces", limit=200, **after)
+            answer = self.station.fetch("/api/v1/pieces", limit=200, **after)
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and self.lists_late < LISTS_LATE:
+                # The program that makes lists is just starting, or the machine is busy: a page asks again, too.
+                self.lists_late += 1
+                return
+            page = answer.raise_for_status().json()
+            self.lists_late = 0
             for piece in page["items"]:
                 self.seen[piece["piece_id"]] = (piece["visit"], piece["row_version"])
             if page["next"] is None:
