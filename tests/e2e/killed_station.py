@@ -28,6 +28,9 @@ from tests.support.dangers import DANGERS
 LANE = "lane-1"
 PEOPLE = ("thu", "lan", "minh", "tracking")
 STEP_S = 0.1
+AT_GATE_MM = 5800.0
+"""A held piece whose head is here was refused at the gate (geometry of the shipped lane), and somebody must lift it out."""
+
 LISTS_LATE = 3
 """A list is given up after six seconds: more of these one after the other, and the station has no lists."""
 DELIVERED_S = 60.0 + LONGEST_DELAY_S / 4.0
@@ -246,8 +249,10 @@ class KilledStation:
             benign = self.truth.get(request["piece_id"]) == "benign" and not request["restricted"] and not request["attention"]
             body = {name: request[name] for name in ("piece_id", "visit", "scan_sha256")}
             self.ask(f"/api/v1/lanes/{LANE}/decision", {**body, "decision": "clear" if benign else "hold"})
-        if self.lane["state"] in {"stopped", "offline"}:
+        refused = any(piece["state"] == "held" and piece["head_mm"] >= AT_GATE_MM for piece in self.lane["pieces"])
+        if self.lane["state"] in {"stopped", "offline"} or refused:
             self.hands.do("lift_from_gate")
+        if self.lane["state"] in {"stopped", "offline"}:
             self.ask(commands, {"command": "clear-access"})
             self.ask(commands, {"command": "start"})
 
