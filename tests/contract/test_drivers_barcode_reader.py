@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -151,6 +152,19 @@ class ReaderSuite(AdversarialSuite):
         """Long enough for a late code to count as one that waited."""
         monkeypatch.setattr("station.drivers.barcode_reader.DROP_QUIET_S", QUIET_S)
 
+    def reached(self, peer: ReaderPeer) -> AbstractAsyncContextManager[Host]:
+        """The peer at the end of a wire of some kind."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[tuple[BarcodeReaderDriver, Host]]:
+        self.peer = ReaderPeer()
+        async with self.reached(self.peer) as self.host:
+            driver = BarcodeReaderDriver(self.host.endpoint, clock=LoopClock())
+            await driver.connect()
+            yield driver, self.host
+            await driver.close()
+
     def piece_passes(self) -> None:
         self.host.take(b"")
 
@@ -220,14 +234,8 @@ class ReaderSuite(AdversarialSuite):
 
 
 class TestBarcodeReaderOverPty(ReaderSuite):
-    @pytest.fixture
-    async def rig(self) -> AsyncIterator[tuple[BarcodeReaderDriver, Host]]:
-        self.peer = ReaderPeer()
-        async with pty_host(self.peer, 9600) as self.host:
-            driver = BarcodeReaderDriver(self.host.endpoint, clock=LoopClock())
-            await driver.connect()
-            yield driver, self.host
-            await driver.close()
+    def reached(self, peer: ReaderPeer) -> AbstractAsyncContextManager[Host]:
+        return pty_host(peer, 9600)
 
     async def notices_a_reboot(self, driver: Any, host: Host) -> None:
         """A serial line does not end: what began before the silence is a code that nobody can read."""
@@ -242,14 +250,8 @@ class TestBarcodeReaderOverPty(ReaderSuite):
 
 
 class TestBarcodeReaderOverTcp(ReaderSuite):
-    @pytest.fixture
-    async def rig(self) -> AsyncIterator[tuple[BarcodeReaderDriver, Host]]:
-        self.peer = ReaderPeer()
-        async with tcp_host(self.peer) as self.host:
-            driver = BarcodeReaderDriver(self.host.endpoint, clock=LoopClock())
-            await driver.connect()
-            yield driver, self.host
-            await driver.close()
+    def reached(self, peer: ReaderPeer) -> AbstractAsyncContextManager[Host]:
+        return tcp_host(peer)
 
     async def notices_a_reboot(self, driver: Any, host: Host) -> None:
         waiting = asyncio.ensure_future(driver.next_code())

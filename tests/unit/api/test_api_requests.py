@@ -1,4 +1,4 @@
-"""The interface's own rules: announcing, keys, sizes, hosts, headers, problems, decisions, alarms, health."""
+"""The interface's own rules: announcing, keys, sizes, hosts, headers, problems, decisions, health."""
 
 import json
 import socket
@@ -14,13 +14,10 @@ import pytest
 from station.api.app import ANSWERS_AT_ONCE
 from station.api.server import ApiServer
 from station.cli.errors import EXIT_UNREACHABLE, exit_code_of
-from station.domain.access import Role
-from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import AddressError
-from station.domain.escape import ESCAPE_SUBJECT, EscapeSettled
 from station.domain.piece import PieceState, Secrecy, Urgency
 from station.domain.review import OperatorDecision
-from tests.support.api_station import LANE, START, Desk
+from tests.support.api_station import LANE, Desk
 
 
 def advice(piece_id: str, **more: Any) -> dict[str, Any]:
@@ -208,78 +205,6 @@ def test_who_is_not_cleared_for_a_piece_sees_on_the_lane_that_something_lies_the
         assert desk.post(f"/lanes/{LANE}/decision", body).json()["awaiting_second_person"] is False
     else:
         assert desk.post(f"/lanes/{LANE}/decision", body).json()["code"] == "level-unknown"
-
-
-def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
-    alarm = desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, AlarmPriority.HIGH, LANE, "lamp 2", START))
-    assert [item["code"] for item in desk.get("/alarms")["items"]] == ["lamp"]
-    assert desk.post(f"/alarms/{alarm.alarm_id}/acknowledge", person="chi").json()["acknowledged_by"] == "chi"
-    assert desk.post("/alarms/999/acknowledge").status_code == 404
-    desk.write(lambda uow: uow.clear_alarm(AlarmCode.LAMP, LANE, START))
-    assert desk.get("/alarms")["items"] == []
-    assert len(desk.get("/alarms?all=true")["items"]) == 1
-
-
-def escape(desk: Desk, subject: str) -> int:
-    alarm = desk.write(lambda uow: uow.raise_alarm(AlarmCode.ESCAPED, AlarmPriority.CRITICAL, subject, "", START))
-    assert alarm.alarm_id is not None
-    return alarm.alarm_id
-
-
-def supervisor(desk: Desk) -> None:
-    """`lan` is one."""
-    desk.door.signed("lan", roles=frozenset({Role.SUPERVISOR}))
-
-
-def settlements(desk: Desk, piece_id: str) -> list[EscapeSettled]:
-    return [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id)) if isinstance(row.evidence, EscapeSettled)]
-
-
-def test_an_escape_that_was_seen_stands_until_a_supervisor_accounts_for_it(desk: Desk) -> None:
-    supervisor(desk)
-    piece_id, _ = desk.put_piece()
-    first, second = escape(desk, piece_id), escape(desk, f"{LANE} #1")
-    for one in (first, second):
-        assert desk.post(f"/alarms/{one}/acknowledge", person="chi").json()["acknowledged_by"] == "chi"
-    assert [item["alarm_id"] for item in desk.get("/alarms")["items"]] == [second, first]
-    for note in ("", "x" * 1001):
-        assert desk.post(f"/alarms/{first}/settle", {"note": note}, person="lan").status_code == 422
-    assert desk.post(f"/alarms/{first}/settle", {"note": "  "}, person="lan").json()["code"] == "refused"
-    assert settlements(desk, piece_id) == []
-    done = desk.post(f"/alarms/{first}/settle", {"note": "found in the mail car"}, person="lan")
-    assert (done.status_code, done.json()["settled_by"]) == (200, "lan")
-    assert [item["alarm_id"] for item in desk.get("/alarms")["items"]] == [second]
-    (fact,) = settlements(desk, piece_id)
-    assert (fact.visit, fact.subject, fact.person, fact.note) == (1, piece_id, "lan", "found in the mail car")
-    assert desk.post(f"/alarms/{first}/settle", {"note": "again"}, person="lan").json()["code"] == "conflict"
-    assert desk.post(f"/alarms/{second}/settle", {"note": "the police look for it"}, person="lan").status_code == 200
-    assert desk.get("/alarms")["items"] == []
-    (fact,) = settlements(desk, ESCAPE_SUBJECT)
-    assert (fact.visit, fact.subject) == (second, f"{LANE} #1")
-
-
-def test_who_settles_an_escape_has_seen_it(desk: Desk) -> None:
-    supervisor(desk)
-    alarm = escape(desk, f"{LANE} #1")
-    desk.post(f"/alarms/{alarm}/settle", {"note": "it lies in my office"}, person="lan")
-    (item,) = desk.get("/alarms?all=true")["items"]
-    assert (item["acknowledged_by"], item["cleared_at"] is not None) == ("lan", True)
-
-
-def test_no_word_ends_an_alarm_with_a_cause_and_nobody_settles_what_they_may_not_see(desk: Desk) -> None:
-    supervisor(desk)
-    desk.door.signed("minh", roles=frozenset({Role.SUPERVISOR}), clearance=Secrecy.C)
-    desk.door.signed("chi", roles=frozenset({Role.REVIEWER}))
-    lamp = desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, AlarmPriority.HIGH, LANE, "", START))
-    marked, _ = desk.put_piece(secrecy=Secrecy.B)
-    alarm = escape(desk, marked)
-    note = {"note": "found"}
-    assert desk.post(f"/alarms/{lamp.alarm_id}/settle", note, person="lan").json()["code"] == "refused"
-    assert desk.post("/alarms/999/settle", note, person="lan").status_code == 404
-    assert desk.post(f"/alarms/{alarm}/settle", note, person="minh").json()["code"] == "not-permitted"
-    assert desk.post(f"/alarms/{alarm}/settle", note, person="chi").json()["code"] == "not-permitted"
-    assert [(item["acknowledged_at"], item["cleared_at"]) for item in desk.get("/alarms")["items"]] == [(None, None)] * 2
-    assert settlements(desk, marked) == []
 
 
 def test_health_and_metrics(desk: Desk) -> None:
