@@ -60,9 +60,10 @@ export async function openPage(page) {
   };
   useHelp(openHelp);
   rebuildPage();
-  await refreshAlarms();
+  // Before the first answer: a page whose first question hangs goes on asking.
   setInterval(refreshAlarms, REFRESH_MS);
   if (may("see-scans")) setInterval(refreshRest, REST_MS);
+  await refreshAlarms();
 }
 
 /** @param {string} current */
