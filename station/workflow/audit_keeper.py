@@ -25,6 +25,7 @@ from station.domain.errors import StoreError
 from station.ports.clock import Clock
 from station.ports.store import ReadView, Store, StoredCheckpoint, UnitOfWork
 from station.ports.tracking import Witness, WitnessAnswer
+from station.workflow.keeper_alarm import KeeperAlarm
 from station.workflow.witness_watch import WitnessWatch
 
 _OK, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 200, 403, 404, 409, 422
@@ -98,7 +99,9 @@ class AuditKeeper:
         self._refused = False
         self._intact = False
         self._sealed_s = 0.0
-        self._stalled = False
+        self._stalled = KeeperAlarm(
+            store=store, clock=clock, code=AlarmCode.AUDIT_STALLED, priority=AlarmPriority.HIGH, subject=site, stands=True
+        )
         self._unsaid = ""
 
     @property
@@ -123,7 +126,8 @@ class AuditKeeper:
         if not report.holds:
             await self._broken(report)
             return report
-        await self._clear(AlarmCode.AUDIT_BROKEN, AlarmCode.AUDIT_STALLED)
+        await self._whole_again()
+        await self._stalled.over()
         await self._sign()
         self._seal_anew(after=1)
         self._intact, self._sealed_s = True, self._clock.monotonic_s()
@@ -148,9 +152,7 @@ class AuditKeeper:
             return
         await self._sign()
         self._seal_anew(after=self._settings.reseal_leaves)
-        if self._stalled:
-            await self._clear(AlarmCode.AUDIT_STALLED)
-            self._stalled = False
+        await self._stalled.over()
         self._sealed_s = self._clock.monotonic_s()
 
     async def run(self) -> None:
@@ -236,7 +238,8 @@ class AuditKeeper:
                 await self.seal()
             except Exception as error:  # noqa: BLE001 - a defect, too, must not look like a log that holds
                 _log.warning("the audit log could not be looked at or signed; it will be", error=repr(error))
-                await self._say_stalled(str(error))
+                if self._intact and self._stale() and not self._stalled.stands:
+                    await self._stalled.call(str(error))
 
     async def _show_forever(self, witness: Witness) -> None:
         while True:
@@ -272,28 +275,12 @@ class AuditKeeper:
         await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_BROKEN, AlarmPriority.CRITICAL, self._site, detail, now))
         self._unsaid = ""
 
-    async def _say_stalled(self, detail: str) -> None:
-        if self._stalled or not self._intact or not self._stale():
-            return
-        now = self._clock.utc_now()
-        try:
-            with contextlib.suppress(StoreError):
-                await self._store.write(lambda unit: unit.raise_alarm(AlarmCode.AUDIT_STALLED, AlarmPriority.HIGH, self._site, detail, now))
-                self._stalled = True
-        except Exception:  # noqa: BLE001 - the log is looked at again whatever becomes of the alarm
-            _log.exception("that the audit log is not looked at could not be told")
-
     def _stale(self) -> bool:
         return self._clock.monotonic_s() - self._sealed_s > self._settings.stale_s
 
-    async def _clear(self, *codes: AlarmCode) -> None:
+    async def _whole_again(self) -> None:
         now = self._clock.utc_now()
-
-        def work(unit: UnitOfWork) -> None:
-            for code in codes:
-                unit.clear_alarm(code, self._site, now)
-
-        await self._store.write(work)
+        await self._store.write(lambda unit: unit.clear_alarm(AlarmCode.AUDIT_BROKEN, self._site, now))
 
     async def _ask(self, witness: Witness, checkpoint: StoredCheckpoint) -> WitnessAnswer:
         old = self._witnessed

@@ -31,6 +31,7 @@ from station.ports.clock import Clock
 from station.ports.store import ReadView, ScanOwner, Store, UnitOfWork
 from station.ports.vault import ImageVault, Shredded
 from station.workflow.equipment import RunBlocking
+from station.workflow.keeper_alarm import KeeperAlarm
 
 ROUND_S = 60.0
 LOOKED_AT = "images.looked-at"
@@ -94,10 +95,10 @@ class ImageKeeper:
         self._images = images
         self._clock = clock
         self._policy = policy
-        self._site = site
         self._run = run_blocking
-        # What an earlier run said is taken back with the first round that goes well.
-        self._overdue = True
+        self._overdue = KeeperAlarm(
+            store=store, clock=clock, code=AlarmCode.IMAGES_OVERDUE, priority=AlarmPriority.MEDIUM, subject=site, stands=True
+        )
         # What need not be asked again: most of it is as it was a minute ago.
         self._recorded: frozenset[ImageKey] = frozenset()
         self._followed: frozenset[tuple[str, Secrecy | None]] = frozenset()
@@ -111,9 +112,9 @@ class ImageKeeper:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - a defect, too, must not end it in silence
                 _log.warning("the image vault is not as the policy wants it; it is tried again", error=repr(error))
-                await self._say_overdue(str(error) or repr(error))
+                await self._overdue.call(str(error) or repr(error))
             else:
-                await self._say_well()
+                await self._overdue.over()
             await self._clock.sleep(ROUND_S)
 
     async def look(self) -> None:
@@ -210,28 +211,6 @@ class ImageKeeper:
     async def _record(self, key: ImageKey, done: Shredded) -> None:
         at = self._clock.utc_now()
         await self._store.write(lambda uow: record(uow, key, done, at))
-
-    async def _say_overdue(self, detail: str) -> None:
-        now = self._clock.utc_now()
-        try:
-            with contextlib.suppress(StoreError):
-                await self._store.write(
-                    lambda uow: uow.raise_alarm(AlarmCode.IMAGES_OVERDUE, AlarmPriority.MEDIUM, self._site, detail, now)
-                )
-                self._overdue = True
-        except Exception:  # noqa: BLE001 - the vault is looked at again whatever becomes of the alarm
-            _log.exception("that the image vault is not as the policy wants it could not be told")
-
-    async def _say_well(self) -> None:
-        if not self._overdue:
-            return
-        now = self._clock.utc_now()
-        try:
-            with contextlib.suppress(StoreError):
-                await self._store.write(lambda uow: uow.clear_alarm(AlarmCode.IMAGES_OVERDUE, self._site, now))
-                self._overdue = False
-        except Exception:  # noqa: BLE001 - as above
-            _log.exception("that the image vault is as the policy wants it could not be told")
 
 
 def _words(error: Exception) -> tuple[str, ...]:
