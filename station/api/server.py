@@ -21,8 +21,10 @@ from station.workflow.feed import EventFeed
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
-HEAD_WITHIN_S = 10.0
-"""From connecting to the end of TLS's handshake, and from there to the end of a request's head; browsers need a round trip or two."""
+REQUEST_WITHIN_S = 10.0
+"""From connecting to the end of TLS's handshake, and from a request's first byte to its last; browsers need a round trip or two."""
+UNREAD_WITHIN_S = 30.0
+"""So long may what was sent stay unread without anything of it being taken."""
 MOST_CONNECTIONS = 1000
 """Forty screens with seven each are 280; the process that drives the lanes may open some thousands of files and sockets in all."""
 TOLD_EVERY_S = 60.0
@@ -64,26 +66,41 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def create_server(self, *args: Any, ssl: Any = None, **kwargs: Any) -> asyncio.Server:
         """As `asyncio.loop.create_server`."""
-        limit_s = None if ssl is None else HEAD_WITHIN_S
+        limit_s = None if ssl is None else REQUEST_WITHIN_S
         return await super().create_server(*args, ssl=ssl, ssl_handshake_timeout=limit_s, **kwargs)
 
 
 class _Protocol(H11Protocol):
-    """Does not wait for ever for a request."""
+    """Does not wait for ever for a request: who says a byte now and then, or never sends the rest, is cut off."""
+
+    _due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own has it
         """Somebody connects."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._wait_for_request()
 
     def data_received(self, data: bytes) -> None:
         """Somebody says something."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
-            self._wait_for_head()
+        self._wait_for_request()
 
-    def _wait_for_head(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(HEAD_WITHIN_S, self.timeout_keep_alive_handler)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Somebody has gone."""
+        super().connection_lost(exc)
+        self._wait_no_more()
+
+    def _wait_for_request(self) -> None:
+        """One limit for the whole request, however many bytes it comes in."""
+        if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
+            self._wait_no_more()
+        elif self._due is None:
+            self._due = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)
+
+    def _wait_no_more(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
 
 class _Server(uvicorn.Server):
@@ -117,6 +134,8 @@ class ApiServer:
         self._feed = feed
         try:
             made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            # Connections have it from their listener; one whose peer takes nothing more would never end, not even by being closed.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_WITHIN_S * 1000))
             self._socket = _Listener(made.family, made.type, made.proto, fileno=made.detach())
         except OSError as error:
             raise AddressError(
