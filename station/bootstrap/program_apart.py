@@ -34,6 +34,10 @@ class NoAnswerError(Exception):
     """The program failed at the question, ended, or said what is no answer; the log says why."""
 
 
+class _LeftError(Exception):
+    """The program ended by itself, as one does that was not asked for long, just when it was asked again."""
+
+
 class ProgramApart:
     """A program that answers one question at a time, for one event loop.
 
@@ -95,15 +99,27 @@ class ProgramApart:
     async def _exchanged(self, question: Callable[[], bytes], within_s: float) -> bytes:
         if self._closed:
             raise NoAnswerError("the station ends")
-        process = await self._ready()
-        line = question()
-        async with self._ended_by_trouble(), asyncio.timeout(within_s):
-            head, made = await self._answer(process, line)
+        try:
+            head, made = await self._asked(question, within_s)
+        except _LeftError:
+            head, made = await self._asked_anew(question, within_s)
         if "bytes" in head:
             return made
         if "kind" in head:
             raise _ERRORS[head["kind"]](head["what"], consequence=head["consequence"], remedy=head["remedy"])
         raise self._no_answer(head["defect"])
+
+    async def _asked(self, question: Callable[[], bytes], within_s: float) -> tuple[dict[str, Any], bytes]:
+        process = await self._ready()
+        line = question()
+        async with self._ended_by_trouble(), asyncio.timeout(within_s):
+            return await self._answer(process, line)
+
+    async def _asked_anew(self, question: Callable[[], bytes], within_s: float) -> tuple[dict[str, Any], bytes]:
+        try:
+            return await self._asked(question, within_s)
+        except _LeftError as error:
+            raise self._no_answer("it ends when it is asked") from error
 
     async def _ready(self) -> asyncio.subprocess.Process:
         """The program, ready to be asked; one that has gone since the last question is replaced. Raises `NoAnswerError`."""
@@ -126,9 +142,15 @@ class ProgramApart:
     async def _answer(self, process: asyncio.subprocess.Process, line: bytes) -> tuple[dict[str, Any], bytes]:
         stdin, stdout = _pipes(process)
         self._number += 1
-        stdin.write(b"%d %s\n" % (self._number, line))
-        await stdin.drain()
-        head: dict[str, Any] = json.loads(await stdout.readuntil())
+        try:
+            stdin.write(b"%d %s\n" % (self._number, line))
+            await stdin.drain()
+            first = await stdout.readuntil()
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            if await process.wait() == 0 and not getattr(error, "partial", b""):
+                raise _LeftError from error
+            raise
+        head: dict[str, Any] = json.loads(first)
         if head["number"] != self._number:
             raise ValueError("an answer to another question")
         return head, await stdout.readexactly(head.get("bytes", 0))
@@ -137,12 +159,14 @@ class ProgramApart:
     async def _ended_by_trouble(self) -> AsyncIterator[None]:
         """Whatever goes wrong within, the program is ended: what it says afterwards would answer the next question.
 
-        Raises `NoAnswerError` and `TimeoutError`.
+        Raises `NoAnswerError`, `TimeoutError` and `_LeftError`.
         """
         try:
             yield
         except Exception as error:
             await self._end()
+            if isinstance(error, _LeftError):
+                raise
             if isinstance(error, TimeoutError):
                 log.warning("a program beside the station took too long and was ended", program=self._module)
                 raise

@@ -3,6 +3,9 @@
 import json
 import signal
 import sys
+from pathlib import Path
+
+ENDS_UNLESS = "ends unless there is "
 
 
 def main() -> None:
@@ -13,7 +16,10 @@ def main() -> None:
         asked = json.loads(question)
         if not isinstance(asked, str):
             asked = "hangs"
-        if asked == "ends":
+        if asked == "ends" or (asked.startswith(ENDS_UNLESS) and not Path(asked.removeprefix(ENDS_UNLESS)).exists()):
+            # The next one may find that there was one before.
+            if asked != "ends":
+                Path(asked.removeprefix(ENDS_UNLESS)).touch()
             return
         if asked == "hangs":
             # For as long as whoever asked leaves it.

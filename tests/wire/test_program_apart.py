@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from station.bootstrap.program_apart import NoAnswerError, ProgramApart
 from station.domain.errors import NotFoundError
+from tests.support.odd_answers import ENDS_UNLESS
 
 ODD = "tests.support.odd_answers"
 NICE = 3
@@ -70,6 +72,16 @@ def test_who_ends_at_a_question_gives_no_answer_and_is_started_again(gone: str) 
         with pytest.raises(NoAnswerError):
             await ask(one, gone)
         assert await ask(one, "next") == b"next"
+
+    played(scene)
+
+
+def test_one_that_leaves_just_when_it_is_asked_is_started_again_and_asked_once_more(tmp_path: Path) -> None:
+    async def scene(one: ProgramApart) -> None:
+        question = f"{ENDS_UNLESS}{tmp_path / 'one-was-here'}"
+        with capture_logs() as log:
+            assert await ask(one, question) == question.encode()
+        assert log == []
 
     played(scene)
 
