@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -90,18 +90,15 @@ class Access:
             await self._tell_refused(account, visitor, now)
             raise TooManyTriesError(wait_s)
         stored = account.password_hash if account is not None and not account.user.disabled else None
-        try:
+        with self._counted_unless_hindered(keys):
             right = await self._passwords.matches(stored, normal_password(password))
-        except TooBusyError:
-            self.memory.tries.succeed(keys, frozenset())
-            raise
-        if not right or account is None:
-            await self._keep_tries(keys)
-            await self._tell_refused(account, visitor, now)
-            raise LogInRefusedError(
-                "Login and password do not belong together", consequence="Nobody was logged in", remedy="Try again, or ask an administrator"
-            )
-        return await self._begin(account, visitor, keys)
+            if right and account is not None:
+                return await self._begin(account, visitor, keys)
+        await self._keep_tries(keys)
+        await self._tell_refused(account, visitor, now)
+        raise LogInRefusedError(
+            "Login and password do not belong together", consequence="Nobody was logged in", remedy="Try again, or ask an administrator"
+        )
 
     async def choose_password(self, link: str, password: str, visitor: Visitor) -> LoggedIn:
         """Set the password of whomever the link was made for, end all their sessions, and begin one here.
@@ -217,11 +214,8 @@ class Access:
         wait_s = self.memory.tries.begin(keys, now)
         if wait_s > 0:
             raise TooManyTriesError(wait_s)
-        try:
+        with self._counted_unless_hindered(keys):
             right = await self._passwords.matches(account.password_hash, normal_password(password))
-        except TooBusyError:
-            self.memory.tries.succeed(keys, frozenset())
-            raise
         event = AccessEvent.CONFIRMED if right else AccessEvent.CONFIRMATION_REFUSED
         if right:
             self.memory.tries.succeed(keys, frozenset(keys))
@@ -278,6 +272,15 @@ class Access:
             return {f"browser:{digest(visitor.browser)}:{account.user.user_id}": BROWSER}
         # What was typed as a login may be a password.
         return {f"account:{digest(person_key(login))}": ACCOUNT, f"source:{visitor.source}": SOURCE, "strangers": STRANGERS}
+
+    @contextlib.contextmanager
+    def _counted_unless_hindered(self, keys: dict[str, Limit]) -> Iterator[None]:
+        """A try that the station itself could not look at, or not carry out, is no wrong one."""
+        try:
+            yield
+        except (TooBusyError, StoreError):
+            self.memory.tries.succeed(keys, frozenset())
+            raise
 
     async def _keep_tries(self, keys: dict[str, Limit]) -> None:
         found = self.memory.tries.of(keys)
