@@ -61,10 +61,14 @@ class Context:
             return ListRequest(clearance=sight.clearance, sees_images=sight.sees_images, now=self.clock.utc_now(), wanted=wanted())
 
         made = await self.lists.make(request)
-        # It may have been waited for; a change of what somebody may see ends their sessions.
+        self.demand_still(caller)
+        return Response(made, media_type="application/json")
+
+    def demand_still(self, caller: Caller) -> None:
+        """What was made may have been waited for: whoever was sent away meanwhile is given nothing. Raises `NotLoggedInError`."""
+        # A change of what somebody may see ends their sessions.
         if self.access.memory.still(caller) is None:
             raise not_logged_in()
-        return Response(made, media_type="application/json")
 
     def told(self, piece: Piece, rows: Iterable[EvidenceRow]) -> list[EvidenceRow]:
         """A piece's evidence as it may be told now: not who saw its pictures, for a second reader must not learn who the first was."""

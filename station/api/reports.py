@@ -46,7 +46,9 @@ def router(context: Context) -> APIRouter:
 
     async def make(caller: Caller, asked: Period, wanted: ReportForm | WantedEvidence) -> bytes:
         request = ReportRequest(period=asked, clearance=context.sight(caller).clearance, now=clock.utc_now(), wanted=wanted)
-        return await reports.make(request)
+        made = await reports.make(request)
+        context.demand_still(caller)
+        return made
 
     async def file(caller: Caller, asked: Period, form: ReportForm) -> Response:
         name = f"kt1-{asked.kind.value}-{asked.name}.{form.value}"

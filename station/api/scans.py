@@ -58,6 +58,7 @@ def router(context: Context) -> APIRouter:
         seen = await asyncio.to_thread(visible, caller, sha256, piece_id, with_model=rendering is Rendering.HEAT)
         views = await asyncio.to_thread(context.pictures, piece_id, sha256)
         await context.views.note(seen.piece, seen.scan, rendering, caller.name)
+        context.demand_still(caller)
         content = views.heat_png if rendering is Rendering.HEAT else views.view_png
         return Response(content, media_type="image/png", headers=_HEADERS)
 
@@ -66,6 +67,7 @@ def router(context: Context) -> APIRouter:
         """What is known of a scan: sizes, findings, and the model's reading of it."""
         seen = await asyncio.to_thread(visible, caller, sha256, piece, with_model=False)
         await context.views.note(seen.piece, seen.scan, Rendering.FIGURES, caller.name)
+        context.demand_still(caller)
         return shown.scan_out(seen.scan, seen.facts)
 
     @routes.get("/{sha256}/view.png", responses=_PNG, response_class=Response)

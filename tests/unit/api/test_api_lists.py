@@ -132,12 +132,17 @@ def test_without_a_database_there_is_an_error_and_no_list(tmp_path: Path) -> Non
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize("path", ["/pieces", "/reviews", "/alarms", f"/lanes/{LANE}/recent"])
-def test_whoever_was_logged_out_before_the_list_was_there_gets_none(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    memory = desk.door.access.memory
-    still = memory.still
-    assert desk.client.get(f"/api/v1{path}").status_code == 200
-    monkeypatch.setattr(memory, "still", lambda _caller: None)
-    assert desk.client.get(f"/api/v1{path}").status_code == 401
-    monkeypatch.setattr(memory, "still", still)
-    assert desk.client.get(f"/api/v1{path}").status_code == 200
+def test_whoever_was_logged_out_before_what_they_asked_for_was_there_gets_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    piece_id, sha256 = desk.put_piece()
+    scan = f"/scans/{sha256}"
+    paths = ["/pieces", "/reviews", "/alarms", f"/lanes/{LANE}/recent", "/reports/shift", "/reports/day/evidence?figure=pieces.held"]
+    paths += [f"{scan}?piece={piece_id}", f"{scan}/view.png?piece={piece_id}"]
+
+    def answers() -> set[int]:
+        return {desk.client.get(f"/api/v1{path}").status_code for path in paths}
+
+    assert answers() == {200}
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.door.access.memory, "still", lambda _caller: None)
+        assert answers() == {401}
+    assert answers() == {200}
