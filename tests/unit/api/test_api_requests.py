@@ -212,8 +212,18 @@ def test_health_and_metrics(desk: Desk) -> None:
     assert desk.client.get("/readyz").json() == {"ready": True, "store": True, "cause": None, "lanes": {LANE: "running"}}
     text = desk.client.get("/metrics").text
     assert f'kt1_lane_state{{lane="{LANE}",state="running"}} 1' in text
-    assert 'kt1_outbox_events{what="blocked"} 0' in text
+    assert 'kt1_outbox_events{what="waiting"} 0\nkt1_outbox_events{what="blocked"} 0' in text
+    assert text.count("kt1_outbox_events{") == 2
     assert f'kt1_detector_garbage_bytes{{lane="{LANE}"}} 17' in text
+
+
+def test_however_often_it_is_asked_whether_it_is_ready_it_writes_once_in_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    works: list[Any] = []
+    write = desk.store.write
+    monkeypatch.setattr(desk.store, "write", lambda work: (works.append(work), write(work))[1])
+    monkeypatch.setattr("station.api.health.ANEW_AFTER_S", 600.0)
+    assert {desk.client.get("/readyz").status_code for _ in range(5)} == {200}
+    assert [work.__module__ for work in works].count("station.api.health") == 1
 
 
 def test_the_description_names_every_resource(desk: Desk) -> None:
