@@ -156,9 +156,9 @@ def create_app(
 async def _sweep(handlers: Handlers, access: Access) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
-        try:
-            await handlers.hold_expired_claims()
-            await access.sweep()
-        except StationError as error:
-            # The store says for itself that it is failing; the next round tries again.
-            _log.warning("claims or log-ins were not swept: %s", error)
+        for sweep in (handlers.hold_expired_claims, access.sweep):
+            try:
+                await sweep()
+            except StationError as error:
+                # The store says for itself that it is failing; the next round tries again.
+                _log.warning("claims or log-ins were not swept: %s", error)

@@ -83,7 +83,7 @@ async def _once(
             remedy="Send a new key with each new request, and the same key when repeating one",
         )
     asked = hashlib.sha256()
-    for part in (request.method.encode(), request.url.path.encode(), await request.body()):
+    for part in (request.method.encode(), request.url.path.encode(), request.url.query.encode(), await request.body()):
         asked.update(len(part).to_bytes(8, "big") + part)
     # Keys of one caller mean nothing for another: nobody learns what somebody else was answered.
     return Once(key=f"{caller.user_id}/{idempotency_key}", fingerprint=asked.hexdigest())
