@@ -58,7 +58,7 @@ def test_the_truth_follows_the_answer_and_the_true_image_is_decided_anew(desk: D
     desk.lane.answers_exercises = False
     desk.ask_operator(piece_id, true_sha256)
     desk.lane.show(exercise=told)
-    expect(page.locator("#exercise .truth")).to_have_text("Bài tập: ảnh vừa rồi có chèn thử dao hoặc lưỡi sắc. Đã bỏ sót.")
+    expect(page.locator("#exercise .truth")).to_have_text("Luyện tập: ảnh vừa rồi có chèn thử dao hoặc lưỡi sắc. Đã bỏ sót.")
     expect(page.locator("#exercise")).to_contain_text(piece_id)
     expect(page.locator(".thing-mark rect")).to_have_attribute("x", "24")
     expect(page.locator("#clear")).to_be_enabled()

@@ -49,7 +49,7 @@ def test_the_lane_shows_what_it_does(desk: Desk, page: Page) -> None:
     expect(page.locator("#devices .bad")).to_have_text("▲ xray_generator: arc")
     reached = "zones-reached zones=word-zone-xray,word-zone-gate"
     desk.lane.show(devices=(DeviceHealth(name="lane", ok=False, detail=reached),), state=LaneState.STOPPED)
-    expect(page.locator("#devices .bad")).to_have_text("▲ lane: Có người thò tay vào: buồng tia X, cửa ra")
+    expect(page.locator("#devices .bad")).to_have_text("▲ lane: Có người đưa tay vào: buồng tia X, cửa ra")
     refused = "generator-faults faults=arc,over_current"
     desk.lane.show(devices=(DeviceHealth(name="lane", ok=False, detail=refused),))
     expect(page.locator("#devices .bad")).to_have_text("▲ lane: Máy phát tia X báo lỗi: arc, over current")

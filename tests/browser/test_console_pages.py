@@ -54,7 +54,7 @@ def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page:
     expect(page.locator("#reasons")).to_contain_text("Mô hình báo nghi vấn")
     expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
     page.keyboard.press("F2")
-    expect(page.locator("#message")).to_contain_text("Hãy nhận bưu gửi trước")
+    expect(page.locator("#message")).to_contain_text("Hãy bấm Nhận thẩm định trước")
     page.keyboard.press("Enter")
     expect(page.locator("#clear")).to_be_enabled()
     assert state(desk, first) is PieceState.IN_REVIEW

@@ -1,7 +1,7 @@
 ### Freeze in place: the checklist, and the all clear of two people.
 ui-freeze-title = Frozen in place, number { $number }
 ui-freeze-unrecorded = Frozen in place: not stored yet
-ui-freeze-by = { $person } called it at { $time }
+ui-freeze-by = { $person } asked for it at { $time }
 ui-freeze-at-lane = The key at the lane, at { $time }
 ui-freeze-attention = An attention stop that nobody decided, at { $time }
 ui-freeze-suspects = Suspected: { $pieces }
@@ -26,7 +26,7 @@ ui-freeze-lacks-plc = The lane's controller does not answer: the station keeps t
 ui-freeze-lacks-key = Two people agree. Now, at the lane: turn the key switch on and keep it so until this line changes
 ui-freeze-lacks-latch = The key is on: the station is asking the controller to clear its latch
 ui-freeze-refused = The lane's controller says: { $result }. The station keeps trying
-ui-freeze-over = No longer frozen. The lane stays stopped: take the key out, look at the lane, and only then press Start
+ui-freeze-over = No longer frozen. The lane stays stopped: take the key out, check the lane, and only then press Start
 ui-key-freeze-tick = Frozen: the next step is done
 ui-key-freeze-all-clear = Frozen: give the all clear
 fact-LaneFrozen = lane frozen in place

@@ -1,7 +1,7 @@
 ### Giữ nguyên hiện trạng: danh mục việc phải làm, báo an toàn của hai người.
 ui-freeze-title = Giữ nguyên hiện trạng, lần { $number }
 ui-freeze-unrecorded = Giữ nguyên hiện trạng: chưa ghi được vào hồ sơ
-ui-freeze-by = { $person } đã gọi lúc { $time }
+ui-freeze-by = { $person } yêu cầu lúc { $time }
 ui-freeze-at-lane = Khóa tại làn, lúc { $time }
 ui-freeze-attention = Dừng để xem xét mà không ai quyết định, lúc { $time }
 ui-freeze-suspects = Khả nghi: { $pieces }
@@ -26,7 +26,7 @@ ui-freeze-lacks-plc = Bộ điều khiển làn không trả lời: trạm thử
 ui-freeze-lacks-key = Đủ hai người. Bây giờ tại làn: bật khóa điện và giữ cho đến khi dòng này đổi
 ui-freeze-lacks-latch = Khóa đã bật: trạm đang yêu cầu bộ điều khiển mở chốt
 ui-freeze-refused = Bộ điều khiển làn trả lời: { $result }. Trạm thử lại liên tục
-ui-freeze-over = Đã hết giữ nguyên hiện trạng. Làn vẫn dừng: rút khóa, xem lại làn rồi mới bấm Chạy
+ui-freeze-over = Đã hết giữ nguyên hiện trạng. Làn vẫn dừng: rút chìa khóa, kiểm tra làn rồi mới bấm Chạy
 ui-key-freeze-tick = Giữ hiện trạng: việc kế tiếp đã làm
 ui-key-freeze-all-clear = Giữ hiện trạng: báo an toàn
 fact-LaneFrozen = làn giữ nguyên hiện trạng
