@@ -24,7 +24,7 @@ def router(context: Context) -> APIRouter:
     async def alarms(
         caller: SeesAlarms, *, everything: Annotated[bool, Query(alias="all")] = False, limit: Annotated[int, Query(ge=1, le=500)] = 200
     ) -> Response:
-        """Alarms that are active or unacknowledged, or all of them; newest first, before them what stopped a lane and is not stored."""
+        """Alarms that are active or unacknowledged, stored or not, the most urgent first; or all that are stored, the newest first."""
 
         def wanted() -> AlarmsWanted:
             of_lanes = tuple(alarm for lane in dict(context.handlers.lanes).values() if (alarm := lane.view().alarm) is not None)

@@ -127,7 +127,8 @@ def _listed(view: SeenView, sight: Sight, request: ListRequest) -> BaseModel:
 
 
 def _alarms(view: SeenView, wanted: AlarmsWanted) -> schemas.AlarmsOut:
-    stored = view.alarms(active_only=not wanted.everything, limit=wanted.limit)
-    standing = {(alarm.code, alarm.subject) for alarm in stored if alarm.cleared_at is None}
-    untold = [alarm for alarm in wanted.of_lanes if (alarm.code, alarm.subject) not in standing]
-    return schemas.AlarmsOut(items=[shown.alarm_out(alarm) for alarm in (*untold, *stored)])
+    present = view.present_alarms(wanted.of_lanes, limit=wanted.limit)
+    listed = view.all_alarms(limit=wanted.limit) if wanted.everything else present.most_urgent
+    return schemas.AlarmsOut(
+        items=[shown.alarm_out(alarm) for alarm in listed], present=present.count, unacknowledged=present.unacknowledged
+    )

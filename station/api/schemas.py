@@ -357,9 +357,11 @@ class AlarmOut(BaseModel):
 
 
 class AlarmsOut(BaseModel):
-    """Alarms, newest first."""
+    """Alarms. `present`: how many are active or unacknowledged, listed here or not; `unacknowledged`: how many nobody has seen."""
 
     items: list[AlarmOut]
+    present: int
+    unacknowledged: int
     next: None = None
 
 

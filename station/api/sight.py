@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from station.domain.access import levels_seen, may_see
-from station.domain.alarm import Alarm
+from station.domain.alarm import Alarm, AlarmPriority
 from station.domain.errors import NotFoundError
 from station.domain.freeze import AllClear, Checklist, Freeze, standing_all_clears
 from station.domain.piece import Piece, PieceState, Secrecy
@@ -25,6 +25,7 @@ from station.workflow.reviewing import known_piece
 from station.workflow.views import LaneView, PieceOnLane
 
 T = TypeVar("T")
+_MOST_ALARMS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,15 @@ class SeenHeld:
     piece: Piece
     rows: Sequence[EvidenceRow]
     claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentAlarms:
+    """Alarms that are active or unacknowledged: some, and how many there are in all."""
+
+    most_urgent: list[Alarm]
+    count: int
+    unacknowledged: int
 
 
 class SeenView:
@@ -138,9 +148,28 @@ class SeenView:
         """The proof that the leaf of a fact stands in the log."""
         return proofs.inclusion(self._view, fact.leaf_index, fact.commitment)
 
-    def alarms(self, *, active_only: bool, limit: int) -> list[Alarm]:
-        """Alarms. One about a piece that may not be seen stands there without its subject: it calls people to the lane all the same."""
-        return [alarm_seen(self._view, alarm, self._clearance) for alarm in self._view.alarms(active_only=active_only, limit=limit)]
+    def all_alarms(self, *, limit: int) -> list[Alarm]:
+        """Alarms, newest first. One about a piece that may not be seen stands there without its subject: it calls people all the same."""
+        return self._alarms_seen(self._view.alarms(active_only=False, limit=limit))
+
+    def present_alarms(self, of_lanes: Sequence[Alarm], *, limit: int) -> PresentAlarms:
+        """What calls people now, the most urgent first. `of_lanes` are what stands at the lanes themselves, stored or not."""
+        stored = self._view.alarms(active_only=True, limit=_MOST_ALARMS)
+        standing = {(alarm.code, alarm.subject) for alarm in stored if alarm.cleared_at is None}
+        alarms = [*(alarm for alarm in of_lanes if (alarm.code, alarm.subject) not in standing), *stored]
+        return PresentAlarms(
+            most_urgent=self._alarms_seen(sorted(alarms, key=_urgency)[:limit]),
+            count=len(alarms),
+            unacknowledged=sum(alarm.acknowledged_at is None for alarm in alarms),
+        )
+
+    def _alarms_seen(self, alarms: Sequence[Alarm]) -> list[Alarm]:
+        return [alarm_seen(self._view, alarm, self._clearance) for alarm in alarms]
+
+
+def _urgency(alarm: Alarm) -> tuple[bool, bool, int]:
+    """What nobody has seen comes first, then what still stands, then by priority; among equals the newest stays first."""
+    return alarm.acknowledged_at is not None, alarm.cleared_at is not None, list(AlarmPriority).index(alarm.priority)
 
 
 class Sight:

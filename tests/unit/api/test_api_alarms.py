@@ -4,6 +4,7 @@ from station.domain.access import Role
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.escape import ESCAPE_SUBJECT, EscapeSettled
 from station.domain.piece import Secrecy
+from station.ports.store import UnitOfWork
 from tests.support.api_station import LANE, START, Desk
 
 
@@ -15,6 +16,29 @@ def test_an_alarm_is_acknowledged_by_a_person(desk: Desk) -> None:
     desk.write(lambda uow: uow.clear_alarm(AlarmCode.LAMP, LANE, START))
     assert desk.get("/alarms")["items"] == []
     assert len(desk.get("/alarms?all=true")["items"]) == 1
+
+
+def test_however_many_alarms_there_are_the_most_urgent_are_listed(desk: Desk) -> None:
+    def alarm(priority: AlarmPriority, subject: str, *, seen: bool = False, over: bool = False) -> None:
+        def work(uow: UnitOfWork) -> None:
+            raised = uow.raise_alarm(AlarmCode.TRACKING_BLOCKED, priority, subject, "", START)
+            if seen and raised.alarm_id is not None:
+                uow.acknowledge_alarm(raised.alarm_id, "chi", START)
+            if over:
+                uow.clear_alarm(AlarmCode.TRACKING_BLOCKED, subject, START)
+
+        desk.write(work)
+
+    alarm(AlarmPriority.CRITICAL, "1")
+    alarm(AlarmPriority.CRITICAL, "2", over=True)
+    alarm(AlarmPriority.CRITICAL, "3", seen=True)
+    for number in range(4, 9):
+        alarm(AlarmPriority.HIGH, str(number))
+    listed = desk.get("/alarms?limit=7")
+    assert [item["subject"] for item in listed["items"]] == ["1", "8", "7", "6", "5", "4", "2"]
+    assert (listed["present"], listed["unacknowledged"]) == (8, 7)
+    assert [item["subject"] for item in desk.get("/alarms?limit=8")["items"]][-1] == "3"
+    assert [item["subject"] for item in desk.get("/alarms?all=true&limit=3")["items"]] == ["8", "7", "6"]
 
 
 def escape(desk: Desk, subject: str) -> int:
