@@ -12,7 +12,6 @@ from station.domain.access import Action, Caller
 
 SeesCertificates = Annotated[Caller, Depends(Needs(Action.SEE_CERTIFICATES))]
 
-_HEADERS = {"Cache-Control": "no-store"}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"application/json": {"schema": {"type": "object"}}},
@@ -32,6 +31,6 @@ def router(context: Context) -> APIRouter:
         409 `certificate-not-released`, `certificate-not-yet` (ask again in a few seconds), `certificate-not-provable`.
         """
         context.sight(caller).demand(piece_id)
-        return Response(context.certify(piece_id), media_type="application/json", headers=_HEADERS)
+        return Response(context.certify(piece_id), media_type="application/json")
 
     return routes

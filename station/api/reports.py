@@ -24,7 +24,6 @@ Day = Annotated[date | None, Query(alias="date", description="A day of the site 
 Shift = Annotated[int | None, Query(ge=1, le=3, description="Which shift of the day; of a named day the first unless given.")]
 Name = Annotated[str, Query(max_length=200)]
 
-_HEADERS = {"Cache-Control": "no-store"}
 _MEDIA = {
     ReportForm.JSON: "application/json",
     ReportForm.PDF: "application/pdf",
@@ -52,14 +51,14 @@ def router(context: Context) -> APIRouter:
 
     async def file(caller: Caller, asked: Period, form: ReportForm) -> Response:
         name = f"kt1-{asked.kind.value}-{asked.name}.{form.value}"
-        headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(await make(caller, asked, form), media_type=_MEDIA[form], headers=headers)
 
     @routes.get("/{kind}", responses={200: {"model": ReportOut}}, response_class=Response)
     async def report(caller: SeesReports, kind: ReportKind, day: Day = None, shift: Shift = None) -> Response:
         """The figures of a period, of all pieces that the caller is cleared for; no other piece is in any number."""
         content = await make(caller, period(kind, day, shift), ReportForm.JSON)
-        return Response(content, media_type=_MEDIA[ReportForm.JSON], headers=_HEADERS)
+        return Response(content, media_type=_MEDIA[ReportForm.JSON])
 
     @routes.get("/{kind}/pdf", responses=_file_answer(ReportForm.PDF), response_class=Response)
     async def pdf(caller: SeesReports, kind: ReportKind, day: Day = None, shift: Shift = None) -> Response:
@@ -87,7 +86,7 @@ def router(context: Context) -> APIRouter:
         """The facts behind one number of a report: exactly as many as the number says."""
         wanted = WantedEvidence(key=Key(figure, by, value), snapshot=_snapshot(snapshot), after=after, limit=limit)
         content = await make(caller, period(kind, day, shift), wanted)
-        return Response(content, media_type=_MEDIA[ReportForm.JSON], headers=_HEADERS)
+        return Response(content, media_type=_MEDIA[ReportForm.JSON])
 
     @routes.post("/shift/hand-over", status_code=HTTPStatus.CREATED, response_model=ShiftHandedOut)
     async def hand_over(caller: HandsOver, body: HandShiftOverIn, once: OnceKey) -> Answer:

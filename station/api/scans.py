@@ -26,7 +26,6 @@ PieceQuery = Annotated[str, Query(pattern=r"^[!-.0-~]{1,40}$", description="The 
 SeesScans = Annotated[Caller, Depends(Needs(Action.SEE_SCANS))]
 
 _PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, "description": "The picture"}}
-_HEADERS = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def router(context: Context) -> APIRouter:
         await context.views.note(seen.piece, seen.scan, rendering, caller.name)
         context.demand_still(caller)
         content = views.heat_png if rendering is Rendering.HEAT else views.view_png
-        return Response(content, media_type="image/png", headers=_HEADERS)
+        return Response(content, media_type="image/png")
 
     @routes.get("/{sha256}")
     async def scan(caller: SeesScans, sha256: ScanPath, piece: PieceQuery) -> ScanOut:
