@@ -197,7 +197,6 @@ class WorkerScreening:
         self._discard()
         if self._closed:
             raise frames.nonsense("it has been closed")
-        self._launch()
         head: frames.Head = {
             "ask": "load",
             "model_dir": str(self._model_dir.resolve()),
@@ -209,11 +208,18 @@ class WorkerScreening:
             "manifest_sha256": self._manifest_sha256,
         }
         try:
+            self._launch()
             answer = self._talk(head, {}, self._start_limit_s)[0]
             info = frames.info_from(_member(answer, "info"))
         except ScreeningError:
             self._discard()
             raise
+        except OSError as error:
+            self._discard()
+            raise _failed(f"cannot be started ({error.strerror or error})") from error
+        except Exception as error:
+            self._discard()
+            raise _failed("answered nonsense") from error
         if self._info is not None and info != self._info:
             self._discard()
             raise frames.nonsense("the model folder holds another model or calibration than at the start")
@@ -233,7 +239,8 @@ class WorkerScreening:
         }
         data_bytes = self._memory_mb * 1024 * 1024
         bounds = [str(theirs.fileno()), str(self._memory_fd), str(data_bytes), str(4 * data_bytes)]
-        with theirs:
+        with theirs, contextlib.ExitStack() as undone:
+            undone.callback(ours.close)
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
                 [sys.executable, "-m", _PROGRAM, *bounds],
                 pass_fds=(theirs.fileno(), self._memory_fd),
@@ -244,6 +251,7 @@ class WorkerScreening:
                 # An interrupt at the terminal is for the station, which reads what is on the belts to its end.
                 start_new_session=True,
             )
+            undone.pop_all()
         with self._guard:
             self._process, self._pipe = process, ours
 
@@ -260,15 +268,23 @@ class WorkerScreening:
         except _RefusedScanError:
             raise
         except ScreeningError as error:
-            self._discard()
-            _log.warning("the screening worker failed and is started anew", error=error.what)
-            if not self._closed:
-                self._executor.submit(self._restart)
+            self._begin_anew(error)
             raise
+        except Exception as error:
+            # whatever a worker that was taken over makes of its answer, one piece is held and the lane goes on
+            failure = _failed("answered nonsense")
+            self._begin_anew(failure)
+            raise failure from error
+
+    def _begin_anew(self, failure: ScreeningError) -> None:
+        self._discard()
+        _log.warning("the screening worker failed and is started anew", error=failure.what)
+        if not self._closed:
+            self._executor.submit(self._restart)
 
     def _restart(self) -> None:
         # the next read tries again and reports what is wrong
-        with contextlib.suppress(ScreeningError, OSError):
+        with contextlib.suppress(ScreeningError):
             self._ensure()
 
     def _talk(

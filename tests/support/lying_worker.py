@@ -40,6 +40,8 @@ LIES: dict[str, bytes] = {
     "score is text": framed({"result": {**RESULT, "score": "0.0"}, "arrays": PICTURES}),
     "another model": framed({"result": {**RESULT, "model_sha256": "b" * 64}, "arrays": PICTURES}),
     "arrays outside": framed({"result": RESULT, "arrays": [{**PICTURES[0], "at": 1 << 40}]}),
+    "a side without end": framed({"result": RESULT, "arrays": [{**PICTURES[0], "shape": [0, 10**30]}]}),
+    "a hundred sides": framed({"result": RESULT, "arrays": [{**PICTURES[0], "shape": [1] * 100}]}),
     "no pictures": framed({"result": RESULT, "arrays": []}),
     "unknown finding": framed({"result": {**RESULT, "findings": [{"reason": "x", "box": None}]}, "arrays": PICTURES}),
     "truth": framed({"result": RESULT, "arrays": PICTURES}),
