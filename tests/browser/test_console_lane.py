@@ -114,6 +114,24 @@ def test_a_freeze_pressed_while_the_page_still_loads_is_not_lost(desk: Desk, pag
     assert desk.lane.asked == [("freeze", "operator")]
 
 
+def test_a_page_is_live_while_what_it_asked_for_hangs(desk: Desk, page: Page) -> None:
+    piece_id, sha256 = waiting(desk)
+    unanswered: list[Route] = []
+    for path in ("alarms?*", "reviews?*", "lanes", f"lanes/{LANE}", f"lanes/{LANE}/recent?*"):
+        page.route(f"**/api/v1/{path}", lambda route: unanswered.append(route))
+    page.goto("/")
+    expect(page.locator("#lanes")).to_contain_text("Đang chạy")
+    with page.expect_request("**/api/v1/events"):
+        page.goto("/review")
+    expect(page.locator("#queue")).to_contain_text("Đang tải")
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#hold")).to_be_enabled()
+    page.keyboard.press("F4")
+    expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
+    assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.HOLD, "operator")]
+    assert len({route.request.url for route in unanswered}) == 5
+
+
 def test_f9_freezes_at_once_and_the_page_says_so(desk: Desk, page: Page) -> None:
     open_lane(page)
     page.keyboard.press("F9")

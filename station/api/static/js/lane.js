@@ -296,6 +296,19 @@ function toggleHeat() {
   parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
 }
 
+/** The lane as it stands, for whoever waits for the stream's first words. */
+async function readLane() {
+  try {
+    const seen = await get(path);
+    view = view ?? seen;
+  } catch (error) {
+    if (view) return;
+    failure = error instanceof Error ? error.message : String(error);
+    tell(failure, true);
+  }
+  show();
+}
+
 async function refreshRecent() {
   try {
     recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
@@ -313,16 +326,9 @@ function refreshStale() {
 }
 
 await openPage({ title: "ui-lane", current: "lane", build });
-try {
-  view = await get(path);
-} catch (error) {
-  failure = error instanceof Error ? error.message : String(error);
-  tell(failure, true);
-}
-show();
-await refreshRecent();
 let outcomes = "";
 const refreshSoon = soon(refreshRecent);
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 listen({
   lane: (seen) => {
     if (seen.lane_id !== lane) return;
@@ -349,6 +355,8 @@ listen({
   },
 });
 setInterval(refreshRecent, REFRESH_MS);
+readLane();
+refreshRecent();
 // The settle time ends between two snapshots; the buttons must not wait for the next one.
 setInterval(() => {
   if (isStale() || !view) return;

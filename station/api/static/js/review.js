@@ -280,8 +280,8 @@ function toggleHeat() {
 }
 
 await openPage({ title: "ui-review", current: "review", build });
-await refreshQueue();
 const refreshSoon = soon(refreshQueue);
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 listen({
   tick: () => permit(),
   changed: (type) => {
@@ -300,6 +300,7 @@ for (const kind of ["keydown", "pointerdown", "pointermove"]) {
 }
 viewer.picture.addEventListener("load", () => permit());
 setInterval(refreshQueue, REFRESH_MS);
+refreshQueue();
 // The lease is renewed only while somebody works here: who goes away gives the piece back.
 setInterval(async () => {
   if (mine() && performance.now() - lastInput < 2 * RENEW_MS) await attempt(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));

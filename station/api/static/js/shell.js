@@ -63,7 +63,8 @@ export async function openPage(page) {
   // Before the first answer: a page whose first question hangs goes on asking.
   setInterval(refreshAlarms, REFRESH_MS);
   if (may("see-scans")) setInterval(refreshRest, REST_MS);
-  await refreshAlarms();
+  // Nobody waits for that answer: what the page shows next is not held up by it.
+  refreshAlarms();
 }
 
 /** @param {string} current */

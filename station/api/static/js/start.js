@@ -37,7 +37,7 @@ function show() {
   const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
   keep(list, [shown, loaded, failed], () => {
     if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
-    if (!loaded) return [h("li", { class: "quiet" }, t("ui-loading"))];
+    if (!loaded && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-loading"))];
     if (lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-lanes-none"))];
     return shown.map(([id, state, pieces, rate, lost]) =>
       h(
@@ -70,6 +70,7 @@ async function refresh() {
   } catch {
     failed = true;
   }
+  show();
   try {
     if (may("see-reviews")) held = (await get("/reviews?limit=100")).items.length;
   } catch {
@@ -80,7 +81,7 @@ async function refresh() {
 
 const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
-await refresh();
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 const live = may("see-events") ? listen : () => {};
 live({
   lane: (view) => {
@@ -95,3 +96,4 @@ live({
   stale: showStale,
 });
 setInterval(refresh, REFRESH_MS);
+refresh();
