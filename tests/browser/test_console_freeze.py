@@ -1,7 +1,7 @@
 """A frozen lane in a real browser: the checklist by keys and buttons, and the all clear of two people who do not see each other's."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from station.domain.access import Role
 from station.domain.freeze import FreezeOrigin
@@ -97,3 +97,16 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
     # Both were asked for their passwords.
     assert [complaint for complaint in complaints if "403" not in complaint] == []
     complaints.clear()
+
+
+def test_a_freeze_that_cannot_be_read_is_asked_for_once_at_a_time(desk: Desk, page: Page) -> None:
+    unanswered: list[Route] = []
+    freeze_by(desk, "operator")
+    page.route(f"**/lanes/{LANE}/freeze", lambda route: unanswered.append(route))
+    page.clock.install()
+    with page.expect_request(f"**/lanes/{LANE}/freeze"):
+        page.goto(f"/lane/{LANE}")
+    page.clock.run_for(5_000)
+    # Each one that waits takes one of the browser's few connections, and the next freeze needs one.
+    expect(page.locator("#freeze-panel")).to_be_visible()
+    assert len(unanswered) == 1

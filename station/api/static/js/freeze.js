@@ -2,6 +2,7 @@
 
 import { get, may, post } from "./calls.js";
 import { h, keep } from "./dom.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { attempt, tell } from "./shell.js";
 import { lang, t, timeOf } from "./words.js";
 
@@ -29,8 +30,11 @@ export class FreezePanel {
     this.note = "";
     /** @type {any} */
     this.root = h("section");
+    this.refresh = oneAtATime(() => this.read());
     this.build();
-    setInterval(() => this.frozen && this.refresh(), REFRESH_MS);
+    whileSeen(REFRESH_MS, async () => {
+      if (this.frozen) await this.refresh();
+    });
   }
 
   /** Build it anew, in the language on screen; what was typed stays. */
@@ -81,7 +85,7 @@ export class FreezePanel {
     tell(t("ui-freeze-over"));
   }
 
-  async refresh() {
+  async read() {
     try {
       const seen = await get(`${this.path}/freeze`);
       if (this.freeze?.number !== undefined && seen.number !== this.freeze?.number) {

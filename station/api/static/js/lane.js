@@ -6,6 +6,7 @@ import { FreezePanel } from "./freeze.js";
 import { useKeys } from "./keys.js";
 import { lanePicture } from "./lane_picture.js";
 import { listen, soon } from "./live.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
@@ -309,7 +310,7 @@ async function readLane() {
   show();
 }
 
-async function refreshRecent() {
+const refreshRecent = oneAtATime(async () => {
   try {
     recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
     recentReadAt = new Date().toISOString();
@@ -318,7 +319,7 @@ async function refreshRecent() {
     recentOld = true;
   }
   if (view) showRecent();
-}
+});
 
 function refreshStale() {
   showStale(streamOld || laneOld);
@@ -354,7 +355,7 @@ listen({
     refreshStale();
   },
 });
-setInterval(refreshRecent, REFRESH_MS);
+whileSeen(REFRESH_MS, refreshRecent);
 readLane();
 refreshRecent();
 // The settle time ends between two snapshots; the buttons must not wait for the next one.

@@ -3,6 +3,7 @@
 import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { allKeys, useHelp } from "./keys.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
@@ -61,7 +62,7 @@ export async function openPage(page) {
   useHelp(openHelp);
   rebuildPage();
   // Before the first answer: a page whose first question hangs goes on asking.
-  setInterval(refreshAlarms, REFRESH_MS);
+  whileSeen(REFRESH_MS, refreshAlarms);
   if (may("see-scans")) setInterval(refreshRest, REST_MS);
   // Nobody waits for that answer: what the page shows next is not held up by it.
   refreshAlarms();
@@ -206,7 +207,7 @@ function showRest() {
 }
 
 /** Read the alarms again. */
-export async function refreshAlarms() {
+export const refreshAlarms = oneAtATime(async () => {
   if (!may("see-alarms")) return;
   try {
     alarms = (await get("/alarms?limit=100")).items;
@@ -215,7 +216,7 @@ export async function refreshAlarms() {
     alarmsKnown = false;
   }
   showAlarms();
-}
+});
 
 function worst() {
   const open = alarms.filter((alarm) => !alarm.acknowledged_at);

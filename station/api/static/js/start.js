@@ -4,6 +4,7 @@ import { get, may } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { listen, soon } from "./live.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, openPage, refreshAlarms, showStale, switchLanguage } from "./shell.js";
 import { figure, t } from "./words.js";
 
@@ -60,7 +61,7 @@ function show() {
   ]);
 }
 
-async function refresh() {
+const refresh = oneAtATime(async () => {
   try {
     const found = may("see-lanes") ? (await get("/lanes")).items : [];
     lanes.clear();
@@ -77,7 +78,7 @@ async function refresh() {
     held = null;
   }
   show();
-}
+});
 
 const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
@@ -95,5 +96,5 @@ live({
   },
   stale: showStale,
 });
-setInterval(refresh, REFRESH_MS);
+whileSeen(REFRESH_MS, refresh);
 refresh();
