@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, sync_playwright
 
 from station.api.cookies import SESSION
 from tests.e2e.programs import wait_until
@@ -58,7 +58,7 @@ def window(tmp_path: Path, desk: Desk) -> Iterator[BrowserContext]:
             *_ARGS,
             "about:blank",
         ]
-        with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - the browser that all these tests use
+        with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
             try:
                 wait_until(lambda: port.exists() and "/devtools/" in port.read_text(), what="the browser's port")
                 url = f"http://127.0.0.1:{port.read_text().split()[0]}"
@@ -85,6 +85,18 @@ def come_in(context: BrowserContext, desk: Desk, login: str, **what: Any) -> Non
     wire = context.new_cdp_session(page)
     assert wire.send("Network.setCookie", {**cookie, "secure": True, "httpOnly": True, "sameSite": "Strict"})["success"]
     page.close()
+
+
+def leave_unanswered(page: Page, *patterns: str) -> list[Route]:
+    """Let the requests for these addresses hang; those that have come so far."""
+    came: list[Route] = []
+
+    def hang(route: Route) -> None:
+        came.append(route)
+
+    for pattern in patterns:
+        page.route(pattern, hang)
+    return came
 
 
 @pytest.fixture

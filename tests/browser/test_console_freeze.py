@@ -1,14 +1,14 @@
 """A frozen lane in a real browser: the checklist by keys and buttons, and the all clear of two people who do not see each other's."""
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from station.domain.access import Role
 from station.domain.freeze import FreezeOrigin
 from station.domain.piece import Secrecy
 from station.workflow.freeze_steps import begin_freeze, end_freeze
 from station.workflow.views import FreezeProgress, LaneState
-from tests.browser.conftest import come_in
+from tests.browser.conftest import come_in, leave_unanswered
 from tests.support.accounts import PASSWORD
 from tests.support.api_station import CHECKLIST, LANE, Desk
 
@@ -100,9 +100,8 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
 
 
 def test_a_freeze_that_cannot_be_read_is_asked_for_once_at_a_time(desk: Desk, page: Page) -> None:
-    unanswered: list[Route] = []
+    unanswered = leave_unanswered(page, f"**/lanes/{LANE}/freeze")
     freeze_by(desk, "operator")
-    page.route(f"**/lanes/{LANE}/freeze", lambda route: unanswered.append(route))
     page.clock.install()
     with page.expect_request(f"**/lanes/{LANE}/freeze"):
         page.goto(f"/lane/{LANE}")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.escape import ESCAPE_SUBJECT
@@ -13,6 +13,7 @@ from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
 from station.workflow.lane_alarms import alarm_of_stop
 from station.workflow.views import DeviceHealth, LaneCommand, LaneState
+from tests.browser.conftest import leave_unanswered
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
@@ -96,12 +97,7 @@ def test_a_pedal_decides_too(desk: Desk, page: Page, code: str, decision: Operat
 
 def test_a_freeze_pressed_while_the_page_still_loads_is_not_lost(desk: Desk, page: Page) -> None:
     waiting(desk)
-    held_back: list[Route] = []
-
-    def hold_back(route: Route) -> None:
-        held_back.append(route)
-
-    page.route("**/api/v1/session", hold_back)
+    held_back = leave_unanswered(page, "**/api/v1/session")
     with page.expect_request("**/api/v1/session"):
         page.goto(f"/lane/{LANE}")
     # What is decided of a piece must have been seen; a freeze needs nothing to be seen.
@@ -116,9 +112,8 @@ def test_a_freeze_pressed_while_the_page_still_loads_is_not_lost(desk: Desk, pag
 
 def test_a_page_is_live_while_what_it_asked_for_hangs(desk: Desk, page: Page) -> None:
     piece_id, sha256 = waiting(desk)
-    unanswered: list[Route] = []
-    for path in ("alarms?*", "reviews?*", "lanes", f"lanes/{LANE}", f"lanes/{LANE}/recent?*"):
-        page.route(f"**/api/v1/{path}", lambda route: unanswered.append(route))
+    lists = ("alarms?*", "reviews?*", "lanes", f"lanes/{LANE}", f"lanes/{LANE}/recent?*")
+    unanswered = leave_unanswered(page, *[f"**/api/v1/{path}" for path in lists])
     page.goto("/")
     expect(page.locator("#lanes")).to_contain_text("Đang chạy")
     with page.expect_request("**/api/v1/events"):
@@ -129,7 +124,7 @@ def test_a_page_is_live_while_what_it_asked_for_hangs(desk: Desk, page: Page) ->
     page.keyboard.press("F4")
     expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
     assert desk.lane.asked == [("decide", piece_id, 1, sha256, OperatorDecision.HOLD, "operator")]
-    assert len({route.request.url for route in unanswered}) == 5
+    assert len({route.request.url for route in unanswered}) == len(lists)
 
 
 def test_f9_freezes_at_once_and_the_page_says_so(desk: Desk, page: Page) -> None:

@@ -249,3 +249,29 @@ def test_lists_that_cannot_be_read_are_called_old_and_hide_nothing_else(desk: De
     page.goto("about:blank")
     assert [text for text in complaints if "ERR_FAILED" not in text] == []
     complaints.clear()
+
+
+def test_a_page_whose_first_question_fails_says_so_and_asks_again(desk: Desk, page: Page, complaints: list[str]) -> None:
+    page.clock.install()
+    firsts = {
+        "/docs": "**/openapi.json",
+        "/password": "**/api/v1/session",
+        "/login": "**/locales/vi.json",
+        f"/lane/{LANE}": "**/locales/vi.json",
+    }
+    for path, first in firsts.items():
+        page.route(first, lambda route: route.fulfill(status=503), times=1)
+        page.goto(path)
+        expect(page.locator("#waits")).to_contain_text("Trạm chưa trả lời")
+        expect(page.locator("#waits")).to_contain_text("The station does not answer")
+        page.route("**/api/v1/session", lambda route: route.abort(), times=1)
+        page.keyboard.press("F9")
+        page.clock.run_for(4_000)
+        expect(page.locator("#main")).to_be_visible()
+        expect(page.locator("#waits")).to_have_count(0)
+        page.unroute("**/api/v1/session")
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+    # What was pressed in vain was not lost.
+    assert desk.lane.asked == [("freeze", "operator")]
+    assert [text for text in complaints if not re.search("503|ERR_FAILED", text)] == []
+    complaints.clear()

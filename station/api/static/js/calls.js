@@ -1,9 +1,8 @@
 // Asking the station. Every write carries a new key, so that repeating it on a bad line has one effect.
 
-import { lang, t } from "./words.js";
+import { lang, t, TIMEOUT_MS } from "./words.js";
 
 const BASE = "/api/v1";
-const TIMEOUT_MS = 8000;
 const NO_CONTENT = 204;
 // A report of a year reads a million facts.
 const SLOW_MS = 310000;
