@@ -1,4 +1,4 @@
-// A page before it has its words. The words here are built in: they are for the moment when no others can be had.
+// A page before it has its words, and one that comes back. The words here are built in: they are for the moment when no others can be had.
 
 import { h } from "./dom.js";
 
@@ -33,4 +33,11 @@ export async function untilAnswered(ask) {
 function tellThatItWaits() {
   if (document.getElementById("waits")) return;
   document.body.append(h("div", { id: "waits", class: "message bad", role: "alert" }, ...WAITS.map(([language, text]) => h("p", { lang: language }, text))));
+}
+
+/** A page that the browser had put aside may belong to whoever was logged in then: it is loaded anew. */
+export function neverFromAside() {
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
 }

@@ -1,6 +1,6 @@
 // What the pages before log-in share: a form in the middle, in both languages.
 
-import { untilAnswered } from "./arrival.js";
+import { neverFromAside, untilAnswered } from "./arrival.js";
 import { h, say } from "./dom.js";
 import { lang, loadWords, t, useLanguage } from "./words.js";
 
@@ -10,6 +10,7 @@ import { lang, loadWords, t, useLanguage } from "./words.js";
  *   message ids; `back` is the page to which one turns without doing it; `submit` throws what to say
  */
 export async function openDoor(page) {
+  neverFromAside();
   await untilAnswered(loadWords);
   const message = h("p", { class: "message bad", id: "message", role: "alert", hidden: true });
   const build = () => {

@@ -1,6 +1,6 @@
 // What every page has: heading, language, who is logged in, alarm bar, old-data banner, messages, help, confirmation.
 
-import { untilAnswered } from "./arrival.js";
+import { neverFromAside, untilAnswered } from "./arrival.js";
 import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { allKeys, useHelp } from "./keys.js";
@@ -36,6 +36,7 @@ let rebuildPage = () => {};
  * @param {{ title: string, current: string, build: (main: HTMLElement) => void }} page `title` is a message id
  */
 export async function openPage(page) {
+  neverFromAside();
   await untilAnswered(loadWords);
   await untilAnswered(loadSession);
   viewing = who();
