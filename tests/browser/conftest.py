@@ -79,7 +79,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def come_in(context: BrowserContext, desk: Desk, login: str, **what: Any) -> None:
     """Let the browser hold that person's session, as after a log-in."""
-    cookie = {"name": SESSION, "value": desk.door.signed(login, **what).session, "url": desk.server.url, "path": "/"}
+    hold_session(context, desk, desk.door.signed(login, **what).session)
+
+
+def hold_session(context: BrowserContext, desk: Desk, secret: str) -> None:
+    """Let the browser hold this session, in place of any other."""
+    cookie = {"name": SESSION, "value": secret, "url": desk.server.url, "path": "/"}
     # Playwright's own way names the domain, which a cookie with this prefix must not have.
     page = context.new_page()
     wire = context.new_cdp_session(page)

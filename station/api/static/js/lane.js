@@ -1,6 +1,6 @@
 // The operator's page of one lane: what it does now, the scan that waits, and the decision on it.
 
-import { get, may, post } from "./calls.js";
+import { get, may, post, postWhoever } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { useKeys } from "./keys.js";
@@ -287,7 +287,7 @@ async function decide(decision) {
 async function freeze() {
   // The piece on the screen is what the person saw.
   await attempt(async () => {
-    const answer = await post(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null });
+    const answer = await postWhoever(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null });
     if (answer.frozen) tell(t("ui-frozen"));
   });
 }

@@ -1,6 +1,6 @@
 // Live by server-sent events. Silence is loud: after two seconds without any event everything on screen counts as old.
 
-import { get } from "./calls.js";
+import { renewSession } from "./calls.js";
 
 const STALE_MS = 2000;
 const REOPEN_MS = 6000;
@@ -33,6 +33,7 @@ export function listen(listener) {
   let last = performance.now();
   let opened = last;
   let stale = true;
+  let reopened = false;
   /** @type {EventSource | undefined} */
   let source;
 
@@ -47,6 +48,11 @@ export function listen(listener) {
   function open() {
     opened = performance.now();
     const stream = (source = new EventSource("/api/v1/events"));
+    stream.addEventListener("open", () => {
+      // It ends with the session: whoever may listen now may be somebody else.
+      if (reopened) renewSession().catch(() => {});
+      reopened = true;
+    });
     stream.addEventListener("lane", (event) => {
       heard();
       listener.lane?.(JSON.parse(event.data));
@@ -86,7 +92,7 @@ export function listen(listener) {
     if ((source.readyState === EventSource.CLOSED && now - opened > 1000) || now - Math.max(last, opened) > REOPEN_MS) {
       source.close();
       // The stream itself does not tell why it ended: if the session did, this leads to the log-in page.
-      get("/session").catch(() => {});
+      renewSession().catch(() => {});
       open();
     }
   }, 250);

@@ -1,7 +1,7 @@
 // What every page has: heading, language, who is logged in, alarm bar, old-data banner, messages, help, confirmation.
 
 import { neverFromAside, untilAnswered } from "./arrival.js";
-import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
+import { get, leave, loadSession, may, post, renewSession, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { allKeys, useHelp } from "./keys.js";
 import { oneAtATime, whileSeen } from "./pace.js";
@@ -24,8 +24,6 @@ const parts = {
 /** @type {any[]} */
 let alarms = [];
 let alarmsKnown = false;
-/** For how long whoever is logged in has looked at pictures, as the station said last. */
-let viewing = { viewing_min: 0, rest_due: false };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let messageTimer;
 /** @type {() => void} */
@@ -39,7 +37,6 @@ export async function openPage(page) {
   neverFromAside();
   await untilAnswered(loadWords);
   await untilAnswered(loadSession);
-  viewing = who();
   useConfirmation(askPassword);
   rebuildPage = () => {
     document.title = `${t(page.title)} – KT1`;
@@ -65,7 +62,8 @@ export async function openPage(page) {
   rebuildPage();
   // Before the first answer: a page whose first question hangs goes on asking.
   whileSeen(REFRESH_MS, refreshAlarms);
-  if (may("see-scans")) setInterval(refreshRest, REST_MS);
+  if (may("see-scans")) setInterval(refreshSession, REST_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || refreshSession());
   // Nobody waits for that answer: what the page shows next is not held up by it.
   refreshAlarms();
 }
@@ -193,19 +191,20 @@ export function isStale() {
   return document.body.classList.contains("stale");
 }
 
-/** Ask again for how long whoever is logged in has looked at pictures. */
-async function refreshRest() {
+/** Ask again who is logged in, and for how long they have looked at pictures. */
+const refreshSession = oneAtATime(async () => {
   try {
-    viewing = await get("/session");
+    await renewSession();
     showRest();
   } catch {
     // What was shown stays: that the station is out of reach is told elsewhere.
   }
-}
+});
 
 function showRest() {
-  parts.rest.hidden = !viewing.rest_due;
-  say(parts.rest, viewing.rest_due ? `⏸ ${t("ui-rest-due", { minutes: viewing.viewing_min })}` : "");
+  const { rest_due, viewing_min } = who();
+  parts.rest.hidden = !rest_due;
+  say(parts.rest, rest_due ? `⏸ ${t("ui-rest-due", { minutes: viewing_min })}` : "");
 }
 
 /** Read the alarms again. */
