@@ -3,7 +3,7 @@
 import { get, may, post, postWhoever } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
-import { useKeys } from "./keys.js";
+import { SETTLE_MS, useKeys } from "./keys.js";
 import { lanePicture } from "./lane_picture.js";
 import { listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
@@ -12,8 +12,6 @@ import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
 
 const LANE_STALE_S = 2;
-// A picture must have stood for a moment before it can be cleared: a key meant for the one before must not hit it.
-const SETTLE_MS = 400;
 const REFRESH_MS = 5000;
 const RECENT = 5;
 
