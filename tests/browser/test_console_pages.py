@@ -190,6 +190,7 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
     expect(page.locator("#stale")).to_be_hidden()
     expect(page.locator("#alarms")).to_contain_text("lamp 2")
     expect(page.get_by_text("Đang tải").filter(visible=True)).to_have_count(0)
+    page.keyboard.press("Tab")
     poor = page.evaluate(
         """() => {
           const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
@@ -202,12 +203,25 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
             }
             return [255, 255, 255];
           };
-          return [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility() && !element.closest('svg')
-              && [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-            .map((element) => {
-              const [one, other] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
-              return [element.outerHTML.slice(0, 80), (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)];
-            }).filter(([, ratio]) => ratio < 4.5);
+          const contrast = (one, other) => {
+            const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+            return (bright + 0.05) / (dark + 0.05);
+          };
+          const ring = (element) => {
+            element.focus();
+            const {outlineColor, outlineOffset, outlineStyle} = getComputedStyle(element);
+            const seen = element.matches(':focus-visible') && outlineStyle === 'solid';
+            return seen ? contrast(parse(outlineColor), ground(parseFloat(outlineOffset) < 0 ? element : element.parentElement)) : 0;
+          };
+          const rings = [...document.querySelectorAll('a, button:enabled, input, select, textarea')]
+            .filter((element) => element.checkVisibility() && !element.closest('dialog'))
+            .map((element) => [`ring: ${element.outerHTML.slice(0, 80)}`, ring(element)]).filter(([, ratio]) => ratio < 3);
+          const texts = [...document.querySelectorAll('body *')]
+            .filter((element) => element.checkVisibility() && !element.closest('svg'))
+            .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+            .map((element) => [element.outerHTML.slice(0, 80), contrast(parse(getComputedStyle(element).color), ground(element))])
+            .filter(([, ratio]) => ratio < 4.5);
+          return rings.concat(texts);
         }"""
     )
     assert poor == []
