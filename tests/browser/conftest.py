@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, sync_playwright
 
 from station.api.cookies import SESSION
+from tests.e2e.programs import wait_until
 from tests.support.api_station import Desk
 
 _ARGS = (
@@ -23,17 +25,49 @@ _ARGS = (
 )
 
 
+def _program(playwright: Playwright) -> str:
+    program = os.environ.get("KT1_CHROMIUM") or shutil.which("chromium") or playwright.chromium.executable_path
+    if not Path(program).exists():
+        pytest.skip("no Chromium here (Debian package chromium, or `playwright install chromium`)")
+    return program
+
+
 # Not for the session: while Playwright's own loop runs in this thread, no asynchronous test can.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    system = os.environ.get("KT1_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        program = system or playwright.chromium.executable_path
-        if not Path(program).exists():
-            pytest.skip("no Chromium here (Debian package chromium, or `playwright install chromium`)")
-        browser = playwright.chromium.launch(executable_path=program, args=list(_ARGS))
+        browser = playwright.chromium.launch(executable_path=_program(playwright), args=list(_ARGS))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def window(tmp_path: Path, desk: Desk) -> Iterator[BrowserContext]:
+    """One window of a Chromium as people start it: of its tabs one is seen, and the pages that it leaves are put aside.
+
+    A browser that Playwright starts shows every page at once and puts none aside.
+    """
+    profile = tmp_path / "profile"
+    port = profile / "DevToolsActivePort"
+    with sync_playwright() as playwright:
+        arguments = [
+            _program(playwright),
+            "--headless=new",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+            *_ARGS,
+            "about:blank",
+        ]
+        with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
+            try:
+                wait_until(lambda: port.exists() and "/devtools/" in port.read_text(), what="the browser's port")
+                url = f"http://127.0.0.1:{port.read_text().split()[0]}"
+                context = playwright.chromium.connect_over_cdp(url, no_defaults=True).contexts[0]
+                context.set_default_timeout(10_000)
+                come_in(context, desk, "operator")
+                yield context
+            finally:
+                process.terminate()
 
 
 @pytest.fixture
@@ -45,12 +79,29 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def come_in(context: BrowserContext, desk: Desk, login: str, **what: Any) -> None:
     """Let the browser hold that person's session, as after a log-in."""
-    cookie = {"name": SESSION, "value": desk.door.signed(login, **what).session, "url": desk.server.url, "path": "/"}
+    hold_session(context, desk, desk.door.signed(login, **what).session)
+
+
+def hold_session(context: BrowserContext, desk: Desk, secret: str) -> None:
+    """Let the browser hold this session, in place of any other."""
+    cookie = {"name": SESSION, "value": secret, "url": desk.server.url, "path": "/"}
     # Playwright's own way names the domain, which a cookie with this prefix must not have.
     page = context.new_page()
     wire = context.new_cdp_session(page)
     assert wire.send("Network.setCookie", {**cookie, "secure": True, "httpOnly": True, "sameSite": "Strict"})["success"]
     page.close()
+
+
+def leave_unanswered(page: Page, *patterns: str) -> list[Route]:
+    """Let the requests for these addresses hang; those that have come so far."""
+    came: list[Route] = []
+
+    def hang(route: Route) -> None:
+        came.append(route)
+
+    for pattern in patterns:
+        page.route(pattern, hang)
+    return came
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from station.api.cookies import BROWSER, SESSION
 from station.domain.access import Role
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
-from tests.browser.conftest import come_in
+from tests.browser.conftest import come_in, hold_session
 from tests.support.accounts import PASSWORD, run
 from tests.support.api_station import LANE, Desk
 
@@ -70,6 +70,43 @@ def test_a_session_that_ends_leads_to_the_log_in_page_and_back(desk: Desk, page:
     expect(page).to_have_url(re.compile("/login\\?next=%2Flane%2Flane-1$"), timeout=15_000)
     log_in(page, "operator", PASSWORD)
     expect(page.locator("#lane-state")).to_have_text("Đang chạy")
+    complaints.clear()
+
+
+def test_a_page_of_an_earlier_session_does_nothing_in_the_wrong_name_but_freezes_all_the_same(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
+) -> None:
+    def wait_for_decision() -> str:
+        piece_id, sha256 = desk.put_piece(state=PieceState.SCANNED)
+        desk.ask_operator(piece_id, str(sha256))
+        expect(page.locator("#request")).to_contain_text(piece_id)
+        expect(page.locator("#hold")).to_be_enabled()
+        return piece_id
+
+    for login in ("lan", "minh", "nam"):
+        desk.door.let_in(login)
+    page.goto(f"/lane/{LANE}")
+    first = wait_for_decision()
+    with desk.stranger() as client:
+        given = client.post("/api/v1/session", json={"login": "operator", "password": PASSWORD}).headers["set-cookie"]
+    hold_session(context, desk, given.partition(f"{SESSION}=")[2].partition(";")[0])
+    page.keyboard.press("F4")
+    expect(page.locator("#message")).to_contain_text(first)
+    second = wait_for_decision()
+    come_in(context, desk, "lan")
+    page.keyboard.press("F4")
+    expect(page.locator("#who")).to_have_text("lan")
+    expect(page.locator("#request")).to_contain_text(second)
+    come_in(context, desk, "minh")
+    page.keyboard.press("F9")
+    expect(page.locator("#who")).to_have_text("minh")
+    assert [(asked[0], asked[1], asked[-1]) for asked in desk.lane.asked] == [("decide", first, "operator"), ("freeze", second, "minh")]
+    # Whoever logs in in another tab ends the session of this page, which then says who is in.
+    elsewhere = context.new_page()
+    elsewhere.goto("/login")
+    log_in(elsewhere, "nam", PASSWORD)
+    expect(page.locator("#who")).to_have_text("nam")
+    assert [text for text in complaints if "403" not in text] == []
     complaints.clear()
 
 

@@ -8,12 +8,22 @@ from station.domain.freeze import FreezeOrigin
 from station.domain.piece import Secrecy
 from station.workflow.freeze_steps import begin_freeze, end_freeze
 from station.workflow.views import FreezeProgress, LaneState
-from tests.browser.conftest import come_in
+from tests.browser.conftest import come_in, leave_unanswered
 from tests.support.accounts import PASSWORD
 from tests.support.api_station import CHECKLIST, LANE, Desk
 
 pytestmark = pytest.mark.browser
 NEEDED = [step.id for step in CHECKLIST.steps if not step.powder_only]
+
+PRESS_TOO_EARLY = """() => {
+  let done = 0;
+  new MutationObserver(() => {
+    const before = done;
+    done = document.querySelectorAll('#freeze-panel li.done').length;
+    if (done === before && !document.querySelector('#freeze-panel li button:disabled')) return;
+    document.body.dispatchEvent(new KeyboardEvent('keydown', {code: 'F3', bubbles: true}));
+  }).observe(document.getElementById('freeze-panel'), {childList: true, subtree: true});
+}"""
 
 
 def freeze_by(desk: Desk, person: str) -> None:
@@ -50,8 +60,9 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
             expect(one.locator("#freeze-title")).to_have_text("■ Giữ nguyên hiện trạng, lần 1")
             expect(one.locator("#all-clear")).to_be_disabled()
             expect(one.locator("#freeze-lacks")).to_contain_text("Còn việc chưa làm")
+        page.evaluate(PRESS_TOO_EARLY)
         for step in NEEDED[:-1]:
-            # A key that is pressed while a step is being stored is not taken: one press must not do two steps.
+            # A key that is pressed before the next step has been seen is not taken: one press must not do two steps.
             expect(page.locator(f"[data-step={step}] button")).to_be_enabled()
             page.keyboard.press("F3")
             expect(page.locator(f"[data-step={step}]")).to_contain_text("operator")
@@ -97,3 +108,15 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
     # Both were asked for their passwords.
     assert [complaint for complaint in complaints if "403" not in complaint] == []
     complaints.clear()
+
+
+def test_a_freeze_that_cannot_be_read_is_asked_for_once_at_a_time(desk: Desk, page: Page) -> None:
+    unanswered = leave_unanswered(page, f"**/lanes/{LANE}/freeze")
+    freeze_by(desk, "operator")
+    page.clock.install()
+    with page.expect_request(f"**/lanes/{LANE}/freeze"):
+        page.goto(f"/lane/{LANE}")
+    page.clock.run_for(5_000)
+    # Each one that waits takes one of the browser's few connections, and the next freeze needs one.
+    expect(page.locator("#freeze-panel")).to_be_visible()
+    assert len(unanswered) == 1

@@ -190,6 +190,7 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
     expect(page.locator("#stale")).to_be_hidden()
     expect(page.locator("#alarms")).to_contain_text("lamp 2")
     expect(page.get_by_text("Đang tải").filter(visible=True)).to_have_count(0)
+    page.keyboard.press("Tab")
     poor = page.evaluate(
         """() => {
           const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
@@ -202,12 +203,25 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
             }
             return [255, 255, 255];
           };
-          return [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility() && !element.closest('svg')
-              && [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-            .map((element) => {
-              const [one, other] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
-              return [element.outerHTML.slice(0, 80), (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05)];
-            }).filter(([, ratio]) => ratio < 4.5);
+          const contrast = (one, other) => {
+            const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+            return (bright + 0.05) / (dark + 0.05);
+          };
+          const ring = (element) => {
+            element.focus();
+            const {outlineColor, outlineOffset, outlineStyle} = getComputedStyle(element);
+            const seen = element.matches(':focus-visible') && outlineStyle === 'solid';
+            return seen ? contrast(parse(outlineColor), ground(parseFloat(outlineOffset) < 0 ? element : element.parentElement)) : 0;
+          };
+          const rings = [...document.querySelectorAll('a, button:enabled, input, select, textarea')]
+            .filter((element) => element.checkVisibility() && !element.closest('dialog'))
+            .map((element) => [`ring: ${element.outerHTML.slice(0, 80)}`, ring(element)]).filter(([, ratio]) => ratio < 3);
+          const texts = [...document.querySelectorAll('body *')]
+            .filter((element) => element.checkVisibility() && !element.closest('svg'))
+            .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+            .map((element) => [element.outerHTML.slice(0, 80), contrast(parse(getComputedStyle(element).color), ground(element))])
+            .filter(([, ratio]) => ratio < 4.5);
+          return rings.concat(texts);
         }"""
     )
     assert poor == []
@@ -248,4 +262,30 @@ def test_lists_that_cannot_be_read_are_called_old_and_hide_nothing_else(desk: De
     # A page that is open asks again, and complains again.
     page.goto("about:blank")
     assert [text for text in complaints if "ERR_FAILED" not in text] == []
+    complaints.clear()
+
+
+def test_a_page_whose_first_question_fails_says_so_and_asks_again(desk: Desk, page: Page, complaints: list[str]) -> None:
+    page.clock.install()
+    firsts = {
+        "/docs": "**/openapi.json",
+        "/password": "**/api/v1/session",
+        "/login": "**/locales/vi.json",
+        f"/lane/{LANE}": "**/locales/vi.json",
+    }
+    for path, first in firsts.items():
+        page.route(first, lambda route: route.fulfill(status=503), times=1)
+        page.goto(path)
+        expect(page.locator("#waits")).to_contain_text("Trạm chưa trả lời")
+        expect(page.locator("#waits")).to_contain_text("The station does not answer")
+        page.route("**/api/v1/session", lambda route: route.abort(), times=1)
+        page.keyboard.press("F9")
+        page.clock.run_for(4_000)
+        expect(page.locator("#main")).to_be_visible()
+        expect(page.locator("#waits")).to_have_count(0)
+        page.unroute("**/api/v1/session")
+    expect(page.locator("#lane-state")).to_have_text("Giữ nguyên hiện trạng")
+    # What was pressed in vain was not lost.
+    assert desk.lane.asked == [("freeze", "operator")]
+    assert [text for text in complaints if not re.search("503|ERR_FAILED", text)] == []
     complaints.clear()

@@ -28,6 +28,7 @@ ui-alarms-unknown = ⚠ Alarms cannot be read
 ui-alarms-count = { $open } not acknowledged, { $all } in all
 ui-alarm-over = Its cause has been gone since { $time }
 ui-acknowledge = Acknowledge
+ui-alarm-just-come = This alarm has only just come up. Read it, then press F10 again.
 ui-acknowledged = acknowledged
 ui-settle = Say where it is
 ui-settle-explained = Where is { $subject } now, or who has taken the search over? It is written down under your name, and the alarm is over.

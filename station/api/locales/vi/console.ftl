@@ -28,6 +28,7 @@ ui-alarms-unknown = ⚠ Không đọc được báo động
 ui-alarms-count = { $open } chưa xác nhận, tổng số { $all }
 ui-alarm-over = Đã hết nguyên nhân từ { $time }
 ui-acknowledge = Xác nhận
+ui-alarm-just-come = Báo động này vừa hiện ra. Hãy đọc rồi bấm F10 lần nữa.
 ui-acknowledged = đã xác nhận
 ui-settle = Báo bưu gửi đang ở đâu
 ui-settle-explained = { $subject } hiện ở đâu, hoặc ai đã nhận việc tìm? Lời này được ghi dưới tên bạn và báo động kết thúc.

@@ -259,9 +259,5 @@ async function openProof(fact) {
   });
 }
 
-// A page that the browser had put aside may belong to whoever was logged in then.
-addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
-});
 await openPage({ title: "ui-audit", current: "audit", build });
 if (may("see-audit")) await read();

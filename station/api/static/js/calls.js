@@ -1,9 +1,8 @@
 // Asking the station. Every write carries a new key, so that repeating it on a bad line has one effect.
 
-import { lang, t } from "./words.js";
+import { lang, t, TIMEOUT_MS } from "./words.js";
 
 const BASE = "/api/v1";
-const TIMEOUT_MS = 8000;
 const NO_CONTENT = 204;
 // A report of a year reads a million facts.
 const SLOW_MS = 310000;
@@ -46,6 +45,17 @@ export function may(action) {
 /** Learn who is logged in; leads to the log-in page where nobody is. */
 export async function loadSession() {
   session = await call("/session", {});
+}
+
+/** Learn it again: another tab may have logged in somebody else. Then this page is loaded anew, so that it says who it is. */
+export async function renewSession() {
+  const now = await call("/session", {});
+  if (now.user_id !== session.user_id) {
+    location.reload();
+    // This page is being left: nobody waits for the answer any more.
+    return new Promise(() => {});
+  }
+  session = now;
 }
 
 /**
@@ -157,6 +167,24 @@ export function post(path, body) {
 }
 
 /**
+ * Do what must be done whoever is logged in by now: in that person's name.
+ * @param {string} path
+ * @param {unknown} body
+ */
+export async function postWhoever(path, body) {
+  const options = write("POST", body);
+  try {
+    return await twice(path, options, call);
+  } catch (error) {
+    if (!isForeign(error)) throw error;
+    const now = await call("/session", {});
+    const done = await twice(path, withToken(options, now), call);
+    await renewSession();
+    return done;
+  }
+}
+
+/**
  * Change some members; those that are left out stay.
  * @param {string} path
  * @param {unknown} body
@@ -171,10 +199,10 @@ export function patch(path, body) {
  */
 async function change(path, options) {
   try {
-    return await twice(path, options);
+    return await twice(path, options, send);
   } catch (error) {
     if (!(error instanceof CallError) || error.code !== "step-up-needed" || !(await confirmPerson())) throw error;
-    return twice(path, options);
+    return twice(path, options, send);
   }
 }
 
@@ -197,14 +225,14 @@ export function tellLooked(pieceId, sha256, shownMs, heatMs) {
  * @param {unknown} body
  */
 export async function enter(path, body) {
-  session = await call(path, write("POST", body));
+  session = await send(path, write("POST", body));
 }
 
 /** Go out. What is still to be told of the pictures is told before. */
 export async function leave() {
   dispatchEvent(new Event(LEAVING));
   await lastTold;
-  await call("/session", write("DELETE", undefined));
+  await send("/session", write("DELETE", undefined));
   location.replace("/login");
 }
 
@@ -220,15 +248,44 @@ function write(method, body) {
 /**
  * @param {string} path
  * @param {RequestInit} options
+ * @param {typeof call} how
  */
-async function twice(path, options) {
+async function twice(path, options, how) {
+  try {
+    return await how(path, options);
+  } catch (error) {
+    // The answer was lost, perhaps the request too: once more with the same key.
+    if (error instanceof CallError && error.code === "no-answer") return how(path, options);
+    throw error;
+  }
+}
+
+/**
+ * A write. After a log-in in another tab the station refuses this page's token, and has done nothing: for the same person it is repeated once.
+ * @param {string} path
+ * @param {RequestInit} options
+ */
+async function send(path, options) {
   try {
     return await call(path, options);
   } catch (error) {
-    // The answer was lost, perhaps the request too: once more with the same key.
-    if (error instanceof CallError && error.code === "no-answer") return call(path, options);
-    throw error;
+    if (!session || !isForeign(error)) throw error;
+    await renewSession();
+    return call(path, withToken(options, session));
   }
+}
+
+/** @param {unknown} error */
+function isForeign(error) {
+  return error instanceof CallError && error.code === "request-foreign";
+}
+
+/**
+ * @param {RequestInit} options
+ * @param {any} now the session as it is
+ */
+function withToken(options, now) {
+  return { ...options, headers: { ...options.headers, "X-CSRF-Token": now.csrf_token } };
 }
 
 function newKey() {

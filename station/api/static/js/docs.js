@@ -1,12 +1,16 @@
 // The description of the interface, readable without any other site.
 
+import { untilAnswered } from "./arrival.js";
 import { h } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { openPage, switchLanguage } from "./shell.js";
-import { t } from "./words.js";
+import { t, TIMEOUT_MS } from "./words.js";
 
-const answer = await fetch("/openapi.json");
-const api = await answer.json();
+const api = await untilAnswered(async () => {
+  const answer = await fetch("/openapi.json", { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (!answer.ok) throw new Error(`interface: ${answer.status}`);
+  return answer.json();
+});
 
 /** @param {any} schema */
 function typeOf(schema) {

@@ -1,5 +1,6 @@
 // What the pages before log-in share: a form in the middle, in both languages.
 
+import { neverFromAside, untilAnswered } from "./arrival.js";
 import { h, say } from "./dom.js";
 import { lang, loadWords, t, useLanguage } from "./words.js";
 
@@ -9,7 +10,8 @@ import { lang, loadWords, t, useLanguage } from "./words.js";
  *   message ids; `back` is the page to which one turns without doing it; `submit` throws what to say
  */
 export async function openDoor(page) {
-  await loadWords();
+  neverFromAside();
+  await untilAnswered(loadWords);
   const message = h("p", { class: "message bad", id: "message", role: "alert", hidden: true });
   const build = () => {
     document.title = `${t(page.title)} – KT1`;
@@ -44,7 +46,13 @@ export async function openDoor(page) {
     form.querySelector("input")?.focus();
   };
   const change = async () => {
-    await useLanguage(lang() === "vi" ? "en" : "vi");
+    try {
+      await useLanguage(lang() === "vi" ? "en" : "vi");
+    } catch {
+      message.hidden = false;
+      say(message, `⚠ ${t("ui-no-answer")}`);
+      return;
+    }
     build();
   };
   build();

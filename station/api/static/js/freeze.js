@@ -2,6 +2,8 @@
 
 import { get, may, post } from "./calls.js";
 import { h, keep } from "./dom.js";
+import { SETTLE_MS } from "./keys.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { attempt, tell } from "./shell.js";
 import { lang, t, timeOf } from "./words.js";
 
@@ -25,12 +27,20 @@ export class FreezePanel {
     this.freeze = null;
     this.frozen = false;
     this.busy = false;
+    /** The steps as they are on screen, and whether they have stood there for long enough to be seen. */
+    this.shown = "";
+    this.settled = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.settling = undefined;
     this.present = "";
     this.note = "";
     /** @type {any} */
     this.root = h("section");
+    this.refresh = oneAtATime(() => this.read());
     this.build();
-    setInterval(() => this.frozen && this.refresh(), REFRESH_MS);
+    whileSeen(REFRESH_MS, async () => {
+      if (this.frozen) await this.refresh();
+    });
   }
 
   /** Build it anew, in the language on screen; what was typed stays. */
@@ -81,7 +91,7 @@ export class FreezePanel {
     tell(t("ui-freeze-over"));
   }
 
-  async refresh() {
+  async read() {
     try {
       const seen = await get(`${this.path}/freeze`);
       if (this.freeze?.number !== undefined && seen.number !== this.freeze?.number) {
@@ -100,20 +110,37 @@ export class FreezePanel {
     const freeze = this.freeze;
     if (!freeze) {
       // Nothing may be said of a freeze that is not on screen.
+      this.shown = "";
       this.form.hidden = true;
       this.permit();
       return;
     }
+    this.settle(JSON.stringify([freeze.number, freeze.steps]));
     keep(this.lacks, [freeze.lacks, freeze.lane?.refused], () => [
       ...freeze.lacks.map((/** @type {string} */ lack) => h("li", { "data-lack": lack }, `▲ ${t(LACKS[lack] ?? lack)}`)),
       freeze.lane?.refused ? h("li", { "data-lack": "refused" }, `▲ ${t("ui-freeze-refused", { result: t(freeze.lane.refused) })}`) : null,
     ]);
     keep(this.about, [freeze.number, freeze.origin, freeze.frozen_by, freeze.frozen_at, freeze.suspects, freeze.suspects_restricted, freeze.latch_set_again_at], () => aboutParts(freeze));
-    keep(this.steps, [freeze.steps, this.busy], () => this.stepParts());
+    keep(this.steps, [freeze.steps, this.busy, this.settled], () => this.stepParts());
     keep(this.said, [freeze.my_all_clear_at, freeze.all_clears, freeze.people, freeze.number], () => saidParts(freeze));
     const given = freeze.my_all_clear_at !== null || (freeze.people ?? []).length > 1;
     this.form.hidden = !may("unfreeze-lane") || freeze.number === null || given;
     this.permit();
+  }
+
+  /**
+   * A press that was meant for the step before must not record the next one: no step that is recorded can be taken back.
+   * @param {string} shown
+   */
+  settle(shown) {
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.settled = false;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.settled = true;
+      this.show();
+    }, SETTLE_MS);
   }
 
   stepParts() {
@@ -126,7 +153,7 @@ export class FreezePanel {
         step.done_at
           ? h("span", { class: "quiet" }, ` ${t("ui-freeze-done", { person: step.done_by, time: timeOf(step.done_at) })}`)
           : may("tick-freeze-steps") && this.freeze.number !== null
-            ? h("button", { type: "button", "data-key": `step-${step.id}`, disabled: this.busy, onclick: () => this.tick(step.id) }, t("ui-freeze-tick"), step.id === open ? h("kbd", {}, "F3") : null)
+            ? h("button", { type: "button", "data-key": `step-${step.id}`, disabled: this.busy || !this.settled, onclick: () => this.tick(step.id) }, t("ui-freeze-tick"), step.id === open ? h("kbd", {}, "F3") : null)
             : null,
       );
     return [
@@ -154,7 +181,7 @@ export class FreezePanel {
 
   /** @param {string | null} step the first open one unless named */
   async tick(step = this.next()) {
-    if (!this.frozen || this.busy || step === null || !this.freeze?.number || !may("tick-freeze-steps")) return;
+    if (!this.frozen || this.busy || !this.settled || step === null || !this.freeze?.number || !may("tick-freeze-steps")) return;
     await this.act(() => post(`${this.path}/freeze/steps`, { number: this.freeze.number, step }));
   }
 
@@ -175,8 +202,10 @@ export class FreezePanel {
     this.busy = true;
     this.show();
     const done = await attempt(work);
-    this.busy = false;
+    // Until what it did is on screen, the next press would not know what it does.
     await this.refresh();
+    this.busy = false;
+    this.show();
     return done;
   }
 }

@@ -2,6 +2,9 @@
 
 /** @typedef {{ name: string, codes: string[], text: string, act: () => void, early?: boolean }} Key `early`: pressed before the page was built, it acts once it is */
 
+/** What a key acts on must have stood on screen for so long: a key meant for what stood there before must not hit it. */
+export const SETTLE_MS = 400;
+
 /** @type {Key[] | null} */
 let keys = null;
 /** @type {Set<string>} */

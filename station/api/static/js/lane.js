@@ -1,18 +1,17 @@
 // The operator's page of one lane: what it does now, the scan that waits, and the decision on it.
 
-import { get, may, post } from "./calls.js";
+import { get, may, post, postWhoever } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
-import { useKeys } from "./keys.js";
+import { SETTLE_MS, useKeys } from "./keys.js";
 import { lanePicture } from "./lane_picture.js";
 import { listen, soon } from "./live.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
 
 const LANE_STALE_S = 2;
-// A picture must have stood for a moment before it can be cleared: a key meant for the one before must not hit it.
-const SETTLE_MS = 400;
 const REFRESH_MS = 5000;
 const RECENT = 5;
 
@@ -286,7 +285,7 @@ async function decide(decision) {
 async function freeze() {
   // The piece on the screen is what the person saw.
   await attempt(async () => {
-    const answer = await post(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null });
+    const answer = await postWhoever(`${path}/freeze`, { piece_id: view?.request?.piece_id ?? null });
     if (answer.frozen) tell(t("ui-frozen"));
   });
 }
@@ -296,7 +295,20 @@ function toggleHeat() {
   parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
 }
 
-async function refreshRecent() {
+/** The lane as it stands, for whoever waits for the stream's first words. */
+async function readLane() {
+  try {
+    const seen = await get(path);
+    view = view ?? seen;
+  } catch (error) {
+    if (view) return;
+    failure = error instanceof Error ? error.message : String(error);
+    tell(failure, true);
+  }
+  show();
+}
+
+const refreshRecent = oneAtATime(async () => {
   try {
     recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
     recentReadAt = new Date().toISOString();
@@ -305,7 +317,7 @@ async function refreshRecent() {
     recentOld = true;
   }
   if (view) showRecent();
-}
+});
 
 function refreshStale() {
   showStale(streamOld || laneOld);
@@ -313,16 +325,9 @@ function refreshStale() {
 }
 
 await openPage({ title: "ui-lane", current: "lane", build });
-try {
-  view = await get(path);
-} catch (error) {
-  failure = error instanceof Error ? error.message : String(error);
-  tell(failure, true);
-}
-show();
-await refreshRecent();
 let outcomes = "";
 const refreshSoon = soon(refreshRecent);
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 listen({
   lane: (seen) => {
     if (seen.lane_id !== lane) return;
@@ -348,7 +353,9 @@ listen({
     refreshStale();
   },
 });
-setInterval(refreshRecent, REFRESH_MS);
+whileSeen(REFRESH_MS, refreshRecent);
+readLane();
+refreshRecent();
 // The settle time ends between two snapshots; the buttons must not wait for the next one.
 setInterval(() => {
   if (isStale() || !view) return;

@@ -1,6 +1,6 @@
 // Live by server-sent events. Silence is loud: after two seconds without any event everything on screen counts as old.
 
-import { get } from "./calls.js";
+import { renewSession } from "./calls.js";
 
 const STALE_MS = 2000;
 const REOPEN_MS = 6000;
@@ -26,14 +26,15 @@ export function soon(act) {
 }
 
 /**
- * Listen until the page goes.
+ * Listen while somebody sees the page. Whenever it is seen again the server says `reset`.
  * @param {Listener} listener `changed` is called for `piece`, `alarm`, `freeze`, and `reset` (look at everything again)
  */
 export function listen(listener) {
   let last = performance.now();
   let opened = last;
   let stale = true;
-  /** @type {EventSource} */
+  let reopened = false;
+  /** @type {EventSource | undefined} */
   let source;
 
   function heard() {
@@ -46,36 +47,52 @@ export function listen(listener) {
 
   function open() {
     opened = performance.now();
-    source = new EventSource("/api/v1/events");
-    source.addEventListener("lane", (event) => {
+    const stream = (source = new EventSource("/api/v1/events"));
+    stream.addEventListener("open", () => {
+      // It ends with the session: whoever may listen now may be somebody else.
+      if (reopened) renewSession().catch(() => {});
+      reopened = true;
+    });
+    stream.addEventListener("lane", (event) => {
       heard();
       listener.lane?.(JSON.parse(event.data));
     });
-    source.addEventListener("tick", (event) => {
+    stream.addEventListener("tick", (event) => {
       heard();
       listener.tick?.(JSON.parse(event.data));
     });
     for (const type of ["piece", "alarm", "freeze", "reset", "resumed"]) {
-      source.addEventListener(type, () => {
+      stream.addEventListener(type, () => {
         heard();
         listener.changed?.(type);
       });
     }
   }
 
-  open();
+  /** What is on screen counts as old from now on. */
+  function doubt() {
+    if (stale) return;
+    stale = true;
+    listener.stale(true);
+  }
+
+  // Each stream takes one of the six connections that a browser has to the station. A page that nobody sees gives its own back: with six streams open, a freeze would wait for ever.
+  document.addEventListener("visibilitychange", () => {
+    source?.close();
+    doubt();
+    if (!document.hidden) open();
+  });
+  if (!document.hidden) open();
   listener.stale(true);
   setInterval(() => {
     const now = performance.now();
-    if (now - last > STALE_MS && !stale) {
-      stale = true;
-      listener.stale(true);
-    }
+    if (now - last > STALE_MS) doubt();
+    if (!source || document.hidden) return;
     // A stream that the browser has given up, or that hangs, is opened anew; the server then says "reset".
     if ((source.readyState === EventSource.CLOSED && now - opened > 1000) || now - Math.max(last, opened) > REOPEN_MS) {
       source.close();
       // The stream itself does not tell why it ended: if the session did, this leads to the log-in page.
-      get("/session").catch(() => {});
+      renewSession().catch(() => {});
       open();
     }
   }, 250);

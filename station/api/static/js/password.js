@@ -1,11 +1,12 @@
 // Changing one's own password. Whoever is logged in elsewhere as oneself is not any more.
 
+import { untilAnswered } from "./arrival.js";
 import { enter, loadSession, who } from "./calls.js";
 import { field, openDoor, valueOf } from "./door.js";
 import { loadWords, t } from "./words.js";
 
-await loadWords();
-await loadSession();
+await untilAnswered(loadWords);
+await untilAnswered(loadSession);
 await openDoor({
   title: "ui-change-password",
   explain: "ui-change-password-explained",

@@ -4,6 +4,7 @@ import { get, post, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { listen, soon } from "./live.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, t, timeOf } from "./words.js";
@@ -177,7 +178,7 @@ function permit() {
   parts.heat.disabled = !viewer.heatUrl || !viewer.key;
 }
 
-async function refreshQueue() {
+const refreshQueue = oneAtATime(async () => {
   try {
     const page = await get("/reviews?limit=100");
     queue = page.items;
@@ -190,7 +191,7 @@ async function refreshQueue() {
   }
   if (chosen === null && queue.length > 0) chosen = queue[0].piece_id;
   await refreshDetail();
-}
+});
 
 async function refreshDetail() {
   const wanted = chosen;
@@ -280,8 +281,8 @@ function toggleHeat() {
 }
 
 await openPage({ title: "ui-review", current: "review", build });
-await refreshQueue();
 const refreshSoon = soon(refreshQueue);
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 listen({
   tick: () => permit(),
   changed: (type) => {
@@ -299,7 +300,8 @@ for (const kind of ["keydown", "pointerdown", "pointermove"]) {
   });
 }
 viewer.picture.addEventListener("load", () => permit());
-setInterval(refreshQueue, REFRESH_MS);
+whileSeen(REFRESH_MS, refreshQueue);
+refreshQueue();
 // The lease is renewed only while somebody works here: who goes away gives the piece back.
 setInterval(async () => {
   if (mine() && performance.now() - lastInput < 2 * RENEW_MS) await attempt(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));

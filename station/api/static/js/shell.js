@@ -1,8 +1,10 @@
 // What every page has: heading, language, who is logged in, alarm bar, old-data banner, messages, help, confirmation.
 
-import { get, leave, loadSession, may, post, useConfirmation, who } from "./calls.js";
+import { neverFromAside, untilAnswered } from "./arrival.js";
+import { get, leave, loadSession, may, post, renewSession, useConfirmation, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
-import { allKeys, useHelp } from "./keys.js";
+import { allKeys, SETTLE_MS, useHelp } from "./keys.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
@@ -22,8 +24,13 @@ const parts = {
 /** @type {any[]} */
 let alarms = [];
 let alarmsKnown = false;
-/** For how long whoever is logged in has looked at pictures, as the station said last. */
-let viewing = { viewing_min: 0, rest_due: false };
+/** The alarm in the bar, while it is known. @type {any} */
+let shown = null;
+/** It has stood there for long enough to be seen. */
+let settled = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let settling;
+let acknowledging = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let messageTimer;
 /** @type {() => void} */
@@ -34,9 +41,9 @@ let rebuildPage = () => {};
  * @param {{ title: string, current: string, build: (main: HTMLElement) => void }} page `title` is a message id
  */
 export async function openPage(page) {
-  await loadWords();
-  await loadSession();
-  viewing = who();
+  neverFromAside();
+  await untilAnswered(loadWords);
+  await untilAnswered(loadSession);
   useConfirmation(askPassword);
   rebuildPage = () => {
     document.title = `${t(page.title)} – KT1`;
@@ -61,9 +68,15 @@ export async function openPage(page) {
   useHelp(openHelp);
   rebuildPage();
   // Before the first answer: a page whose first question hangs goes on asking.
-  setInterval(refreshAlarms, REFRESH_MS);
-  if (may("see-scans")) setInterval(refreshRest, REST_MS);
-  await refreshAlarms();
+  whileSeen(REFRESH_MS, refreshAlarms);
+  if (may("see-scans")) setInterval(refreshSession, REST_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    settle();
+    refreshSession();
+  });
+  // Nobody waits for that answer: what the page shows next is not held up by it.
+  refreshAlarms();
 }
 
 /** @param {string} current */
@@ -189,23 +202,24 @@ export function isStale() {
   return document.body.classList.contains("stale");
 }
 
-/** Ask again for how long whoever is logged in has looked at pictures. */
-async function refreshRest() {
+/** Ask again who is logged in, and for how long they have looked at pictures. */
+const refreshSession = oneAtATime(async () => {
   try {
-    viewing = await get("/session");
+    await renewSession();
     showRest();
   } catch {
     // What was shown stays: that the station is out of reach is told elsewhere.
   }
-}
+});
 
 function showRest() {
-  parts.rest.hidden = !viewing.rest_due;
-  say(parts.rest, viewing.rest_due ? `⏸ ${t("ui-rest-due", { minutes: viewing.viewing_min })}` : "");
+  const { rest_due, viewing_min } = who();
+  parts.rest.hidden = !rest_due;
+  say(parts.rest, rest_due ? `⏸ ${t("ui-rest-due", { minutes: viewing_min })}` : "");
 }
 
 /** Read the alarms again. */
-export async function refreshAlarms() {
+export const refreshAlarms = oneAtATime(async () => {
   if (!may("see-alarms")) return;
   try {
     alarms = (await get("/alarms?limit=100")).items;
@@ -214,7 +228,7 @@ export async function refreshAlarms() {
     alarmsKnown = false;
   }
   showAlarms();
-}
+});
 
 function worst() {
   const open = alarms.filter((alarm) => !alarm.acknowledged_at);
@@ -226,6 +240,9 @@ function worst() {
 function showAlarms() {
   const alarm = worst();
   const unseen = alarms.filter((each) => !each.acknowledged_at).length;
+  const before = shown;
+  shown = alarmsKnown ? alarm ?? null : null;
+  if (shown?.alarm_id !== before?.alarm_id) settle();
   // To whoever may not see alarms, that they are not read is no news.
   parts.alarms.hidden = !may("see-alarms");
   parts.alarms.dataset.level = !alarmsKnown ? "unknown" : alarm && !alarm.acknowledged_at ? (alarm.cleared_at ? "over" : alarm.priority) : "none";
@@ -242,20 +259,35 @@ function showAlarms() {
         ? null
         : alarm.acknowledged_at
         ? alarm.code === "escaped" && !alarm.cleared_at && may("settle-alarms")
-          ? h("button", { type: "button", id: "settle", onclick: () => settle(alarm) }, t("ui-settle"))
+          ? h("button", { type: "button", id: "settle", onclick: () => sayWhatBecame(alarm) }, t("ui-settle"))
           : h("span", {}, t("ui-acknowledged"))
         : !may("acknowledge-alarms")
         ? null
-        : h("button", { type: "button", id: "acknowledge", "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
+        : h("button", { type: "button", id: "acknowledge", "aria-disabled": String(!settled), "data-key": "acknowledge", onclick: acknowledge }, t("ui-acknowledge"), " ", h("kbd", {}, "F10")),
     ];
   });
+}
+
+/** From now on the bar must stand as it is for a moment before its alarm can be acknowledged. */
+function settle() {
+  settled = false;
+  permitAcknowledging();
+  clearTimeout(settling);
+  settling = setTimeout(() => {
+    settled = true;
+    permitAcknowledging();
+  }, SETTLE_MS);
+}
+
+function permitAcknowledging() {
+  document.getElementById("acknowledge")?.setAttribute("aria-disabled", String(!settled));
 }
 
 /**
  * Say what became of what escaped.
  * @param {any} alarm
  */
-function settle(alarm) {
+function sayWhatBecame(alarm) {
   const note = h("textarea", { id: "settle-note", required: true, maxlength: 1000, rows: 3 });
   const form = h(
     "form",
@@ -278,9 +310,15 @@ function settle(alarm) {
 
 /** A person has seen the alarm that stands in the bar. */
 export async function acknowledge() {
-  const alarm = worst();
-  // Nobody acknowledges what the bar does not show.
-  if (!alarmsKnown || !alarm || alarm.alarm_id === null || alarm.acknowledged_at) return;
-  await attempt(() => post(`/alarms/${alarm.alarm_id}/acknowledge`));
+  // Nobody acknowledges what the bar does not show, nor what it has only just begun to show.
+  if (acknowledging || !shown || shown.alarm_id === null || shown.acknowledged_at) return;
+  if (!settled) {
+    tell(t("ui-alarm-just-come"), true);
+    return;
+  }
+  const { alarm_id } = shown;
+  acknowledging = true;
+  await attempt(() => post(`/alarms/${alarm_id}/acknowledge`));
   await refreshAlarms();
+  acknowledging = false;
 }

@@ -4,6 +4,7 @@ import { get, may } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { useKeys } from "./keys.js";
 import { listen, soon } from "./live.js";
+import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, openPage, refreshAlarms, showStale, switchLanguage } from "./shell.js";
 import { figure, t } from "./words.js";
 
@@ -37,7 +38,7 @@ function show() {
   const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
   keep(list, [shown, loaded, failed], () => {
     if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
-    if (!loaded) return [h("li", { class: "quiet" }, t("ui-loading"))];
+    if (!loaded && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-loading"))];
     if (lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-lanes-none"))];
     return shown.map(([id, state, pieces, rate, lost]) =>
       h(
@@ -60,7 +61,7 @@ function show() {
   ]);
 }
 
-async function refresh() {
+const refresh = oneAtATime(async () => {
   try {
     const found = may("see-lanes") ? (await get("/lanes")).items : [];
     lanes.clear();
@@ -70,17 +71,18 @@ async function refresh() {
   } catch {
     failed = true;
   }
+  show();
   try {
     if (may("see-reviews")) held = (await get("/reviews?limit=100")).items.length;
   } catch {
     held = null;
   }
   show();
-}
+});
 
 const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
-await refresh();
+// Before anything is asked for: a question that hangs must not keep the page from being live.
 const live = may("see-events") ? listen : () => {};
 live({
   lane: (view) => {
@@ -94,4 +96,5 @@ live({
   },
   stale: showStale,
 });
-setInterval(refresh, REFRESH_MS);
+whileSeen(REFRESH_MS, refresh);
+refresh();

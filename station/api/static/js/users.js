@@ -211,10 +211,6 @@ async function refresh() {
   show();
 }
 
-// A page that the browser had put aside may belong to whoever was logged in then.
-addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
-});
 await openPage({ title: "ui-users", current: "users", build });
 if (may("see-users")) {
   await refresh();

@@ -1,5 +1,8 @@
 // The words on screen, in the chosen language; they come from the same files as the server's.
 
+/** For so long an answer is waited for. */
+export const TIMEOUT_MS = 8000;
+
 /** @type {Record<string, string>} */
 let messages = {};
 let language = "vi";
@@ -16,7 +19,7 @@ export async function loadWords() {
 
 /** @param {string} wanted */
 export async function useLanguage(wanted) {
-  const answer = await fetch(`/locales/${wanted}.json`);
+  const answer = await fetch(`/locales/${wanted}.json`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!answer.ok) throw new Error(`texts: ${answer.status}`);
   messages = await answer.json();
   language = wanted;
