@@ -1,10 +1,11 @@
 """The start page, the review page, the description of the interface."""
 
 import re
+from datetime import timedelta
 from typing import Literal
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
@@ -155,6 +156,25 @@ def test_what_another_person_does_shows_by_itself(desk: Desk, page: Page) -> Non
     expect(page.locator("#about")).to_contain_text("<img src=x onerror=alert(1)>")
     assert desk.post(f"/reviews/{piece_id}/claim", person="dung").status_code == 200
     expect(page.locator("#about")).to_contain_text("dung đang thẩm định")
+
+
+def test_times_are_the_site_s_and_those_of_another_day_are_told_with_it(desk: Desk, browser: Browser) -> None:
+    desk.put_piece()
+    # A browser on the clock of another place.
+    context = browser.new_context(base_url=desk.server.url, locale="vi-VN", timezone_id="America/New_York")
+    come_in(context, desk, "operator")
+    page = context.new_page()
+    # 23:30 on the site, of the day on which the piece was held at 15:00.
+    page.clock.set_fixed_time(START + timedelta(hours=8.5))
+    open_review(page)
+    since = page.locator(".queue-item .quiet")
+    expect(since).to_have_text("15:00:00")
+    expect(page.locator("#history li").first).to_contain_text("15:00:00 nhận dạng")
+    page.clock.set_fixed_time(START + timedelta(hours=9.5))
+    desk.feed.publish("piece", "{}")
+    expect(since).to_have_text("15:00:00 21/11/26")
+    expect(page.locator("#history li").first).to_contain_text("15:00:00 21/11/26 nhận dạng")
+    context.close()
 
 
 def test_a_refusal_is_told_in_the_language_on_screen(desk: Desk, page: Page, complaints: list[str]) -> None:

@@ -1,6 +1,6 @@
 // Asking the station. Every write carries a new key, so that repeating it on a bad line has one effect.
 
-import { lang, t } from "./words.js";
+import { lang, t, useSiteClock } from "./words.js";
 
 const BASE = "/api/v1";
 const TIMEOUT_MS = 8000;
@@ -46,6 +46,7 @@ export function may(action) {
 /** Learn who is logged in; leads to the log-in page where nobody is. */
 export async function loadSession() {
   session = await call("/session", {});
+  useSiteClock(session.utc_offset_min);
 }
 
 /**
