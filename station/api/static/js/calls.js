@@ -118,12 +118,15 @@ export function getSlowly(path) {
 /**
  * Get a file and hand it to the browser to keep.
  * @param {string} path
- * @param {string} name
+ * @param {string} [name] the one that the station gives it unless named
+ * @returns {Promise<string>} its name
  */
 export async function keepFile(path, name) {
   const answer = await ask(path, {}, SLOW_MS);
   if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
-  keepBlob(await answer.blob(), name);
+  const kept = name ?? answer.headers.get("Content-Disposition")?.match(/filename="([^"]+)"/)?.[1] ?? "kt1";
+  keepBlob(await answer.blob(), kept);
+  return kept;
 }
 
 /**
