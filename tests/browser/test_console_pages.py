@@ -132,6 +132,17 @@ def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: P
     expect(page.locator("#about")).to_contain_text(str(order[1]))
     page.keyboard.press("ArrowDown")
     expect(page.locator("#about")).to_contain_text(plain)
+    # Enter on another piece chooses that one, and claims none; once it is chosen, Enter claims it.
+    for key, piece_id in (("Enter", order[0]), ("NumpadEnter", order[1])):
+        page.locator(f'[data-piece="{piece_id}"]').press(key)
+        expect(page.locator("#about")).to_contain_text(str(piece_id))
+        expect(page.locator("#claim")).to_be_enabled()
+        assert {state(desk, each) for each in (plain, marked, urgent)} == {PieceState.HELD}
+    page.keyboard.press("Enter")
+    expect(page.locator("#release")).to_be_enabled()
+    assert state(desk, str(order[1])) is PieceState.IN_REVIEW
+    page.locator("#release").click()
+    expect(page.locator("#claim")).to_be_enabled()
     page.locator(f'[data-piece="{marked}"]').click()
     expect(page.locator("#about")).to_contain_text("Tuyệt mật")
     expect(page.locator("#two-people")).to_be_visible()
@@ -197,6 +208,7 @@ def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) 
     expect(page.locator(".operation").first).to_be_visible()
     page.get_by_text("POST /api/v1/reviews/{piece_id}/decision").click()
     expect(page.get_by_text("Clearing what takes two people")).to_be_visible()
+    expect(page.locator(".operation[open]")).to_contain_text("(path, bắt buộc)")
     assert elsewhere == []
 
 

@@ -21,6 +21,7 @@ ui-lane = Lane
 ui-review = Review
 ui-docs = Interface
 ui-docs-body = Body:
+ui-docs-required = required
 ui-docs-answers = Answers:
 ui-docs-shapes = Shapes
 ui-alarms-none = ✓ No alarm

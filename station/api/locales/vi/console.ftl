@@ -21,6 +21,7 @@ ui-lane = Làn soi
 ui-review = Thẩm định
 ui-docs = Giao diện lập trình
 ui-docs-body = Nội dung gửi:
+ui-docs-required = bắt buộc
 ui-docs-answers = Trả lời:
 ui-docs-shapes = Các dạng dữ liệu
 ui-alarms-none = ✓ Không có báo động

@@ -45,7 +45,12 @@ export async function openDoor(page) {
   };
   const change = async () => {
     await useLanguage(lang() === "vi" ? "en" : "vi");
+    const typed = [...document.querySelectorAll("input")].map((input) => ({ id: input.id, value: input.value }));
     build();
+    for (const { id, value } of typed) {
+      const input = document.getElementById(id);
+      if (input instanceof HTMLInputElement) input.value = value;
+    }
   };
   build();
 }
