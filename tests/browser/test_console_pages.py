@@ -245,6 +245,42 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
     assert poor == []
 
 
+def test_what_of_a_piece_cannot_be_had_is_said_and_asked_for_again(desk: Desk, page: Page, complaints: list[str]) -> None:
+    piece_id, _ = desk.put_piece()
+    details, view, heat = "**/api/v1/pieces/*", "**/view.png*", "**/heat.png*"
+    for path in (details, view, heat):
+        page.route(path, lambda route: route.abort())
+    open_review(page)
+    expect(page.locator("#detail-failed")).to_have_text("⚠ Không đọc được bưu gửi này: Trạm không trả lời")
+    expect(page.locator("#viewer")).to_have_text("Không đọc được bưu gửi này")
+    page.unroute(details)
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    expect(page.locator("#viewer")).to_have_text("Không hiện được ảnh soi")
+    page.unroute(view)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true", timeout=15_000)
+    expect(page.locator("#viewer .placeholder")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.locator("#clear")).to_be_enabled()
+    # A map that did not come is none on which nothing is marked, and nobody looked at it.
+    page.keyboard.press("F7")
+    expect(page.locator("#heat-note")).to_contain_text("Không hiện được bản đồ nhiệt")
+    expect(page.locator("#heat")).to_have_attribute("aria-pressed", "false")
+    page.route(details, lambda route: route.abort())
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#detail-old")).to_contain_text("từ đó đến nay không đọc lại được")
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    page.unroute(details)
+    with page.expect_request("**/looked?*") as told:
+        page.keyboard.press("F2")
+    looked = told.value.post_data_json
+    assert looked["shown_ms"] > GLANCE_MS
+    assert looked["heat_ms"] == 0
+    page.goto("about:blank")
+    assert [text for text in complaints if "ERR_FAILED" not in text] == []
+    complaints.clear()
+
+
 def test_lists_that_cannot_be_read_are_called_old_and_hide_nothing_else(desk: Desk, page: Page, complaints: list[str]) -> None:
     piece_id, _ = desk.put_piece()
     desk.write(lambda uow: uow.raise_alarm(AlarmCode.LAMP, AlarmPriority.HIGH, LANE, "", START))

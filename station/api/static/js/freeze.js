@@ -1,7 +1,7 @@
 // The panel of a frozen lane: the checklist, the all clear of two people, and what still lacks.
 
 import { get, may, post } from "./calls.js";
-import { h, keep } from "./dom.js";
+import { h, keep, say } from "./dom.js";
 import { attempt, tell } from "./shell.js";
 import { lang, t, timeOf } from "./words.js";
 
@@ -23,6 +23,9 @@ export class FreezePanel {
     this.path = path;
     /** @type {any} */
     this.freeze = null;
+    /** @type {string | null} */
+    this.readAt = null;
+    this.failure = "";
     this.frozen = false;
     this.busy = false;
     this.present = "";
@@ -35,6 +38,7 @@ export class FreezePanel {
 
   /** Build it anew, in the language on screen; what was typed stays. */
   build() {
+    this.state = h("p", { class: "finding", id: "freeze-state", role: "status" });
     this.about = h("div", {});
     this.steps = h("div", {});
     this.lacks = h("ul", { class: "lacks", id: "freeze-lacks", role: "status" });
@@ -54,7 +58,7 @@ export class FreezePanel {
       this.remark,
       this.give,
     );
-    const fresh = h("section", { class: "freeze-panel", id: "freeze-panel", hidden: true, "aria-label": t("ui-freeze") }, this.lacks, this.about, this.steps, this.said, this.form);
+    const fresh = h("section", { class: "freeze-panel", id: "freeze-panel", hidden: true, "aria-label": t("ui-freeze") }, this.state, this.lacks, this.about, this.steps, this.said, this.form);
     this.root.replaceWith(fresh);
     this.root = fresh;
     this.show();
@@ -72,6 +76,7 @@ export class FreezePanel {
   /** The lane does not say any more that it is frozen. Its station may only have started again: the freeze is over when none is on record. */
   async ended() {
     this.freeze = null;
+    this.failure = "";
     try {
       if ((await get(`${this.path}/freeze`)).number !== null || this.frozen) return;
     } catch {
@@ -89,8 +94,10 @@ export class FreezePanel {
         this.present = this.note = this.names.value = this.remark.value = "";
       }
       this.freeze = this.frozen ? seen : null;
-    } catch {
-      // The old-data banner and the next round tell the rest.
+      this.readAt = new Date().toISOString();
+      this.failure = "";
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
     }
     this.show();
   }
@@ -98,8 +105,11 @@ export class FreezePanel {
   show() {
     this.root.hidden = !this.frozen;
     const freeze = this.freeze;
+    const old = freeze ? t("ui-freeze-old", { time: timeOf(this.readAt) }) : t("ui-freeze-failed");
+    say(this.state, this.failure ? `⚠ ${old}: ${this.failure}` : freeze ? "" : t("ui-loading"));
     if (!freeze) {
       // Nothing may be said of a freeze that is not on screen.
+      for (const part of [this.lacks, this.about, this.steps, this.said]) keep(part, null, () => []);
       this.form.hidden = true;
       this.permit();
       return;

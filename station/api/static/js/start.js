@@ -36,6 +36,7 @@ function show() {
   if (!list) return;
   const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
   keep(list, [shown, loaded, failed], () => {
+    if (!may("see-lanes")) return [h("li", { class: "quiet", id: "lanes-not-yours" }, t("ui-lanes-not-yours"))];
     if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
     if (!loaded) return [h("li", { class: "quiet" }, t("ui-loading"))];
     if (lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-lanes-none"))];
@@ -56,7 +57,7 @@ function show() {
     );
   });
   keep(review, held, () => [
-    h("a", { class: "card", href: "/review", "data-key": "review" }, h("strong", {}, t("ui-queue")), h("span", { class: "big-state" }, held === null ? "–" : held >= 100 ? "100+" : String(held))),
+    !may("see-reviews") ? h("p", { class: "quiet", id: "reviews-not-yours" }, t("ui-reviews-not-yours")) : h("a", { class: "card", href: "/review", "data-key": "review" }, h("strong", {}, t("ui-queue")), h("span", { class: "big-state" }, held === null ? "–" : held >= 100 ? "100+" : String(held))),
   ]);
 }
 
@@ -81,8 +82,7 @@ async function refresh() {
 const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
 await refresh();
-const live = may("see-events") ? listen : () => {};
-live({
+listen({
   lane: (view) => {
     lanes.set(view.lane_id, view);
     show();
