@@ -74,8 +74,13 @@ def test_a_supervisor_reads_a_shift_opens_a_number_takes_files_and_hands_over(
     page.locator("#report-kind").select_option("month")
     page.locator("#report-date").fill("2026-11-22")
     held_back: list[Route] = []
-    page.route("**/api/v1/reports/month*", lambda route: held_back.append(route))
-    page.locator("#report-make").press("Enter")
+
+    def hold_back(route: Route) -> None:
+        held_back.append(route)
+
+    page.route("**/api/v1/reports/month*", hold_back)
+    with page.expect_request("**/api/v1/reports/month*"):
+        page.locator("#report-make").press("Enter")
     expect(page.locator("#report-making")).to_be_visible()
     page.locator("#report-kind").select_option("day")
     held_back[0].continue_()
