@@ -59,6 +59,8 @@ def test_each_role_is_offered_what_it_may_do_and_told_what_it_may_not(
     come_as(context, desk, Role.AUDITOR)
     open_lane(page, decide=0, freeze=0, command=0, pictures=False)
     expect(page.locator("#recent li")).to_have_count(1)
+    page.keyboard.press("F9")
+    expect(page.locator("#message")).to_contain_text("hãy báo người tại làn")
     page.goto("/review")
     expect(page.locator("#history li").first).to_be_visible()
     expect(page.locator(REVIEWING)).to_have_count(0)

@@ -112,7 +112,8 @@ function build(/** @type {HTMLElement} */ main) {
           { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
         ]
       : []),
-    ...(freezes ? [{ name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze, early: true }] : []),
+    // Whoever may not is told so: nobody may believe that they have frozen it.
+    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freezes ? freeze : () => tell(t("ui-freeze-call-not-yours"), true), early: true },
     { name: "freeze-tick", codes: ["F3", "Numpad3", "F18"], text: t("ui-key-freeze-tick"), act: () => frozen?.tick() },
     { name: "freeze-all-clear", codes: ["F6", "Numpad6", "F19"], text: t("ui-key-freeze-all-clear"), act: () => frozen?.allClear() },
     ...(may("see-scans") ? [{ name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: () => viewer.toggleHeat() }] : []),
