@@ -86,7 +86,8 @@ class SessionOut(BaseModel):
     """Who is logged in. `csrf_token` goes with every write as `X-CSRF-Token`; a program needs none.
 
     `viewing_min`: whole minutes for which they have had pictures of scans before them without a rest of ten minutes, since the station
-    started. `rest_due`: that is longer than the policy's `viewing_limit_min`.
+    started. `rest_due`: that is longer than the policy's `viewing_limit_min`. `utc_offset_min`: whole minutes by which the site's clock is
+    ahead of UTC.
     """
 
     user_id: str
@@ -99,6 +100,7 @@ class SessionOut(BaseModel):
     confirmed_for_s: float
     viewing_min: int
     rest_due: bool
+    utc_offset_min: int
 
 
 class UserIn(Asked):

@@ -36,6 +36,7 @@ def router(context: Context) -> APIRouter:
             confirmed_for_s=max(0.0, (CONFIRMED_FOR - age).total_seconds()),
             viewing_min=viewing // timedelta(minutes=1),
             rest_due=viewing > timedelta(minutes=context.handlers.policy.viewing_limit_min),
+            utc_offset_min=context.reports.calendar.utc_offset // timedelta(minutes=1),
         )
 
     def welcome(found: LoggedIn, response: Response) -> schemas.SessionOut:

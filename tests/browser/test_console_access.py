@@ -35,6 +35,9 @@ def test_who_logs_in_gets_the_page_that_was_asked_for_and_who_logs_out_is_out(
     expect(page.locator("#message")).to_contain_text("Tên đăng nhập hoặc mật khẩu không đúng")
     page.locator("#language").click()
     expect(page.locator("#language")).to_have_attribute("lang", "vi")
+    # What was typed stays.
+    expect(page.locator("#login")).to_have_value("lan")
+    expect(page.locator("#password")).to_have_value("một mật khẩu khác")
     log_in(page, "lan", "another password")
     expect(page.locator("#message")).to_contain_text("Login or password is wrong")
     log_in(page, "LAN", PASSWORD)

@@ -55,7 +55,11 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
         expect(page.locator("#lane-state")).to_have_text("Đang chạy")
         expect(page.locator("#freeze-panel")).to_be_hidden()
         freeze_by(desk, "operator")
+        second.route("**/freeze", lambda route: route.abort())
         second.goto(f"/lane/{LANE}")
+        # A lane whose checklist cannot be read is frozen all the same.
+        expect(second.locator("#freeze-state")).to_contain_text("⚠ Không đọc được danh mục việc phải làm")
+        second.unroute("**/freeze")
         for one in (page, second):
             expect(one.locator("#freeze-title")).to_have_text("■ Giữ nguyên hiện trạng, lần 1")
             expect(one.locator("#all-clear")).to_be_disabled()
@@ -66,6 +70,10 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
             expect(page.locator(f"[data-step={step}] button")).to_be_enabled()
             page.keyboard.press("F3")
             expect(page.locator(f"[data-step={step}]")).to_contain_text("operator")
+        second.route("**/freeze", lambda route: route.abort())
+        expect(second.locator("#freeze-state")).to_contain_text("từ đó đến nay không đọc lại được")
+        second.unroute("**/freeze")
+        expect(second.locator("#freeze-state")).to_have_text("")
         page.locator(f"[data-step={NEEDED[-1]}] button").click()
         expect(second.locator("[data-step=call-police]")).to_contain_text("✓ Báo công an operator")
         expect(second.locator("#freeze-lacks li")).to_have_count(1)

@@ -1,10 +1,11 @@
 """The start page, the review page, the description of the interface."""
 
 import re
+from datetime import timedelta
 from typing import Literal
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.piece import PieceState, Secrecy, Urgency
@@ -131,6 +132,17 @@ def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: P
     expect(page.locator("#about")).to_contain_text(str(order[1]))
     page.keyboard.press("ArrowDown")
     expect(page.locator("#about")).to_contain_text(plain)
+    # Enter on another piece chooses that one, and claims none; once it is chosen, Enter claims it.
+    for key, piece_id in (("Enter", order[0]), ("NumpadEnter", order[1])):
+        page.locator(f'[data-piece="{piece_id}"]').press(key)
+        expect(page.locator("#about")).to_contain_text(str(piece_id))
+        expect(page.locator("#claim")).to_be_enabled()
+        assert {state(desk, each) for each in (plain, marked, urgent)} == {PieceState.HELD}
+    page.keyboard.press("Enter")
+    expect(page.locator("#release")).to_be_enabled()
+    assert state(desk, str(order[1])) is PieceState.IN_REVIEW
+    page.locator("#release").click()
+    expect(page.locator("#claim")).to_be_enabled()
     page.locator(f'[data-piece="{marked}"]').click()
     expect(page.locator("#about")).to_contain_text("Tuyệt mật")
     expect(page.locator("#two-people")).to_be_visible()
@@ -157,6 +169,25 @@ def test_what_another_person_does_shows_by_itself(desk: Desk, page: Page) -> Non
     expect(page.locator("#about")).to_contain_text("dung đang thẩm định")
 
 
+def test_times_are_the_site_s_and_those_of_another_day_are_told_with_it(desk: Desk, browser: Browser) -> None:
+    desk.put_piece()
+    # A browser on the clock of another place.
+    context = browser.new_context(base_url=desk.server.url, locale="vi-VN", timezone_id="America/New_York")
+    come_in(context, desk, "operator")
+    page = context.new_page()
+    # 23:30 on the site, of the day on which the piece was held at 15:00.
+    page.clock.set_fixed_time(START + timedelta(hours=8.5))
+    open_review(page)
+    since = page.locator(".queue-item .quiet")
+    expect(since).to_have_text("15:00:00")
+    expect(page.locator("#history li").first).to_contain_text("15:00:00 nhận dạng")
+    page.clock.set_fixed_time(START + timedelta(hours=9.5))
+    desk.feed.publish("piece", "{}")
+    expect(since).to_have_text("15:00:00 21/11/26")
+    expect(page.locator("#history li").first).to_contain_text("15:00:00 21/11/26 nhận dạng")
+    context.close()
+
+
 def test_a_refusal_is_told_in_the_language_on_screen(desk: Desk, page: Page, complaints: list[str]) -> None:
     piece_id, _ = desk.put_piece()
     open_review(page)
@@ -177,6 +208,7 @@ def test_the_description_of_the_interface_works_offline(desk: Desk, page: Page) 
     expect(page.locator(".operation").first).to_be_visible()
     page.get_by_text("POST /api/v1/reviews/{piece_id}/decision").click()
     expect(page.get_by_text("Clearing what takes two people")).to_be_visible()
+    expect(page.locator(".operation[open]")).to_contain_text("(path, bắt buộc)")
     assert elsewhere == []
 
 
@@ -225,6 +257,42 @@ def test_text_has_enough_contrast(desk: Desk, page: Page, path: str, scheme: Lit
         }"""
     )
     assert poor == []
+
+
+def test_what_of_a_piece_cannot_be_had_is_said_and_asked_for_again(desk: Desk, page: Page, complaints: list[str]) -> None:
+    piece_id, _ = desk.put_piece()
+    details, view, heat = "**/api/v1/pieces/*", "**/view.png*", "**/heat.png*"
+    for path in (details, view, heat):
+        page.route(path, lambda route: route.abort())
+    open_review(page)
+    expect(page.locator("#detail-failed")).to_have_text("⚠ Không đọc được bưu gửi này: Trạm không trả lời")
+    expect(page.locator("#viewer")).to_have_text("Không đọc được bưu gửi này")
+    page.unroute(details)
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    expect(page.locator("#viewer")).to_have_text("Không hiện được ảnh soi")
+    page.unroute(view)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true", timeout=15_000)
+    expect(page.locator("#viewer .placeholder")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.locator("#clear")).to_be_enabled()
+    # A map that did not come is none on which nothing is marked, and nobody looked at it.
+    page.keyboard.press("F7")
+    expect(page.locator("#heat-note")).to_contain_text("Không hiện được bản đồ nhiệt")
+    expect(page.locator("#heat")).to_have_attribute("aria-pressed", "false")
+    page.route(details, lambda route: route.abort())
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#detail-old")).to_contain_text("từ đó đến nay không đọc lại được")
+    expect(page.locator("#about")).to_contain_text(piece_id)
+    page.unroute(details)
+    with page.expect_request("**/looked?*") as told:
+        page.keyboard.press("F2")
+    looked = told.value.post_data_json
+    assert looked["shown_ms"] > GLANCE_MS
+    assert looked["heat_ms"] == 0
+    page.goto("about:blank")
+    assert [text for text in complaints if "ERR_FAILED" not in text] == []
+    complaints.clear()
 
 
 def test_lists_that_cannot_be_read_are_called_old_and_hide_nothing_else(desk: Desk, page: Page, complaints: list[str]) -> None:

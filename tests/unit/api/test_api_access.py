@@ -35,6 +35,7 @@ def test_a_session_is_a_new_secret_that_scripts_and_other_sites_cannot_get_at(de
         assert "planted" not in str(given(first))
         assert given(first)[SESSION] != given(second)[SESSION]
         me = client.get("/api/v1/session", headers=signed(first)).json()
+        assert me["utc_offset_min"] == 7 * 60
         assert (me["login"], me["roles"], me["clearance"], me["confirmed_for_s"]) == ("lan", ["operator"], "B", 0)
         assert "decide-on-lane" in me["permissions"]
         assert "change-users" not in me["permissions"]

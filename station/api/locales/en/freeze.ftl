@@ -1,6 +1,8 @@
 ### Freeze in place: the checklist, and the all clear of two people.
 ui-freeze-title = Frozen in place, number { $number }
 ui-freeze-unrecorded = Frozen in place: not stored yet
+ui-freeze-failed = The checklist could not be read; this page asks again every second
+ui-freeze-old = This is the checklist as of { $time }; it could not be read again since then
 ui-freeze-by = { $person } asked for it at { $time }
 ui-freeze-at-lane = The key at the lane, at { $time }
 ui-freeze-attention = An attention stop that nobody decided, at { $time }

@@ -181,4 +181,6 @@ ui-report-none = There is no such fact
 ui-report-hand = Hand over
 ui-report-take = Take over
 ui-report-note = Note for the next shift (no numbers of marked pieces)
+ui-report-times = { $mean } s on average, { $greatest } s at most
+ui-report-refused = This page is for supervisors and auditors. Your roles do not include it; ask an administrator if they should.
 ui-report-open-list = the first { $shown } of { $all }

@@ -1,6 +1,8 @@
 ### Giữ nguyên hiện trạng: danh mục việc phải làm, báo an toàn của hai người.
 ui-freeze-title = Giữ nguyên hiện trạng, lần { $number }
 ui-freeze-unrecorded = Giữ nguyên hiện trạng: chưa ghi được vào hồ sơ
+ui-freeze-failed = Không đọc được danh mục việc phải làm; trang này thử lại mỗi giây
+ui-freeze-old = Đây là danh mục lúc { $time }, từ đó đến nay không đọc lại được
 ui-freeze-by = { $person } yêu cầu lúc { $time }
 ui-freeze-at-lane = Khóa tại làn, lúc { $time }
 ui-freeze-attention = Dừng để xem xét mà không ai quyết định, lúc { $time }

@@ -181,4 +181,6 @@ ui-report-none = Không có bản ghi nào
 ui-report-hand = Giao ca
 ui-report-take = Nhận ca
 ui-report-note = Lời dặn cho ca sau (không ghi số bưu gửi mật)
+ui-report-times = trung bình { $mean } s, lâu nhất { $greatest } s
+ui-report-refused = Trang này dành cho giám sát và kiểm toán. Vai trò của bạn không có quyền xem; nếu cần, hãy hỏi người quản trị.
 ui-report-open-list = { $shown } đầu tiên trong { $all }

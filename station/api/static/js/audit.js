@@ -6,7 +6,7 @@ import { factWords } from "./facts.js";
 import { useKeys } from "./keys.js";
 import { closeSheet, drawSheet, openSheet, sheetIsOpen } from "./sheets.js";
 import { acknowledge, attempt, openPage, switchLanguage, tell } from "./shell.js";
-import { instantOf, lang, momentOf, t, timeOf } from "./words.js";
+import { instantOf, lang, momentOf, t, timeOf, writtenMoment } from "./words.js";
 
 const PAGE = 50;
 const HASH_SHOWN = 12;
@@ -17,7 +17,7 @@ const FACTS = [
 ];
 
 const asked = new URLSearchParams(location.search);
-// A moment in the form of the field, on this browser's clock.
+// A moment in the form of the field, on the site's clock.
 const choice = { type: FACTS.includes(asked.get("type") ?? "") ? String(asked.get("type")) : "", piece: asked.get("piece") ?? "", since: "", until: "" };
 /** @type {any} */
 let stand = null;
@@ -104,7 +104,7 @@ function query() {
   const wanted = new URLSearchParams({ limit: String(PAGE) });
   if (choice.type) wanted.set("type", choice.type);
   if (choice.piece) wanted.set("piece_id", choice.piece);
-  for (const name of /** @type {const} */ (["since", "until"])) if (choice[name]) wanted.set(name, new Date(choice[name]).toISOString());
+  for (const name of /** @type {const} */ (["since", "until"])) if (choice[name]) wanted.set(name, writtenMoment(choice[name]));
   return wanted;
 }
 

@@ -1,6 +1,6 @@
 // Asking the station. Every write carries a new key, so that repeating it on a bad line has one effect.
 
-import { lang, t, TIMEOUT_MS } from "./words.js";
+import { lang, t, TIMEOUT_MS, useSiteClock } from "./words.js";
 
 const BASE = "/api/v1";
 const NO_CONTENT = 204;
@@ -45,6 +45,7 @@ export function may(action) {
 /** Learn who is logged in; leads to the log-in page where nobody is. */
 export async function loadSession() {
   session = await call("/session", {});
+  useSiteClock(session.utc_offset_min);
 }
 
 /** Learn it again: another tab may have logged in somebody else. Then this page is loaded anew, so that it says who it is. */
@@ -127,12 +128,15 @@ export function getSlowly(path) {
 /**
  * Get a file and hand it to the browser to keep.
  * @param {string} path
- * @param {string} name
+ * @param {string} [name] the one that the station gives it unless named
+ * @returns {Promise<string>} its name
  */
 export async function keepFile(path, name) {
   const answer = await ask(path, {}, SLOW_MS);
   if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
-  keepBlob(await answer.blob(), name);
+  const kept = name ?? answer.headers.get("Content-Disposition")?.match(/filename="([^"]+)"/)?.[1] ?? "kt1";
+  keepBlob(await answer.blob(), kept);
+  return kept;
 }
 
 /**

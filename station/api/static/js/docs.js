@@ -39,7 +39,7 @@ function operationParts(path, method, operation) {
     { class: "operation" },
     h("summary", {}, h("code", {}, `${method.toUpperCase()} ${path}`), " ", operation.summary ?? ""),
     h("p", { class: "description" }, operation.description ?? ""),
-    h("ul", {}, ...(operation.parameters ?? []).map((/** @type {any} */ each) => h("li", {}, h("code", {}, each.name), ` (${each.in}${each.required ? ", required" : ""}) ${typeOf(each.schema)} ${each.description ?? ""}`))),
+    h("ul", {}, ...(operation.parameters ?? []).map((/** @type {any} */ each) => h("li", {}, h("code", {}, each.name), ` (${each.in}${each.required ? `, ${t("ui-docs-required")}` : ""}) ${typeOf(each.schema)} ${each.description ?? ""}`))),
     body ? h("p", {}, t("ui-docs-body"), " ", h("code", {}, typeOf(body))) : null,
     h("p", {}, t("ui-docs-answers"), " ", h("code", {}, answers.join("; "))),
   );

@@ -1,5 +1,7 @@
 // Building the page. Text goes in as text only, so that nothing that comes from outside is ever read as markup.
 
+import { today } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -56,7 +58,8 @@ export function say(element, text) {
  * @param {() => unknown[]} build
  */
 export function keep(parent, shown, build) {
-  const mark = JSON.stringify(shown);
+  // What was told without a date was of that day.
+  const mark = JSON.stringify([shown, today()]);
   if (parent.dataset.shown === mark) return;
   parent.dataset.shown = mark;
   const focused = parent.contains(document.activeElement) ? document.activeElement?.getAttribute("data-key") : null;

@@ -53,7 +53,12 @@ export async function openDoor(page) {
       say(message, `⚠ ${t("ui-no-answer")}`);
       return;
     }
+    const typed = [...document.querySelectorAll("input")].map((input) => ({ id: input.id, value: input.value }));
     build();
+    for (const { id, value } of typed) {
+      const input = document.getElementById(id);
+      if (input instanceof HTMLInputElement) input.value = value;
+    }
   };
   build();
 }

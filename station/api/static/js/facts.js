@@ -23,7 +23,13 @@ export function factWords(type, values) {
   if (typeof values.dose_mj_per_cm2 === "number") words.push(`${figure(values.dose_mj_per_cm2, 1)} mJ/cm²`);
   if (typeof values.score === "number") words.push(t("ui-score", { score: figure(values.score, 2), threshold: figure(values.threshold, 2) }));
   for (const name of NAMED) if (values[name]?.length) words.push([values[name]].flat().join(", "));
+  if (type === "InfeedMeasurement" && values.findings?.length) words.push(values.findings.map(measured).join("; "));
   if (values.order) words.push(values.order.person, values.order.note);
   if (values.reasons?.length) words.push(values.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; "));
   return words.filter(Boolean);
+}
+
+/** @param {any} finding */
+function measured(finding) {
+  return t("ui-measured", { what: t(`reason-${finding.reason}`), measured: figure(finding.measured, 0), limit: figure(finding.limit, 0) });
 }

@@ -1,7 +1,7 @@
 // The panel of a frozen lane: the checklist, the all clear of two people, and what still lacks.
 
 import { get, may, post } from "./calls.js";
-import { h, keep } from "./dom.js";
+import { h, keep, say } from "./dom.js";
 import { SETTLE_MS } from "./keys.js";
 import { oneAtATime, whileSeen } from "./pace.js";
 import { attempt, tell } from "./shell.js";
@@ -25,6 +25,9 @@ export class FreezePanel {
     this.path = path;
     /** @type {any} */
     this.freeze = null;
+    /** @type {string | null} */
+    this.readAt = null;
+    this.failure = "";
     this.frozen = false;
     this.busy = false;
     /** The steps as they are on screen, and whether they have stood there for long enough to be seen. */
@@ -45,6 +48,7 @@ export class FreezePanel {
 
   /** Build it anew, in the language on screen; what was typed stays. */
   build() {
+    this.state = h("p", { class: "finding", id: "freeze-state", role: "status" });
     this.about = h("div", {});
     this.steps = h("div", {});
     this.lacks = h("ul", { class: "lacks", id: "freeze-lacks", role: "status" });
@@ -64,7 +68,7 @@ export class FreezePanel {
       this.remark,
       this.give,
     );
-    const fresh = h("section", { class: "freeze-panel", id: "freeze-panel", hidden: true, "aria-label": t("ui-freeze") }, this.lacks, this.about, this.steps, this.said, this.form);
+    const fresh = h("section", { class: "freeze-panel", id: "freeze-panel", hidden: true, "aria-label": t("ui-freeze") }, this.state, this.lacks, this.about, this.steps, this.said, this.form);
     this.root.replaceWith(fresh);
     this.root = fresh;
     this.show();
@@ -82,6 +86,7 @@ export class FreezePanel {
   /** The lane does not say any more that it is frozen. Its station may only have started again: the freeze is over when none is on record. */
   async ended() {
     this.freeze = null;
+    this.failure = "";
     try {
       if ((await get(`${this.path}/freeze`)).number !== null || this.frozen) return;
     } catch {
@@ -99,8 +104,10 @@ export class FreezePanel {
         this.present = this.note = this.names.value = this.remark.value = "";
       }
       this.freeze = this.frozen ? seen : null;
-    } catch {
-      // The old-data banner and the next round tell the rest.
+      this.readAt = new Date().toISOString();
+      this.failure = "";
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
     }
     this.show();
   }
@@ -108,9 +115,12 @@ export class FreezePanel {
   show() {
     this.root.hidden = !this.frozen;
     const freeze = this.freeze;
+    const old = freeze ? t("ui-freeze-old", { time: timeOf(this.readAt) }) : t("ui-freeze-failed");
+    say(this.state, this.failure ? `⚠ ${old}: ${this.failure}` : freeze ? "" : t("ui-loading"));
     if (!freeze) {
       // Nothing may be said of a freeze that is not on screen.
       this.shown = "";
+      for (const part of [this.lacks, this.about, this.steps, this.said]) keep(part, null, () => []);
       this.form.hidden = true;
       this.permit();
       return;

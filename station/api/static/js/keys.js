@@ -4,6 +4,8 @@
 
 /** What a key acts on must have stood on screen for so long: a key meant for what stood there before must not hit it. */
 export const SETTLE_MS = 400;
+const ENTERS = ["Enter", "NumpadEnter"];
+const CHOSEN = '.queue-item[aria-pressed="true"]';
 
 /** @type {Key[] | null} */
 let keys = null;
@@ -56,8 +58,8 @@ document.addEventListener("keydown", (event) => {
   const key = keys.find((each) => each.codes.includes(event.code));
   const onlyFunctions = writing || document.querySelector("dialog[open]") !== null;
   if (!key || (onlyFunctions && !/^F\d+$/.test(event.code))) return;
-  // Enter on a focused button is that button's.
-  if (event.code === "Enter" && event.target instanceof HTMLElement && event.target.closest("button:not(.queue-item), a, summary")) return;
+  // Enter on a focused button is that button's; one that is chosen already has nothing more to do.
+  if (ENTERS.includes(event.code) && event.target instanceof HTMLElement && event.target.closest(`button:not(${CHOSEN}), a, summary`)) return;
   event.preventDefault();
   if (!event.repeat || event.code.startsWith("Arrow")) key.act();
 });

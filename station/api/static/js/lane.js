@@ -4,7 +4,7 @@ import { get, may, post, postWhoever } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { SETTLE_MS, useKeys } from "./keys.js";
-import { lanePicture } from "./lane_picture.js";
+import { lanePicture, stateMark } from "./lane_picture.js";
 import { listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
@@ -40,7 +40,26 @@ let busy = false;
 /** @type {Record<string, any>} */
 let parts = {};
 
+// What this page lets people do, and what it says to those who may not.
+const ACTS = [
+  ["decide-on-lane", "ui-decide-not-yours"],
+  ["freeze-lane", "ui-freeze-call-not-yours"],
+  ["command-lane", "ui-command-not-yours"],
+];
+
 function build(/** @type {HTMLElement} */ main) {
+  const standing = [
+    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ];
+  main.className = "lane-page";
+  if (!may("see-lanes")) {
+    main.append(h("h1", {}, `${t("ui-lane")} ${lane}`), h("p", { id: "lane-refused" }, t("ui-lanes-not-yours")));
+    useKeys(standing);
+    return;
+  }
+  const [decides, freezes, commands] = ACTS.map(([action]) => may(action));
+  const refused = ACTS.filter(([action]) => !may(action)).map(([, text]) => t(text));
   parts = {
     state: h("p", { class: "big-state", id: "lane-state" }),
     tiles: h("dl", { class: "tiles", id: "tiles" }),
@@ -51,7 +70,6 @@ function build(/** @type {HTMLElement} */ main) {
     clear: h("button", { type: "button", id: "clear", class: "decision", onclick: () => decide("clear") }, "✓ ", t("ui-clear"), " ", h("kbd", {}, "F2")),
     hold: h("button", { type: "button", id: "hold", class: "decision", onclick: () => decide("hold") }, "✕ ", t("ui-hold"), " ", h("kbd", {}, "F4")),
     freeze: h("button", { type: "button", id: "freeze", class: "decision freeze", onclick: freeze }, "■ ", t("ui-freeze"), " ", h("kbd", {}, "F9")),
-    heat: h("button", { type: "button", id: "heat", "aria-pressed": "false", onclick: toggleHeat }, t("ui-heat"), " ", h("kbd", {}, "F7")),
     recent: h("ol", { class: "recent", id: "recent" }),
     picture: h("section", { class: "picture", id: "lane-picture", "aria-label": t("ui-lane") }),
     devices: h("ul", { class: "devices", id: "devices" }),
@@ -66,11 +84,10 @@ function build(/** @type {HTMLElement} */ main) {
   // Not before the words are there.
   frozen = frozen ?? new FreezePanel(path);
   frozen.build();
-  main.className = "lane-page";
   main.append(
     h("h1", { class: "visually-hidden" }, `${t("ui-lane")} ${lane}`),
     h("section", { class: "headline" }, h("div", {}, h("span", { class: "lane-name" }, lane), parts.state), parts.tiles),
-    h("section", { class: "scan-side" }, viewer.root, h("div", { class: "tools" }, parts.heat)),
+    h("section", { class: "scan-side" }, viewer.root, may("see-scans") ? viewer.tools() : null),
     h(
       "section",
       { class: "decide-side" },
@@ -79,22 +96,27 @@ function build(/** @type {HTMLElement} */ main) {
       parts.request,
       parts.countdown,
       parts.bar,
-      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.freeze),
+      h("div", { class: "decisions" }, ...(decides ? [parts.clear, parts.hold] : []), freezes ? parts.freeze : null),
+      refused.length ? h("p", { class: "quiet", id: "not-yours" }, refused.join(" ")) : null,
       h("h2", {}, t("ui-recent")),
       parts.recent,
     ),
     parts.picture,
-    h("section", { class: "foot" }, parts.devices, parts.commands),
+    h("section", { class: "foot" }, parts.devices, commands ? parts.commands : null),
   );
   useKeys([
-    { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
-    { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
-    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freeze, early: true },
+    ...(decides
+      ? [
+          { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
+          { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
+        ]
+      : []),
+    // Whoever may not is told so: nobody may believe that they have frozen it.
+    { name: "freeze", codes: ["F9", "Numpad9", "F15"], text: t("ui-key-freeze"), act: freezes ? freeze : () => tell(t("ui-freeze-call-not-yours"), true), early: true },
     { name: "freeze-tick", codes: ["F3", "Numpad3", "F18"], text: t("ui-key-freeze-tick"), act: () => frozen?.tick() },
     { name: "freeze-all-clear", codes: ["F6", "Numpad6", "F19"], text: t("ui-key-freeze-all-clear"), act: () => frozen?.allClear() },
-    { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
-    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
-    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+    ...(may("see-scans") ? [{ name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: () => viewer.toggleHeat() }] : []),
+    ...standing,
   ]);
   show();
 }
@@ -145,11 +167,10 @@ function showScan(request) {
   const sha256 = request ? request.scan_sha256 : view.latest_scan_sha256;
   // What was looked at until the truth came is in the exercise's own record: there is no such scan.
   if (view.exercise && !view.exercise.confirmed) viewer.forgetLook();
-  if (restricted) viewer.nothing("ui-restricted");
+  if (!may("see-scans")) viewer.nothing("ui-scan-not-yours");
+  else if (restricted) viewer.nothing("ui-restricted");
   else if (piece && sha256) viewer.show(piece, sha256, !request?.blind);
   else viewer.nothing("ui-scan-none");
-  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
-  parts.heat.disabled = !viewer.heatUrl || !viewer.key;
 }
 
 /** The truth about an exercise. Once it is really on screen, with the true image, the lane is told so. */
@@ -236,6 +257,7 @@ function requestParts(request) {
 
 function showRecent() {
   keep(parts.recent, [recent, recentOld], () => {
+    if (!may("see-pieces")) return [h("li", { class: "quiet", id: "recent-not-yours" }, t("ui-recent-not-yours"))];
     const rows = recent.map(recentRow);
     if (recentOld) return [h("li", { class: "finding", id: "recent-old" }, `⚠ ${recentReadAt ? t("ui-list-old", { time: timeOf(recentReadAt) }) : t("ui-list-failed")}`), ...rows];
     return rows.length > 0 ? rows : [h("li", { class: "quiet" }, t("ui-recent-none"))];
@@ -247,7 +269,7 @@ function recentRow(piece) {
   return h(
     "li",
     { "data-piece": piece.piece_id, class: piece.state },
-    h("strong", {}, `${{ released: "✓", held: "✕", in_review: "✕", rejected: "✕", frozen: "■", escaped: "▲" }[String(piece.state)] ?? "·"} ${t(`piece-state-${piece.state}`)}`),
+    h("strong", {}, `${stateMark(piece.state)} ${t(`piece-state-${piece.state}`)}`),
     ` ${piece.piece_id} ${timeOf(piece.state_since)} `,
     h("span", { class: "why" }, piece.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; ")),
   );
@@ -290,13 +312,9 @@ async function freeze() {
   });
 }
 
-function toggleHeat() {
-  viewer.toggleHeat();
-  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
-}
-
 /** The lane as it stands, for whoever waits for the stream's first words. */
 async function readLane() {
+  if (!may("see-lanes")) return;
   try {
     const seen = await get(path);
     view = view ?? seen;
@@ -309,6 +327,7 @@ async function readLane() {
 }
 
 const refreshRecent = oneAtATime(async () => {
+  if (!may("see-pieces")) return;
   try {
     recent = (await get(`${path}/recent?limit=${RECENT}`)).items;
     recentReadAt = new Date().toISOString();

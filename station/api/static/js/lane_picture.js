@@ -15,6 +15,17 @@ const LAMPS = [4000, 4800];
 const GATE = 5900;
 const LENGTH = 6100;
 
+/** @type {Record<string, string>} */
+const MARKS = { cleared: "✓", disinfecting: "✓", disinfected: "✓", released: "✓", held: "✕", in_review: "✕", rejected: "✕", frozen: "■", escaped: "▲" };
+
+/**
+ * The sign of a piece's state.
+ * @param {string | null} state null where it is not told
+ */
+export function stateMark(state) {
+  return MARKS[String(state)] ?? "·";
+}
+
 /** @param {any} view */
 export function lanePicture(view) {
   const shapes = [];
@@ -48,7 +59,7 @@ export function lanePicture(view) {
 function pieceShape(piece, waits) {
   const tail = Math.max(0, piece.head_mm - piece.length_mm);
   const title = piece.piece_id === null ? t("ui-restricted-piece") : `${piece.piece_id} ${t(`piece-state-${piece.state}`)}`;
-  const mark = { held: "✕", cleared: "✓", disinfecting: "✓", disinfected: "✓", released: "✓", frozen: "■", escaped: "!" }[String(piece.state)] ?? "·";
+  const mark = stateMark(piece.state);
   return svg(
     "g",
     { class: `piece ${piece.state ?? "hidden"}${waits ? " waits" : ""}`, "data-piece": piece.piece_id },

@@ -1,6 +1,6 @@
 // Live by server-sent events. Silence is loud: after two seconds without any event everything on screen counts as old.
 
-import { renewSession } from "./calls.js";
+import { may, renewSession } from "./calls.js";
 
 const STALE_MS = 2000;
 const REOPEN_MS = 6000;
@@ -30,6 +30,8 @@ export function soon(act) {
  * @param {Listener} listener `changed` is called for `piece`, `alarm`, `freeze`, and `reset` (look at everything again)
  */
 export function listen(listener) {
+  // To whoever is told of no events, nothing on screen is live, and nothing old.
+  if (!may("see-events")) return;
   let last = performance.now();
   let opened = last;
   let stale = true;

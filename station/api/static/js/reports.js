@@ -1,9 +1,10 @@
 // Reports: choose a period, read its figures, open the facts behind each of them, take files along, hand a shift over.
 
 import { getSlowly, keepFile, may, post, who } from "./calls.js";
-import { h, keep } from "./dom.js";
+import { h, keep, say } from "./dom.js";
 import { factWords } from "./facts.js";
 import { useKeys } from "./keys.js";
+import { closeSheet, drawSheet, openSheet } from "./sheets.js";
 import { acknowledge, attempt, openPage, switchLanguage, tell } from "./shell.js";
 import { figure, said, t } from "./words.js";
 
@@ -23,6 +24,15 @@ let busy = false;
 let parts = {};
 
 function build(/** @type {HTMLElement} */ main) {
+  main.className = "reports-page";
+  useKeys([
+    ...(may("acknowledge-alarms") ? [{ name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge }] : []),
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ]);
+  if (!may("see-reports")) {
+    main.append(h("h1", {}, t("ui-reports")), h("p", { id: "reports-refused" }, t("ui-report-refused")));
+    return;
+  }
   const note = parts.note?.value ?? "";
   const option = (/** @type {string} */ value, /** @type {string} */ text, /** @type {string} */ chosen) => h("option", { value, selected: value === chosen }, text);
   parts = {
@@ -34,11 +44,9 @@ function build(/** @type {HTMLElement} */ main) {
     xlsx: h("button", { type: "button", id: "report-xlsx", onclick: () => take("xlsx") }, t("ui-report-xlsx")),
     body: h("div", { id: "report", "aria-live": "polite" }),
     note: h("textarea", { id: "report-note", rows: 3, maxlength: 1000 }),
-    evidence: h("dialog", { class: "evidence", id: "evidence", "aria-labelledby": "evidence-title" }),
   };
   parts.note.value = note;
   parts.shiftLabel = h("label", {}, t("ui-report-shift"), parts.shift);
-  main.className = "reports-page";
   main.append(
     h("h1", {}, t("ui-reports")),
     h(
@@ -58,13 +66,9 @@ function build(/** @type {HTMLElement} */ main) {
       parts.xlsx,
     ),
     parts.body,
-    parts.evidence,
   );
-  useKeys([
-    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
-    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
-  ]);
   show();
+  drawSheet();
 }
 
 function chosen() {
@@ -74,29 +78,41 @@ function chosen() {
   show();
 }
 
-/** The question as the interface takes it. */
-function query() {
+/**
+ * Which day and shift, as the interface takes it.
+ * @param {{ kind: string, date: string, shift: unknown }} of what is chosen, or a report
+ */
+function query({ kind, date, shift }) {
   const wanted = new URLSearchParams();
-  if (choice.date) wanted.set("date", choice.date);
-  if (choice.kind === "shift" && choice.shift) wanted.set("shift", choice.shift);
+  if (date) wanted.set("date", date);
+  if (kind === "shift" && shift) wanted.set("shift", String(shift));
   const text = wanted.toString();
   return text ? `?${text}` : "";
 }
 
-async function make() {
+/**
+ * Read a report.
+ * @param {{ kind: string, date: string, shift: unknown }} of what is chosen unless given
+ */
+async function make(of = choice) {
   if (busy) return;
   busy = true;
   state = "making";
   report = null;
+  const wanted = { kind: of.kind, date: of.date, shift: of.shift };
+  const before = JSON.stringify(choice);
   show();
   try {
-    report = await getSlowly(`/reports/${choice.kind}${query()}`);
+    report = await getSlowly(`/reports/${wanted.kind}${query(wanted)}`);
     state = "made";
-    choice.date = report.date;
-    choice.shift = report.shift === null ? "" : String(report.shift);
-    parts.date.value = choice.date;
-    parts.shift.value = choice.shift;
-    history.replaceState(null, "", `/reports?${new URLSearchParams({ kind: choice.kind, date: choice.date, ...(choice.shift ? { shift: choice.shift } : {}) })}`);
+    const { kind, date } = report;
+    const shift = report.shift === null ? "" : String(report.shift);
+    history.replaceState(null, "", `/reports?${new URLSearchParams({ kind, date, ...(shift ? { shift } : {}) })}`);
+    // What was chosen while it was made is for the next one.
+    if (of === choice && JSON.stringify(choice) === before) {
+      parts.date.value = choice.date = date;
+      parts.shift.value = choice.shift = shift;
+    }
   } catch (error) {
     state = "failed";
     failure = error instanceof Error ? error.message : String(error);
@@ -105,16 +121,20 @@ async function make() {
   show();
 }
 
-/** @param {"pdf" | "xlsx"} form */
+/**
+ * Take the report on screen along, whatever was chosen since.
+ * @param {"pdf" | "xlsx"} form
+ */
 async function take(form) {
   if (busy) return;
   busy = true;
   show();
-  const name = report ? `kt1-${report.kind}-${report.name}.${form}` : `kt1-${choice.kind}.${form}`;
-  const done = await attempt(() => keepFile(`/reports/${choice.kind}/${form}${query()}`, name));
+  const of = report ?? choice;
+  let name = "";
+  await attempt(async () => (name = await keepFile(`/reports/${of.kind}/${form}${query(of)}`)));
   busy = false;
   show();
-  if (done) tell(name);
+  if (name) tell(name);
 }
 
 function show() {
@@ -128,6 +148,7 @@ function show() {
     if (state === "failed") return [h("p", { class: "message bad", id: "report-failed" }, `⚠ ${t("ui-report-failed")}: ${failure}`)];
     return reportParts();
   });
+  for (const button of parts.body.querySelectorAll("#hand-over, #take-over")) button.disabled = busy;
 }
 
 /** @param {string | null} at an RFC 3339 time on the site's clock, whatever clock the browser has */
@@ -166,7 +187,7 @@ function value(row) {
 /** @param {any} row */
 function amount(row) {
   if (row.unit === null || row.measured === 0) return "";
-  if (row.unit === "ms") return `⌀ ${figure(row.mean / MS, 1)} s · max ${figure(row.greatest / MS, 1)} s`;
+  if (row.unit === "ms") return t("ui-report-times", { mean: figure(row.mean / MS, 1), greatest: figure(row.greatest / MS, 1) });
   return `${t("report-column-images-total")}: ${figure(row.total, 0)}`;
 }
 
@@ -246,16 +267,29 @@ function handing() {
   );
 }
 
+/**
+ * Say something of the shift on screen, once however often the button is pressed.
+ * @param {"hand-over" | "take-over"} what
+ * @param {Record<string, string>} more
+ */
+async function sayOfShift(what, more) {
+  if (busy) return false;
+  busy = true;
+  show();
+  const done = await attempt(() => post(`/reports/shift/${what}`, { date: report.date, shift: report.shift, ...more }));
+  busy = false;
+  show();
+  return done;
+}
+
 async function handOver() {
-  const done = await attempt(() => post("/reports/shift/hand-over", { date: report.date, shift: report.shift, note: parts.note.value }));
-  if (done) {
-    parts.note.value = "";
-    await make();
-  }
+  if (!(await sayOfShift("hand-over", { note: parts.note.value }))) return;
+  parts.note.value = "";
+  await make(report);
 }
 
 async function takeOver() {
-  if (await attempt(() => post("/reports/shift/take-over", { date: report.date, shift: report.shift, handed_over_at: report.hand_over.at }))) await make();
+  if (await sayOfShift("take-over", { handed_over_at: report.hand_over.at })) await make(report);
 }
 
 function openParts() {
@@ -283,30 +317,47 @@ function openParts() {
 
 /** @param {any} row */
 async function openEvidence(row) {
-  const list = h("ol", { id: "evidence-list" });
-  const more = h("button", { type: "button", id: "evidence-more", hidden: true }, t("ui-report-more"));
-  const close = h("button", { type: "button", id: "evidence-close", onclick: () => parts.evidence.close() }, t("ui-close"));
-  parts.evidence.replaceChildren(h("h2", { id: "evidence-title" }, t("ui-report-evidence", { what: `${label(row)}: ${row.count}` })), list, h("div", { class: "lease" }, more, close));
-  parts.evidence.showModal();
+  /** @type {any[]} */
+  const seen = [];
+  /** @type {string | null} */
   let after = "";
+  let failure = "";
+  let loading = false;
+  /** @type {Record<string, any>} */
+  let sheet = {};
+  const draw = () => {
+    say(sheet.state, loading ? t("ui-loading") : failure ? `⚠ ${failure}` : seen.length === 0 ? t("ui-report-none") : "");
+    sheet.more.hidden = after === null || (seen.length === 0 && !failure);
+    sheet.more.disabled = loading;
+  };
   const load = async () => {
-    more.disabled = true;
-    const waiting = h("li", { class: "quiet" }, t("ui-loading"));
-    list.append(waiting);
+    loading = true;
+    failure = "";
+    draw();
     try {
       const page = await getSlowly(`${row.evidence.replace("/api/v1", "")}&limit=${PAGE}${after}`);
-      list.append(...page.items.map(item));
-      if (page.items.length === 0 && after === "") list.append(h("li", { class: "quiet" }, t("ui-report-none")));
-      after = page.next === null ? "" : `&after=${encodeURIComponent(page.next)}`;
-      more.hidden = page.next === null;
+      seen.push(...page.items);
+      sheet.list.append(...page.items.map(item));
+      after = page.next === null ? null : `&after=${encodeURIComponent(page.next)}`;
     } catch (error) {
-      list.append(h("li", { class: "finding", id: "evidence-failed" }, `⚠ ${error instanceof Error ? error.message : String(error)}`));
-      more.hidden = false;
+      failure = error instanceof Error ? error.message : String(error);
     }
-    waiting.remove();
-    more.disabled = false;
+    loading = false;
+    draw();
   };
-  more.addEventListener("click", load);
+  openSheet({
+    id: "evidence",
+    build: () => {
+      sheet = {
+        list: h("ol", { id: "evidence-list" }, ...seen.map(item)),
+        state: h("p", { class: "quiet", id: "evidence-state", role: "status" }),
+        more: h("button", { type: "button", id: "evidence-more", onclick: load }, t("ui-report-more")),
+      };
+      draw();
+      const close = h("button", { type: "button", id: "evidence-close", onclick: closeSheet }, t("ui-close"));
+      return [h("h2", { id: "evidence-title" }, t("ui-report-evidence", { what: `${label(row)}: ${row.count}` })), sheet.list, sheet.state, h("div", { class: "lease" }, sheet.more, close)];
+    },
+  });
   await load();
 }
 

@@ -1,7 +1,8 @@
 // The reviewer's page: held pieces, the lease on one of them, its picture and history, and the decision.
 
-import { get, post, who } from "./calls.js";
-import { h, keep, say } from "./dom.js";
+import { get, may, post, who } from "./calls.js";
+import { h, keep } from "./dom.js";
+import { factWords } from "./facts.js";
 import { useKeys } from "./keys.js";
 import { listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
@@ -24,12 +25,27 @@ let more = false;
 let chosen = null;
 /** @type {any} */
 let detail = null;
+/** @type {string | null} */
+let detailReadAt = null;
+/** Why it could not be read, or not again since then. */
+let detailFailure = "";
 let busy = false;
 let lastInput = performance.now();
 /** @type {Record<string, any>} */
 let parts = {};
 
 function build(/** @type {HTMLElement} */ main) {
+  const standing = [
+    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
+    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+  ];
+  main.className = "review-page";
+  if (!may("see-reviews")) {
+    main.append(h("h1", {}, t("ui-review")), h("p", { id: "review-refused" }, t("ui-reviews-not-yours")));
+    useKeys(standing);
+    return;
+  }
+  const reviews = may("review-pieces");
   const note = parts.note?.value ?? "";
   const button = (/** @type {string} */ name, /** @type {string} */ key, /** @type {() => void} */ act, mark = "") =>
     h("button", { type: "button", id: name, class: "decision", onclick: act }, mark, t(`ui-${name}`), " ", h("kbd", {}, key));
@@ -43,23 +59,25 @@ function build(/** @type {HTMLElement} */ main) {
     hold: button("hold", "F4", () => decide("hold"), "✕ "),
     reject: button("reject", "F9", () => decide("reject"), "■ "),
     second_opinion: button("second-opinion", "F1", () => decide("second_opinion"), "? "),
-    heat: h("button", { type: "button", id: "heat", "aria-pressed": "false", onclick: toggleHeat }, t("ui-heat"), " ", h("kbd", {}, "F7")),
     history: h("ol", { class: "history", id: "history" }),
   };
   parts.note.value = note;
-  main.className = "review-page";
   main.append(
     h("h1", { class: "visually-hidden" }, t("ui-review")),
     h("section", { class: "queue-side" }, h("h2", {}, t("ui-queue")), parts.queue),
-    h("section", { class: "scan-side" }, viewer.root, h("div", { class: "tools" }, parts.heat)),
+    h("section", { class: "scan-side" }, viewer.root, may("see-scans") ? viewer.tools() : null),
     h(
       "section",
       { class: "decide-side" },
       parts.about,
-      h("div", { class: "lease" }, parts.claim, parts.release),
-      h("label", { for: "note" }, t("ui-note")),
-      parts.note,
-      h("div", { class: "decisions" }, parts.clear, parts.hold, parts.reject, parts.second_opinion),
+      ...(reviews
+        ? [
+            h("div", { class: "lease" }, parts.claim, parts.release),
+            h("label", { for: "note" }, t("ui-note")),
+            parts.note,
+            h("div", { class: "decisions" }, parts.clear, parts.hold, parts.reject, parts.second_opinion),
+          ]
+        : [h("p", { class: "quiet", id: "not-yours" }, t("ui-review-not-yours"))]),
       h("h2", {}, t("ui-history")),
       parts.history,
     ),
@@ -67,15 +85,18 @@ function build(/** @type {HTMLElement} */ main) {
   useKeys([
     { name: "up", codes: ["ArrowUp", "Numpad8"], text: t("ui-key-up"), act: () => step(-1) },
     { name: "down", codes: ["ArrowDown", "Numpad0"], text: t("ui-key-down"), act: () => step(1) },
-    { name: "claim", codes: ["Enter", "NumpadEnter", "F3"], text: t("ui-claim"), act: claim },
-    { name: "release", codes: ["F6", "Escape"], text: t("ui-release"), act: release },
-    { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
-    { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
-    { name: "reject", codes: ["F9", "Numpad9", "F15"], text: t("ui-reject"), act: () => decide("reject") },
-    { name: "second-opinion", codes: ["F1", "Numpad3", "F18"], text: t("ui-second-opinion"), act: () => decide("second_opinion") },
-    { name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: toggleHeat },
-    { name: "acknowledge", codes: ["F10", "F16"], text: t("ui-key-acknowledge"), act: acknowledge },
-    { name: "language", codes: ["F8"], text: t("ui-key-language"), act: switchLanguage },
+    ...(reviews
+      ? [
+          { name: "claim", codes: ["Enter", "NumpadEnter", "F3"], text: t("ui-claim"), act: claim },
+          { name: "release", codes: ["F6", "Escape"], text: t("ui-release"), act: release },
+          { name: "clear", codes: ["F2", "Numpad1", "F13"], text: t("ui-key-clear"), act: () => decide("clear") },
+          { name: "hold", codes: ["F4", "Numpad2", "F14"], text: t("ui-key-hold"), act: () => decide("hold") },
+          { name: "reject", codes: ["F9", "Numpad9", "F15"], text: t("ui-reject"), act: () => decide("reject") },
+          { name: "second-opinion", codes: ["F1", "Numpad3", "F18"], text: t("ui-second-opinion"), act: () => decide("second_opinion") },
+        ]
+      : []),
+    ...(may("see-scans") ? [{ name: "heat", codes: ["F7", "Numpad5", "F17"], text: t("ui-key-heat"), act: () => viewer.toggleHeat() }] : []),
+    ...standing,
   ]);
   show();
 }
@@ -87,15 +108,15 @@ function mine() {
 function show() {
   if (!parts.queue) return;
   keep(parts.queue, [queue, chosen, queueReadAt === null, queueOld, more], queueParts);
-  keep(parts.about, [detail, chosen], aboutParts);
+  keep(parts.about, [detail, chosen, detailFailure], aboutParts);
   keep(parts.history, detail?.evidence ?? [], () =>
-    (detail?.evidence ?? []).map((/** @type {any} */ fact) => h("li", {}, `${timeOf(fact.at)} ${t(`fact-${fact.type}`)}${factText(fact)}`)),
+    (detail?.evidence ?? []).map((/** @type {any} */ fact) => h("li", {}, [`${timeOf(fact.at)} ${t(`fact-${fact.type}`)}`, factWords(fact.type, fact.values).join(" · ")].filter(Boolean).join(" – "))),
   );
-  if (!detail) viewer.nothing("ui-choose");
+  if (!detail) viewer.nothing(chosen === null ? "ui-choose" : detailFailure ? "ui-piece-failed" : "ui-loading");
+  else if (!may("see-scans")) viewer.nothing("ui-scan-not-yours");
   else if (detail.restricted) viewer.nothing("ui-restricted");
   else if (detail.scan) viewer.show(detail.piece_id, detail.scan.sha256, true);
   else viewer.nothing("ui-scan-none-feed");
-  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
   permit();
 }
 
@@ -105,24 +126,6 @@ function show() {
  */
 function level(piece) {
   return piece.announced ? (piece.secrecy ?? "none") : "unknown";
-}
-
-/** @param {any} finding */
-function measured(finding) {
-  return t("ui-measured", { what: t(`reason-${finding.reason}`), measured: figure(finding.measured, 0), limit: figure(finding.limit, 0) });
-}
-
-/** @param {any} fact */
-function factText(fact) {
-  const values = fact.values;
-  const words = [];
-  if (values.decision) words.push(t(`ui-said-${values.decision}`));
-  if (values.outcome && fact.type === "ReviewDecision") words.push(t(`ui-said-${values.outcome}`));
-  if (values.person) words.push(values.person);
-  if (values.note) words.push(`“${values.note}”`);
-  if (values.reasons?.length) words.push(values.reasons.map((/** @type {string} */ reason) => t(`reason-${reason}`)).join("; "));
-  if (fact.type === "InfeedMeasurement" && values.findings?.length) words.push(values.findings.map(measured).join("; "));
-  return words.length ? ` – ${words.join(" · ")}` : "";
 }
 
 function queueParts() {
@@ -154,8 +157,10 @@ function queueParts() {
 }
 
 function aboutParts() {
-  if (!detail) return [h("p", { class: "quiet" }, t("ui-choose"))];
+  if (chosen === null) return [h("p", { class: "quiet" }, t("ui-choose"))];
+  if (!detail) return [detailFailure ? h("p", { class: "finding", id: "detail-failed" }, `⚠ ${t("ui-piece-failed")}: ${detailFailure}`) : h("p", { class: "quiet" }, t("ui-loading"))];
   return [
+    detailFailure ? h("p", { class: "finding", id: "detail-old" }, `⚠ ${t("ui-piece-old", { time: timeOf(detailReadAt) })}: ${detailFailure}`) : null,
     h("p", { class: "piece-id" }, detail.piece_id),
     h("p", {}, `${t(`secrecy-${level(detail)}`)} · ${t(`urgency-${detail.urgency ?? "none"}`)} · ${t(`kind-${detail.kind}`)} · ${detail.destination || "–"}`),
     h("p", {}, `${t(`piece-state-${detail.state}`)}${detail.claim ? ` · ${t("ui-claimed-by", { person: detail.claim.person })}` : ""}`),
@@ -167,6 +172,7 @@ function aboutParts() {
 }
 
 function permit() {
+  if (!parts.queue) return;
   const fresh = !isStale() && !busy;
   const ours = fresh && mine();
   parts.claim.disabled = !(fresh && detail && !mine() && ["held", "in_review"].includes(detail.state));
@@ -175,10 +181,10 @@ function permit() {
   parts.hold.disabled = !ours;
   parts.reject.disabled = !ours;
   parts.second_opinion.disabled = !ours;
-  parts.heat.disabled = !viewer.heatUrl || !viewer.key;
 }
 
 const refreshQueue = oneAtATime(async () => {
+  if (!may("see-reviews")) return;
   try {
     const page = await get("/reviews?limit=100");
     queue = page.items;
@@ -196,16 +202,20 @@ const refreshQueue = oneAtATime(async () => {
 async function refreshDetail() {
   const wanted = chosen;
   let seen = null;
+  let failure = "";
   if (wanted !== null) {
     try {
       seen = await get(`/pieces/${encodeURIComponent(wanted)}`);
-    } catch {
+    } catch (error) {
       seen = detail?.piece_id === wanted ? detail : null;
+      failure = error instanceof Error ? error.message : String(error);
     }
   }
   // Another piece may have been chosen while the answer was on its way.
   if (wanted === chosen) {
     detail = seen;
+    detailFailure = failure;
+    if (!failure) detailReadAt = new Date().toISOString();
     show();
   }
 }
@@ -216,6 +226,7 @@ async function choose(pieceId) {
   if (mine()) await release();
   chosen = pieceId;
   detail = null;
+  detailFailure = "";
   parts.note.value = "";
   show();
   await refreshDetail();
@@ -271,13 +282,9 @@ async function decide(outcome) {
     parts.note.value = "";
     chosen = next;
     detail = null;
+    detailFailure = "";
   }
   await refreshQueue();
-}
-
-function toggleHeat() {
-  viewer.toggleHeat();
-  parts.heat.setAttribute("aria-pressed", String(viewer.heatOn));
 }
 
 await openPage({ title: "ui-review", current: "review", build });

@@ -43,7 +43,7 @@ export function drawSheet() {
   box.replaceChildren(...shown.build());
   if (!box.open) box.showModal();
   const again = last && document.getElementById(last);
-  if (again) again.focus();
+  if (again) again.focus({ preventScroll: true });
 }
 
 /** Close the sheet, if one is open. */

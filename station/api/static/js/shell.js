@@ -9,7 +9,6 @@ import { lang, loadWords, said, t, timeOf, useLanguage } from "./words.js";
 
 const REFRESH_MS = 5000;
 const REST_MS = 30_000;
-const URGENCY = ["critical", "high", "medium", "low"];
 
 const parts = {
   alarms: h("section", { class: "alarms", id: "alarms", "aria-live": "assertive" }),
@@ -21,8 +20,8 @@ const parts = {
   main: h("main", { id: "main" }),
 };
 
-/** @type {any[]} */
-let alarms = [];
+/** The most urgent alarm, if there is one, and how many there are. @type {{ items: any[], present: number, unacknowledged: number }} */
+let alarms = { items: [], present: 0, unacknowledged: 0 };
 let alarmsKnown = false;
 /** The alarm in the bar, while it is known. @type {any} */
 let shown = null;
@@ -222,7 +221,7 @@ function showRest() {
 export const refreshAlarms = oneAtATime(async () => {
   if (!may("see-alarms")) return;
   try {
-    alarms = (await get("/alarms?limit=100")).items;
+    alarms = await get("/alarms?limit=1");
     alarmsKnown = true;
   } catch {
     alarmsKnown = false;
@@ -230,23 +229,15 @@ export const refreshAlarms = oneAtATime(async () => {
   showAlarms();
 });
 
-function worst() {
-  const open = alarms.filter((alarm) => !alarm.acknowledged_at);
-  // What still stands comes before what is over and only waits to be seen.
-  const rank = (alarm) => (alarm.cleared_at ? URGENCY.length : 0) + URGENCY.indexOf(alarm.priority);
-  return [...(open.length ? open : alarms)].sort((one, other) => rank(one) - rank(other))[0];
-}
-
 function showAlarms() {
-  const alarm = worst();
-  const unseen = alarms.filter((each) => !each.acknowledged_at).length;
+  const alarm = alarms.items[0];
   const before = shown;
   shown = alarmsKnown ? alarm ?? null : null;
   if (shown?.alarm_id !== before?.alarm_id) settle();
   // To whoever may not see alarms, that they are not read is no news.
   parts.alarms.hidden = !may("see-alarms");
   parts.alarms.dataset.level = !alarmsKnown ? "unknown" : alarm && !alarm.acknowledged_at ? (alarm.cleared_at ? "over" : alarm.priority) : "none";
-  keep(parts.alarms, [alarm, alarms.length, unseen, alarmsKnown], () => {
+  keep(parts.alarms, [alarms, alarmsKnown], () => {
     if (!alarmsKnown) return [h("span", {}, t("ui-alarms-unknown"))];
     if (!alarm) return [h("span", {}, t("ui-alarms-none"))];
     return [
@@ -254,7 +245,7 @@ function showAlarms() {
       h("strong", {}, `${t(`alarm-priority-${alarm.priority}`)}: ${t(`alarm-${alarm.code}`)}`),
       h("span", { class: "subject" }, `${alarm.restricted ? t("ui-restricted-piece") : alarm.subject} ${said(alarm.detail)}`.trim()),
       h("span", { class: "remedy" }, alarm.cleared_at ? t("ui-alarm-over", { time: timeOf(alarm.cleared_at) }) : t(`alarm-${alarm.code}-remedy`)),
-      h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: unseen, all: alarms.length })}`),
+      h("span", { class: "count" }, `${timeOf(alarm.raised_at)} · ${t("ui-alarms-count", { open: alarms.unacknowledged, all: alarms.present })}`),
       alarm.alarm_id === null
         ? null
         : alarm.acknowledged_at

@@ -37,6 +37,7 @@ function show() {
   if (!list) return;
   const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
   keep(list, [shown, loaded, failed], () => {
+    if (!may("see-lanes")) return [h("li", { class: "quiet", id: "lanes-not-yours" }, t("ui-lanes-not-yours"))];
     if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
     if (!loaded && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-loading"))];
     if (lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-lanes-none"))];
@@ -57,7 +58,7 @@ function show() {
     );
   });
   keep(review, held, () => [
-    h("a", { class: "card", href: "/review", "data-key": "review" }, h("strong", {}, t("ui-queue")), h("span", { class: "big-state" }, held === null ? "–" : held >= 100 ? "100+" : String(held))),
+    !may("see-reviews") ? h("p", { class: "quiet", id: "reviews-not-yours" }, t("ui-reviews-not-yours")) : h("a", { class: "card", href: "/review", "data-key": "review" }, h("strong", {}, t("ui-queue")), h("span", { class: "big-state" }, held === null ? "–" : held >= 100 ? "100+" : String(held))),
   ]);
 }
 
@@ -83,8 +84,7 @@ const refresh = oneAtATime(async () => {
 const refreshSoon = soon(refresh);
 await openPage({ title: "ui-start", current: "start", build });
 // Before anything is asked for: a question that hangs must not keep the page from being live.
-const live = may("see-events") ? listen : () => {};
-live({
+listen({
   lane: (view) => {
     lanes.set(view.lane_id, view);
     show();

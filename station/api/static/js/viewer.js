@@ -6,6 +6,8 @@ import { t } from "./words.js";
 
 // A picture that was gone sooner was looked at by nobody.
 const GLANCE_MS = 200;
+// A picture that could not be had is asked for again, and no more often.
+const RETRY_MS = 2000;
 
 /** One viewer. `ready` is true only when the picture that is named is really on screen. */
 export class Viewer {
@@ -17,7 +19,13 @@ export class Viewer {
     this.stack = h("div", { class: "stack" }, this.picture, this.heat, this.frame);
     this.root = h("div", { class: "viewer", id: "viewer" }, this.stack, this.note);
     this.ready = false;
-    this.heatOn = false;
+    /** The heat map was asked for; `heatReady`: it is on screen; `heatFailed`: it could not be had. */
+    this.heatOn = this.heatReady = this.heatFailed = false;
+    /** @type {any} */
+    this.heatButton = null;
+    this.heatNote = h("span", { class: "finding", id: "heat-note", role: "status" });
+    /** @type {number | null} */
+    this.failedAt = null;
     this.key = "";
     this.heatUrl = "";
     /** @type {number[] | null} */
@@ -30,16 +38,19 @@ export class Viewer {
     for (const end of [LEAVING, "pagehide"]) addEventListener(end, () => this.#tell());
     this.picture.addEventListener("load", () => {
       this.ready = true;
+      this.failedAt = null;
+      this.#full();
       this.#count();
       this.#drawBox();
       this.root.dataset.ready = "true";
     });
     this.picture.addEventListener("error", () => {
-      if (this.key) this.#empty("ui-scan-failed");
+      if (!this.key) return;
+      this.failedAt = performance.now();
+      this.#empty("ui-scan-failed");
     });
-    this.heat.addEventListener("error", () => {
-      this.heat.hidden = true;
-    });
+    this.heat.addEventListener("load", () => this.#setHeat(this.heatOn, { ready: this.heatOn }));
+    this.heat.addEventListener("error", () => this.heatOn && this.#setHeat(false, { failed: true }));
     this.nothing("ui-scan-none");
   }
 
@@ -48,7 +59,7 @@ export class Viewer {
     const now = performance.now();
     if (this.since !== null) {
       this.shownMs += now - this.since;
-      if (this.heatOn) this.heatMs += now - this.since;
+      if (this.heatReady) this.heatMs += now - this.since;
     }
     this.since = this.ready && !document.hidden ? now : null;
   }
@@ -78,6 +89,12 @@ export class Viewer {
     say(this.note, t(message));
   }
 
+  /** The picture has its place. */
+  #full() {
+    this.stack.hidden = false;
+    this.note.hidden = true;
+  }
+
   /**
    * Show that there is no picture, and why.
    * @param {string} message id of the message
@@ -85,9 +102,9 @@ export class Viewer {
   nothing(message) {
     this.#tell();
     this.key = "";
-    this.heatOn = false;
-    this.heat.hidden = true;
-    this.heat.removeAttribute("src");
+    this.ready = false;
+    this.failedAt = null;
+    this.#setHeat(false);
     this.picture.removeAttribute("src");
     this.#empty(message);
   }
@@ -106,12 +123,18 @@ export class Viewer {
     if (this.key !== key) {
       this.nothing("ui-scan-loading");
       this.key = key;
-      this.stack.hidden = false;
-      this.note.hidden = true;
+      this.#full();
       this.picture.alt = t("ui-scan-of", { piece: pieceId });
       this.picture.src = `${base}/view.png${query}`;
+    } else if (this.failedAt !== null) {
+      say(this.note, t("ui-scan-failed"));
+      if (performance.now() - this.failedAt >= RETRY_MS) {
+        this.failedAt = null;
+        this.picture.src = `${base}/view.png${query}`;
+      }
     }
-    if (!heatAllowed && this.heatOn) this.toggleHeat();
+    if (heatAllowed) this.#tellHeat();
+    else this.#setHeat(false);
   }
 
   /**
@@ -133,11 +156,38 @@ export class Viewer {
     this.frame.append(svg("rect", { x: x * across, y: y * along, width: width * across, height: height * along }));
   }
 
+  /** What stands under the picture, in the language on screen. */
+  tools() {
+    this.heatButton = h("button", { type: "button", id: "heat", onclick: () => this.toggleHeat() }, t("ui-heat"), " ", h("kbd", {}, "F7"));
+    this.#tellHeat();
+    return h("div", { class: "tools" }, this.heatButton, this.heatNote);
+  }
+
   /** Lay the heat map over the picture, or take it away. */
   toggleHeat() {
+    this.#setHeat(!this.heatOn && this.key !== "" && this.heatUrl !== "");
+  }
+
+  /**
+   * @param {boolean} on
+   * @param {{ ready?: boolean, failed?: boolean }} [how]
+   */
+  #setHeat(on, { ready = false, failed = false } = {}) {
     this.#count();
-    this.heatOn = !this.heatOn && this.key !== "" && this.heatUrl !== "";
-    if (this.heatOn) this.heat.src = this.heatUrl;
-    this.heat.hidden = !this.heatOn;
+    this.heatOn = on;
+    this.heatReady = ready;
+    this.heatFailed = failed;
+    if (!on) this.heat.removeAttribute("src");
+    else if (!ready) this.heat.src = this.heatUrl;
+    this.heat.hidden = !ready;
+    this.#tellHeat();
+  }
+
+  /** A map that is not there must not look like one on which nothing is marked. */
+  #tellHeat() {
+    if (!this.heatButton) return;
+    this.heatButton.disabled = !this.heatUrl || !this.key;
+    this.heatButton.setAttribute("aria-pressed", String(this.heatOn));
+    say(this.heatNote, this.heatFailed ? `⚠ ${t("ui-heat-failed")}` : this.heatOn && !this.heatReady ? t("ui-heat-loading") : "");
   }
 }

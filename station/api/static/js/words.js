@@ -6,6 +6,9 @@ export const TIMEOUT_MS = 8000;
 /** @type {Record<string, string>} */
 let messages = {};
 let language = "vi";
+const MINUTE_MS = 60_000;
+// The browser's own until the station has said what the site's is.
+let aheadMs = -new Date().getTimezoneOffset() * MINUTE_MS;
 
 /** The language on screen, `vi` or `en`. */
 export function lang() {
@@ -53,19 +56,62 @@ export function said(detail) {
   return t(id, Object.fromEntries(values.map((pair) => [pair.slice(0, pair.indexOf("=")), words(pair.slice(pair.indexOf("=") + 1))])));
 }
 
-/** @param {string | null | undefined} at */
+/**
+ * Tell every time on the site's clock, whatever clock the browser has.
+ * @param {number} minutes by which it is ahead of UTC
+ */
+export function useSiteClock(minutes) {
+  aheadMs = minutes * MINUTE_MS;
+}
+
+/**
+ * A moment moved so that its UTC fields are what the site's clock shows.
+ * @param {string | number} at
+ */
+function onSiteClock(at) {
+  return new Date(new Date(at).getTime() + aheadMs);
+}
+
+/** The site's day, `2026-11-21`. */
+export function today() {
+  return dayOf(Date.now());
+}
+
+/** @param {string | number} at */
+function dayOf(at) {
+  return onSiteClock(at).toISOString().slice(0, 10);
+}
+
+/**
+ * @param {string} at
+ * @param {Intl.DateTimeFormatOptions} form
+ */
+function told(at, form) {
+  return onSiteClock(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { ...form, timeZone: "UTC" });
+}
+
+/** @param {string | null | undefined} at a moment of this day, or else told with its date */
 export function timeOf(at) {
-  return at ? new Date(at).toLocaleTimeString(language === "vi" ? "vi-VN" : "en-GB") : "–";
+  if (!at) return "–";
+  return dayOf(at) === today() ? told(at, { timeStyle: "medium" }) : instantOf(at);
 }
 
 /** @param {string} at a moment of another day, perhaps */
 export function momentOf(at) {
-  return new Date(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { dateStyle: "short", timeStyle: "short" });
+  return told(at, { dateStyle: "short", timeStyle: "short" });
 }
 
 /** @param {string} at a moment of another day, to the second */
 export function instantOf(at) {
-  return new Date(at).toLocaleString(language === "vi" ? "vi-VN" : "en-GB", { dateStyle: "short", timeStyle: "medium" });
+  return told(at, { dateStyle: "short", timeStyle: "medium" });
+}
+
+/**
+ * The moment that somebody wrote into a field, `2026-11-21T15:00` on the site's clock, as the interface takes it.
+ * @param {string} field
+ */
+export function writtenMoment(field) {
+  return new Date(Date.parse(`${field}Z`) - aheadMs).toISOString();
 }
 
 /**
