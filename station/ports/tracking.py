@@ -91,8 +91,12 @@ class Counterpart(Protocol):
         """What it says of a day. Raises `ReceiverUnreachableError`, also when that is not proved to be its word."""
         ...
 
-    async def events(self, day: date) -> list[EventDigest]:
-        """All that it has of a day, in the order of the effects. Raises `ReceiverUnreachableError`."""
+    async def events(self, day: date, *, said: int) -> list[EventDigest]:
+        """All that it has of a day, in the order of the effects; not asked for more once there are more than the `said` ones.
+
+        Raises:
+            ReceiverUnreachableError: it does not answer, or not with a list of events.
+        """
         ...
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.ports.outbox import EventDigest
 from station.ports.tracking import DayStatement, Link, ReceiverUnreachableError
+from station.tracking.answers import answer_of
 from station.tracking.signatures import Signing, signed, signed_by, webhook_headers
 from station.tracking.trust import TrustedKey
 
@@ -18,6 +19,7 @@ KIND = "kt1:reconciliation:v1"
 """Stands in what is signed, so that a statement can never be taken for a receipt, nor a receipt for a statement."""
 PAGE = 5000
 _MOST_PAGES = 1000
+_LONGEST_TEXT = 200
 
 
 def source_of(site: str) -> str:
@@ -74,21 +76,19 @@ class HttpCounterpart:
             raise _unusable(f"The receiver's statement about {day} is not signed by its key, or about something else")
         return said
 
-    async def events(self, day: date) -> list[EventDigest]:
-        """All that the receiver has of a day. Raises `ReceiverUnreachableError`."""
+    async def events(self, day: date, *, said: int) -> list[EventDigest]:
+        """All that the receiver has of a day, as far as its signed word goes. Raises `ReceiverUnreachableError`."""
         found: list[EventDigest] = []
         after: object = 0
         for _ in range(_MOST_PAGES):
             members = await self._ask("/reconciliation/events", day, after=after)
             try:
-                found += [
-                    EventDigest(piece_id=str(piece), sequence=int(sequence), event_id=str(event_id), body_sha256=str(digest))
-                    for piece, sequence, event_id, digest in members["events"]
-                ]
+                found += [_digest(*one) for one in members["events"]]
                 after = members["next"]
             except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise _unusable(f"The receiver's list of {day} cannot be read: {error}") from error
-            if after is None:
+            # Only the count was signed: whoever stands between could go on without end.
+            if after is None or len(found) > said:
                 return found
         raise _unusable(f"The receiver's list of {day} does not end")
 
@@ -101,7 +101,7 @@ class HttpCounterpart:
         headers = webhook_headers(f"reconciliation:{day}", body, self._utc_now(), self._signing)
         reply = await self._link.request("POST", path, body, {"content-type": "application/json", **headers})
         if reply.status != HTTPStatus.OK:
-            raise _unusable(f"The receiver does not reconcile: it answered {reply.status} {reply.text[:200]}".strip())
+            raise _unusable(f"The receiver does not reconcile: it answered {reply.status} {answer_of(reply).problem or ''}".strip())
         try:
             members = json.loads(reply.text)
         except (ValueError, RecursionError) as error:
@@ -109,6 +109,14 @@ class HttpCounterpart:
         if not isinstance(members, dict):
             raise _unusable("The receiver's answer is no object")
         return members
+
+
+def _digest(piece: object, sequence: object, event_id: object, digest: object) -> EventDigest:
+    """An event as it is listed. Raises `ValueError` for texts that no event has: they are kept, and shown at terminals."""
+    for text in (piece, event_id, digest):
+        if not isinstance(text, str) or not text.isprintable() or len(text) > _LONGEST_TEXT:
+            raise ValueError("an event's piece, id or hash is no short, printable text")
+    return EventDigest(piece_id=str(piece), sequence=int(str(sequence)), event_id=str(event_id), body_sha256=str(digest))
 
 
 def _unusable(what: str) -> ReceiverUnreachableError:

@@ -74,7 +74,7 @@ async def events_there(counterpart: Counterpart, day: date) -> list[EventDigest]
     """What the receiver has of a day, by its signed word. Raises `ReceiverUnreachableError`."""
     for _ in range(_TRIES):
         said = await counterpart.statement(day)
-        events = await counterpart.events(day)
+        events = await counterpart.events(day, said=said.events)
         # The statement alone is signed. An event that came between is in the next one.
         if (said.events, said.root) == (len(events), day_root(events)):
             return events

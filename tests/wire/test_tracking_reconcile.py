@@ -178,7 +178,7 @@ class Other:
     async def statement(self, day: date) -> DayStatement:
         return DayStatement(events=len(self._said), root=day_root(self._said))
 
-    async def events(self, day: date) -> list[EventDigest]:
+    async def events(self, day: date, *, said: int) -> list[EventDigest]:
         return self._listed
 
     async def close(self) -> None:
