@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from station.audit.backup_manifest import MalformedManifestError, Manifest, is_name, manifest_signed, name_of, read_manifest, sign_manifest
@@ -185,13 +185,24 @@ def open_manifest(directory: Path, keys: tuple[VerifierKey, ...]) -> Manifest:
 
 
 def newest_backup(configuration: Configuration) -> NewestBackup | None:
-    """The newest backup that was made of this station; None for one that was never backed up, as far as it knows."""
+    """The newest backup that was made of this station; None for one that was never backed up, as far as it knows.
+
+    Raises:
+        StoreError: what it knows cannot be read.
+    """
+    path = configuration.data_dir / NEWEST
     try:
-        members = json.loads((configuration.data_dir / NEWEST).read_text(encoding="utf-8"))
-        damaged = tuple(map(str, members.get("damaged", ())))
-        return NewestBackup(name=str(members["name"]), made_at=datetime.fromisoformat(members["made_at"]), damaged=damaged)
-    except (OSError, ValueError, KeyError, TypeError):
+        members = json.loads(path.read_text(encoding="utf-8"))
+        name, made_at = str(members["name"]), datetime.fromisoformat(members["made_at"]).astimezone(UTC)
+        return NewestBackup(name=name, made_at=made_at, damaged=tuple(map(str, members.get("damaged", ()))))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error}",
+            consequence="When the newest backup was made is not known",
+            remedy="Run this as the station's user; make a backup, which writes it anew: `station backup DIR`",
+        ) from error
 
 
 def backups_in(target: Path, site: str) -> list[Path]:

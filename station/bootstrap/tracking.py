@@ -11,9 +11,9 @@ from pathlib import Path
 from station.api.receiver import run_receiver
 from station.api.receiver_trust import ReceiverIdentity, TrustedStation
 from station.bootstrap.audit import read_keys
-from station.bootstrap.stores import open_store, refuse_used_data
+from station.bootstrap.stores import DataInUseError, open_store, refuse_used_data
 from station.clock import SystemClock
-from station.domain.errors import ConfigurationError, StoreError
+from station.domain.errors import ConfigurationError
 from station.durable_file import write_durably
 from station.ports.clock import Clock
 from station.ports.store import Store
@@ -163,7 +163,7 @@ def send_again(configuration: Configuration, wanted: Replay) -> int | None:
     SqliteReader(configuration.data_dir).close()
     try:
         refuse_used_data(configuration.data_dir)
-    except StoreError:
+    except DataInUseError:
         return asyncio.run(_answered(box, box.put(wanted), clock))
     store = open_store(configuration)
     try:
