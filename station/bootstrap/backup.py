@@ -91,13 +91,12 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
     left_out += _elsewhere(configuration.data_dir)
     private = _private_files(configuration)
     with unfinished(target, name) as part:
+        # Before anything is copied: where backups lie beside the data, the copy of the database alone may make the lanes hold.
+        _demand_room(configuration, part, [*_database_files(configuration), *_data_files(configuration, private)], earlier)
         (part / DATA).mkdir(mode=0o700)
         database = copy_database(configuration.data_dir, part / DATA / DATABASE_NAME, f"{DATA}/{DATABASE_NAME}")
-        try:
-            # After the database: a scan that it names was durable before it was named.
-            data = [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
-        except OSError as error:
-            raise not_copied(configuration.data_dir, error) from error
+        # After the database: a scan that it names was durable before it was named.
+        data = _data_files(configuration, private)
         _demand_room(configuration, part, data, earlier)
         places = named | {_place(configuration, path): path for path in data}
         copied = copy_files(places, part, earlier, progress)
@@ -134,6 +133,19 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
 def _elsewhere(data_dir: Path) -> tuple[Path, ...]:
     """What somebody put on another medium with a link: it is in no backup, and a backup without the images must not look whole."""
     return tuple(sorted(path for path in data_dir.iterdir() if path.is_symlink() and path.name not in _NOT_DATA))
+
+
+def _database_files(configuration: Configuration) -> list[Path]:
+    """What the copy of the database is made of: the log beside it ends in it."""
+    return [configuration.data_dir / name for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal")]
+
+
+def _data_files(configuration: Configuration, private: frozenset[Path]) -> list[Path]:
+    """The data's files besides the database, as they are now. Raises `StoreError`."""
+    try:
+        return [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
+    except OSError as error:
+        raise not_copied(configuration.data_dir, error) from error
 
 
 def _place(configuration: Configuration, path: Path) -> str:

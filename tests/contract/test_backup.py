@@ -246,3 +246,13 @@ def test_no_backup_fills_the_medium_or_lies_in_the_data(site: Configuration, tmp
     with pytest.raises(StoreError, match="has 0 MiB to give"):
         backed_up(load(site.path), tmp_path / "backups", hours=1)
     assert names(tmp_path / "backups") == before
+
+
+@pytest.mark.parametrize("name", ["station.db", "station.db-wal"])
+def test_the_database_too_needs_room_before_anything_is_copied(site: Configuration, tmp_path: Path, name: str):
+    # Without content, so that the medium of the test holds it; the copy would not hold it.
+    with (site.data_dir / name).open("ab") as file:
+        file.truncate(shutil.disk_usage(tmp_path).free + (1 << 30))
+    with pytest.raises(StoreError, match="The backup needs"):
+        backed_up(site, tmp_path / "backups")
+    assert names(tmp_path / "backups") == set()
