@@ -17,7 +17,7 @@ from station.domain.backup import BackedUpFile
 from station.domain.errors import ConfigurationError, StoreError
 from station.durable_file import write_durably
 from station.settings import Configuration
-from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, not_copied, unfinished
+from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, links_in, not_copied, unfinished
 from station.storage.space import MEBIBYTE
 from station.storage.store import DATABASE_NAME, SqliteReader
 from station.tracking.signatures import load_key
@@ -132,7 +132,10 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
 
 def _elsewhere(data_dir: Path) -> tuple[Path, ...]:
     """What somebody put on another medium with a link: it is in no backup, and a backup without the images must not look whole."""
-    return tuple(sorted(path for path in data_dir.iterdir() if path.is_symlink() and path.name not in _NOT_DATA))
+    try:
+        return tuple(links_in(data_dir, leave_out=_NOT_DATA))
+    except OSError as error:
+        raise not_copied(data_dir, error) from error
 
 
 def _database_files(configuration: Configuration) -> list[Path]:

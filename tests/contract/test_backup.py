@@ -211,7 +211,12 @@ def test_what_lies_on_another_medium_is_named(site: Configuration, tmp_path: Pat
     images = site.data_dir / "images"
     images.rename(tmp_path / "images")
     images.symlink_to(tmp_path / "images")
-    assert backed_up(site, tmp_path / "backups").left_out == (images,)
+    models = site.data_dir / "models"
+    (models / "site-1").mkdir(parents=True)
+    deep = (models / "earlier", models / "site-1" / "weights.onnx")
+    deep[0].symlink_to(tmp_path / "images")
+    deep[1].symlink_to(tmp_path / "nowhere")
+    assert backed_up(site, tmp_path / "backups").left_out == (images, *deep)
 
 
 def test_a_clock_that_is_wrong_is_told(site: Configuration, tmp_path: Path):
