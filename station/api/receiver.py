@@ -15,7 +15,7 @@ from fastapi import FastAPI, Query, Request, Response
 from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, signed_request
 from station.api.reconciling import reconciling_router
 from station.api.witness import Witnessing, witness_router
-from station.domain.errors import StoreError
+from station.domain.errors import AddressError, StoreError
 from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverLedger
 from station.tracking.signatures import renew_receipt, sign_receipt
 
@@ -79,13 +79,9 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
     """Serve until cancelled (or, in the main thread, until SIGINT or SIGTERM). Port 0 takes a free one; `on_ready` hears which.
 
     Raises:
-        OSError: the address is taken.
+        AddressError: the port is taken, or cannot be listened on.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
+    with _listener(host, port) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5))
         on_ready(host, listener.getsockname()[1])
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -95,6 +91,17 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
             # Cut off in the middle, the server would keep the listener's number registered with the loop after it is closed.
             server.should_exit = True
             await serving
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+    except OSError as error:
+        raise AddressError(
+            f"The receiver cannot listen on {host}:{port}: {error.strerror}",
+            consequence="It does not start",
+            remedy="End the program that uses this port, or give an address of this machine (--host) and a port that is free (--port)",
+        ) from error
 
 
 def run_receiver(

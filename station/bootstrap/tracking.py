@@ -104,8 +104,11 @@ class ReceiverServer:
     public_keys: tuple[str, ...]
 
     def run(self, host: str, port: int, utc_now: Callable[[], datetime], on_ready: Callable[[str, int], None]) -> None:
-        """Serve in this thread until stopped by a signal."""
-        run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
+        """Serve in this thread until stopped by a signal, then close. Raises `AddressError`."""
+        try:
+            run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
+        finally:
+            self.ledger.close()
 
 
 def open_reconciler(configuration: Configuration, store: Store, clock: Clock) -> Reconciler | None:
