@@ -4,19 +4,19 @@ import asyncio
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import uvicorn
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 
-from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, signed_request
+from station.api.receiver_sight import sight_router
+from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, refused_answer, signed_request
 from station.api.reconciling import reconciling_router
 from station.api.witness import Witnessing, witness_router
 from station.domain.errors import AddressError, StoreError
-from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverLedger
+from station.ports.tracking import BodyDiffers, Gap, IncomingEvent, ReceiverLedger
 from station.tracking.signatures import renew_receipt, sign_receipt
 
 _LONGEST_ID = 200
@@ -26,13 +26,11 @@ _LARGEST_SEQUENCE = 2**31 - 1
 def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now: Callable[[], datetime]) -> FastAPI:
     """The receiver as an ASGI application."""
     app = FastAPI(title="KT1 reference tracking receiver", docs_url=None, redoc_url=None)
+    app.add_exception_handler(RefusedRequestError, refused_answer)
 
     @app.post("/events")
     async def take(request: Request) -> Response:
-        try:
-            event = _checked(await signed_request(request, identity, utc_now()))
-        except RefusedRequestError as refused:
-            return problem(refused.status, refused.kind, refused.title)
+        event = _checked(await signed_request(request, identity, utc_now()))
 
         def make_receipt(now: datetime) -> str:
             return sign_receipt(
@@ -57,19 +55,7 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         receipt = renew_receipt(outcome.receipt, identity.key, identity.name) if outcome.duplicate else outcome.receipt
         return Response(receipt, media_type="application/json")
 
-    @app.get("/status")
-    def status() -> dict[str, int]:
-        return asdict(ledger.counts())
-
-    @app.get("/pieces/{piece_id}")
-    def piece(piece_id: str) -> Response:
-        return _listed(ledger.effects_of(piece_id), piece_id=piece_id)
-
-    @app.get("/effects")
-    def effects(after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 500) -> Response:
-        page = ledger.effects(after=after, limit=limit)
-        return _listed(page, next_after=page[-1].number if page else after)
-
+    app.include_router(sight_router(ledger, identity, utc_now))
     app.include_router(reconciling_router(ledger, identity, utc_now))
     app.include_router(witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
     return app
@@ -155,22 +141,3 @@ def _day_of(text: str) -> date:
     if moment.tzinfo is None:
         raise ValueError("time has no offset")
     return moment.astimezone(UTC).date()
-
-
-def _listed(effects: Sequence[Effect], **members: str | int) -> Response:
-    """Effects with their events word for word: what one site nests or escapes must not break the list for others."""
-    shown = ", ".join(_shown(one) for one in effects)
-    return Response(f'{json.dumps(members)[:-1]}, "effects": [{shown}]}}', media_type="application/json")
-
-
-def _shown(one: Effect) -> str:
-    members = {
-        "number": one.number,
-        "id": one.event_id,
-        "source": one.source,
-        "subject": one.subject,
-        "sequence": one.sequence,
-        "type": one.event_type,
-        "received_at": one.received_at.isoformat(),
-    }
-    return f'{json.dumps(members)[:-1]}, "event": {one.body}}}'

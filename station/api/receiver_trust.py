@@ -1,7 +1,9 @@
 """Whom a receiver believes: requests must carry a signature of a station that it was told of, and each speaks for its own site alone."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import Request, Response
@@ -13,6 +15,8 @@ from station.tracking.signatures import webhook_holds
 
 _LARGEST_BODY = 256 << 10
 _MOST_DIGITS = 12
+LARGEST_NUMBER = 2**63 - 1
+"""Of an effect: what SQLite can count to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,33 @@ async def signed_request(request: Request, identity: ReceiverIdentity, now: date
     if not readable or abs(now.timestamp() - int(timestamp)) > identity.tolerance_s:
         raise RefusedRequestError(401, "kt1:timestamp-stale", "The attempt is too old or from the future; check both clocks")
     return SignedRequest(request_id=request_id, body=body, stations=signers)
+
+
+async def question_about(request: Request, identity: ReceiverIdentity, now: datetime) -> tuple[str, dict[str, Any]]:
+    """The source that a signed question (JSON) is about, and all its members; raises `RefusedRequestError`, also for another site's."""
+    signed = await signed_request(request, identity, now)
+    try:
+        members = json.loads(signed.body)
+        source = str(members["source"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RefusedRequestError(400, "kt1:request-malformed", f"source is wanted: {error}") from error
+    signed.refuse_foreign(source)
+    return source, members
+
+
+def number_in(members: dict[str, Any], name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number of a question, within its bounds; raises `RefusedRequestError`."""
+    found = members.get(name, default)
+    if type(found) is not int or not least <= found <= most:
+        raise RefusedRequestError(400, "kt1:request-malformed", f"{name} must be a number from {least} to {most}")
+    return found
+
+
+def refused_answer(_: Request, refused: Exception) -> Response:
+    """The problem that tells of a `RefusedRequestError`."""
+    if not isinstance(refused, RefusedRequestError):
+        raise refused
+    return problem(refused.status, refused.kind, refused.title)
 
 
 def problem(status: int, kind: str, title: str, **members: str | int) -> Response:

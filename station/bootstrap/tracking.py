@@ -23,6 +23,7 @@ from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteReader, SqliteStore
 from station.tracking.epcis import EpcisSender
 from station.tracking.http import HttpLink, HttpSender
+from station.tracking.questions import Questions
 from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.relay import Relay, RelaySettings
 from station.tracking.replay import Replay, ReplayBox, replay
@@ -123,9 +124,15 @@ def open_counterpart(configuration: Configuration, utc_now: Callable[[], datetim
     trusted = receiver_keys(configuration)
     if trusted is None or tracking.transport != "webhook":
         return None
+    return HttpCounterpart(open_questions(configuration, utc_now), trusted)
+
+
+def open_questions(configuration: Configuration, utc_now: Callable[[], datetime]) -> Questions:
+    """What the site may ask of the reference receiver."""
+    tracking = configuration.station.tracking
     link = HttpLink(tracking.receiver, timeout_s=tracking.timeout_s)
     source, signing = source_of(configuration.station.site), signing_of(configuration)
-    return HttpCounterpart(link, source=source, signing=signing, trusted=trusted, utc_now=utc_now)
+    return Questions(link=link, source=source, signing=signing, utc_now=utc_now)
 
 
 async def reconcile(configuration: Configuration, day: date | None) -> DayReport:

@@ -209,16 +209,12 @@ class ReceiverLedger(Protocol):
         """Let an event take effect once, in order; durable when this returns."""
         ...
 
-    def counts(self) -> ReceiverCounts:
-        """Counters computed from the log of effects."""
+    def counts(self, source: str | None = None) -> ReceiverCounts:
+        """Counters computed from the log of effects, of one source or of all."""
         ...
 
-    def effects(self, *, after: int, limit: int) -> list[Effect]:
-        """Effects with a number above `after`, in order."""
-        ...
-
-    def effects_of(self, subject: str) -> list[Effect]:
-        """Effects about one piece in the order in which they happened."""
+    def effects(self, source: str, *, after: int, limit: int) -> list[Effect]:
+        """Effects of a source with a number above `after`, in order."""
         ...
 
     def digests_of(self, source: str, day: date, *, after: int, limit: int) -> tuple[list[EventDigest], int]:

@@ -11,6 +11,7 @@ import pytest
 
 from station.ports.tracking import ReceiverUnreachableError
 from station.tracking.http import HttpLink
+from station.tracking.questions import Questions
 from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.trust import TrustedKey
 from tests.support.store_facts import NOON
@@ -76,7 +77,7 @@ async def test_an_answer_is_taken_up_to_its_limit(chunked: bool):
 
 def counterpart(url: str) -> HttpCounterpart:
     trusted = (TrustedKey(public=RECEIVER_KEY.public_key(), name=""),)
-    return HttpCounterpart(HttpLink(url), source=source_of("TEST"), signing=SIGNING, trusted=trusted, utc_now=utc_now)
+    return HttpCounterpart(Questions(link=HttpLink(url), source=source_of("TEST"), signing=SIGNING, utc_now=utc_now), trusted)
 
 
 async def test_a_list_is_not_asked_on_beyond_what_was_said():
