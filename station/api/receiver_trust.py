@@ -69,7 +69,7 @@ class SignedRequest:
 
 async def signed_request(request: Request, identity: ReceiverIdentity, now: datetime) -> SignedRequest:
     """The request with its body; raises `RefusedRequestError` for a signature that does not hold, or one that was made long ago."""
-    body = await _limited_body(request)
+    body = await limited_body(request, _LARGEST_BODY)
     request_id = request.headers.get("webhook-id", "")
     timestamp = request.headers.get("webhook-timestamp", "")
     signatures = request.headers.get("webhook-signature", "")
@@ -125,13 +125,14 @@ def problem(status: int, kind: str, title: str, **members: str | int) -> Respons
     return JSONResponse({"type": kind, "title": title, "status": status, **members}, status, media_type="application/problem+json")
 
 
-async def _limited_body(request: Request) -> bytes:
+async def limited_body(request: Request, most_bytes: int) -> bytes:
+    """The body of a request; raises `RefusedRequestError` for a larger one, and for one that ends early."""
     body = bytearray()
     try:
         async for part in request.stream():
             body += part
-            if len(body) > _LARGEST_BODY:
-                raise RefusedRequestError(413, "kt1:event-too-large", "The request is too large")
+            if len(body) > most_bytes:
+                raise RefusedRequestError(413, "kt1:request-too-large", "The request is too large")
     except ClientDisconnect as error:
         # Nobody hears it; whoever was cut off comes again.
         raise RefusedRequestError(400, "kt1:request-malformed", "The request ended early") from error
