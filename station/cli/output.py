@@ -17,12 +17,12 @@ def put_file(path: Path, content: bytes, *, mode: int = FOR_ALL, consequence: st
         ConfigurationError: it cannot be written; `consequence` says what that means.
     """
     try:
-        place = path.resolve()
-        if place.exists() and not stat.S_ISREG(place.stat().st_mode):
-            with place.open("wb") as opened:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            with path.open("wb") as opened:
                 opened.write(content)
         else:
-            write_durably({place: content}, mode=mode)
+            # What a link leads to, not the link.
+            write_durably({path.resolve(): content}, mode=mode)
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be written: {error.strerror or os.strerror(error.errno or 0)}",

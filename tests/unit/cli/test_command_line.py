@@ -240,6 +240,11 @@ def test_what_was_named_is_written_whole_or_stays(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="/dev/full cannot be written: No space left"):
         put_file(Path("/dev/full"), b"x")
     assert old.read_bytes() == b"older"
+    reading, writing = os.pipe()
+    put_file(Path(f"/dev/fd/{writing}"), b"piped")
+    assert os.read(reading, 100) == b"piped"
+    os.close(reading)
+    os.close(writing)
     put_file(link, b"newer", mode=FOR_ITS_OWNER)
     assert (old.read_bytes(), link.is_symlink(), old.stat().st_mode & 0o777) == (b"newer", True, 0o600)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "old"]
