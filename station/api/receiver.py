@@ -4,19 +4,19 @@ import asyncio
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import uvicorn
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 
-from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, signed_request
+from station.api.receiver_sight import sight_router
+from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, refused_answer, signed_request
 from station.api.reconciling import reconciling_router
 from station.api.witness import Witnessing, witness_router
-from station.domain.errors import StoreError
-from station.ports.tracking import BodyDiffers, Effect, Gap, IncomingEvent, ReceiverLedger
+from station.domain.errors import AddressError, StoreError
+from station.ports.tracking import BodyDiffers, Gap, IncomingEvent, ReceiverLedger
 from station.tracking.signatures import renew_receipt, sign_receipt
 
 _LONGEST_ID = 200
@@ -26,13 +26,11 @@ _LARGEST_SEQUENCE = 2**31 - 1
 def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now: Callable[[], datetime]) -> FastAPI:
     """The receiver as an ASGI application."""
     app = FastAPI(title="KT1 reference tracking receiver", docs_url=None, redoc_url=None)
+    app.add_exception_handler(RefusedRequestError, refused_answer)
 
     @app.post("/events")
     async def take(request: Request) -> Response:
-        try:
-            event = _checked(await signed_request(request, identity, utc_now()))
-        except RefusedRequestError as refused:
-            return problem(refused.status, refused.kind, refused.title)
+        event = _checked(await signed_request(request, identity, utc_now()))
 
         def make_receipt(now: datetime) -> str:
             return sign_receipt(
@@ -57,19 +55,7 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         receipt = renew_receipt(outcome.receipt, identity.key, identity.name) if outcome.duplicate else outcome.receipt
         return Response(receipt, media_type="application/json")
 
-    @app.get("/status")
-    def status() -> dict[str, int]:
-        return asdict(ledger.counts())
-
-    @app.get("/pieces/{piece_id}")
-    def piece(piece_id: str) -> Response:
-        return _listed(ledger.effects_of(piece_id), piece_id=piece_id)
-
-    @app.get("/effects")
-    def effects(after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 500) -> Response:
-        page = ledger.effects(after=after, limit=limit)
-        return _listed(page, next_after=page[-1].number if page else after)
-
+    app.include_router(sight_router(ledger, identity, utc_now))
     app.include_router(reconciling_router(ledger, identity, utc_now))
     app.include_router(witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
     return app
@@ -79,13 +65,9 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
     """Serve until cancelled (or, in the main thread, until SIGINT or SIGTERM). Port 0 takes a free one; `on_ready` hears which.
 
     Raises:
-        OSError: the address is taken.
+        AddressError: the port is taken, or cannot be listened on.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
+    with _listener(host, port) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5))
         on_ready(host, listener.getsockname()[1])
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -95,6 +77,17 @@ async def serve_receiver(app: FastAPI, host: str, port: int, on_ready: Callable[
             # Cut off in the middle, the server would keep the listener's number registered with the loop after it is closed.
             server.should_exit = True
             await serving
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+    except OSError as error:
+        raise AddressError(
+            f"The receiver cannot listen on {host}:{port}: {error.strerror}",
+            consequence="It does not start",
+            remedy="End the program that uses this port, or give an address of this machine (--host) and a port that is free (--port)",
+        ) from error
 
 
 def run_receiver(
@@ -148,22 +141,3 @@ def _day_of(text: str) -> date:
     if moment.tzinfo is None:
         raise ValueError("time has no offset")
     return moment.astimezone(UTC).date()
-
-
-def _listed(effects: Sequence[Effect], **members: str | int) -> Response:
-    """Effects with their events word for word: what one site nests or escapes must not break the list for others."""
-    shown = ", ".join(_shown(one) for one in effects)
-    return Response(f'{json.dumps(members)[:-1]}, "effects": [{shown}]}}', media_type="application/json")
-
-
-def _shown(one: Effect) -> str:
-    members = {
-        "number": one.number,
-        "id": one.event_id,
-        "source": one.source,
-        "subject": one.subject,
-        "sequence": one.sequence,
-        "type": one.event_type,
-        "received_at": one.received_at.isoformat(),
-    }
-    return f'{json.dumps(members)[:-1]}, "event": {one.body}}}'

@@ -1,7 +1,9 @@
 """Whom a receiver believes: requests must carry a signature of a station that it was told of, and each speaks for its own site alone."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import Request, Response
@@ -13,6 +15,8 @@ from station.tracking.signatures import webhook_holds
 
 _LARGEST_BODY = 256 << 10
 _MOST_DIGITS = 12
+LARGEST_NUMBER = 2**63 - 1
+"""Of an effect: what SQLite can count to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class SignedRequest:
 
 async def signed_request(request: Request, identity: ReceiverIdentity, now: datetime) -> SignedRequest:
     """The request with its body; raises `RefusedRequestError` for a signature that does not hold, or one that was made long ago."""
-    body = await _limited_body(request)
+    body = await limited_body(request, _LARGEST_BODY)
     request_id = request.headers.get("webhook-id", "")
     timestamp = request.headers.get("webhook-timestamp", "")
     signatures = request.headers.get("webhook-signature", "")
@@ -89,18 +93,46 @@ async def signed_request(request: Request, identity: ReceiverIdentity, now: date
     return SignedRequest(request_id=request_id, body=body, stations=signers)
 
 
+async def question_about(request: Request, identity: ReceiverIdentity, now: datetime) -> tuple[str, dict[str, Any]]:
+    """The source that a signed question (JSON) is about, and all its members; raises `RefusedRequestError`, also for another site's."""
+    signed = await signed_request(request, identity, now)
+    try:
+        members = json.loads(signed.body)
+        source = str(members["source"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RefusedRequestError(400, "kt1:request-malformed", f"source is wanted: {error}") from error
+    signed.refuse_foreign(source)
+    return source, members
+
+
+def number_in(members: dict[str, Any], name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number of a question, within its bounds; raises `RefusedRequestError`."""
+    found = members.get(name, default)
+    if type(found) is not int or not least <= found <= most:
+        raise RefusedRequestError(400, "kt1:request-malformed", f"{name} must be a number from {least} to {most}")
+    return found
+
+
+def refused_answer(_: Request, refused: Exception) -> Response:
+    """The problem that tells of a `RefusedRequestError`."""
+    if not isinstance(refused, RefusedRequestError):
+        raise refused
+    return problem(refused.status, refused.kind, refused.title)
+
+
 def problem(status: int, kind: str, title: str, **members: str | int) -> Response:
     """An RFC 9457 problem."""
     return JSONResponse({"type": kind, "title": title, "status": status, **members}, status, media_type="application/problem+json")
 
 
-async def _limited_body(request: Request) -> bytes:
+async def limited_body(request: Request, most_bytes: int) -> bytes:
+    """The body of a request; raises `RefusedRequestError` for a larger one, and for one that ends early."""
     body = bytearray()
     try:
         async for part in request.stream():
             body += part
-            if len(body) > _LARGEST_BODY:
-                raise RefusedRequestError(413, "kt1:event-too-large", "The request is too large")
+            if len(body) > most_bytes:
+                raise RefusedRequestError(413, "kt1:request-too-large", "The request is too large")
     except ClientDisconnect as error:
         # Nobody hears it; whoever was cut off comes again.
         raise RefusedRequestError(400, "kt1:request-malformed", "The request ended early") from error

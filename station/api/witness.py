@@ -8,6 +8,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, Request, Response
 
+from station.api.receiver_trust import limited_body
 from station.audit.checkpoint import Checkpoint, read_checkpoint, read_hash, read_number
 from station.audit.merkle import EMPTY_ROOT, verify_consistency
 from station.audit.note import LOG, MalformedNoteError, VerifierKey, cosign, join, signed_lines, split, verify
@@ -56,7 +57,7 @@ def witness_router(ledger: ReceiverLedger, witnessing: Witnessing, utc_now: Call
     @router.post("/add-checkpoint")
     async def add_checkpoint(request: Request) -> Response:
         try:
-            asked = _read(await _limited_body(request), witnessing)
+            asked = _read(await limited_body(request, _LARGEST_BODY), witnessing)
             known = ledger.witnessed(asked.checkpoint.origin)
             if (known.size if known else 0) != asked.old_size:
                 return _another_size(known.size if known else 0)
@@ -133,12 +134,3 @@ def _refuse_inconsistent(asked: _Asked, known: WitnessedLog | None) -> None:
 
 def _another_size(size: int) -> Response:
     return Response(f"{size}\n", status_code=409, media_type=_SIZE_TYPE)
-
-
-async def _limited_body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_BODY:
-            raise _RefusedCheckpointError(413, "The request is too large")
-    return bytes(body)

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from station.audit.backup_manifest import MalformedManifestError, Manifest, is_name, manifest_signed, name_of, read_manifest, sign_manifest
@@ -17,7 +17,7 @@ from station.domain.backup import BackedUpFile
 from station.domain.errors import ConfigurationError, StoreError
 from station.durable_file import write_durably
 from station.settings import Configuration
-from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, not_copied, unfinished
+from station.storage.backup_files import Earlier, copy_database, copy_files, files_in, is_as_described, links_in, not_copied, unfinished
 from station.storage.space import MEBIBYTE
 from station.storage.store import DATABASE_NAME, SqliteReader
 from station.tracking.signatures import load_key
@@ -91,13 +91,12 @@ def make_backup(configuration: Configuration, target: Path, *, keep: int | None,
     left_out += _elsewhere(configuration.data_dir)
     private = _private_files(configuration)
     with unfinished(target, name) as part:
+        # Before anything is copied: where backups lie beside the data, the copy of the database alone may make the lanes hold.
+        _demand_room(configuration, part, [*_database_files(configuration), *_data_files(configuration, private)], earlier)
         (part / DATA).mkdir(mode=0o700)
         database = copy_database(configuration.data_dir, part / DATA / DATABASE_NAME, f"{DATA}/{DATABASE_NAME}")
-        try:
-            # After the database: a scan that it names was durable before it was named.
-            data = [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
-        except OSError as error:
-            raise not_copied(configuration.data_dir, error) from error
+        # After the database: a scan that it names was durable before it was named.
+        data = _data_files(configuration, private)
         _demand_room(configuration, part, data, earlier)
         places = named | {_place(configuration, path): path for path in data}
         copied = copy_files(places, part, earlier, progress)
@@ -133,7 +132,23 @@ def configuration_files(configuration: Configuration) -> tuple[dict[str, Path], 
 
 def _elsewhere(data_dir: Path) -> tuple[Path, ...]:
     """What somebody put on another medium with a link: it is in no backup, and a backup without the images must not look whole."""
-    return tuple(sorted(path for path in data_dir.iterdir() if path.is_symlink() and path.name not in _NOT_DATA))
+    try:
+        return tuple(links_in(data_dir, leave_out=_NOT_DATA))
+    except OSError as error:
+        raise not_copied(data_dir, error) from error
+
+
+def _database_files(configuration: Configuration) -> list[Path]:
+    """What the copy of the database is made of: the log beside it ends in it."""
+    return [configuration.data_dir / name for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal")]
+
+
+def _data_files(configuration: Configuration, private: frozenset[Path]) -> list[Path]:
+    """The data's files besides the database, as they are now. Raises `StoreError`."""
+    try:
+        return [path for path in files_in(configuration.data_dir, leave_out=_NOT_DATA) if path.resolve() not in private]
+    except OSError as error:
+        raise not_copied(configuration.data_dir, error) from error
 
 
 def _place(configuration: Configuration, path: Path) -> str:
@@ -185,13 +200,24 @@ def open_manifest(directory: Path, keys: tuple[VerifierKey, ...]) -> Manifest:
 
 
 def newest_backup(configuration: Configuration) -> NewestBackup | None:
-    """The newest backup that was made of this station; None for one that was never backed up, as far as it knows."""
+    """The newest backup that was made of this station; None for one that was never backed up, as far as it knows.
+
+    Raises:
+        StoreError: what it knows cannot be read.
+    """
+    path = configuration.data_dir / NEWEST
     try:
-        members = json.loads((configuration.data_dir / NEWEST).read_text(encoding="utf-8"))
-        damaged = tuple(map(str, members.get("damaged", ())))
-        return NewestBackup(name=str(members["name"]), made_at=datetime.fromisoformat(members["made_at"]), damaged=damaged)
-    except (OSError, ValueError, KeyError, TypeError):
+        members = json.loads(path.read_text(encoding="utf-8"))
+        name, made_at = str(members["name"]), datetime.fromisoformat(members["made_at"]).astimezone(UTC)
+        return NewestBackup(name=name, made_at=made_at, damaged=tuple(map(str, members.get("damaged", ()))))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error}",
+            consequence="When the newest backup was made is not known",
+            remedy="Run this as the station's user; make a backup, which writes it anew: `station backup DIR`",
+        ) from error
 
 
 def backups_in(target: Path, site: str) -> list[Path]:

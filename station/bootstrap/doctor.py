@@ -1,25 +1,35 @@
 """Looks at everything that the configuration names, and says what to do about each trouble."""
 
+import contextlib
 import math
+import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from station.bootstrap.backup import newest_backup
 from station.bootstrap.lanes import lane_devices
 from station.bootstrap.model_in_use import model_place, reader_at
 from station.bootstrap.recipes import lane_recipe
-from station.bootstrap.stores import read_outbox, read_test_piece, refuse_used_data
+from station.bootstrap.stores import DataInUseError, newest_fact_at, read_outbox, read_test_piece, refuse_used_data
 from station.clock import SystemClock
 from station.domain.errors import ConfigurationError, StationError, StoreError
 from station.domain.vault import ahead, due
 from station.settings import Configuration, LaneConfiguration
 from station.storage.key_files import FileKeyStore
 from station.storage.space import MEBIBYTE
+from station.storage.store import DATABASE_NAME, LOCK_NAME
 from station.workflow.test_pieces import drifts, failures
 
 BACKUP_OVERDUE = timedelta(days=2)
 """A site that once began with backups makes one each night."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""What is newer than this machine's time by more was made by a clock that was ahead, or this one was set back."""
+
+_USED = (LOCK_NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +49,29 @@ async def examine(configuration: Configuration) -> list[Check]:
     client would take their links away from it.
     """
     clock = SystemClock()
-    checks = [
-        _examine_store(configuration),
-        _examine_disk(configuration),
-        *_examine_model(configuration),
-        *_examine_test_pieces(configuration, clock.utc_now()),
-        _examine_checklist(configuration),
-        *(_examine_recipe(lane) for lane in configuration.lanes),
-        *_examine_keys(configuration),
-        _examine_vault(configuration, clock.utc_now().date()),
-        _examine_backup(configuration, clock.utc_now()),
+    now = clock.utc_now()
+    looks: list[tuple[str, Callable[[], list[Check]]]] = [
+        ("database", lambda: [_examine_store(configuration)]),
+        ("data directory", lambda: [_examine_data(configuration.data_dir)]),
+        ("disk", lambda: [_examine_disk(configuration)]),
+        ("model", lambda: _examine_model(configuration)),
+        ("test piece", lambda: _examine_test_pieces(configuration, now)),
+        ("freeze checklist", lambda: [_examine_checklist(configuration)]),
+        ("recipe", lambda: [_examine_recipe(lane) for lane in configuration.lanes]),
+        ("tracking", lambda: _examine_keys(configuration)),
+        ("image keys", lambda: [_examine_vault(configuration, now.date())]),
+        ("backup", lambda: [_examine_backup(configuration, now)]),
+        ("clock", lambda: [_examine_clock(configuration, now)]),
     ]
+    checks = [check for name, look in looks for check in _looked(name, look)]
     try:
         refuse_used_data(configuration.data_dir)
-    except StoreError as error:
+    except DataInUseError as error:
         found = f"{error.what}: the devices are left to it; its lane page tells how they are"
         return [*checks, Check(name="devices", ok=True, found=found, remedy="")]
+    except StoreError as error:
+        found = f"{error.what}: a station may be working with the devices, so they are left alone"
+        return [*checks, Check(name="devices", ok=False, found=found, remedy=error.remedy)]
     for lane in configuration.lanes:
         devices = lane_devices(lane, clock, idle_days=math.nan)
         for name, device in (
@@ -74,6 +91,56 @@ async def examine(configuration: Configuration) -> list[Check]:
             finally:
                 await device.close()
     return checks
+
+
+def _looked(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+    """What a look found; what it may not see, or a disk does not give, is a finding like any other."""
+    try:
+        return look()
+    except StationError as error:
+        return [Check(name=name, ok=False, found=error.what, remedy=error.remedy)]
+    except OSError as error:
+        return [Check(name=name, ok=False, found=str(error), remedy="Run this as the station's user, and check the disk")]
+
+
+def _examine_data(directory: Path) -> Check:
+    """That a station can write where its data lies: tried, by whoever runs this."""
+    name = "data directory"
+    if not directory.exists():
+        return Check(name=name, ok=True, found=f"{directory} is not there yet: made at the first start", remedy="")
+    try:
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as probe:
+            probe.write(b"0")
+            os.fsync(probe.fileno())
+    except OSError as error:
+        found = f"{directory} cannot be written: {error.strerror}"
+        return Check(
+            name=name, ok=False, found=found, remedy="Check the disk: mounted, writable, not full; and that it is the station's user's"
+        )
+    owner = directory.stat().st_uid
+    used = [path for path in (directory / one for one in _USED) if path.exists()]
+    strange = [path.name for path in used if path.stat().st_uid != owner or not path.is_file() or not os.access(path, os.R_OK | os.W_OK)]
+    if strange:
+        found = f"not the station's own files in {directory}: {', '.join(strange)}"
+        return Check(name=name, ok=False, found=found, remedy=f"Give them to the user whose {directory} is (chown): no station starts else")
+    return Check(name=name, ok=True, found=f"{directory} can be written", remedy="")
+
+
+def _examine_clock(configuration: Configuration, now: datetime) -> Check:
+    """This machine's time against the newest that the station wrote down."""
+    known: dict[str, datetime | None] = {}
+    # What cannot be read is told by a check of its own.
+    with contextlib.suppress(StationError, OSError):
+        known["the newest fact"] = newest_fact_at(configuration)
+    with contextlib.suppress(StationError, OSError):
+        newest = newest_backup(configuration)
+        known["the newest backup"] = newest.made_at if newest is not None else None
+    found = f"{now:%Y-%m-%d %H:%M} UTC"
+    ahead = [f"{what} is of {at:%Y-%m-%d %H:%M} UTC" for what, at in known.items() if at is not None and at > now + CLOCK_TOLERANCE]
+    if ahead:
+        remedy = "Set the clock, and have a time server keep it; where it was ahead before, wait until that time has come"
+        return Check(name="clock", ok=False, found=f"{found}, but {' and '.join(ahead)}", remedy=remedy)
+    return Check(name="clock", ok=True, found=found, remedy="")
 
 
 def _examine_recipe(lane: LaneConfiguration) -> Check:
@@ -107,9 +174,12 @@ def _examine_backup(configuration: Configuration, now: datetime) -> Check:
     newest = newest_backup(configuration)
     if newest is None:
         return Check(name="backup", ok=True, found="none was made yet: `station backup DIR`", remedy="")
-    found = f"{newest.name}, {(now - newest.made_at) // timedelta(hours=1)} hours ago"
-    late = now - newest.made_at > BACKUP_OVERDUE
-    remedies = ["See why it is not made any more: `station backup DIR`"] if late else []
+    age = now - newest.made_at
+    found = f"{newest.name}, {age // timedelta(hours=1)} hours ago"
+    remedies = ["See why it is not made any more: `station backup DIR`"] if age > BACKUP_OVERDUE else []
+    if age < -CLOCK_TOLERANCE:
+        found = f"{newest.name}, made at a time that is yet to come"
+        remedies = ["See the line of the clock"]
     if newest.damaged:
         found += f"; damaged beside it: {', '.join(newest.damaged)}"
         remedies.append("Look at the damaged ones: `station restore --check`, and remove them by hand")

@@ -1,6 +1,7 @@
 """Going on from a backup: it is proved, the receiver is asked for the events of the lost time, then it is put in place."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def check_backup(directory: Path, keys: tuple[VerifierKey, ...], progress: Progr
     """
     manifest = open_manifest(directory, keys)
     database = directory / DATA / DATABASE_NAME
-    wrong = wrong_files(directory, manifest.files, progress)
+    wrong = [*wrong_files(directory, manifest.files, progress), *_planted(directory)]
     if any(path.startswith(f"{DATA}/{DATABASE_NAME}") for path in wrong) or not database.is_file():
         return CheckedBackup(manifest=manifest, wrong=tuple(wrong), log=None, logins=(), tokens=())
     log = verify_log(AuditFiles(database=database, keys=keys), progress)
@@ -94,6 +95,12 @@ def check_backup(directory: Path, keys: tuple[VerifierKey, ...], progress: Progr
         logins=tuple(one.user.login for one in access.accounts if not one.user.disabled),
         tokens=tuple(one.token.name for one in access.tokens if not one.token.revoked),
     )
+
+
+def _planted(directory: Path) -> list[str]:
+    """What SQLite would take for a part of the database, though no backup has it: it would show what somebody else wrote."""
+    places = (f"{DATA}/{DATABASE_NAME}{end}" for end in ("-wal", "-shm", "-journal"))
+    return [place for place in places if (directory / place).is_symlink() or (directory / place).exists()]
 
 
 def restore(station_file: Path, directory: Path, keys: tuple[VerifierKey, ...], *, person: str, note: str, progress: Progress) -> Restored:
@@ -234,6 +241,13 @@ def _refuse_data(data_dir: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise StoreError(
+                f"{data_dir} cannot make room for the backup: {error.strerror}",
+                consequence="Nothing was put in place",
+                remedy="Let the station's user write in the directory above it; where a medium is mounted there, "
+                "name a directory on that medium as data_dir",
+            ) from error
         raise StoreError(
             f"There is data in {data_dir}",
             consequence="Nothing was put in place: what is there may be all that is left of the lost time",

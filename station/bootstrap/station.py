@@ -44,7 +44,6 @@ from station.screening.drift import DriftWatch
 from station.screening.worker import WorkerScreening
 from station.settings import Configuration, LaneConfiguration, refuse_unproved_model, with_freeze_score
 from station.storage.store import SqliteStore
-from station.tracking.relay import Relay
 from station.workflow.accounts import Accounts
 from station.workflow.audit_keeper import AuditKeeper
 from station.workflow.equipment import Equipment
@@ -78,7 +77,6 @@ class Station:
     screening: dict[str, WorkerScreening]
     model: ModelInfo | None
     server: ApiServer
-    relay: Relay | None
     keeper: AuditKeeper
     accounts: Accounts
     lanes_thread: LoopThread
@@ -230,7 +228,6 @@ def _start_over(
         screening=screening,
         model=model,
         server=server,
-        relay=relay,
         keeper=keeper,
         accounts=accounts,
         lanes_thread=lanes_thread,

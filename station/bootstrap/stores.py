@@ -7,7 +7,10 @@ from typing import Any
 
 from station.bootstrap.model_in_use import delivered_place, model_place
 from station.domain.drift import DriftReset
+from station.domain.errors import StoreError, StoreUnavailableError
+from station.domain.piece import Secrecy
 from station.domain.test_piece import TestPieceRun
+from station.ports.auditing import WantedFacts
 from station.screening.anomaly_model import load_reader
 from station.screening.card import card_lines
 from station.screening.drift import DriftWatch
@@ -38,10 +41,30 @@ def open_store(configuration: Configuration) -> SqliteStore:
     )
 
 
+class DataInUseError(StoreError):
+    """A station works on the data directory."""
+
+
 def refuse_used_data(directory: Path) -> None:
-    """Raise `StoreError` when a station works on the data directory."""
-    if directory.is_dir():
-        DirectoryLock(directory / LOCK_NAME).release()
+    """Raise `DataInUseError` when a station works on the data directory, and another `StoreError` when nobody can tell."""
+    lock = directory / LOCK_NAME
+    try:
+        # Looking must not make it: it would belong to whoever looks, and no station of another user could take it.
+        if not lock.exists():
+            return
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{lock} cannot be looked at: {error.strerror}",
+            consequence="Whether a station works on this data cannot be told",
+            remedy="Run this as the station's user, and check the disk",
+        ) from error
+    try:
+        DirectoryLock(lock).release()
+    except StoreError as error:
+        # Only this one says that somebody holds it: a disk that cannot be written, or a file of another user's, says nothing of the kind.
+        if isinstance(error.__cause__, BlockingIOError):
+            raise DataInUseError(error.what, consequence=error.consequence, remedy=error.remedy) from error
+        raise
 
 
 def read_outbox(configuration: Configuration) -> dict[str, Any]:
@@ -72,6 +95,16 @@ def read_test_piece(configuration: Configuration, lane_id: str) -> TestPieceRun 
     reader = SqliteReader(configuration.data_dir)
     try:
         return reader.read(lambda view: newest_run(view, lane_id))
+    finally:
+        reader.close()
+
+
+def newest_fact_at(configuration: Configuration) -> datetime | None:
+    """The time that the newest fact carries, read beside a running station. Raises `StoreError` when there is no database yet."""
+    reader = SqliteReader(configuration.data_dir)
+    try:
+        facts = reader.read(lambda view: view.logged_facts(WantedFacts(levels=tuple(Secrecy))))
+        return facts[0].at if facts else None
     finally:
         reader.close()
 

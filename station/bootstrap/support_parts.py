@@ -20,7 +20,7 @@ from station.audit.checkpoint import open_checkpoint
 from station.bootstrap.audit import believed_keys
 from station.bootstrap.doctor import examine
 from station.bootstrap.redaction import Words
-from station.bootstrap.stores import read_manifest, read_outbox, refuse_used_data
+from station.bootstrap.stores import DataInUseError, read_manifest, read_outbox, refuse_used_data
 from station.bootstrap.support_log import log_lines
 from station.bootstrap.support_site import SupportSite, environment_names, shown_configuration
 from station.bootstrap.vault import vault_status
@@ -248,7 +248,7 @@ def _ready(configuration: Configuration, text: Callable[[str], str]) -> dict[str
     """Lane states from the running station's own `/readyz`; it is asked only where one runs."""
     try:
         refuse_used_data(configuration.data_dir)
-    except StoreError:
+    except DataInUseError:
         pass
     else:
         return "no station runs"

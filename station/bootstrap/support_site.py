@@ -77,15 +77,10 @@ def words_for(site: SupportSite, *, redact: bool) -> Words:
     for pattern in [one.get("pattern") for one in schemes if isinstance(one, dict)] if isinstance(schemes, list) else []:
         with contextlib.suppress(re.error):
             words.know_numbering(str(pattern))
-    try:
-        figures = Figures(site.data_dir)
-    except StoreError:
-        return words
-    try:
+    # Of a database that cannot be read no name is known; what is not the program's own word is replaced all the same.
+    with contextlib.suppress(StoreError, OSError), contextlib.closing(Figures(site.data_dir)) as figures:
         for kind, value in figures.names():
             words.know(kind, value)
-    finally:
-        figures.close()
     return words
 
 

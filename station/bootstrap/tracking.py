@@ -11,9 +11,9 @@ from pathlib import Path
 from station.api.receiver import run_receiver
 from station.api.receiver_trust import ReceiverIdentity, TrustedStation
 from station.bootstrap.audit import read_keys
-from station.bootstrap.stores import open_store, refuse_used_data
+from station.bootstrap.stores import DataInUseError, open_store, refuse_used_data
 from station.clock import SystemClock
-from station.domain.errors import ConfigurationError, StoreError
+from station.domain.errors import ConfigurationError
 from station.durable_file import write_durably
 from station.ports.clock import Clock
 from station.ports.store import Store
@@ -23,6 +23,7 @@ from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteReader, SqliteStore
 from station.tracking.epcis import EpcisSender
 from station.tracking.http import HttpLink, HttpSender
+from station.tracking.questions import Questions
 from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.relay import Relay, RelaySettings
 from station.tracking.replay import Replay, ReplayBox, replay
@@ -104,8 +105,11 @@ class ReceiverServer:
     public_keys: tuple[str, ...]
 
     def run(self, host: str, port: int, utc_now: Callable[[], datetime], on_ready: Callable[[str, int], None]) -> None:
-        """Serve in this thread until stopped by a signal."""
-        run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
+        """Serve in this thread until stopped by a signal, then close. Raises `AddressError`."""
+        try:
+            run_receiver(self.ledger, self.identity, utc_now, host=host, port=port, on_ready=on_ready)
+        finally:
+            self.ledger.close()
 
 
 def open_reconciler(configuration: Configuration, store: Store, clock: Clock) -> Reconciler | None:
@@ -120,9 +124,15 @@ def open_counterpart(configuration: Configuration, utc_now: Callable[[], datetim
     trusted = receiver_keys(configuration)
     if trusted is None or tracking.transport != "webhook":
         return None
+    return HttpCounterpart(open_questions(configuration, utc_now), trusted)
+
+
+def open_questions(configuration: Configuration, utc_now: Callable[[], datetime]) -> Questions:
+    """What the site may ask of the reference receiver."""
+    tracking = configuration.station.tracking
     link = HttpLink(tracking.receiver, timeout_s=tracking.timeout_s)
     source, signing = source_of(configuration.station.site), signing_of(configuration)
-    return HttpCounterpart(link, source=source, signing=signing, trusted=trusted, utc_now=utc_now)
+    return Questions(link=link, source=source, signing=signing, utc_now=utc_now)
 
 
 async def reconcile(configuration: Configuration, day: date | None) -> DayReport:
@@ -163,7 +173,7 @@ def send_again(configuration: Configuration, wanted: Replay) -> int | None:
     SqliteReader(configuration.data_dir).close()
     try:
         refuse_used_data(configuration.data_dir)
-    except StoreError:
+    except DataInUseError:
         return asyncio.run(_answered(box, box.put(wanted), clock))
     store = open_store(configuration)
     try:

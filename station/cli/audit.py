@@ -12,8 +12,8 @@ from station.audit.findings import Fault, Finding, Report
 from station.bootstrap.audit import AuditFiles, audit_files, newest_checkpoint, read_keys, verify_log
 from station.cli.errors import EXIT_DOES_NOT_HOLD
 from station.cli.options import ConfigOption, JsonOption, configuration_path
+from station.cli.output import put_file
 from station.cli.progress import bar
-from station.domain.errors import ConfigurationError
 from station.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Nhật ký kiểm toán / the audit log.")
@@ -77,10 +77,7 @@ def checkpoint(
     if out is None:
         typer.echo(text, nl=False)
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{out} cannot be written: {error.strerror}", remedy="Name another file") from error
+    put_file(out, text.encode())
     typer.echo(str(out))
 
 

@@ -16,6 +16,7 @@ from station.bootstrap.audit import read_keys
 from station.bootstrap.certificates import export_certificate
 from station.cli.errors import EXIT_DOES_NOT_HOLD
 from station.cli.options import ConfigOption, JsonOption, configuration_path
+from station.cli.output import put_file
 from station.cli.progress import bar
 from station.domain.errors import ConfigurationError
 from station.settings import load
@@ -56,10 +57,7 @@ def export(
         # Its bytes, whatever encoding and line ends the terminal has.
         typer.echo(content, nl=False)
         return
-    try:
-        out.write_bytes(content)
-    except OSError as error:
-        raise ConfigurationError(f"{out} cannot be written: {error.strerror}", remedy="Name another file") from error
+    put_file(out, content)
     typer.echo(str(out))
 
 

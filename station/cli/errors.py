@@ -21,14 +21,20 @@ def exit_code_of(error: StationError) -> int:
 
 @contextlib.contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn the station's own errors, and an interrupt, into a message and an exit code."""
+    """Turn the station's own errors, and what the system refuses, into a message and an exit code."""
     try:
         yield
     except StationError as error:
-        why = f" ({error.consequence})" if error.consequence else ""
-        sys.stderr.write(f"station: {error.what}{why}\n")
-        if error.remedy:
-            sys.stderr.write(f"  -> {error.remedy}\n")
+        _say(f"{error.what}{f' ({error.consequence})' if error.consequence else ''}", error.remedy)
         raise SystemExit(exit_code_of(error)) from error
-    except KeyboardInterrupt:
-        raise SystemExit(EXIT_DONE) from None
+    except OSError as error:
+        # Whatever looks at a file may find that this user may not, or that its disk does not answer.
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _say(f"{where}{error.strerror or error}", "Run this as the station's user, and check the place and its disk")
+        raise SystemExit(EXIT_UNREACHABLE) from error
+
+
+def _say(what: str, remedy: str) -> None:
+    sys.stderr.write(f"station: {what}\n")
+    if remedy:
+        sys.stderr.write(f"  -> {remedy}\n")

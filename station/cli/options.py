@@ -18,4 +18,8 @@ def configuration_path(given: Path | None) -> Path:
     """The file that was named, else the one in this directory, else the system's."""
     if given is not None:
         return given
-    return HERE if HERE.exists() else SYSTEM_CONFIGURATION
+    try:
+        return HERE if HERE.exists() else SYSTEM_CONFIGURATION
+    except PermissionError:
+        # A directory that this user may not search, as after `runuser` in root's own, is not where they keep a station.
+        return SYSTEM_CONFIGURATION

@@ -1,7 +1,5 @@
 """`station report shift|day|month|half-year|year`."""
 
-import os
-import stat
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ import typer
 
 from station.bootstrap.reports import calendar_of, stored_report
 from station.cli.options import ConfigOption, configuration_path
+from station.cli.output import FOR_ITS_OWNER, put_file
 from station.cli.progress import bar
 from station.domain.calendar import PeriodRefusedError, ReportKind
 from station.domain.errors import ConfigurationError
@@ -47,16 +46,8 @@ def report(
         sys.stdout.buffer.write(made)
         sys.stdout.buffer.flush()
         return
-    try:
-        # It may count what few may know of.
-        with open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), 0o600)
-            file.write(made)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{out} cannot be written: {error.strerror}", consequence="There is no report", remedy="Name another file"
-        ) from error
+    # It may count what few may know of.
+    put_file(out, made, mode=FOR_ITS_OWNER, consequence="There is no report")
     typer.echo(str(out))
 
 

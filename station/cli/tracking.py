@@ -17,6 +17,7 @@ from station.bootstrap.tracking import ReceiverFiles, open_receiver, reconcile, 
 from station.cli.errors import EXIT_DOES_NOT_HOLD
 from station.cli.logs import configure_logs
 from station.cli.options import ConfigOption, JsonOption, configuration_path
+from station.cli.output import put_file
 from station.domain.errors import ConfigurationError
 from station.settings import load
 from station.tracking.replay import Replay
@@ -64,9 +65,8 @@ def receiver(
         url = f"http://{at_host}:{at_port}"
         typer.echo(f"{url} ({', '.join(server.public_keys)})")
         if ready_file is not None:
-            part = ready_file.with_suffix(".part")
-            part.write_text(json.dumps({"url": url, "public_key": server.public_keys[0]}), encoding="utf-8")
-            part.replace(ready_file)
+            told = json.dumps({"url": url, "public_key": server.public_keys[0]})
+            put_file(ready_file, told.encode(), consequence="The receiver does not start")
 
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, daemon=True).start()

@@ -21,6 +21,8 @@ from station.demo.accounts import OPERATOR, REVIEWERS, TRACKING
 from station.demo.client import Refused, StationClient
 from station.demo.processes import DemoError, SimulatorControl
 from station.domain.piece import PieceState
+from station.ports.tracking import ReceiverUnreachableError
+from station.tracking.questions import Questions
 
 MOST_REFEEDS = 6
 MAIL_BATCH = 12
@@ -250,7 +252,7 @@ class LanePeople:
             await asyncio.sleep(ROUND_S)
 
 
-async def observe_clearances(receiver: StationClient, people: list[LanePeople]) -> None:
+async def observe_clearances(receiver: Questions, people: list[LanePeople]) -> None:
     """Tell the simulated world which clearances the outside observer saw at the tracking receiver. Until cancelled.
 
     A clearance counts for the piece's newest stay under the beam. The station's visits are no help: a piece that was on the belt
@@ -259,8 +261,8 @@ async def observe_clearances(receiver: StationClient, people: list[LanePeople]) 
     after = 0
     while True:
         try:
-            effects = (await receiver.get("/effects", after=after))["effects"]
-        except httpx.TransportError as error:
+            effects = await receiver.effects(after=after)
+        except ReceiverUnreachableError as error:
             log.warning("the tracking receiver does not answer", error=repr(error))
             effects = []
         for effect in effects:

@@ -14,6 +14,7 @@ from typing import Any
 from station.bootstrap.audit import log_key
 from station.bootstrap.station import Station, start_station
 from station.bootstrap.stores import refuse_used_data
+from station.bootstrap.tracking import open_questions
 from station.demo.accounts import let_people_in
 from station.demo.client import StationClient
 from station.demo.people import LanePeople, UnderWay, observe_clearances
@@ -22,6 +23,7 @@ from station.demo.report import MS, RunFacts, build_report, piece_entry
 from station.domain.piece import Piece
 from station.ports.store import EvidenceRow, ReadView
 from station.settings import Configuration, edit, load, write_shipped
+from station.tracking.questions import Questions
 from station.tracking.signatures import load_or_create_key, public_text
 
 DEMO_SITE = "demo"
@@ -78,7 +80,8 @@ async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop
         receiver_url = await _start_receiver(options.data, stack)
         configuration = load(_write_configuration(options, endpoints, receiver_url), demo=True)
         station = await _start_station(configuration)
-        receiver = StationClient(receiver_url)
+        # Like everybody who looks there it needs a station's key.
+        receiver = open_questions(configuration, lambda: datetime.now(UTC))  # noqa: TID251 - the observer is no part of the station
         client = StationClient(station.server.url)
         try:
             _greet(station, options, note)
@@ -101,7 +104,7 @@ async def run_demo(options: DemoOptions, *, note: Note, progress: Progress, stop
             return await _report(people, receiver, station, options, wall_from)
         finally:
             await client.close()
-            await receiver.close()
+            await receiver.link.close()
             await asyncio.to_thread(station.stop)
 
 
@@ -206,7 +209,7 @@ def _device_keys(found: dict[str, Any]) -> dict[str, object]:
 
 async def _work(
     people: list[LanePeople],
-    receiver: StationClient,
+    receiver: Questions,
     station: Station,
     options: DemoOptions,
     progress: Progress,
@@ -266,7 +269,7 @@ async def _drain_tracking(station: Station) -> None:
 
 
 async def _report(
-    people: list[LanePeople], receiver: StationClient, station: Station, options: DemoOptions, wall_from: float
+    people: list[LanePeople], receiver: Questions, station: Station, options: DemoOptions, wall_from: float
 ) -> dict[str, Any]:
     truths: list[dict[str, Any]] = []
     worlds: list[dict[str, int]] = []
@@ -280,7 +283,7 @@ async def _report(
         simulated_s = max(simulated_s, (await one.control.do("state"))["simulated_s"])
         await one.control.close()
     written, receipted, _ = station.store.read(lambda view: view.outbox_depth())
-    counts = await receiver.get("/status")
+    counts = await receiver.status()
     lanes = station.lanes.values()
     facts = RunFacts(
         seed=options.seed,

@@ -91,8 +91,12 @@ class Counterpart(Protocol):
         """What it says of a day. Raises `ReceiverUnreachableError`, also when that is not proved to be its word."""
         ...
 
-    async def events(self, day: date) -> list[EventDigest]:
-        """All that it has of a day, in the order of the effects. Raises `ReceiverUnreachableError`."""
+    async def events(self, day: date, *, said: int) -> list[EventDigest]:
+        """All that it has of a day, in the order of the effects; not asked for more once there are more than the `said` ones.
+
+        Raises:
+            ReceiverUnreachableError: it does not answer, or not with a list of events.
+        """
         ...
 
     async def close(self) -> None:
@@ -205,16 +209,12 @@ class ReceiverLedger(Protocol):
         """Let an event take effect once, in order; durable when this returns."""
         ...
 
-    def counts(self) -> ReceiverCounts:
-        """Counters computed from the log of effects."""
+    def counts(self, source: str | None = None) -> ReceiverCounts:
+        """Counters computed from the log of effects, of one source or of all."""
         ...
 
-    def effects(self, *, after: int, limit: int) -> list[Effect]:
-        """Effects with a number above `after`, in order."""
-        ...
-
-    def effects_of(self, subject: str) -> list[Effect]:
-        """Effects about one piece in the order in which they happened."""
+    def effects(self, source: str, *, after: int, limit: int) -> list[Effect]:
+        """Effects of a source with a number above `after`, in order."""
         ...
 
     def digests_of(self, source: str, day: date, *, after: int, limit: int) -> tuple[list[EventDigest], int]:

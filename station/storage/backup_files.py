@@ -64,17 +64,23 @@ def copy_database(directory: Path, target: Path, place: str) -> BackedUpFile:
 
 def files_in(directory: Path, *, leave_out: Iterable[str] = ()) -> list[Path]:
     """The files of a data directory besides its database, sorted; `leave_out` are names in the directory itself. Raises `OSError`."""
-    without = {*_OWN, *leave_out}
-    found = []
+    return sorted(path for path in _entries(directory, leave_out) if not path.is_symlink() and path.is_file())
+
+
+def links_in(directory: Path, *, leave_out: Iterable[str] = ()) -> list[Path]:
+    """The symbolic links of a data directory, sorted: what they lead to is not among `files_in`. Raises `OSError`."""
+    return sorted(path for path in _entries(directory, leave_out) if path.is_symlink())
+
+
+def _entries(directory: Path, leave_out: Iterable[str]) -> Iterator[Path]:
+    """All that lies in a directory and below it, links to directories among it; no link is followed."""
+    without = {directory / name for name in (*_OWN, *leave_out)}
     for folder, folders, names in os.walk(directory, onerror=_raise):
         here = Path(folder)
-        folders[:] = sorted(name for name in folders if here != directory or name not in without)
-        for name in sorted(names):
-            path = here / name
-            if (here == directory and name in without) or name.endswith(TEMPORARY) or path.is_symlink() or not path.is_file():
-                continue
-            found.append(path)
-    return sorted(found)
+        folders[:] = [name for name in folders if here / name not in without]
+        for path in (here / name for name in (*folders, *names)):
+            if path not in without and not path.name.endswith(TEMPORARY):
+                yield path
 
 
 def copy_files(files: Mapping[str, Path], target: Path, earlier: Earlier | None, progress: Progress) -> list[BackedUpFile]:

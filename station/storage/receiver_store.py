@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, insert, inspect, select, text, update
+from sqlalchemy import Connection, Row, case, func, insert, inspect, select, text, true, update
 
 from station.domain.errors import StoreError
 from station.ports.outbox import EventDigest
@@ -60,21 +60,15 @@ class SqliteReceiverLedger:
         """Let an event take effect once, in order; durable when this returns."""
         return await self._writer.submit(lambda unit: _take(unit.connection, event, make_receipt, now))
 
-    def counts(self) -> ReceiverCounts:
-        """Counters computed from the log of effects."""
+    def counts(self, source: str | None = None) -> ReceiverCounts:
+        """Counters computed from the log of effects, of one source or of all."""
         with self._read_engine.connect() as connection, connection.begin():
-            return _counts(connection)
+            return _counts(connection, source)
 
-    def effects(self, *, after: int, limit: int) -> list[Effect]:
-        """Effects with a number above `after`, in order."""
+    def effects(self, source: str, *, after: int, limit: int) -> list[Effect]:
+        """Effects of a source with a number above `after`, in order."""
         with self._read_engine.connect() as connection, connection.begin():
-            query = select(effect).where(effect.c.number > after).order_by(effect.c.number).limit(limit)
-            return [_effect(row) for row in connection.execute(query)]
-
-    def effects_of(self, subject: str) -> list[Effect]:
-        """Effects about one piece in the order in which they happened."""
-        with self._read_engine.connect() as connection, connection.begin():
-            query = select(effect).where(effect.c.subject == subject).order_by(effect.c.number)
+            query = select(effect).where(effect.c.source == source, effect.c.number > after).order_by(effect.c.number).limit(limit)
             return [_effect(row) for row in connection.execute(query)]
 
     def digests_of(self, source: str, day: date, *, after: int, limit: int) -> tuple[list[EventDigest], int]:
@@ -154,17 +148,19 @@ def _witness(connection: Connection, log: WitnessedLog, old_size: int) -> int | 
     return None
 
 
-def _counts(connection: Connection) -> ReceiverCounts:
+def _counts(connection: Connection, source: str | None) -> ReceiverCounts:
+    wanted = true() if source is None else effect.c.source == source
+    seen = true() if source is None else seen_event.c.source == source
     line = (effect.c.source, effect.c.subject)
     before = func.lag(effect.c.sequence).over(partition_by=line, order_by=effect.c.number)
-    steps = select(effect.c.sequence, before.label("before")).subquery()
+    steps = select(effect.c.sequence, before.label("before")).where(wanted).subquery()
     out_of_order = select(func.coalesce(func.sum(case((steps.c.sequence < steps.c.before, 1), else_=0)), 0))
     lines = select(
         func.count().label("effects"),
         func.count(effect.c.sequence.distinct()).label("different"),
         func.max(effect.c.sequence).label("highest"),
-    ).group_by(*line)
-    per_line = lines.subquery()
+    ).where(wanted)
+    per_line = lines.group_by(*line).subquery()
     totals = connection.execute(
         select(
             func.coalesce(func.sum(per_line.c.effects), 0).label("effects"),
@@ -174,7 +170,7 @@ def _counts(connection: Connection) -> ReceiverCounts:
     ).one()
     return ReceiverCounts(
         events=totals.effects,
-        receipted=connection.execute(select(func.count()).select_from(seen_event)).scalar_one(),
+        receipted=connection.execute(select(func.count()).select_from(seen_event).where(seen)).scalar_one(),
         out_of_order=connection.execute(out_of_order).scalar_one(),
         gaps=totals.highest - totals.different,
         double_effects=totals.effects - totals.different,

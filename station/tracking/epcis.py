@@ -26,6 +26,7 @@ HEADERS: MappingProxyType[str, str] = MappingProxyType(
         "gs1-extensions": "kt1=urn:kt1:ns:",
     }
 )
+_LONGEST_LOCATION = 300
 HASH = "kt1:bodySha256"
 _HASH_EXPANDED = "urn:kt1:ns:bodySha256"
 # No such event, or a repository that captures and does not tell this client what it holds.
@@ -110,7 +111,9 @@ class EpcisSender:
 
 def _captured(event: OutboxEvent, reply: Reply) -> Answer:
     """What is kept in place of a receipt."""
-    proof = {"eventID": epcis_id(event.event_id), "status": reply.status, "location": reply.headers.get("location", "")}
+    told = reply.headers.get("location", "")
+    location = told if told.isascii() and told.isprintable() and len(told) <= _LONGEST_LOCATION else ""
+    proof = {"eventID": epcis_id(event.event_id), "status": reply.status, "location": location}
     return Answer(status=HTTPStatus.OK, body=json.dumps(proof))
 
 

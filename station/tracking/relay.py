@@ -14,13 +14,13 @@ from station.domain.alarm import AlarmCode, AlarmPriority
 from station.domain.errors import StationError, StoreError
 from station.ports.clock import Clock
 from station.ports.outbox import OutboxEvent
-from station.ports.store import Store, UnitOfWork
+from station.ports.store import ReadView, Store, UnitOfWork
 from station.ports.tracking import EventSender
 from station.tracking.pacing import Pace
 from station.tracking.replay import PAUSED_KEY, RECEIVER_SUBJECT, Replay, ReplayBox, replay
+from station.tracking.standing import standing_alarms
 from station.tracking.verdict import Again, Block, Pause, Receipted, ReceiptRule, ResendFrom, Verdict, delay_s, judge
 
-_MOST_ALARMS = 10_000
 _LONGEST_ERROR = 200
 _log = structlog.get_logger()
 
@@ -67,9 +67,9 @@ class Relay:
         self._wake = asyncio.Event()
         self._active: dict[str, asyncio.Task[None]] = {}
         self._paused = store.read(lambda view: view.value(PAUSED_KEY)) or None
-        self._alarms = _standing(store, AlarmCode.TRACKING_BLOCKED)
+        self._alarms = store.read(_blocked)
         self._pace = Pace() if self._paused is None else Pace().told_gone(clock.monotonic_s())
-        self._backlog = bool(_standing(store, AlarmCode.TRACKING_BACKLOG))
+        self._backlog = bool(store.read(lambda view: standing_alarms(view, AlarmCode.TRACKING_BACKLOG)))
         self._next_watch_s = 0.0
 
     async def run(self) -> None:
@@ -108,7 +108,7 @@ class Relay:
     async def replay(self, wanted: Replay) -> int:
         """A person wants events sent again, or a paused receiver tried; returns how many became due that were not pending."""
         count = await replay(self._store, wanted, self._clock.utc_now())
-        self._alarms = _standing(self._store, AlarmCode.TRACKING_BLOCKED)
+        self._alarms = self._store.read(_blocked)
         self._paused, self._pace = None, Pace()
         self._wake.set()
         return count
@@ -279,7 +279,5 @@ def _pause(unit: UnitOfWork, *, event: OutboxEvent, error: str, due: datetime) -
     unit.mark_retry(event.piece_id, event.sequence, due, error)
 
 
-def _standing(store: Store, code: AlarmCode) -> set[str]:
-    """What a person was called for and is not over."""
-    alarms = store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
-    return {alarm.subject for alarm in alarms if alarm.code is code and alarm.cleared_at is None}
+def _blocked(view: ReadView) -> set[str]:
+    return standing_alarms(view, AlarmCode.TRACKING_BLOCKED)

@@ -148,8 +148,17 @@ def renew_receipt(text: str, key: Ed25519PrivateKey, receiver: str) -> str:
     return _as_text(members, key)
 
 
+def receipt_text(receipt: Receipt) -> str:
+    """A receipt as it was signed, as JSON text: without whatever else came with it."""
+    return _json(asdict(receipt))
+
+
 def _as_text(members: dict[str, str | int], key: Ed25519PrivateKey) -> str:
-    return json.dumps(signed(members, key), ensure_ascii=False, separators=(",", ":"))
+    return _json(signed(members, key))
+
+
+def _json(members: Mapping[str, str | int]) -> str:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
 
 
 def signed(members: dict[str, str | int], key: Ed25519PrivateKey) -> dict[str, str | int]:

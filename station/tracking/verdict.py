@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from station.ports.outbox import LONGEST_WAIT, OutboxEvent
 from station.ports.tracking import Answer
-from station.tracking.signatures import read_receipt, receipt_holds
+from station.tracking.signatures import read_receipt, receipt_holds, receipt_text
 from station.tracking.trust import TrustedKey
 
 SEQUENCE_GAP = "kt1:sequence-gap"
@@ -15,12 +15,13 @@ BODY_DIFFERS = "kt1:body-differs"
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = LONGEST_WAIT.total_seconds()
 _LARGEST_EXPONENT = 16
+_LONGEST_PLAIN = 1000
 _WAIT_AND_TRY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipted:
-    """Done; `receipt` is what the receiver signed (its plain answer where receipts are not asked for)."""
+    """Done; `receipt` is what the receiver signed (the beginning of its plain answer where receipts are not asked for)."""
 
     receipt: str
 
@@ -102,7 +103,8 @@ def delay_s(attempts: int, chance: random.Random, *, at_least_s: float = 0.0) ->
 
 def _judge_receipt(text: str, event: OutboxEvent, rule: ReceiptRule) -> Verdict:
     if rule.trusted is None:
-        return Receipted(receipt=text)
+        # It is kept for good, one for each event.
+        return Receipted(receipt=text[:_LONGEST_PLAIN])
     receipt = read_receipt(text)
     if receipt is None:
         return Again(error="the receiver's answer is no receipt", alarm=True, whole_receiver=True)
@@ -116,4 +118,4 @@ def _judge_receipt(text: str, event: OutboxEvent, rule: ReceiptRule) -> Verdict:
         body_sha256,
     ):
         return Again(error="the receipt is for something else", alarm=True, whole_receiver=True)
-    return Receipted(receipt=text)
+    return Receipted(receipt=receipt_text(receipt))

@@ -17,6 +17,7 @@ from station.ports.clock import Clock
 from station.ports.outbox import EventDigest
 from station.ports.store import ReadView, Store, UnitOfWork
 from station.ports.tracking import Counterpart, ReceiverUnreachableError
+from station.tracking.standing import standing_alarms
 from station.workflow.day_digest import DayReport, Difference, compare, day_root
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ _FIRST_DUE_KEY = "tracking.first-due"
 _COUNTER = "tracking.reconciled"
 _SHOWN = 5
 _TRIES = 3
-_MOST_ALARMS = 10_000
 _log = structlog.get_logger()
 
 
@@ -74,7 +74,7 @@ async def events_there(counterpart: Counterpart, day: date) -> list[EventDigest]
     """What the receiver has of a day, by its signed word. Raises `ReceiverUnreachableError`."""
     for _ in range(_TRIES):
         said = await counterpart.statement(day)
-        events = await counterpart.events(day)
+        events = await counterpart.events(day, said=said.events)
         # The statement alone is signed. An event that came between is in the next one.
         if (said.events, said.root) == (len(events), day_root(events)):
             return events
@@ -159,8 +159,7 @@ class Reconciler:
 
     def _due(self, last: date) -> list[date]:
         """Days that differed, then those that ended and were never compared; of a station that never compared any, from its first on."""
-        alarms = self._store.read(lambda view: view.alarms(limit=_MOST_ALARMS))
-        differed = {alarm.subject for alarm in alarms if alarm.code is AlarmCode.TRACKING_DIFFERS and alarm.cleared_at is None}
+        differed = self._store.read(lambda view: standing_alarms(view, AlarmCode.TRACKING_DIFFERS))
         first = max(self._first_due(last) or last, last - timedelta(days=self._settings.most_days - 1))
         new = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         return [*map(date.fromisoformat, sorted(differed)), *new]

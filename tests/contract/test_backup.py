@@ -211,7 +211,12 @@ def test_what_lies_on_another_medium_is_named(site: Configuration, tmp_path: Pat
     images = site.data_dir / "images"
     images.rename(tmp_path / "images")
     images.symlink_to(tmp_path / "images")
-    assert backed_up(site, tmp_path / "backups").left_out == (images,)
+    models = site.data_dir / "models"
+    (models / "site-1").mkdir(parents=True)
+    deep = (models / "earlier", models / "site-1" / "weights.onnx")
+    deep[0].symlink_to(tmp_path / "images")
+    deep[1].symlink_to(tmp_path / "nowhere")
+    assert backed_up(site, tmp_path / "backups").left_out == (images, *deep)
 
 
 def test_a_clock_that_is_wrong_is_told(site: Configuration, tmp_path: Path):
@@ -246,3 +251,13 @@ def test_no_backup_fills_the_medium_or_lies_in_the_data(site: Configuration, tmp
     with pytest.raises(StoreError, match="has 0 MiB to give"):
         backed_up(load(site.path), tmp_path / "backups", hours=1)
     assert names(tmp_path / "backups") == before
+
+
+@pytest.mark.parametrize("name", ["station.db", "station.db-wal"])
+def test_the_database_too_needs_room_before_anything_is_copied(site: Configuration, tmp_path: Path, name: str):
+    # Without content, so that the medium of the test holds it; the copy would not hold it.
+    with (site.data_dir / name).open("ab") as file:
+        file.truncate(shutil.disk_usage(tmp_path).free + (1 << 30))
+    with pytest.raises(StoreError, match="The backup needs"):
+        backed_up(site, tmp_path / "backups")
+    assert names(tmp_path / "backups") == set()

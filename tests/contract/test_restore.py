@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import pysqlite3.dbapi2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -152,13 +154,43 @@ def test_what_is_in_no_manifest_is_not_believed(site: Configuration, tmp_path: P
     keys = believed_keys(site)
     lose_data(site)
     edit(site.path, {"audit.signing_key_file": "moved/audit.key"})
-    for place in ("config/moved/audit.pub", "data/station.db-wal", "data/models/own.onnx"):
+    for place in ("config/moved/audit.pub", "data/models/own.onnx"):
         (made.directory / place).parent.mkdir(exist_ok=True)
         shutil.copy(site.audit_key_file.with_suffix(".pub"), made.directory / place)
     done = restore(site.path, made.directory, keys, person="Lan", note="", progress=quiet)
     assert not (tmp_path / "site" / "moved").exists()
     assert not (site.data_dir / "models").exists()
     assert done.differing == (site.path,)
+
+
+def test_a_log_planted_beside_the_database_is_not_read(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    keys, data = believed_keys(site), made.directory / "data"
+    # Somebody's own accounts, in a log that SQLite takes for the newest part of the database.
+    worked = tmp_path / "worked"
+    shutil.copytree(data, worked)
+    with closing(pysqlite3.dbapi2.connect(str(worked / "station.db"), isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        columns = "user_id, login, display_name, roles, clearance, disabled"
+        connection.execute(f"INSERT INTO user_account ({columns}) VALUES ('u9', 'mallory', 'M', '[]', NULL, 0)")  # noqa: S608
+        shutil.copy(worked / "station.db-wal", data)
+    checked = check_backup(made.directory, keys, quiet)
+    assert (checked.holds, checked.wrong, checked.logins) == (False, ("data/station.db-wal",), ())
+    (data / "station.db-wal").unlink()
+    (data / "station.db-journal").symlink_to(tmp_path / "nowhere")
+    assert check_backup(made.directory, keys, quiet).wrong == ("data/station.db-journal",)
+    lose_data(site)
+    with pytest.raises(StoreError, match="does not hold"):
+        restore(site.path, made.directory, keys, person="Lan", note="", progress=quiet)
+
+
+def test_what_cannot_make_room_is_not_called_data(site: Configuration, tmp_path: Path):
+    made = backed_up(site, tmp_path / "backups")
+    # A mount point: it is not removed, whatever is in it.
+    edit(site.path, {"data_dir": "/proc"})
+    with pytest.raises(StoreError, match="/proc cannot make room"):
+        restore(site.path, made.directory, believed_keys(site), person="Lan", note="", progress=quiet)
 
 
 def test_a_configuration_file_that_is_not_here_any_more_is_named(site: Configuration, tmp_path: Path):

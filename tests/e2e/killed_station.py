@@ -19,12 +19,15 @@ import httpx
 
 from station.bootstrap.stores import open_store
 from station.settings import edit, load
-from station.tracking.signatures import load_or_create_key, public_text
+from station.tracking.reconciliation import source_of
+from station.tracking.signatures import Signing, load_or_create_key, public_text
 from station.tracking.verdict import LONGEST_DELAY_S
 from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
 from tests.support.accounts import PASSWORD, put_people, user
 from tests.support.dangers import DANGERS
+from tests.support.tracking_wire import Asking
 
+SITE = "kill-test"
 LANE = "lane-1"
 PEOPLE = ("thu", "lan", "minh", "tracking")
 STEP_S = 0.1
@@ -59,7 +62,7 @@ class KilledStation:
     directory: Path
     rng: random.Random
     hands: Hands
-    tracking: Caller
+    tracking: Asking
     station: Caller
     process: "subprocess.Popen[bytes] | None" = None
     kills: int = 0
@@ -88,7 +91,8 @@ class KilledStation:
         )
         keys = directory / "keys"
         keys.mkdir(mode=0o700)
-        (keys / "station.pub").write_text(public_text(load_or_create_key(keys / "tracking-signing.key")), encoding="ascii")
+        signing_key = load_or_create_key(keys / "tracking-signing.key")
+        (keys / "station.pub").write_text(public_text(signing_key), encoding="ascii")
         receiver = stack.enter_context(
             program(
                 *("station", "tracking", "receiver", "--port", "0", "--data", str(directory / "receiver")),
@@ -109,7 +113,7 @@ class KilledStation:
             directory=directory,
             rng=random.Random(seed),
             hands=hands,
-            tracking=Caller(told["url"]),
+            tracking=Asking(told["url"], source_of(SITE), Signing(keys=(signing_key,))),
             station=Caller(f"http://127.0.0.1:{port}", prefix=f"kill-{seed}", passwords=dict.fromkeys(PEOPLE, PASSWORD)),
         )
         stack.callback(rig.tracking.close)
@@ -218,7 +222,7 @@ class KilledStation:
 
     def observe(self) -> None:
         """The outside observer: what tracking took effect of, and the world's note of each clearance."""
-        fresh = self.tracking.get("/effects", after=len(self.effects))["effects"]
+        fresh = self.tracking.get("effects", after=len(self.effects))["effects"]
         for effect in fresh:
             assert effect["number"] == len(self.effects) + 1
             self.effects.append(effect)
@@ -355,7 +359,7 @@ class KilledStation:
             return self._outbox()[0] == len(self.effects)
 
         self.until(empty, limit_s=DELIVERED_S, what="the tracking system to have everything")
-        counts = self.tracking.get("/status")
+        counts = self.tracking.get("status")
         assert (counts["out_of_order"], counts["gaps"], counts["double_effects"]) == (0, 0, 0)
         sequences: dict[str, list[int]] = {}
         for effect in self.effects:
@@ -368,7 +372,7 @@ class KilledStation:
 
 
 def _configure(directory: Path, endpoints: dict[str, Any], receiver_url: str, port: int) -> None:
-    edit(directory / "station.toml", {"site": "kill-test", "speed": 4.0, "http.port": port, "tracking.receiver": receiver_url})
+    edit(directory / "station.toml", {"site": SITE, "speed": 4.0, "http.port": port, "tracking.receiver": receiver_url})
     today = datetime.now(UTC).date()  # noqa: TID251 - the simulated sensor is new
     edit(directory / "recipes" / "uvc-tunnel.toml", {"sensor_calibrated_on": today})
     unit = endpoints["disinfection_unit"]

@@ -78,6 +78,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
     checks = {check["name"]: check for check in json.loads(ended.stdout)}
     assert [name for name, check in checks.items() if check["ok"]] == [
         "database",
+        "data directory",
         "disk",
         "model",
         "attention stop",
@@ -88,6 +89,7 @@ def test_the_doctor_finds_the_devices_gone_and_all_else_well(demo: tuple[Path, d
         "tracking receiver key",
         "image keys",
         "backup",
+        "clock",
     ]
     gone = [check for check in checks.values() if not check["ok"]]
     assert len(gone) == 6

@@ -1,6 +1,7 @@
 """A receiver on a real port, in this process or one of its own, well-behaved or not."""
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from station.api.receiver import create_receiver, run_receiver, serve_receiver
@@ -22,7 +24,7 @@ from station.storage.store import SqliteStore
 from station.tracking.http import HttpLink, HttpSender
 from station.tracking.relay import Relay, RelaySettings
 from station.tracking.replay import ReplayBox
-from station.tracking.signatures import Signing, load_or_create_key, public_from_text, public_text
+from station.tracking.signatures import Signing, load_or_create_key, public_from_text, public_text, webhook_headers
 from station.tracking.trust import TrustedKey
 from station.tracking.verdict import ReceiptRule
 
@@ -56,6 +58,25 @@ class QuickClock:
 
 def identity(**changes: Any) -> ReceiverIdentity:
     return ReceiverIdentity(**{"name": "test", "key": RECEIVER_KEY, "stations": (STATION,), **changes})
+
+
+class Asking:
+    """Whoever asks a receiver about a source in a signed way, in the calling thread."""
+
+    def __init__(self, url: str, source: str, signing: Signing = SIGNING) -> None:
+        self._client = httpx.Client(base_url=url, timeout=20, trust_env=False)
+        self._source = source
+        self._signing = signing
+
+    def ask(self, what: str, **members: Any) -> httpx.Response:
+        body = json.dumps({"asks": what, "source": self._source, **members}).encode()
+        return self._client.post(f"/{what}", content=body, headers=webhook_headers(what, body, utc_now(), self._signing))
+
+    def get(self, what: str, **members: Any) -> dict[str, Any]:
+        return self.ask(what, **members).raise_for_status().json()
+
+    def close(self) -> None:
+        self._client.close()
 
 
 Wrap = Callable[[Any], Any]

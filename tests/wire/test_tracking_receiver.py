@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,8 +45,14 @@ async def post(client: httpx.AsyncClient, event_id: str, body: bytes, **headers:
     return await client.post("/events", content=body, headers={**webhook_headers(event_id, body, utc_now(), SIGNING), **headers})
 
 
+async def ask(client: httpx.AsyncClient, what: str, *, source: str, signing: Signing = SIGNING, **members: Any) -> httpx.Response:
+    body = json.dumps({"asks": what, "source": source, **members}).encode()
+    return await client.post(f"/{what}", content=body, headers=webhook_headers(what, body, utc_now(), signing))
+
+
 async def effects(client: httpx.AsyncClient) -> int:
-    return int((await client.get("/status")).json()["events"])
+    counts = [(await ask(client, "status", source=source)).json() for source in ("urn:kt1:site:TEST", "s")]
+    return sum(count["events"] for count in counts)
 
 
 async def test_a_receipt_is_signed_and_the_same_for_a_duplicate(client: httpx.AsyncClient):
@@ -144,11 +152,33 @@ async def test_what_an_event_says_is_listed_word_for_word(client: httpx.AsyncCli
     data = '{"a": 1, "a": "\\ud800 \u202e", "deep": ' + "[" * 500 + "]" * 500 + ', "huge": 1e999}'
     body = f'{json.dumps(EVENT)[:-1]}, "data": {data}}}'.encode()
     assert (await post(client, "x", body)).status_code == 200
-    for path in ("/effects", "/pieces/p"):
-        answer = await client.get(path)
-        assert answer.status_code == 200
-        assert body in answer.content
-        assert answer.json()["effects"][0]["number"] == 1
+    answer = await ask(client, "effects", source="s")
+    assert body in answer.content
+    assert answer.json()["effects"][0]["number"] == answer.json()["next_after"] == 1
+
+
+async def test_each_site_sees_its_own_effects_and_nobody_else_sees_any(tmp_path: Path):
+    ledger, other = SqliteReceiverLedger(tmp_path), Signing(secrets=(SECRET,))
+    stations = (replace(STATION, source="urn:kt1:site:TEST"), TrustedStation(source="urn:kt1:site:OTHER", secrets=(SECRET,)))
+    async with serving(ledger, stations=stations) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        event_id, event_body = rendered(1)
+        await post(client, event_id, event_body)
+        for what in ("status", "effects"):
+            for path in (f"/{what}", "/pieces/P1"):
+                assert (await client.get(path)).status_code in {404, 405}
+            assert (await ask(client, what, source="urn:kt1:site:TEST")).status_code == 200
+            foreign = await ask(client, what, source="urn:kt1:site:TEST", signing=other)
+            assert (foreign.status_code, foreign.json()["type"]) == (403, "kt1:source-foreign")
+            nobody = await client.post(f"/{what}", json={"asks": what, "source": "urn:kt1:site:TEST"})
+            assert (nobody.status_code, nobody.json()["type"]) == (401, "kt1:signature-wrong")
+            # What was signed to be an event opens nothing to whoever took it down.
+            taken = await client.post(f"/{what}", content=event_body, headers=webhook_headers(event_id, event_body, utc_now(), SIGNING))
+            assert (taken.status_code, taken.json()["type"]) == (400, "kt1:request-malformed")
+            mine = (await ask(client, what, source="urn:kt1:site:OTHER", signing=other)).json()
+            assert mine.get("events", 0) == len(mine.get("effects", [])) == 0
+        for wrong in ({"after": -1}, {"after": 2**63}, {"after": True}, {"limit": 0}, {"limit": 5001}):
+            assert (await ask(client, "effects", source="urn:kt1:site:TEST", **wrong)).json()["type"] == "kt1:request-malformed"
+    ledger.close()
 
 
 async def test_a_huge_event_is_refused(client: httpx.AsyncClient):

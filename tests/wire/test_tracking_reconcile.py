@@ -19,6 +19,7 @@ from station.ports.tracking import DayStatement, ReceiverUnreachableError
 from station.storage.receiver_store import SqliteReceiverLedger
 from station.storage.store import SqliteStore
 from station.tracking.http import HttpLink
+from station.tracking.questions import Questions
 from station.tracking.reconciliation import HttpCounterpart, source_of
 from station.tracking.replay import Replay
 from station.tracking.signatures import Signing, webhook_headers
@@ -45,7 +46,7 @@ def publish(store: SqliteStore, *pieces: str, events: int = 2, at: datetime = NO
 
 def counterpart(url: str, *, key: Ed25519PrivateKey = RECEIVER_KEY, name: str = "", signing: Signing = SIGNING) -> HttpCounterpart:
     trusted = (TrustedKey(public=key.public_key(), name=name),)
-    return HttpCounterpart(HttpLink(url), source=source_of("TEST"), signing=signing, trusted=trusted, utc_now=utc_now)
+    return HttpCounterpart(Questions(link=HttpLink(url), source=source_of("TEST"), signing=signing, utc_now=utc_now), trusted)
 
 
 async def compared(store: SqliteStore, url: str, **changes: Any) -> DayReport:
@@ -178,7 +179,7 @@ class Other:
     async def statement(self, day: date) -> DayStatement:
         return DayStatement(events=len(self._said), root=day_root(self._said))
 
-    async def events(self, day: date) -> list[EventDigest]:
+    async def events(self, day: date, *, said: int) -> list[EventDigest]:
         return self._listed
 
     async def close(self) -> None:

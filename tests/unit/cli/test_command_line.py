@@ -1,6 +1,10 @@
 """What a person at a terminal gets: exit codes, one line what, one line what to do."""
 
 import json
+import os
+import resource
+import socket
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +14,13 @@ import pytest
 from station.bootstrap.stores import open_store
 from station.cli.errors import EXIT_DOES_NOT_HOLD
 from station.cli.model_fit import MATRIX_THREADS
+from station.cli.options import SYSTEM_CONFIGURATION
+from station.cli.output import FOR_ITS_OWNER, put_file
 from station.clock import SystemClock
+from station.domain.errors import ConfigurationError
 from station.domain.test_piece import TestPieceRun, TestPieceTrend, TestValue, TrendWarning
 from station.settings import edit, load
+from station.tracking.signatures import load_or_create_key, public_text
 from station.workflow.test_pieces import keep_run
 from tests.support.terminal import Terminal
 
@@ -165,6 +173,81 @@ def test_before_the_first_start_there_is_nothing_to_tell(terminal: Terminal, sit
     assert code == 1
     assert "There is no database" in err
     assert "start the station once" in err
+
+
+def told_in_two_lines(terminal: Terminal, *arguments: str | Path) -> tuple[int, str, str]:
+    code, _, err = terminal.run(*arguments)
+    first, second = err.splitlines()
+    assert first.startswith("station: ")
+    assert second.startswith("  -> ")
+    return code, first, second
+
+
+def test_a_place_that_cannot_be_looked_at_is_told(terminal: Terminal, site: Path):
+    # No more than EACCES or EIO is this "there is none".
+    edit(site, {"data_dir": "x" * 300})
+    for command in (("tracking", "status"), ("audit", "verify"), ("backup", "backups"), ("vault", "status"), ("report", "day")):
+        code, first, _ = told_in_two_lines(terminal, *command, "--config", site)
+        assert (code, "File name too long" in first) == (3, True), command
+    code, out, err = terminal.run("doctor", "--json", "--config", site)
+    assert (code, err) == (3, "")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert not any(checks[name]["ok"] for name in ("database", "data directory", "disk", "devices"))
+
+
+@pytest.fixture
+def unsearchable(tmp_path: Path) -> Iterator[None]:
+    """This directory is one that the user may not search: another one than root, whom nothing is denied."""
+    here = tmp_path.stat().st_mode
+    tmp_path.chmod(0)
+    os.seteuid(65534 if os.getuid() == 0 else os.getuid())
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        tmp_path.chmod(here)
+
+
+def test_where_this_user_may_not_look_the_systems_configuration_counts(terminal: Terminal, unsearchable: None):
+    code, first, _ = told_in_two_lines(terminal, "config", "validate")
+    assert (code, str(SYSTEM_CONFIGURATION) in first) == (2, True)
+
+
+def test_a_receiver_that_cannot_serve_is_told(terminal: Terminal, tmp_path: Path):
+    key = tmp_path / "keys" / "station.pub"
+    key.parent.mkdir(mode=0o700)
+    key.write_text(public_text(load_or_create_key(tmp_path / "keys" / "station.key")))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for place in (("--port", str(taken.getsockname()[1])), ("--port", "0", "--host", "no.such.host.invalid")):
+            code, first, _ = told_in_two_lines(terminal, "tracking", "receiver", "--station-key", key, *place)
+            assert (code, "cannot listen on" in first) == (3, True)
+    ready = ("--port", "0", "--ready-file", "no/where.json")
+    code, first, _ = told_in_two_lines(terminal, "tracking", "receiver", "--station-key", key, "--data", "other", *ready)
+    assert (code, "no/where.json cannot be written" in first) == (2, True)
+
+
+def test_what_was_named_is_written_whole_or_stays(tmp_path: Path):
+    old, link = tmp_path / "old", tmp_path / "link"
+    old.write_bytes(b"older")
+    link.symlink_to(old)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="cannot be written: File too large"):
+            put_file(old, b"x" * 3000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(ConfigurationError, match="/dev/full cannot be written: No space left"):
+        put_file(Path("/dev/full"), b"x")
+    assert old.read_bytes() == b"older"
+    reading, writing = os.pipe()
+    put_file(Path(f"/dev/fd/{writing}"), b"piped")
+    assert os.read(reading, 100) == b"piped"
+    os.close(reading)
+    os.close(writing)
+    put_file(link, b"newer", mode=FOR_ITS_OWNER)
+    assert (old.read_bytes(), link.is_symlink(), old.stat().st_mode & 0o777) == (b"newer", True, 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "old"]
 
 
 def test_the_doctor_names_a_remedy_for_each_trouble(terminal: Terminal, site: Path):

@@ -296,6 +296,16 @@ def test_without_a_database_or_with_a_damaged_one_the_rest_is_there(terminal: Te
     assert found_in(parts, (*SECRETS, *UNKNOWN, S10, OTHER, "0047")) == []
 
 
+def test_a_place_that_cannot_be_looked_at_costs_no_bundle(terminal: Terminal, quick: None, site: Configuration):
+    # No more than EACCES or EIO is this "there is none".
+    edit(site.path, {"data_dir": "x" * 300})
+    parts = bundle_of(terminal, site)
+    manifest = json.loads(parts["manifest.json"])
+    assert "outbox.json" in manifest["not_gathered"]
+    assert "versions.json" in manifest["files"]
+    assert found_in(parts, (*SECRETS, *NAMES[4:], *UNKNOWN)) == []
+
+
 def test_a_full_disk_leaves_no_half_bundle_and_nothing_is_overwritten(terminal: Terminal, quick: None, site: Configuration):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))

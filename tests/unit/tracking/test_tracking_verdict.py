@@ -50,6 +50,11 @@ def test_a_good_receipt_ends_the_event():
     assert judge(Answer(status=200, body=receipt()), EVENT, SIGNED) == Receipted(receipt=receipt())
 
 
+def test_of_an_answer_only_what_was_signed_is_kept():
+    padded = json.dumps({**json.loads(receipt()), "padding": "x" * 1000}) + " " * 1000
+    assert judge(Answer(status=200, body=padded), EVENT, SIGNED) == Receipted(receipt=receipt())
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"event_id": "HN1:P1:5"}, {"subject": "P2"}, {"sequence": 5}, {"body_sha256": "00" * 32}],
@@ -79,7 +84,7 @@ def test_a_strangers_receipt_ends_nothing():
 @pytest.mark.parametrize("body", ["", "[" * 5000, "null", "[]", "7", "<html>", '{"id":1}', "\ud800"])
 def test_any_other_answer_is_no_receipt(body: str):
     assert isinstance(judge(Answer(status=200, body=body), EVENT, SIGNED), Again)
-    assert judge(Answer(status=204, body=body), EVENT, PLAIN) == Receipted(receipt=body)
+    assert judge(Answer(status=204, body=body), EVENT, PLAIN) == Receipted(receipt=body[:1000])
 
 
 def test_gaps():
