@@ -22,7 +22,9 @@ def waiting(desk: Desk) -> str:
     return piece_id
 
 
-def come_as(context: BrowserContext, desk: Desk, role: Role) -> None:
+def come_as(context: BrowserContext, page: Page, desk: Desk, role: Role) -> None:
+    # What the page before still asks would be asked by whoever comes now.
+    page.goto("about:blank")
     come_in(context, desk, f"p-{role.value}", roles=frozenset({role}))
 
 
@@ -41,7 +43,7 @@ def open_lane(page: Page, *, decide: int, freeze: int, command: int, pictures: b
 
 @pytest.mark.usefixtures("waiting")
 def test_an_administrator_is_told_that_lanes_pieces_and_reports_are_not_theirs(desk: Desk, context: BrowserContext, page: Page) -> None:
-    come_as(context, desk, Role.ADMINISTRATOR)
+    come_as(context, page, desk, Role.ADMINISTRATOR)
     page.goto("/")
     expect(page.locator("#lanes")).to_contain_text("Vai trò của bạn không xem các làn soi")
     expect(page.locator("#review-card")).to_contain_text("Vai trò của bạn không xem các bưu gửi đang giữ")
@@ -56,7 +58,7 @@ def test_an_administrator_is_told_that_lanes_pieces_and_reports_are_not_theirs(d
 def test_each_role_is_offered_what_it_may_do_and_told_what_it_may_not(
     desk: Desk, context: BrowserContext, page: Page, waiting: str
 ) -> None:
-    come_as(context, desk, Role.AUDITOR)
+    come_as(context, page, desk, Role.AUDITOR)
     open_lane(page, decide=0, freeze=0, command=0, pictures=False)
     expect(page.locator("#recent li")).to_have_count(1)
     page.keyboard.press("F9")
@@ -66,17 +68,17 @@ def test_each_role_is_offered_what_it_may_do_and_told_what_it_may_not(
     expect(page.locator(REVIEWING)).to_have_count(0)
     expect(page.locator("#not-yours")).to_contain_text("người thẩm định mới quyết định ở đây")
     expect(page.locator("#viewer")).to_have_text("Vai trò của bạn không xem ảnh soi.")
-    come_as(context, desk, Role.SUPERVISOR)
+    come_as(context, page, desk, Role.SUPERVISOR)
     open_lane(page, decide=0, freeze=1, command=4, pictures=True)
     page.goto("/review")
     expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
     expect(page.locator(REVIEWING)).to_have_count(0)
-    come_as(context, desk, Role.REVIEWER)
+    come_as(context, page, desk, Role.REVIEWER)
     open_lane(page, decide=2, freeze=1, command=0, pictures=True)
     page.goto("/review")
     expect(page.locator("#claim")).to_be_enabled()
     expect(page.locator("#not-yours")).to_have_count(0)
-    come_as(context, desk, Role.TECHNICIAN)
+    come_as(context, page, desk, Role.TECHNICIAN)
     page.goto("/review")
     expect(page.locator("#review-refused")).to_be_visible()
     open_lane(page, decide=0, freeze=1, command=4, pictures=False)
