@@ -78,8 +78,9 @@ class _Probe:
         if self._asking is None or (self._asking.done() and now_s - self._asked_s >= ANEW_AFTER_S):
             self._asked_s = now_s
             self._asking = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait({self._asking}, timeout=PROBE_LIMIT_S)
-        if not done:
+        if not self._asking.done():
+            await asyncio.wait({self._asking}, timeout=PROBE_LIMIT_S)
+        if not self._asking.done():
             return f"The disk has not answered for {PROBE_LIMIT_S:g} s. Everything is held. Check the disk"
         return self._asking.result()
 
