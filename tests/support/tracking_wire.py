@@ -64,6 +64,7 @@ class Asking:
     """Whoever asks a receiver about a source in a signed way, in the calling thread."""
 
     def __init__(self, url: str, source: str, signing: Signing = SIGNING) -> None:
+        self.url = url
         self._client = httpx.Client(base_url=url, timeout=20, trust_env=False)
         self._source = source
         self._signing = signing
