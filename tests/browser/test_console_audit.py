@@ -58,6 +58,7 @@ def test_an_auditor_finds_a_fact_has_it_proved_and_takes_the_checkpoint_along(
     page.keyboard.press("F8")
     expect(page.locator("#audit-holds")).to_contain_text("The log holds")
     page.keyboard.press("F8")
+    expect(page.locator("#audit-holds")).to_contain_text("Nhật ký toàn vẹn")
     page.locator("#audit-piece").fill(piece_id)
     page.locator("#audit-type").select_option("Scan")
     page.locator("#audit-piece").press("F2")
