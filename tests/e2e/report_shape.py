@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.support.dangers import DANGERS
 
@@ -59,7 +59,7 @@ _REPORT = _all(
 
 def check_shape(report: dict[str, Any]) -> None:
     """Every key of the contract is there and has its type."""
-    problems = [f"{error.json_path}: {error.message}" for error in Draft202012Validator(_REPORT).iter_errors(report)]
+    problems = [f"{error.instance_path}: {error.message}" for error in Draft202012Validator(_REPORT).iter_errors(report)]
     assert problems == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 from fastapi import FastAPI, Request, Response
 
 from station.api.receiver import serve_receiver
@@ -23,7 +23,7 @@ class Repository:
         self.mishaps: list[str] = []
         self.tells = tells
         self._token = token
-        self._checker = None if schema is None else jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
+        self._checker = None if schema is None else jsonschema_rs.Draft7Validator(schema, validate_formats=True)
 
     def app(self) -> FastAPI:
         app = FastAPI()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pymerkle
 import pytest
 import rfc8785
@@ -137,8 +137,8 @@ def another(value: Any) -> Any:
 
 
 def test_they_hold_and_say_what_happened(made: dict[str, tuple[bytes, list[bytes]]]):
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    schema = jsonschema.Draft202012Validator(SCHEMA)
+    jsonschema_rs.meta.validate(SCHEMA)
+    schema = jsonschema_rs.Draft202012Validator(SCHEMA)
     by = {"_by_model": 1, "_by_review": 2, "_marked": 2}
     for way, (content, entries) in made.items():
         proved = check_certificate(content, KEYS)
@@ -268,8 +268,8 @@ def test_a_marked_pieces_certificate_tells_nothing_of_its_content(made: dict[str
     story = check_certificate(content, KEYS).story
     assert story.scan.open["sha256"] == story.clearance.open["scan_sha256"] == story.permit.open["scan_sha256"] != picture.decode()
     assert len(set(story.clearance.open["by"])) == 2
-    jsonschema.Draft202012Validator(SCHEMA).validate(members_of(content))
-    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid({**members_of(shown), "form": "marked"})
+    jsonschema_rs.Draft202012Validator(SCHEMA).validate(members_of(content))
+    assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid({**members_of(shown), "form": "marked"})
 
 
 async def test_only_a_released_piece_whose_facts_have_parts_is_certified(tmp_path: Path):
