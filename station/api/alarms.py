@@ -8,6 +8,7 @@ from station.api import schemas
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.lists import AlarmsWanted
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.workflow.once import Answer
 
@@ -18,7 +19,7 @@ Acknowledges = Annotated[Caller, Depends(Needs(Action.ACKNOWLEDGE_ALARMS))]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/alarms", tags=["alarms"])
+    routes = resource("/alarms", tag="alarms")
 
     @routes.get("", responses={200: {"model": schemas.AlarmsOut}}, response_class=Response)
     async def alarms(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from station.api import (
     alarms,
@@ -31,6 +31,7 @@ from station.api import (
 from station.api.context import Context
 from station.api.doorway import Doorway
 from station.api.lists import Lists
+from station.api.routing import mount
 from station.api.texts import Texts
 from station.domain.errors import StationError
 from station.ports.clock import Clock
@@ -128,7 +129,6 @@ def create_app(
     problems.install(app, context.texts)
     app.add_middleware(Doorway, access=access, texts=context.texts)
     app.add_middleware(guards.Guards, texts=context.texts, hosts=hosts)
-    api = APIRouter(prefix="/api/v1", responses=problems.ANSWER)
     resources = (
         session,
         users,
@@ -144,11 +144,10 @@ def create_app(
         certificates,
         audit,
         stream,
+        health,
     )
     for resource in resources:
-        api.include_router(resource.router(context))
-    app.include_router(api)
-    app.include_router(health.router(context), responses=problems.ANSWER)
+        mount(app, resource.router(context))
     console.install(app, context)
     return app
 

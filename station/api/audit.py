@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime
 from station.api import audit_shapes as shapes
 from station.api.callers import Needs
 from station.api.context import Context
+from station.api.routing import resource
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
 from station.domain.errors import NotFoundError
@@ -31,7 +32,7 @@ LeafPath = Annotated[int, Path(ge=0, le=_LARGEST)]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/audit", tags=["audit"])
+    routes = resource("/audit", tag="audit")
     proofs = context.proofs
 
     @routes.get("")

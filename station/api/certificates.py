@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from station.api.callers import Needs
 from station.api.context import Context
 from station.api.pieces import PieceIdPath
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 
 SeesCertificates = Annotated[Caller, Depends(Needs(Action.SEE_CERTIFICATES))]
@@ -22,7 +23,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/certificates", tags=["certificates"])
+    routes = resource("/certificates", tag="certificates")
 
     @routes.get("/{piece_id}", responses=_ANSWERS, response_class=Response)
     def certificate(caller: SeesCertificates, piece_id: PieceIdPath) -> Response:

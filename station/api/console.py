@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Header, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from station.api.context import Context
+from station.api.routing import mount
 from station.domain.errors import NotFoundError
 
 STATIC_DIR = Path(__file__).parent / "static"
@@ -87,4 +88,4 @@ def install(app: FastAPI, context: Context) -> None:
         return JSONResponse(texts[language], headers=_FRESH)
 
     _serve_files(routes)
-    app.include_router(routes)
+    mount(app, routes)

@@ -8,6 +8,7 @@ from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.exercise_shapes import ExerciseShownIn, ExerciseShownOut
 from station.api.lanes import LanePath
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.workflow.once import Answer
 
@@ -16,7 +17,7 @@ Decides = Annotated[Caller, Depends(Needs(Action.DECIDE_ON_LANE))]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/lanes", tags=["lanes"])
+    routes = resource("/lanes", tag="lanes")
 
     @routes.post("/{lane_id}/exercise/shown", response_model=ExerciseShownOut)
     async def shown(caller: Decides, lane_id: LanePath, body: ExerciseShownIn, once: OnceKey) -> Answer:  # noqa: ARG001 - saying so twice is saying it once

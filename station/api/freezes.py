@@ -9,6 +9,7 @@ from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.freeze_shapes import FreezeLacks
 from station.api.lanes import LanePath
+from station.api.routing import resource
 from station.api.sight import SeenFreeze
 from station.domain.access import Action, Caller
 from station.domain.freeze import PEOPLE_NEEDED, Checklist, is_of, steps_done, steps_missing, steps_needed
@@ -22,7 +23,7 @@ Unfreezes = Annotated[Caller, Depends(Needs(Action.UNFREEZE_LANE))]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/lanes", tags=["lanes"])
+    routes = resource("/lanes", tag="lanes")
     unfreezing = context.unfreezing
 
     @routes.get("/{lane_id}/freeze")

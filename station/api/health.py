@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from station.api.callers import Needs, open_to_all
 from station.api.context import Context
+from station.api.problems import ANSWER
 from station.domain.access import Action, Caller
 from station.domain.errors import StoreError
 from station.ports.store import Store, UnitOfWork
@@ -103,7 +104,7 @@ def _touch(uow: UnitOfWork) -> None:
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(tags=["health"], responses=ANSWER)
     probe = _Probe(context.store)
 
     @routes.get("/healthz", dependencies=[Depends(open_to_all)])

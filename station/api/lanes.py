@@ -9,6 +9,7 @@ from station.api import schemas, shown
 from station.api.callers import Needs, OnceKey, demand_confirmation
 from station.api.context import Context
 from station.api.lists import RecentWanted
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.domain.review import OperatorDecision
 from station.workflow.once import Answer
@@ -32,7 +33,7 @@ async def _demand_may_decide(context: Context, caller: Caller, body: schemas.Lan
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/lanes", tags=["lanes"])
+    routes = resource("/lanes", tag="lanes")
     handlers = context.handlers
 
     @routes.get("")

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from station.api.callers import Needs
 from station.api.context import Context
 from station.api.reader_shapes import RateOut, ReaderFiguresOut
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.domain.errors import RefusedError
 from station.ports.readers import ReaderCounts
@@ -44,7 +45,7 @@ class PerformanceOut(BaseModel):
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(tags=["performance"])
+    routes = resource(tag="performance")
 
     @routes.get("/performance")
     def shown(

@@ -10,6 +10,7 @@ from station.api import schemas, shown
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.lists import PiecesWanted
+from station.api.routing import resource
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
 from station.domain.piece import Announcement, Piece, PieceState, Secrecy
@@ -37,7 +38,7 @@ def _secrecy(level: str | None) -> Secrecy | None:
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/pieces", tags=["pieces"])
+    routes = resource("/pieces", tag="pieces")
 
     @routes.post("", status_code=HTTPStatus.CREATED, response_model=schemas.ChangedOut)
     async def announce(_caller: Announces, body: schemas.AnnouncementIn, once: OnceKey) -> Answer:

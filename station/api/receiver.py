@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from station.api.receiver_sight import sight_router
 from station.api.receiver_trust import ReceiverIdentity, RefusedRequestError, SignedRequest, problem, refused_answer, signed_request
 from station.api.reconciling import reconciling_router
+from station.api.routing import mount
 from station.api.witness import Witnessing, witness_router
 from station.domain.errors import AddressError, StoreError
 from station.ports.tracking import BodyDiffers, Gap, IncomingEvent, ReceiverLedger
@@ -55,9 +56,9 @@ def create_receiver(ledger: ReceiverLedger, identity: ReceiverIdentity, utc_now:
         receipt = renew_receipt(outcome.receipt, identity.key, identity.name) if outcome.duplicate else outcome.receipt
         return Response(receipt, media_type="application/json")
 
-    app.include_router(sight_router(ledger, identity, utc_now))
-    app.include_router(reconciling_router(ledger, identity, utc_now))
-    app.include_router(witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
+    mount(app, sight_router(ledger, identity, utc_now))
+    mount(app, reconciling_router(ledger, identity, utc_now))
+    mount(app, witness_router(ledger, Witnessing(name=identity.name, key=identity.key, log_keys=identity.log_keys), utc_now))
     return app
 
 

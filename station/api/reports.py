@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.report_shapes import EvidenceOut, HandShiftOverIn, ReportOut, ShiftHandedOut, TakeShiftOverIn
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.domain.calendar import Period, ReportKind
 from station.domain.errors import NotFoundError
@@ -37,7 +38,7 @@ def _file_answer(form: ReportForm) -> dict[int | str, dict[str, Any]]:
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/reports", tags=["reports"])
+    routes = resource("/reports", tag="reports")
     reports, clock = context.reports, context.clock
 
     def period(kind: ReportKind, day: date | None, shift: int | None) -> Period:

@@ -10,6 +10,7 @@ from station.api.callers import Needs, OnceKey
 from station.api.context import Context
 from station.api.lists import QueueWanted
 from station.api.pieces import Cursor, Limit, PieceIdPath
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.workflow.once import Answer
 from station.workflow.reviewing import ReviewRequest
@@ -20,7 +21,7 @@ Reviews = Annotated[Caller, Depends(Needs(Action.REVIEW_PIECES))]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/reviews", tags=["reviews"])
+    routes = resource("/reviews", tag="reviews")
 
     @routes.get("", responses={200: {"model": schemas.QueueOut}}, response_class=Response)
     async def queue(caller: SeesReviews, after: Cursor = None, limit: Limit = 50) -> Response:

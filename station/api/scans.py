@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from station.api import shown
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.routing import resource
 from station.api.scan_shapes import LookedIn, LookedOut, ScanOut
 from station.api.sight import SeenView
 from station.domain.access import Action, Caller
@@ -39,7 +40,7 @@ class _Visible:
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource. Whatever is given out here is written down first."""
-    routes = APIRouter(prefix="/scans", tags=["scans"])
+    routes = resource("/scans", tag="scans")
 
     def visible(caller: Caller, sha256: str, piece_id: str, *, with_model: bool) -> _Visible:
         def query(view: SeenView) -> _Visible:

@@ -11,6 +11,7 @@ from station.api import access_schemas as schemas
 from station.api import cookies
 from station.api.callers import Needs, NoOnce, open_to_all
 from station.api.context import Context
+from station.api.routing import resource
 from station.domain.access import CONFIRMED_FOR, Action, Caller
 from station.workflow.access import LoggedIn, Visitor, source_of
 
@@ -19,7 +20,7 @@ Own = Annotated[Caller, Depends(Needs(Action.OWN_SESSION))]
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(prefix="/session", tags=["session"])
+    routes = resource("/session", tag="session")
     access = context.access
 
     def who(caller: Caller, session: str | None) -> schemas.SessionOut:

@@ -12,6 +12,7 @@ from fastapi.sse import format_sse_event
 from station.api import shown
 from station.api.callers import Needs
 from station.api.context import Context
+from station.api.routing import resource
 from station.api.sight import Sight
 from station.domain.access import Action, Caller
 from station.domain.errors import StoreError
@@ -112,7 +113,7 @@ async def _told(context: Context, watch: _LaneWatch, caller: Caller, last_event_
 
 def router(context: Context) -> APIRouter:
     """The routes of this resource."""
-    routes = APIRouter(tags=["events"])
+    routes = resource(tag="events")
     watch = _LaneWatch(context)
 
     @routes.get("/events", response_class=EventStream)

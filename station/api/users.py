@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from station.api import access_schemas as schemas
 from station.api.callers import Needs, OnceKey
 from station.api.context import Context
+from station.api.routing import resource
 from station.domain.access import Action, Caller
 from station.ports.access import Account
 from station.workflow.accounts import UNCHANGED, Change, Made
@@ -24,7 +25,7 @@ TokenPath = Annotated[str, Path(pattern=r"^m-[0-9a-f]{1,32}$")]
 
 def router(context: Context) -> APIRouter:
     """The routes of these resources."""
-    routes = APIRouter(tags=["users"])
+    routes = resource(tag="users")
     accounts = context.accounts
 
     @routes.get("/users")
