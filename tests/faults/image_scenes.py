@@ -56,9 +56,8 @@ def check_records(scene: Scene, *, without_views: Collection[str] = ()) -> None:
 
 
 async def reviewed_for_its_weight(scene: Scene) -> str:
-    """A piece that people have cleared in the hold bin and that will be fed in again; before it another one was scanned and left."""
-    await scene.still_releases()
-    scene.people.refeeds_pieces = False
+    """A piece that people have cleared in the hold bin and that will be fed in again."""
+    scene.people.reviews, scene.people.refeeds_pieces = True, False
     piece_id = await scene.feed_lighter()
     await scene.until_state(piece_id, PieceState.CLEARED, timeout_s=180.0)
     assert known(scene, piece_id).visit == 1

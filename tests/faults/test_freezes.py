@@ -140,11 +140,10 @@ def test_what_was_frozen_on_the_belts_is_reviewed_before_it_leaves(head_mm: floa
     play(scene)
 
 
-@pytest.mark.parametrize("freeze", [freeze_by_console, freeze_by_key])
-def test_what_lies_on_the_belts_of_a_stopped_lane_is_frozen_too(freeze: Trouble):
+def test_what_lies_on_the_belts_of_a_stopped_lane_is_frozen_too():
     """It was held when the lane stopped, for nothing that a review must lift; then somebody sees it lie there, and freezes the lane."""
 
-    async def scene(scene: Scene) -> None:
+    async def stop_and(freeze: Trouble, scene: Scene) -> None:
         scene.people.reviews = scene.people.starts_lane = False
         pieces = [await scene.feed() for _ in range(2)]
         await scene.until_at(pieces[0], 3000.0)
@@ -159,15 +158,18 @@ def test_what_lies_on_the_belts_of_a_stopped_lane_is_frozen_too(freeze: Trouble)
         await scene.settle(REFED_S)
         for piece_id in on_belts:
             assert PieceState.RELEASED not in scene.states(piece_id), scene.states(piece_id)
+
+    async def scene(scene: Scene) -> None:
+        for freeze in (freeze_by_console, freeze_by_key):
+            await stop_and(freeze, scene)
         scene.people.reviews = True
 
     play(scene)
 
 
 @pytest.mark.parametrize("standing", [False, True])
-@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04])
-def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: bool):
-    async def scene(scene: Scene) -> None:
+def test_a_freeze_survives_one_answer_that_is_lost(standing: bool):
+    async def lose_one(scene: Scene, delay_s: float) -> None:
         station = scene.station
         scene.people.unfreezes = scene.people.starts_lane = False
         await scene.feed()
@@ -181,6 +183,11 @@ def test_a_freeze_survives_one_answer_that_is_lost(delay_s: float, standing: boo
         assert station.simulated.plc.freeze_latch
         await scene.until(lambda: station.lane.view().state is LaneState.FROZEN, timeout_s=FREEZE_AT_ONCE_S)
         scene.people.unfreezes = scene.people.starts_lane = True
+        await scene.until_running()
+
+    async def scene(scene: Scene) -> None:
+        for delay_s in (0.0, 0.02, 0.04):
+            await lose_one(scene, delay_s)
 
     play(scene)
 
@@ -220,13 +227,12 @@ def test_a_freeze_that_does_not_reach_the_plc_starts_no_standing_lane():
     play(scene)
 
 
-@pytest.mark.parametrize("at_start", [False, True])
 @pytest.mark.parametrize(("name", "args"), [("stale_image", {}), ("torn_block", {"reads": 1000})])
-def test_a_freeze_reaches_a_plc_that_cannot_be_believed(name: str, args: dict[str, Any], at_start: bool):
+def test_a_freeze_reaches_a_plc_that_cannot_be_believed(name: str, args: dict[str, Any]):
     """Nothing that it says proves anything, but it takes what is written; so whoever froze the lane may rely on it."""
 
-    async def scene(scene: Scene) -> None:
-        station = scene.station
+    async def freeze_it(scene: Scene, *, at_start: bool) -> None:
+        station, unfrozen = scene.station, scene.people.unfrozen
         scene.people.unfreezes = scene.people.starts_lane = False
         piece_id = await scene.feed()
         await scene.until_at(piece_id, 3000.0)
@@ -250,16 +256,19 @@ def test_a_freeze_reaches_a_plc_that_cannot_be_believed(name: str, args: dict[st
         station.clear_fault("lane_plc", name)
         scene.people.unfreezes = scene.people.starts_lane = True
         await scene.until_running()
-        assert scene.people.unfrozen == 1
+        assert scene.people.unfrozen == unfrozen + 1
+
+    async def scene(scene: Scene) -> None:
+        for at_start in (False, True):
+            await freeze_it(scene, at_start=at_start)
 
     play(scene)
 
 
-@pytest.mark.parametrize("standing", [False, True])
-def test_a_freeze_that_could_not_be_done_does_not_come_later(standing: bool):
+def test_a_freeze_that_could_not_be_done_does_not_come_later():
     """Whoever asked was told no. It may be made up for at once when the PLC answers again, but not when nobody thinks of it any more."""
 
-    async def scene(scene: Scene) -> None:
+    async def ask(scene: Scene, *, standing: bool) -> None:
         station = scene.station
         if standing:
             scene.people.starts_lane = False
@@ -281,5 +290,9 @@ def test_a_freeze_that_could_not_be_done_does_not_come_later(standing: bool):
         station.clear_fault("world", "estop")
         await scene.until_running()
         assert scene.people.unfrozen == freezes
+
+    async def scene(scene: Scene) -> None:
+        for standing in (False, True):
+            await ask(scene, standing=standing)
 
     play(scene)

@@ -58,6 +58,7 @@ def test_a_disk_that_hangs_over_an_image_is_not_waited_for(what: str):
 
 def test_a_cleared_image_that_the_disk_does_not_give_in_time_holds_the_piece():
     async def scene(scene: Scene) -> None:
+        await scene.still_releases()
         piece_id = await reviewed_for_its_weight(scene)
         scene.people.reviews, scene.people.refeeds_pieces = False, True
         answers_late(scene, 2)

@@ -52,6 +52,7 @@ def test_a_cleared_image_that_is_found_damaged_stands_in_the_log():
     """The piece is held, and not as another one; that the disk spoils what was stored must not stay unknown."""
 
     async def scene(scene: Scene) -> None:
+        await scene.still_releases()
         piece_id = await reviewed_for_its_weight(scene)
         cleared = scene.newest_scan(piece_id)
         flip(path_of(scene, cleared, ".views"))
