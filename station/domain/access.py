@@ -105,6 +105,8 @@ NEEDS_FULL_CLEARANCE = frozenset({Action.ANNOUNCE_PIECES})
 CONFIRMED_FOR = timedelta(seconds=60)
 IDLE_LIMIT = timedelta(minutes=30)
 WHOLE_LIMIT = timedelta(hours=12)
+CLOCK_AHEAD = timedelta(minutes=5)
+"""So far may a clock have been set back without ending the sessions that began before."""
 
 _HEIGHTS: MappingProxyType[str, int] = MappingProxyType({Secrecy.C.value: 1, Secrecy.B.value: 2, Secrecy.A.value: 3})
 _HIGHEST = max(_HEIGHTS.values())
@@ -143,8 +145,8 @@ def is_confirmed(confirmed_at: datetime | None, now: datetime) -> bool:
 
 
 def session_holds(*, made_at: datetime, seen_at: datetime, now: datetime) -> bool:
-    """True while a session counts: not unused for too long, and not too old in all."""
-    return now - seen_at <= IDLE_LIMIT and now - made_at <= WHOLE_LIMIT
+    """True while a session counts: not unused for too long, not too old in all, and not begun by a clock that was ahead."""
+    return now - seen_at <= IDLE_LIMIT and -CLOCK_AHEAD <= now - made_at <= WHOLE_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

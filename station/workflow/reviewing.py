@@ -213,22 +213,24 @@ def _settle(
     )
     kept = [reason for reason in piece.reasons if reason not in dropped]
     reasons = [] if added is None else [*kept, added.value]
-    uow.publish(
-        PieceEvent(
-            piece_id=piece.piece_id,
-            visit=piece.visit,
-            status=_STATUS[state],
-            at=at,
-            lane_id=piece.lane_id or "",
-            secrecy=piece.level,
-            announced=piece.announced,
-            destination=piece.announcement.destination,
-            reasons=tuple(Reason(reason) for reason in reasons),
-            outcome=state.value,
-            policy_sha256=policy,
-            model_sha256=model,
+    # That a first of two has cleared it changes nothing outside; an event of that moment would tell the second one of it.
+    if added is not Reason.AWAITING_SECOND_PERSON:
+        uow.publish(
+            PieceEvent(
+                piece_id=piece.piece_id,
+                visit=piece.visit,
+                status=_STATUS[state],
+                at=at,
+                lane_id=piece.lane_id or "",
+                secrecy=piece.level,
+                announced=piece.announced,
+                destination=piece.announcement.destination,
+                reasons=tuple(Reason(reason) for reason in reasons),
+                outcome=state.value,
+                policy_sha256=policy,
+                model_sha256=model,
+            )
         )
-    )
     if state is PieceState.CLEARED:
         radiation_settled(uow, piece.piece_id, at)
     return uow.change_state(piece.piece_id, state, at, reasons=reasons)

@@ -45,9 +45,12 @@ def test_one_person_clears_what_only_the_model_held(desk: Desk) -> None:
 def test_what_a_device_found_takes_two_people(desk: Desk) -> None:
     reason = Reason.OPAQUE_AREA
     piece_id, sha256 = desk.put_piece(reasons=(Reason.MODEL_ALARM, reason))
+    before = len(desk.events)
     first = decide(desk, piece_id, "clear", sha256)
     assert first.json()["awaiting_second_person"] is True
     assert state(desk, piece_id) == "held"
+    # Another event would tell the second reader, in a report, that a first one has cleared it.
+    assert len(desk.events) == before
     stored = desk.store.read(lambda view: view.piece(piece_id))
     assert stored is not None
     assert set(stored.reasons) == {Reason.MODEL_ALARM, reason, Reason.AWAITING_SECOND_PERSON}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.domain.access import (
+    CLOCK_AHEAD,
     CONFIRMED_FOR,
     IDLE_LIMIT,
     PERMISSIONS,
@@ -36,6 +37,7 @@ from station.domain.errors import RefusedError
 from station.domain.guesses import (
     ACCOUNT,
     BROWSER,
+    FORGETS_ONE,
     FORGOTTEN_AFTER,
     SESSION,
     SOURCE,
@@ -124,6 +126,11 @@ def test_what_takes_two_people_takes_a_confirmation():
     ]
 
 
+def test_a_session_from_the_future_does_not_count():
+    for ahead, holds in ((CLOCK_AHEAD, True), (CLOCK_AHEAD + timedelta(seconds=1), False), (timedelta(days=365), False)):
+        assert session_holds(made_at=NOW + ahead, seen_at=NOW + ahead, now=NOW) is holds
+
+
 @pytest.mark.parametrize(("idle", "age", "holds"), [(0, 0, True), (0, 1, False), (1, 0, False), (1, 1, False)])
 def test_a_session_ends_unused_or_old(idle: int, age: int, holds: bool):
     second = timedelta(seconds=1)
@@ -148,10 +155,32 @@ def test_each_failure_makes_the_next_wait_no_shorter_and_waiting_ends_it(limit: 
 def test_tries_are_counted_taken_back_and_forgotten():
     assert wait_s(None, ACCOUNT, NOW) == 0
     tries = after_failure(after_failure(None, NOW), NOW)
-    assert tries == Tries(failures=2, last_at=NOW)
+    assert tries == Tries(failures=2, last_at=NOW, before=Tries(failures=1, last_at=NOW))
     assert taken_back(tries) == Tries(failures=1, last_at=NOW)
     assert taken_back(taken_back(tries)) is None is taken_back(None)
     assert after_failure(tries, NOW + FORGOTTEN_AFTER).failures == 1
+
+
+def test_quiet_minutes_forget_failures_and_a_right_try_keeps_none_of_them_young():
+    tries = Tries(failures=7, last_at=NOW)
+    later = NOW + 3 * FORGETS_ONE
+    assert after_failure(tries, later).failures == 5
+    assert taken_back(after_failure(tries, later)) == tries
+    both = after_failure(after_failure(tries, NOW), NOW)
+    assert taken_back(taken_back(both)) == Tries(failures=7, last_at=NOW)
+    assert wait_s(tries, ACCOUNT, NOW) == 4.0
+    assert after_failure(tries, NOW - FORGETS_ONE).failures == 8
+
+
+def test_slips_of_many_people_over_weeks_make_nobody_wait():
+    tries: Tries | None = None
+    for hour in range(24 * 30):
+        now = NOW + timedelta(hours=hour)
+        for _ in range(5):
+            tries = after_failure(tries, now)
+            assert wait_s(tries, STRANGERS, now) == 0
+        for _ in range(20):
+            tries = taken_back(after_failure(tries, now))
 
 
 @pytest.mark.parametrize("limit", [ACCOUNT, SOURCE, STRANGERS, BROWSER, SESSION])
