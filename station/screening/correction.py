@@ -44,16 +44,14 @@ def correct(raw: Counts, dark: FloatArray, air: FloatArray, *, limits: Screening
             consequence="the piece is held",
             remedy="calibrate the detector again",
         )
-    gain = (air - dark).astype(np.float32)
-    finite = np.isfinite(gain) & np.isfinite(dark)
-    typical = float(np.median(gain[finite])) if finite.any() else 0.0
-    if typical <= 0:
+    alive = answering(dark, air, limits=limits)
+    if not alive.any():
         raise ScreeningError(
             "screening: the air calibration is not brighter than the dark one",
             consequence="the piece is held",
             remedy="check the beam and calibrate again",
         )
-    alive = finite & (gain > limits.dead_gain_share * typical)
+    gain = (air - dark).astype(np.float32)
     safe_gain = np.where(alive, gain, np.float32(1.0))
     safe_dark = np.where(alive, dark, np.float32(0.0)).astype(np.float32)
     transmission: FloatArray = raw.astype(np.float32)
@@ -65,13 +63,31 @@ def correct(raw: Counts, dark: FloatArray, air: FloatArray, *, limits: Screening
     return transmission
 
 
+def answering(dark: FloatArray, air: FloatArray, *, limits: ScreeningLimits = DEFAULT_LIMITS) -> npt.NDArray[np.bool_]:
+    """Which pixels, of a dark and an air line (pixels,), answer to the beam; none where air is not brighter than dark."""
+    gain = (air - dark).astype(np.float32)
+    finite = np.isfinite(gain) & np.isfinite(dark)
+    typical = float(np.median(gain[finite])) if finite.any() else 0.0
+    alive: npt.NDArray[np.bool_] = finite & (gain > limits.dead_gain_share * typical) & (typical > 0.0)
+    return alive
+
+
+def can_stand_in(alive: npt.NDArray[np.bool_], *, limits: ScreeningLimits = DEFAULT_LIMITS) -> bool:
+    """True when the pixels that answer can stand in for the few and scattered ones that do not."""
+    dead = int(np.count_nonzero(~alive))
+    return dead <= limits.max_dead_share * len(alive) and _widest_dead_run(alive) <= limits.max_dead_run
+
+
+def _widest_dead_run(alive: npt.NDArray[np.bool_]) -> int:
+    dead = np.flatnonzero(~alive)
+    return max(len(run) for run in np.split(dead, np.flatnonzero(np.diff(dead) > 1) + 1))
+
+
 def _fill_dead(transmission: FloatArray, alive: npt.NDArray[np.bool_], limits: ScreeningLimits) -> None:
     dead = np.flatnonzero(~alive)
-    runs = np.split(dead, np.flatnonzero(np.diff(dead) > 1) + 1)
-    widest = max(len(run) for run in runs)
-    if len(dead) > limits.max_dead_share * len(alive) or widest > limits.max_dead_run:
+    if not can_stand_in(alive, limits=limits):
         raise ScreeningError(
-            f"screening: {len(dead)} of {len(alive)} detector pixels do not answer to the beam ({widest} side by side)",
+            f"screening: {len(dead)} of {len(alive)} detector pixels do not answer to the beam ({_widest_dead_run(alive)} side by side)",
             consequence="the piece is held",
             remedy="have the detector serviced",
         )

@@ -165,14 +165,7 @@ async def _prepare(equipment: Equipment, journey: Journey, hold_reason: Reason, 
     await devices.plc.set_belts((speed,) * 5)
     await _until_beam_stands(equipment)
     air = await _lines(equipment, info, numbers[1], MIN_AIR_LINES)
-    calibration = Calibration(
-        dark_le=dark.le.mean(axis=0, dtype="float32"),
-        dark_he=dark.he.mean(axis=0, dtype="float32"),
-        air_le=air.le.mean(axis=0, dtype="float32"),
-        air_he=air.he.mean(axis=0, dtype="float32"),
-        dark_at_s=dark_at_s,
-        air_at_s=equipment.clock.monotonic_s(),
-    )
+    calibration = _calibrated(dark, air, dark_at_s=dark_at_s, air_at_s=equipment.clock.monotonic_s())
     await devices.detector.start(numbers[2], by_encoder=True)
     note(say(Says.LAMPS))
     await _until_unit_ready(equipment)
@@ -335,6 +328,26 @@ async def _lines(equipment: Equipment, info: DetectorInfo, acquisition: int, lea
         taken = len(block.encoders) if block is not None else 0
         raise LaneTrouble(Reason.CALIBRATION_STALE, say(Says.CALIBRATION_LINES, lines=taken, wanted=least))
     return block
+
+
+def _calibrated(dark: LineBlock, air: LineBlock, *, dark_at_s: float, air_at_s: float) -> Calibration:
+    """What every scan is corrected by.
+
+    Raises:
+        LaneTrouble: too many pixels do not answer. Every scan would be refused until the next calibration, half an hour later.
+    """
+    calibration = Calibration(
+        dark_le=dark.le.mean(axis=0, dtype="float32"),
+        dark_he=dark.he.mean(axis=0, dtype="float32"),
+        air_le=air.le.mean(axis=0, dtype="float32"),
+        air_he=air.he.mean(axis=0, dtype="float32"),
+        dark_at_s=dark_at_s,
+        air_at_s=air_at_s,
+    )
+    if calibration.dead_pixels:
+        what = say(Says.CALIBRATION_DEAD_PIXELS, dead=calibration.dead_pixels, pixels=len(calibration.air_le))
+        raise LaneTrouble(Reason.CALIBRATION_STALE, what)
+    return calibration
 
 
 async def _take_lines(detector: LineDetector, store: LineStore) -> None:

@@ -47,6 +47,7 @@ class Says(StrEnum):
     GENERATOR_FAULTS = "generator-faults"
     GENERATOR_OFF_SET_POINT = "generator-off-set-point"
     CALIBRATION_LINES = "calibration-lines"
+    CALIBRATION_DEAD_PIXELS = "calibration-dead-pixels"
     AT_GATE = "at-gate"
     IN_GATE = "in-gate"
     STRANGER_AT_GATE = "stranger-at-gate"
@@ -85,6 +86,7 @@ VARIABLES: MappingProxyType[Says, frozenset[str]] = MappingProxyType(
         Says.GENERATOR_FAULTS: frozenset({"faults"}),
         Says.GENERATOR_OFF_SET_POINT: frozenset({"kv", "ma", "faults"}),
         Says.CALIBRATION_LINES: frozenset({"lines", "wanted"}),
+        Says.CALIBRATION_DEAD_PIXELS: frozenset({"dead", "pixels"}),
         Says.NOT_EMPTY: frozenset({"eyes"}),
         Says.TOO_EARLY: frozenset({"eyes"}),
         Says.STANDSTILL: frozenset({"places"}),

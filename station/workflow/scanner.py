@@ -5,7 +5,7 @@ from the piece's own photo-eye edges on the same encoder, so a scan cannot belon
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from station.domain.errors import ScreeningError
 from station.ports.lane_plc import Eye
 from station.ports.screening import RawScan
 from station.ports.xray import DetectorInfo, LineBlock
+from station.screening.correction import answering, can_stand_in
 from station.workflow.geometry import LaneGeometry, encoder_delta_mm
 from station.workflow.tracker import Track
 
@@ -30,6 +31,9 @@ OTHER_COLUMNS_SHARE = 0.01
 """A gap is not taken for air where more columns than this, of either energy, differ by more than that from the air of the lane's start:
 a strap or residue on the belt would be taken off each picture after it, and a thing that is as dense with it."""
 
+ODD_GAPS = 3
+"""After so many gaps in a row that are not air, what is wrong is the calibration, or what lies on the belt stays there."""
+
 KEEP_MM = 2200.0
 """Way of B2 whose lines are kept: the longest piece, its gap, and what a late trailing edge needs."""
 
@@ -38,7 +42,10 @@ SATURATED_FLAG = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Mean dark and air lines per energy, float32 of shape (pixels,), and when each was taken (station monotonic s)."""
+    """Mean dark and air lines per energy, float32 of shape (pixels,), and when each was taken (station monotonic s).
+
+    `odd_gaps`: how many gaps before a piece, one after the other up to now, were not the air of the lane's start.
+    """
 
     dark_le: npt.NDArray[np.float32]
     dark_he: npt.NDArray[np.float32]
@@ -46,6 +53,21 @@ class Calibration:
     air_he: npt.NDArray[np.float32]
     dark_at_s: float
     air_at_s: float
+    odd_gaps: int = 0
+
+    @property
+    def doubtful(self) -> bool:
+        """True when nothing looks like its air any more, so that no piece can be read by it."""
+        return self.odd_gaps >= ODD_GAPS
+
+    @property
+    def dead_pixels(self) -> int:
+        """How many pixels of one energy do not answer, where too many do not for any scan to be corrected; otherwise 0."""
+        for dark, air in ((self.dark_le, self.air_le), (self.dark_he, self.air_he)):
+            alive = answering(dark, air)
+            if not can_stand_in(alive):
+                return int(np.count_nonzero(~alive))
+        return 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,7 +218,7 @@ def _refreshed(calibration: Calibration, start: Calibration, gap: LineBlock, now
     air_le = gap.le.mean(axis=0, dtype=np.float32)
     air_he = gap.he.mean(axis=0, dtype=np.float32)
     if _drifted(air_le, start.air_le, start.dark_le) or _drifted(air_he, start.air_he, start.dark_he):
-        return calibration
+        return replace(calibration, odd_gaps=calibration.odd_gaps + 1)
     return Calibration(
         dark_le=calibration.dark_le,
         dark_he=calibration.dark_he,

@@ -199,7 +199,7 @@ class LaneSession:
     @property
     def drains(self) -> bool:
         """True when no more mail is taken in, so that the belts run empty and the lane can calibrate."""
-        return self._dark_age_s() > self.settings.dark_max_age_s
+        return self._dark_age_s() > self.settings.dark_max_age_s or self.calibration.doubtful
 
     def _dark_age_s(self) -> float:
         return self.equipment.clock.monotonic_s() - self.calibration.dark_at_s

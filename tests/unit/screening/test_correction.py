@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from station.domain.errors import ScreeningError
-from station.screening.correction import MAX_TRANSMISSION, correct, correct_scan, register
+from station.screening.correction import MAX_TRANSMISSION, answering, can_stand_in, correct, correct_scan, register
 from station.screening.limits import DEFAULT_LIMITS
 from tests.support.screening_models import raw_scan
 
@@ -107,3 +109,20 @@ def test_a_scan_is_corrected_and_registered():
     assert corrected.le[outside] == pytest.approx(1.0, abs=0.002)
     assert corrected.he[70, 100] == pytest.approx(0.86, abs=0.002)
     assert corrected.he[69, 100] == pytest.approx(1.0, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("dead", "can"),
+    [((), True), ((7, 8, 9), True), ((7, 8, 9, 10), False), ((1, 51, 101, 151), True), (range(0, 200, 40), False)],
+)
+def test_a_few_scattered_pixels_have_others_that_stand_in_for_them(dead: Sequence[int], can: bool):
+    dark, air = calibration(200)
+    air[list(dead)] = 1000
+    alive = answering(dark, air)
+    assert list(np.flatnonzero(~alive)) == list(dead)
+    assert can_stand_in(alive) is can
+
+
+def test_without_light_no_pixel_answers():
+    dark, _ = calibration(200)
+    assert not answering(dark, dark).any()

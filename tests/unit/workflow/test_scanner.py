@@ -12,7 +12,7 @@ from station.ports.lane_plc import Eye
 from station.ports.screening import RawScan
 from station.ports.xray import DetectorInfo, LineBlock
 from station.workflow.geometry import LaneGeometry
-from station.workflow.scanner import BeamWatch, Calibration, LineStore, beam_window, cut_scan
+from station.workflow.scanner import ODD_GAPS, BeamWatch, Calibration, LineStore, beam_window, cut_scan
 from station.workflow.tracker import Track
 
 PIXELS = 4
@@ -167,3 +167,28 @@ def test_the_worst_reading_under_the_beam_counts(speed: float, kv: float, on: bo
     watch.note_beam(on=True, kv=140.0, kv_set=140.0, ma=1.0, ma_set=1.0)
     assert watch.speed_error_share == pytest.approx(abs(speed - 200.0) / 200.0)
     assert watch.beam_error_share == pytest.approx(abs(kv - 140.0) / 140.0 if on else 1.0)
+
+
+def test_gaps_that_are_no_air_one_after_the_other_make_a_calibration_doubtful():
+    now = start = calibration()
+    for gaps in range(1, ODD_GAPS + 1):
+        assert not now.doubtful
+        now = cut_after(40000.0, now, start)
+        assert now.odd_gaps == gaps
+    assert now.doubtful
+    assert not cut_after(50000.0, now, start).odd_gaps
+
+
+def test_a_gap_that_is_not_free_says_nothing_about_the_calibration():
+    start = calibration()
+    assert cut_after(40000.0, start, start, free=False).odd_gaps == 0
+
+
+@pytest.mark.parametrize("energy", ["air_le", "air_he"])
+@pytest.mark.parametrize(("columns", "dead"), [(range(0), 0), (range(3, 4), 0), (range(PIXELS // 2), PIXELS // 2), (range(PIXELS), PIXELS)])
+def test_a_calibration_tells_how_many_pixels_too_many_are_dead(energy: str, columns: range, dead: int):
+    row = np.full(100 if dead == 0 else PIXELS, 50000.0, np.float32)
+    row[list(columns)] = 0.0
+    levels = {"dark_le": 0.0, "dark_he": 0.0, "air_le": 5e4, "air_he": 5e4}
+    rows = {name: np.full(len(row), level, np.float32) for name, level in levels.items()}
+    assert Calibration(**rows | {energy: row}, dark_at_s=0.0, air_at_s=5.0).dead_pixels == dead

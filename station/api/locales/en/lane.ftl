@@ -34,6 +34,7 @@ lane-says-unit-restarted = The disinfection unit restarted
 lane-says-generator-faults = The X-ray generator reports: { $faults }
 lane-says-generator-off-set-point = The X-ray generator stays at { $kv } kV, { $ma } mA; faults: { $faults }
 lane-says-calibration-lines = { $lines } calibration lines instead of { $wanted }
+lane-says-calibration-dead-pixels = { $dead } of the detector's { $pixels } pixels do not answer to the beam
 lane-says-at-gate = A piece stands at the gate: lift it into the hold bin
 lane-says-in-gate = A piece stands in the gate: lift it into the hold bin
 lane-says-stranger-at-gate = Something that nobody follows stands at the gate

@@ -34,6 +34,7 @@ lane-says-unit-restarted = Máy khử khuẩn đã khởi động lại
 lane-says-generator-faults = Máy phát tia X báo lỗi: { $faults }
 lane-says-generator-off-set-point = Máy phát tia X vẫn ở { $kv } kV, { $ma } mA; lỗi: { $faults }
 lane-says-calibration-lines = Có { $lines } dòng hiệu chuẩn thay vì { $wanted }
+lane-says-calibration-dead-pixels = { $dead } trên { $pixels } điểm ảnh của đầu thu không đáp ứng với chùm tia
 lane-says-at-gate = Bưu gửi đứng trước cửa ra: nhấc nó vào thùng giữ
 lane-says-in-gate = Bưu gửi kẹt trong cửa ra: nhấc nó vào thùng giữ
 lane-says-stranger-at-gate = Có vật không ai theo dõi đứng trước cửa ra
