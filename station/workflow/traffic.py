@@ -4,7 +4,7 @@ A belt stops before a piece goes where it may not go yet; belts that carry one p
 point to their bin except for the one piece that may go through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from station.workflow.geometry import LaneGeometry
@@ -64,9 +64,8 @@ class Drive:
 
 def drive(pieces: Sequence[Mover], lane: LaneCondition, geometry: LaneGeometry) -> Drive:
     """Decide the belts and diverters. `pieces` in any order; nothing is assumed about pitch."""
-    first, second = _front(pieces, geometry.diverter_1_mm), _front(pieces, geometry.diverter_2_mm)
-    diverter_1_through = first is not None and first.uv_announced and _wants_through(first, first.branch_1, geometry.diverter_1_mm)
-    diverter_2_through = second is not None and _wants_through(second, second.branch_2, geometry.diverter_2_mm)
+    diverter_1_through = _leads_through(pieces, geometry.diverter_1_mm, lambda p: p.branch_1 is Branch.THROUGH and p.uv_announced)
+    diverter_2_through = _leads_through(pieces, geometry.diverter_2_mm, lambda p: p.branch_2 is Branch.THROUGH)
     b5 = not any(p.refused for p in pieces)
     shut = lane.gate != GATE_OPEN
     b5_stands = not b5 or (shut and any(p.head_mm >= geometry.gate_mm - 100.0 and p.tail_mm < geometry.gate_mm for p in pieces))
@@ -100,14 +99,14 @@ def _straddled(pieces: Sequence[Mover], edge_mm: float) -> bool:
     return any(p.tail_mm < edge_mm <= p.head_mm for p in pieces)
 
 
-def _front(pieces: Sequence[Mover], diverter_mm: float) -> Mover | None:
-    """The foremost piece whose tail is not past the diverter yet: the diverter belongs to it alone."""
-    return max((p for p in pieces if p.tail_mm < diverter_mm + SCAN_MARGIN_MM), key=lambda p: p.head_mm, default=None)
-
-
-def _wants_through(piece: Mover, branch: Branch, diverter_mm: float) -> bool:
-    near = diverter_mm - DIVERT_AHEAD_MM <= piece.head_mm and piece.tail_mm < diverter_mm + SCAN_MARGIN_MM
-    return branch is Branch.THROUGH and near
+def _leads_through(pieces: Sequence[Mover], diverter_mm: float, may_pass: Callable[[Mover], bool]) -> bool:
+    """For the foremost piece whose tail is not past the diverter yet, to which it belongs alone; for nobody while one that may not
+    pass is on it, too."""
+    before = [p for p in pieces if p.tail_mm < diverter_mm + SCAN_MARGIN_MM]
+    front = max(before, key=lambda p: p.head_mm, default=None)
+    if front is None or front.head_mm < diverter_mm - DIVERT_AHEAD_MM:
+        return False
+    return may_pass(front) and all(may_pass(p) for p in before if p.head_mm >= diverter_mm)
 
 
 def _may_pass_1(piece: Mover, lane: LaneCondition, *, b4: bool) -> bool:

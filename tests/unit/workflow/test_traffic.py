@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from station.workflow.geometry import LaneGeometry
@@ -131,7 +131,15 @@ conditions = st.builds(
 )
 
 
+def touching_at(edge_mm: float) -> list[Mover]:
+    """The front piece's tail and the next one's head are exactly on the edge."""
+    passing = {"branch_1": Branch.THROUGH, "uv_announced": True, "branch_2": Branch.THROUGH}
+    return [a_piece(edge_mm + 80.0, 80.0, **passing), a_piece(edge_mm, 80.0)]
+
+
 @given(st.lists(movers, max_size=6), conditions)
+@example(touching_at(GEOMETRY.diverter_1_mm), READY)
+@example(touching_at(GEOMETRY.diverter_2_mm), READY)
 def test_no_undecided_or_held_piece_is_ever_led_through(pieces: list[Mover], lane: LaneCondition):
     decided = drive(pieces, lane, GEOMETRY)
     for through, edge_mm, branch in (
