@@ -100,8 +100,10 @@ def _straddled(pieces: Sequence[Mover], edge_mm: float) -> bool:
 
 
 def _leads_through(pieces: Sequence[Mover], diverter_mm: float, may_pass: Callable[[Mover], bool]) -> bool:
-    """For the foremost piece whose tail is not past the diverter yet, to which it belongs alone; for nobody while one that may not
-    pass is on it, too."""
+    """True for the foremost piece whose tail is not past the diverter yet: it belongs to that one alone, and to none that may not pass.
+
+    What may not pass and is on it, too, keeps it to its bin.
+    """
     before = [p for p in pieces if p.tail_mm < diverter_mm + SCAN_MARGIN_MM]
     front = max(before, key=lambda p: p.head_mm, default=None)
     if front is None or front.head_mm < diverter_mm - DIVERT_AHEAD_MM:
