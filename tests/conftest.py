@@ -10,9 +10,15 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from station.storage import store
+from tests.support.fresh_databases import migrate_fresh
+
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Of a thousand fresh stores a run needs only the first from Alembic.
+store.migrate = migrate_fresh
 
 
 @pytest.fixture(autouse=True)

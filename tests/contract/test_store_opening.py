@@ -1,6 +1,8 @@
 """Opening and closing the store: what was written is there again, and what is not its own is left alone."""
 
+import contextlib
 import secrets
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import station.storage.store
 from station.domain.errors import StoreError
 from station.domain.piece import PieceState
-from station.storage.migrations import HEAD, config_for
+from station.storage.migrations import HEAD, config_for, migrate
+from station.storage.sqlite import writing_engine
 from station.storage.store import SqliteReader, SqliteStore
 from station.storage.tables import metadata
+from tests.support.fresh_databases import migrate_fresh
 from tests.support.store_facts import arrive, check_audit, event, opened, permit, written
 
 
@@ -52,6 +57,20 @@ def test_the_tables_are_what_the_migrations_make(tmp_path: Path):
     with opened(tmp_path) as store:
         differences = store.read(lambda view: compare_metadata(MigrationContext.configure(view._connection), metadata))
     assert differences == []
+
+
+def test_the_tests_own_short_cut_makes_what_the_migrations_make(tmp_path: Path):
+    assert station.storage.store.migrate is migrate_fresh
+    dumps = []
+    for make in (migrate, migrate_fresh):
+        path = tmp_path / f"{make.__name__}.db"
+        engine = writing_engine(path)
+        make(engine)
+        engine.dispose()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            dumps.append(list(connection.iterdump()))
+    assert len(dumps[0]) > 40
+    assert dumps[0] == dumps[1]
 
 
 @pytest.mark.parametrize(
