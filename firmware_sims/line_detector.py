@@ -262,14 +262,14 @@ class LineDetector:
             now_s=self._uptime_s,
             distort=self._ills.distort,
         )
-        saturated = np.any(counts == FULL_SCALE, axis=(0, 2))
-        for index, trigger in enumerate(triggers):
+        saturated = (counts == FULL_SCALE).any(axis=(0, 2)).tolist()
+        for trigger, is_saturated, pixels in zip(triggers, saturated, counts.swapaxes(0, 1), strict=True):
             number, self._line = self._line, self._line + 1
             if not self.sink_ready or self._ills.loses_line():
                 self._lost = min(self._lost + 1, 0xFFFF)
                 continue
             header = LineHeader(
-                flags=(FLAG_BEAM if beam_on else 0) | (FLAG_SATURATED if saturated[index] else 0),
+                flags=(FLAG_BEAM if beam_on else 0) | (FLAG_SATURATED if is_saturated else 0),
                 acquisition=self.acquisition or 0,
                 line=number,
                 encoder=trigger.encoder,
@@ -279,7 +279,5 @@ class LineDetector:
                 boot=self.boot,
             )
             self._lost = 0
-            if self._ills.active:
-                self._lines.append(self._ills.encode(header, payload_of(counts[:, index])))
-            else:
-                self._lines.append(encode_line(header, payload_of(counts[:, index])))
+            payload = payload_of(pixels)
+            self._lines.append(self._ills.encode(header, payload) if self._ills.active else encode_line(header, payload))

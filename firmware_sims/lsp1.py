@@ -2,20 +2,20 @@
 
 import struct
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 HEADER = struct.Struct(">4sBBBBIIIQHHHH")
 HEADER_BYTES = 40
+_PIXEL = np.dtype("<u2")
 FLAG_BEAM = 1
 FLAG_SATURATED = 2
 MAX_COMMAND_BYTES = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineHeader:
+class LineHeader(NamedTuple):
     """The fields of one line's header but the checksum; `encoder` in 0.1 mm, `time_us` of the detector's uptime."""
 
     flags: int
@@ -51,7 +51,7 @@ def encode_line(header: LineHeader, payload: bytes) -> bytes:
 
 def payload_of(counts: npt.NDArray[np.uint16]) -> bytes:
     """LE then HE pixels as u16 little-endian from (2, pixels)."""
-    return counts.astype("<u2", copy=False).tobytes()
+    return counts.astype(_PIXEL, copy=False).tobytes()
 
 
 def reseal_line(message: bytes) -> bytes:

@@ -154,7 +154,8 @@ class Photodiodes:
             counts += signal
         counts += self._dark[:, None, :]
         counts = distort(counts)
-        np.clip(counts, 0, FULL_SCALE, out=counts)
+        np.maximum(counts, 0, out=counts)
+        np.minimum(counts, FULL_SCALE, out=counts)
         return counts.astype(np.uint16)
 
     def _signal(self, encoders: npt.NDArray[np.int64], exposure: float, now_s: float) -> FloatArray | None:
