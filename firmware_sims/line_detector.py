@@ -31,7 +31,7 @@ class _Trigger:
 
 
 class LineDetector:
-    """The detector's state, stepped by `step`; commands come by `command`, lines leave by `take_lines`."""
+    """The detector's state, stepped by `step`; commands come by `command`, lines wait in `outbox` and leave by `take_lines`."""
 
     faults: tuple[str, ...] = ("reboot", "clock_jump", *COUNTED, *LASTING)
 
@@ -52,7 +52,7 @@ class LineDetector:
         self.sink_ready = False
         self._uptime_s = 0.0
         self._offline_s = 0.0
-        self._lines: list[bytes] = []
+        self.outbox: list[bytes] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -183,7 +183,8 @@ class LineDetector:
 
     def take_lines(self) -> list[bytes]:
         """The encoded lines made since the last call, in order."""
-        lines, self._lines = self._lines, []
+        lines = self.outbox.copy()
+        self.outbox.clear()
         return lines
 
     def inject(self, name: str, **args: float) -> None:
@@ -217,7 +218,7 @@ class LineDetector:
         self.boot = (self.boot + 1) & 0xFFFF
         self._offline_s = RESTART_S
         self._uptime_s = 0.0
-        self._lines.clear()
+        self.outbox.clear()
         self._reset()
 
     def _collect(self, encoder: int, moved: int, dt_s: float) -> None:
@@ -280,4 +281,4 @@ class LineDetector:
             )
             self._lost = 0
             payload = payload_of(pixels)
-            self._lines.append(self._ills.encode(header, payload) if self._ills.active else encode_line(header, payload))
+            self.outbox.append(self._ills.encode(header, payload) if self._ills.active else encode_line(header, payload))
