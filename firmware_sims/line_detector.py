@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_sims.detector_faults import COUNTED, LASTING, LineFaults
-from firmware_sims.lsp1 import FLAG_BEAM, FLAG_SATURATED, LineHeader, encode_line, payload_of
+from firmware_sims.lsp1 import FLAG_BEAM, FLAG_SATURATED, LineHeader, encode_line, payloads_of
 from firmware_sims.photodiodes import AIR_SHARE, DARK_COUNTS, DEFAULT_EXPOSURE_US, FULL_SCALE, Photodiodes, SeenWorld
 
 DEAD_TIME_US = 1000
@@ -264,7 +264,7 @@ class LineDetector:
             distort=self._ills.distort,
         )
         saturated = (counts == FULL_SCALE).any(axis=(0, 2)).tolist()
-        for trigger, is_saturated, pixels in zip(triggers, saturated, counts.swapaxes(0, 1), strict=True):
+        for trigger, is_saturated, payload in zip(triggers, saturated, payloads_of(counts), strict=True):
             number, self._line = self._line, self._line + 1
             if not self.sink_ready or self._ills.loses_line():
                 self._lost = min(self._lost + 1, 0xFFFF)
@@ -280,5 +280,4 @@ class LineDetector:
                 boot=self.boot,
             )
             self._lost = 0
-            payload = payload_of(pixels)
             self.outbox.append(self._ills.encode(header, payload) if self._ills.active else encode_line(header, payload))

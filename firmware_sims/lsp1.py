@@ -49,9 +49,11 @@ def encode_line(header: LineHeader, payload: bytes) -> bytes:
     return head + checksum.to_bytes(4, "big") + payload
 
 
-def payload_of(counts: npt.NDArray[np.uint16]) -> bytes:
-    """LE then HE pixels as u16 little-endian from (2, pixels)."""
-    return counts.astype(_PIXEL, copy=False).tobytes()
+def payloads_of(counts: npt.NDArray[np.uint16]) -> list[bytes]:
+    """Of each line LE then HE pixels as u16 little-endian, from (2, lines, pixels)."""
+    size = 2 * counts.shape[2] * _PIXEL.itemsize
+    together = counts.swapaxes(0, 1).astype(_PIXEL, copy=False).tobytes()
+    return [together[at : at + size] for at in range(0, len(together), size)]
 
 
 def reseal_line(message: bytes) -> bytes:
