@@ -17,7 +17,7 @@ BOOT_S = 1.0
 
 
 class BarcodeReader:
-    """One reader; `which` is INFEED (R1) or GATE (R2). `poll` gives what it has sent since the last call."""
+    """One reader; `which` is INFEED (R1) or GATE (R2). `poll` gives what waits in `outbox`: what it has sent since the last call."""
 
     faults: tuple[str, ...] = ("misread", "unreadable", "silent", "repeat")
 
@@ -28,7 +28,7 @@ class BarcodeReader:
         self._world = world
         self._which = which
         self._rng = rng
-        self._sent: list[bytes] = []
+        self.outbox: list[bytes] = []
         self._boot_left_s = 0.0
         self._misread_as: str | None = None
         self._active: dict[str, int] = {}
@@ -50,9 +50,8 @@ class BarcodeReader:
 
     def poll(self) -> list[bytes]:
         """Messages sent since the last call, each whole."""
-        if not self._sent:
-            return []
-        sent, self._sent = self._sent, []
+        sent = self.outbox.copy()
+        self.outbox.clear()
         return sent
 
     def feed(self, data: bytes) -> list[bytes]:  # noqa: ARG002 - the reader takes no commands
@@ -64,7 +63,7 @@ class BarcodeReader:
         self.boot_count += 1
         self.online = False
         self._boot_left_s = boot_s
-        self._sent.clear()
+        self.outbox.clear()
         self._tell_plc()
 
     def brown_out(self) -> None:
@@ -111,9 +110,9 @@ class BarcodeReader:
         if self._use("silent"):
             return
         message = (NO_READ if text is None else AIM_CODE_128 + text) + END
-        self._sent.append(message.encode("ascii", "replace"))
+        self.outbox.append(message.encode("ascii", "replace"))
         if self._use("repeat"):
-            self._sent.append(self._sent[-1])
+            self.outbox.append(self.outbox[-1])
 
     def _garble(self, text: str) -> str:
         at = self._rng.randrange(len(text))

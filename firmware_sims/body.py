@@ -70,8 +70,13 @@ def _maps_mm(
             continue
         wide = not rays or isinstance(part.shape, Rod | Wire)
         grid = Grid(x_mm=xs[rows], y_mm=ys[:, columns], line_mm=line_mm if wide else _RAY_MM, pixel_mm=pixel_mm if wide else _RAY_MM)
-        target = maps.setdefault(part.material, np.zeros((lines, pixels), dtype=np.float32))
-        target[rows, columns] += np.float32(part.sign) * part.shape.thickness_mm(grid)
+        if part.material not in maps:
+            maps[part.material] = np.zeros((lines, pixels), dtype=np.float32)
+        thickness = part.shape.thickness_mm(grid)
+        if part.sign > 0:
+            maps[part.material][rows, columns] += thickness
+        else:
+            maps[part.material][rows, columns] -= thickness
     for values in maps.values():
         np.maximum(values, 0.0, out=values)
     return maps

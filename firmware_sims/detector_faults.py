@@ -1,7 +1,6 @@
 """What can go wrong in a line detector, apart from its physics."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,7 @@ class LineFaults:
     reads 0. hot: `celsius` warmer, with a higher dark level. noisy: noise of the electronics, `counts` of standard deviation more.
     blurred: a `share` of each pixel's light goes to its neighbours and, as afterglow, to the line after. misregistered: the HE row sees
     places `mm` further on than it should. dead_pixels: `count` columns read nothing. dirty: in three places something on the window
-    takes a `share` of the light.
+    takes a `share` of the light. `lasting` names those that are there now and stay until they are cleared.
     """
 
     def __init__(self, rng: np.random.Generator, *, pixels: int) -> None:
@@ -65,6 +64,7 @@ class LineFaults:
         self._afterglow: FloatArray | None = None
         self._left: dict[str, int] = {}
         self._lasting: dict[str, float] = {}
+        self.lasting: frozenset[str] = frozenset()
         self._units = 0
         self._stuck_payload: bytes | None = None
 
@@ -72,11 +72,6 @@ class LineFaults:
     def active(self) -> bool:
         """True when a line must go through `encode`."""
         return bool(self._left) or "stuck" in self._lasting
-
-    @property
-    def lasting(self) -> frozenset[str]:
-        """Names of the faults that stay until they are cleared."""
-        return frozenset(self._lasting)
 
     @property
     def lines_muted(self) -> bool:
@@ -103,6 +98,7 @@ class LineFaults:
         else:
             size, usual = _SIZES.get(name, ("", 1.0))
             self._lasting[name] = float(args.get(size, usual))
+            self.lasting = frozenset(self._lasting)
             self._stuck_payload = None
             if name == "blurred":
                 self._afterglow = None
@@ -114,6 +110,7 @@ class LineFaults:
         """Take a fault back."""
         self._left.pop(name, None)
         self._lasting.pop(name, None)
+        self.lasting = frozenset(self._lasting)
 
     @property
     def misregistered_mm(self) -> float:
@@ -126,6 +123,8 @@ class LineFaults:
 
     def distort(self, counts: FloatArray) -> FloatArray:
         """Counts (2, lines, pixels) as a sick sensor reads them."""
+        if not self._lasting:
+            return counts
         if "saturated" in self._lasting:
             counts = counts * np.float32(2.0)
         if "gain_drift" in self._lasting:
@@ -163,9 +162,9 @@ class LineFaults:
         if self._use("silent_gap"):
             return b""
         if self._use("wrong_count"):
-            header = replace(header, pixels=header.pixels - 1)
+            header = header._replace(pixels=header.pixels - 1)
         if self._use("encoder_jump"):
-            header = replace(header, encoder=(header.encoder + self._units) & 0xFFFFFFFF)
+            header = header._replace(encoder=(header.encoder + self._units) & 0xFFFFFFFF)
         message = encode_line(header, payload)
         spoilers: dict[str, Callable[[bytes], bytes]] = {"bit_flip": self._flip, "truncated": self._cut}
         for name, spoil in spoilers.items():

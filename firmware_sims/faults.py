@@ -5,7 +5,7 @@ Each fault hits the next `count` answers (default 1), or all until cleared (`cou
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ TIMED = frozenset({"delay", "split"})
 USUAL_S = 1.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Bytes to send after `delay_s`; `closes` hangs up instead."""
 
     data: bytes = b""

@@ -123,7 +123,8 @@ class Lane:
         self.eyes_stuck = 0
         self.eyes_stuck_at = 0
         self._eyes = 0
-        self._bin_pulse_ms = [-FAR_MM, -FAR_MM]
+        # Eyes of bins that something has just fallen past, and when.
+        self._bin_pulses_ms: dict[int, float] = {}
         self._frozen_ms = 0.0
         self._gate_permit: int | None = None
         self._gate_shut = True
@@ -185,7 +186,12 @@ class Lane:
     def pieces_at_beam(self) -> list[tuple[Piece, float]]:
         """Each piece that crosses the beam line, with the distance in mm from its leading edge to the line."""
         beam_mm = self.geometry.beam_mm
-        return [(load.piece, load.head_mm - beam_mm) for load in self.loads if load.head_mm - load.length_mm <= beam_mm <= load.head_mm]
+        crossing = []
+        for load in self.loads:
+            head_mm = load.head_mm
+            if head_mm - load.length_mm <= beam_mm <= head_mm:
+                crossing.append((load.piece, head_mm - beam_mm))
+        return crossing
 
     # Time.
 
@@ -202,16 +208,21 @@ class Lane:
         for which, flap in enumerate(self.diverters):
             if flap.position != flap.target and not self._straddled(self.geometry.diverter_mm[which]):
                 flap.step(dt_s)
-        self._step_gate(dt_s)
+        if self.gate_forced or self.gate.position != self.gate.target:
+            self._step_gate(dt_s)
         # The door's contacts lie in the lamps' supply.
         self.uv.step(dt_s, inhibited=self.frozen or self.tunnel_open)
         if loads:
             self._step_loads(dt_s)
         else:
             self._eyes = 0
-        for which, pulse_ms in enumerate(self._bin_pulse_ms):
-            if self.now_ms - pulse_ms < BIN_PULSE_MS:
-                self._eyes |= 1 << (EYE_HOLD_BIN, EYE_RETURN_BIN)[which]
+        if self._bin_pulses_ms:
+            self._cover_bin_eyes()
+
+    def _cover_bin_eyes(self) -> None:
+        self._bin_pulses_ms = {eye: at_ms for eye, at_ms in self._bin_pulses_ms.items() if self.now_ms - at_ms < BIN_PULSE_MS}
+        for eye in self._bin_pulses_ms:
+            self._eyes |= 1 << eye
 
     def _straddled(self, place_mm: float) -> bool:
         return any(load.head_mm - load.length_mm < place_mm < load.head_mm for load in self.loads)
@@ -220,8 +231,6 @@ class Lane:
         gate = self.gate
         if self.gate_forced:
             gate.position = 1.0
-        elif gate.position == gate.target:
-            return
         else:
             held = gate.target < gate.position and self._straddled(self.geometry.gate_mm)
             gate.step(dt_s, rest=GATE_REST if held else 0.0)
@@ -343,9 +352,9 @@ class Lane:
     def _leaves(self, load: Load, gone: list[Load]) -> bool:
         """Take a piece off the lane that has fallen into a bin or gone out; True if it has."""
         geometry = self.geometry
-        for which, name in enumerate((HOLD_BIN, RETURN_BIN)):
+        for which, (name, eye) in enumerate(((HOLD_BIN, EYE_HOLD_BIN), (RETURN_BIN, EYE_RETURN_BIN))):
             if load.route[which] == INTO_BIN and load.head_mm - load.half_mm >= geometry.diverter_mm[which]:
-                self._bin_pulse_ms[which] = self.now_ms
+                self._bin_pulses_ms[eye] = self.now_ms
                 self.bins[name].append(load.piece)
                 self._end(load, f"{name}_bin")
                 gone.append(load)

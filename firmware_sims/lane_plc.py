@@ -174,7 +174,7 @@ class LanePlc(Firmware):
         eyes = self.world.eyes()
         tracker, gate = self.tracker, self.gate
         if tracker.tracks:
-            tracker.advance(self._moved_mm, (self._way(0), self._way(1)))
+            tracker.advance(self._moved_mm, self._way)
         rising, falling = eyes & ~self.eyes, self.eyes & ~eyes
         if rising or falling:
             self._take_edges(rising, falling)
@@ -186,7 +186,7 @@ class LanePlc(Firmware):
             falling=falling,
             moved_mm=self._moved_mm[4],
             front=tracker.gate_track() if tracker.tracks else None,
-            armed=self.gate_armed,
+            armed=gate.busy and self.gate_armed,
         )
 
     def _way(self, which: int) -> bool | None:
@@ -210,7 +210,8 @@ class LanePlc(Firmware):
 
     def _check_mechanics(self, dt_ms: float) -> None:
         gate, world, mechanics, now = self.gate, self.world, self.mechanics, 0
-        mechanics.run_on(self._moved_mm)
+        jammed, slips = mechanics.watch_drives(world.belts, self._moved_mm, dt_ms)
+        now |= int(jammed) << BELT_JAM | int(slips) << ENCODER_SLIP
         if self.tracker.blind_eye:
             self.tracker.blind_eye = False
             now |= 1 << EYE_STUCK
@@ -220,9 +221,7 @@ class LanePlc(Firmware):
         now |= int(gate.forced) << DOOR_FORCED | int(gate.off_target_ms > JAM_FAULT_MS) << GATE_JAM
         if self.eyes and mechanics.blocked_too_long(self.eyes, self._encoder_mm):
             now |= 1 << BELT_JAM
-        now |= int(mechanics.belt_jammed(world.belts, dt_ms)) << BELT_JAM
         now |= int(mechanics.diverter_jammed(world.diverters, self.tracker, self.eyes, dt_ms)) << DIVERTER_JAM
-        now |= int(mechanics.encoder_slips(world.belts, self._moved_mm, dt_ms)) << ENCODER_SLIP
         new = now & ~self.latched
         if new:
             for fault in range(new.bit_length()):
@@ -231,24 +230,16 @@ class LanePlc(Firmware):
 
     def _drive(self, dt_ms: float) -> None:
         world = self.world
-        if self.purge.running:
-            speeds = [PURGE_MM_S] * BELTS
-            self.purge.step(dt_ms, eyes=self.eyes, moved_mm=self._moved_mm)
-            if self.purge.stuck:
-                self._trip(BELT_JAM)
-        elif self.jog_left_ms > 0.0:
-            self.jog_left_ms -= dt_ms
-            speeds = [JOG_MM_S if belt == self.jog_belt else 0 for belt in range(BELTS)]
-        else:
-            speeds = self.speed_set
+        speeds = self._own_speeds(dt_ms) if self.purge.running or self.jog_left_ms > 0.0 else self.speed_set
         if self.freeze_latch or world.estop_pressed:
             speeds = [0] * BELTS
-        for belt in range(BELTS - 1):
-            world.belts[belt].target_mm_s = speeds[belt]
-        world.belts[4].target_mm_s = 0 if self.gate.b5_inhibited else speeds[4]
+        for belt, speed in zip(world.belts, speeds, strict=True):
+            belt.target_mm_s = speed
+        if self.gate.b5_inhibited:
+            world.belts[4].target_mm_s = 0
         if not self.freeze_latch:
-            world.set_diverter(1, through=bool(self.diverter_set[0]))
-            world.set_diverter(2, through=bool(self.diverter_set[1]))
+            for flap, through in zip(world.diverters, self.diverter_set, strict=True):
+                flap.target = 1.0 if through else 0.0
         self._b2_still_ms = 0.0 if world.belts[1].speed_mm_s else self._b2_still_ms + dt_ms
         closed = world.interlock_a and world.interlock_b and not world.estop_pressed
         if not closed:
@@ -260,6 +251,16 @@ class LanePlc(Firmware):
         if permitted != self._was_permitted:
             world.set_beam_permit(permitted)
         self._was_permitted = permitted
+
+    def _own_speeds(self, dt_ms: float) -> list[int]:
+        """What the belts do while the PLC purges or jogs."""
+        if self.purge.running:
+            self.purge.step(dt_ms, eyes=self.eyes, moved_mm=self._moved_mm)
+            if self.purge.stuck:
+                self._trip(BELT_JAM)
+            return [PURGE_MM_S] * BELTS
+        self.jog_left_ms -= dt_ms
+        return [JOG_MM_S if belt == self.jog_belt else 0 for belt in range(BELTS)]
 
     # Commands.
 

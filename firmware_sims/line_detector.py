@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_sims.detector_faults import COUNTED, LASTING, LineFaults
-from firmware_sims.lsp1 import FLAG_BEAM, FLAG_SATURATED, LineHeader, encode_line, payload_of
+from firmware_sims.lsp1 import FLAG_BEAM, FLAG_SATURATED, LineHeader, encode_line, payloads_of
 from firmware_sims.photodiodes import AIR_SHARE, DARK_COUNTS, DEFAULT_EXPOSURE_US, FULL_SCALE, Photodiodes, SeenWorld
 
 DEAD_TIME_US = 1000
@@ -31,7 +31,7 @@ class _Trigger:
 
 
 class LineDetector:
-    """The detector's state, stepped by `step`; commands come by `command`, lines leave by `take_lines`."""
+    """The detector's state, stepped by `step`; commands come by `command`, lines wait in `outbox` and leave by `take_lines`."""
 
     faults: tuple[str, ...] = ("reboot", "clock_jump", *COUNTED, *LASTING)
 
@@ -52,7 +52,7 @@ class LineDetector:
         self.sink_ready = False
         self._uptime_s = 0.0
         self._offline_s = 0.0
-        self._lines: list[bytes] = []
+        self.outbox: list[bytes] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -183,7 +183,8 @@ class LineDetector:
 
     def take_lines(self) -> list[bytes]:
         """The encoded lines made since the last call, in order."""
-        lines, self._lines = self._lines, []
+        lines = self.outbox.copy()
+        self.outbox.clear()
         return lines
 
     def inject(self, name: str, **args: float) -> None:
@@ -217,7 +218,7 @@ class LineDetector:
         self.boot = (self.boot + 1) & 0xFFFF
         self._offline_s = RESTART_S
         self._uptime_s = 0.0
-        self._lines.clear()
+        self.outbox.clear()
         self._reset()
 
     def _collect(self, encoder: int, moved: int, dt_s: float) -> None:
@@ -262,14 +263,14 @@ class LineDetector:
             now_s=self._uptime_s,
             distort=self._ills.distort,
         )
-        saturated = np.any(counts == FULL_SCALE, axis=(0, 2))
-        for index, trigger in enumerate(triggers):
+        saturated = (counts == FULL_SCALE).any(axis=(0, 2)).tolist()
+        for trigger, is_saturated, payload in zip(triggers, saturated, payloads_of(counts), strict=True):
             number, self._line = self._line, self._line + 1
             if not self.sink_ready or self._ills.loses_line():
                 self._lost = min(self._lost + 1, 0xFFFF)
                 continue
             header = LineHeader(
-                flags=(FLAG_BEAM if beam_on else 0) | (FLAG_SATURATED if saturated[index] else 0),
+                flags=(FLAG_BEAM if beam_on else 0) | (FLAG_SATURATED if is_saturated else 0),
                 acquisition=self.acquisition or 0,
                 line=number,
                 encoder=trigger.encoder,
@@ -279,7 +280,4 @@ class LineDetector:
                 boot=self.boot,
             )
             self._lost = 0
-            if self._ills.active:
-                self._lines.append(self._ills.encode(header, payload_of(counts[:, index])))
-            else:
-                self._lines.append(encode_line(header, payload_of(counts[:, index])))
+            self.outbox.append(self._ills.encode(header, payload) if self._ills.active else encode_line(header, payload))

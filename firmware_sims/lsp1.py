@@ -2,20 +2,20 @@
 
 import struct
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 HEADER = struct.Struct(">4sBBBBIIIQHHHH")
 HEADER_BYTES = 40
+_PIXEL = np.dtype("<u2")
 FLAG_BEAM = 1
 FLAG_SATURATED = 2
 MAX_COMMAND_BYTES = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineHeader:
+class LineHeader(NamedTuple):
     """The fields of one line's header but the checksum; `encoder` in 0.1 mm, `time_us` of the detector's uptime."""
 
     flags: int
@@ -49,9 +49,11 @@ def encode_line(header: LineHeader, payload: bytes) -> bytes:
     return head + checksum.to_bytes(4, "big") + payload
 
 
-def payload_of(counts: npt.NDArray[np.uint16]) -> bytes:
-    """LE then HE pixels as u16 little-endian from (2, pixels)."""
-    return counts.astype("<u2", copy=False).tobytes()
+def payloads_of(counts: npt.NDArray[np.uint16]) -> list[bytes]:
+    """Of each line LE then HE pixels as u16 little-endian, from (2, lines, pixels)."""
+    size = 2 * counts.shape[2] * _PIXEL.itemsize
+    together = counts.swapaxes(0, 1).astype(_PIXEL, copy=False).tobytes()
+    return [together[at : at + size] for at in range(0, len(together), size)]
 
 
 def reseal_line(message: bytes) -> bytes:

@@ -13,6 +13,10 @@ MOST_READ, MOST_WRITTEN = 125, 123
 BROADCAST = 0
 BUFFER_CAP = 1024
 MBAP_BYTES = 7
+_MBAP = struct.Struct(">3HB")
+"""Transaction, protocol, length of what follows, unit."""
+_HEAD = struct.Struct(">B2H")
+"""How a request begins: function, address, and count or value."""
 FIXED_REQUESTS = frozenset({1, 2, 3, 4, 5, 6, 8})
 """Function codes whose whole RTU request is 8 bytes."""
 COUNTED_REQUESTS = frozenset({15, 16})
@@ -79,7 +83,8 @@ class ModbusSlave:
             self._buffer.clear()
             return []
         self._buffer += data
-        del self._buffer[: max(0, len(self._buffer) - BUFFER_CAP)]
+        if len(self._buffer) > BUFFER_CAP:
+            del self._buffer[:-BUFFER_CAP]
         return self._feed_rtu() if self.framing == "rtu" else self._feed_tcp()
 
     def idle(self) -> None:
@@ -124,18 +129,18 @@ class ModbusSlave:
         answers = []
         buffer = self._buffer
         while len(buffer) >= MBAP_BYTES + 1:
-            protocol, length = int.from_bytes(buffer[2:4], "big"), int.from_bytes(buffer[4:6], "big")
+            transaction, protocol, length, unit = _MBAP.unpack_from(buffer)
             if protocol or not 2 <= length <= 254:
                 buffer.clear()
                 break
             if len(buffer) < 6 + length:
                 break
-            transaction, unit, pdu = bytes(buffer[:2]), buffer[6], bytes(buffer[7 : 6 + length])
+            pdu = bytes(buffer[MBAP_BYTES : 6 + length])
             del buffer[: 6 + length]
             if unit != self.unit:
                 continue
             answer = self._answer(pdu)
-            answers.append(transaction + b"\0\0" + (len(answer) + 1).to_bytes(2, "big") + bytes([unit]) + answer)
+            answers.append(_MBAP.pack(transaction, protocol, len(answer) + 1, unit) + answer)
         return answers
 
     def _answer(self, pdu: bytes) -> bytes:
@@ -154,27 +159,27 @@ class ModbusSlave:
         return bytes([(function | 0x80) & 0xFF, ILLEGAL_FUNCTION])
 
     def _read(self, function: int, pdu: bytes) -> bytes:
-        if len(pdu) != 5:
+        if len(pdu) != _HEAD.size:
             raise IllegalValueError
-        address, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+        _, address, count = _HEAD.unpack(pdu)
         if not 1 <= count <= MOST_READ:
             raise IllegalValueError
         read = self.registers.read_input if function == READ_INPUT else self.registers.read_holding
         words = read(address, count)
-        return bytes([function, 2 * count]) + struct.pack(f">{count}H", *words)
+        return struct.pack(f">2B{count}H", function, 2 * count, *words)
 
     def _write_one(self, pdu: bytes) -> bytes:
-        if len(pdu) != 5:
+        if len(pdu) != _HEAD.size:
             raise IllegalValueError
-        self.registers.write(int.from_bytes(pdu[1:3], "big"), [int.from_bytes(pdu[3:5], "big")])
+        _, address, value = _HEAD.unpack(pdu)
+        self.registers.write(address, [value])
         return pdu
 
     def _write_many(self, pdu: bytes) -> bytes:
         if len(pdu) < 6:
             raise IllegalValueError
-        address, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+        _, address, count = _HEAD.unpack_from(pdu)
         if not 1 <= count <= MOST_WRITTEN or pdu[5] != 2 * count or len(pdu) != 6 + 2 * count:
             raise IllegalValueError
-        values = [int.from_bytes(pdu[at : at + 2], "big") for at in range(6, len(pdu), 2)]
-        self.registers.write(address, values)
+        self.registers.write(address, list(struct.unpack(f">{count}H", pdu[6:])))
         return pdu[:5]

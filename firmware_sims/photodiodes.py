@@ -6,6 +6,7 @@ The HE row lies a few millimetres downstream of the LE row, so that it sees each
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -26,12 +27,15 @@ AIR_KV = 150.0
 # Absorbed quanta per pixel and line through air, and electronic noise: they set how grainy a line is.
 AIR_QUANTA = (40000.0, 28000.0)
 ELECTRONIC_NOISE_COUNTS = 6.0
+_COUNTS_PER_QUANTUM = (np.float32(AIR_SHARE * FULL_SCALE - DARK_COUNTS) / np.asarray(AIR_QUANTA, dtype=np.float32)).reshape(2, 1, 1)
 BEAM_MARGIN_MM = 15.0
 NOISE_RING = 1 << 19
 MAPS_KEPT = 12
 # The shape of the spectrum is taken from the nearest of these, the signal's size from the real kV.
 MAP_KVS = (80.0, 100.0, 110.0, 120.0, 130.0, 140.0, 150.0, 160.0)
 LAY_SPREAD_MM = 4.0
+_ENERGIES = np.array(((0,), (1,)))
+"""LE and HE, to be taken with one row each of a number of lines."""
 
 
 class SeenWorld(Protocol):
@@ -64,6 +68,7 @@ def encoder_difference(later: npt.NDArray[np.int64] | int, earlier: int) -> npt.
     return (later - earlier + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
+@lru_cache(maxsize=256)
 def map_kv(kv: float) -> float:
     """The tube voltage for which a piece's transmission is computed."""
     return min(MAP_KVS, key=lambda one: abs(one - kv))
@@ -144,9 +149,7 @@ class Photodiodes:
         if signal is None:
             counts = noise * np.float32(ELECTRONIC_NOISE_COUNTS)
         else:
-            air = np.float32(AIR_SHARE * FULL_SCALE - DARK_COUNTS)
-            per_quantum = (air / np.asarray(AIR_QUANTA, dtype=np.float32)).reshape(2, 1, 1)
-            spread = signal * per_quantum
+            spread = signal * _COUNTS_PER_QUANTUM
             spread += np.float32(ELECTRONIC_NOISE_COUNTS**2)
             np.sqrt(spread, out=spread)
             spread *= noise
@@ -154,7 +157,8 @@ class Photodiodes:
             counts += signal
         counts += self._dark[:, None, :]
         counts = distort(counts)
-        np.clip(counts, 0, FULL_SCALE, out=counts)
+        np.maximum(counts, 0, out=counts)
+        np.minimum(counts, FULL_SCALE, out=counts)
         return counts.astype(np.uint16)
 
     def _signal(self, encoders: npt.NDArray[np.int64], exposure: float, now_s: float) -> FloatArray | None:
@@ -176,12 +180,12 @@ class Photodiodes:
             image = self._map(passage.piece, kv)
             first = passage.lateral_pixel
             covered = min(image.shape[2], self.pixels - first)
-            for energy, shift in ((0, 0.0), (1, self.he_offset_mm + self.he_off_mm)):
-                place = np.clip((low_offsets - shift) / self.line_mm + 0.5, 0.0, image.shape[1] - 1.001)
-                row = place.astype(np.int64)
-                share = (place - row).astype(np.float32)[:, None]
-                rows = image[energy, row, :covered] * (1.0 - share) + image[energy, row + 1, :covered] * share
-                signal[energy, :, first : first + covered] *= rows
+            offsets = low_offsets - np.array(((0.0,), (self.he_offset_mm + self.he_off_mm,)))
+            place = np.clip(offsets / self.line_mm + 0.5, 0.0, image.shape[1] - 1.001)
+            row = place.astype(np.int64)
+            share = (place - row).astype(np.float32)[:, :, None]
+            rows = image[_ENERGIES, row, :covered] * (1.0 - share) + image[_ENERGIES, row + 1, :covered] * share
+            signal[:, :, first : first + covered] *= rows
         return signal
 
     def _map(self, piece: Piece, kv: float) -> FloatArray:

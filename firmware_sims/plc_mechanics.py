@@ -11,7 +11,6 @@ EYES_OVER_DIVERTER = (1 << EYE_DIVERT | 1 << EYE_UV_IN, 1 << EYE_UV_OUT)
 GRACE_MM = 600.0
 """After a boot and after each acknowledged fault a piece of which nothing is known may stand on a diverter: so far must the belts
 before and after have run before a diverter off its target is called jammed."""
-DIVERTER_BELTS = (2, 3, 4)
 JAM_MS = 800.0
 BLOCKED_TRAVEL_MM = 700.0
 SLIP_WINDOW_MS = 500.0
@@ -36,11 +35,30 @@ class Mechanics:
         self._run_mm = [0.0] * BELTS
         self._jam_ms = [0.0] * (BELTS + 2)
 
-    def run_on(self, moved_mm: list[float]) -> None:
-        """Count the travel of the belts before and after the diverters."""
-        run_mm = self._run_mm
-        for belt in DIVERTER_BELTS:
-            run_mm[belt] += moved_mm[belt]
+    def watch_drives(self, belts: list[Belt], moved_mm: list[float], dt_ms: float) -> tuple[bool, bool]:
+        """Whether a drive that is told to run stands for too long, and whether an encoder slips.
+
+        It slips when over half a second it and its drive's speed disagree by more than 5 mm.
+        """
+        jam_ms, slip_mm, run_mm, dt_s = self._jam_ms, self._slip_mm, self._run_mm, dt_ms / 1000.0
+        jammed = False
+        for index, (belt, moved) in enumerate(zip(belts, moved_mm, strict=True)):
+            run_mm[index] += moved
+            speed = belt.speed_mm_s
+            if speed:
+                slip_mm[index] += speed * dt_s - moved
+                jam_ms[index] = 0.0
+            elif belt.target_mm_s:
+                jam_ms[index] += dt_ms
+                jammed |= jam_ms[index] > JAM_MS
+            else:
+                jam_ms[index] = 0.0
+        self._slip_ms += dt_ms
+        if self._slip_ms < SLIP_WINDOW_MS:
+            return jammed, False
+        slips = max(slip_mm) > SLIP_MM or min(slip_mm) < -SLIP_MM
+        self._slip_ms, self._slip_mm = 0.0, [0.0] * BELTS
+        return jammed, slips
 
     def covered(self, eye: int, encoder_mm: float) -> None:
         """An eye was covered at this place of its belt."""
@@ -53,17 +71,6 @@ class Mechanics:
                 self._blocked_from_mm[eye] = encoder_mm[belt]
                 return True
         return False
-
-    def belt_jammed(self, belts: list[Belt], dt_ms: float) -> bool:
-        """True while a drive that is told to run has stood for too long."""
-        jam_ms, jammed = self._jam_ms, False
-        for index, belt in enumerate(belts):
-            if belt.speed_mm_s or not belt.target_mm_s:
-                jam_ms[index] = 0.0
-            else:
-                jam_ms[index] += dt_ms
-                jammed |= jam_ms[index] > JAM_MS
-        return jammed
 
     def diverter_jammed(self, flaps: list[Flap], tracker: Tracker, eyes: int, dt_ms: float) -> bool:
         """True while a diverter with no piece on it has been off its target for too long."""
@@ -78,16 +85,3 @@ class Mechanics:
             jam_ms[index] = 0.0 if occupied or unknown else jam_ms[index] + dt_ms
             jammed |= jam_ms[index] > JAM_MS
         return jammed
-
-    def encoder_slips(self, belts: list[Belt], moved_mm: list[float], dt_ms: float) -> bool:
-        """True when over half a second an encoder and its drive's speed disagree by more than 5 mm."""
-        slip_mm, dt_s = self._slip_mm, dt_ms / 1000.0
-        for index, belt in enumerate(belts):
-            if belt.speed_mm_s:
-                slip_mm[index] += belt.speed_mm_s * dt_s - moved_mm[index]
-        self._slip_ms += dt_ms
-        if self._slip_ms < SLIP_WINDOW_MS:
-            return False
-        slipped = max(slip_mm) > SLIP_MM or min(slip_mm) < -SLIP_MM
-        self._slip_ms, self._slip_mm = 0.0, [0.0] * BELTS
-        return slipped

@@ -41,8 +41,7 @@ JAMS = 1 << BELT_JAM | 1 << DIVERTER_JAM | 1 << GATE_JAM
 
 def _words(layout: Struct, *values: Iterable[int | float]) -> list[int]:
     """A block's words, of its values in the order of the map."""
-    block = layout.pack(*chain.from_iterable(values))
-    return list(unpack(f">{len(block) // 2}H", block))
+    return list(unpack(f">{layout.size // 2}H", layout.pack(*chain.from_iterable(values))))
 
 
 def u32(value: int) -> tuple[int, int]:
@@ -124,8 +123,10 @@ class PlcRegisters:
         return [words[at] for at in range(address, address + count)]
 
     def _check_range(self, address: int, count: int) -> None:
-        if not any(start <= address and address + count <= end for start, end in HOLDING_RANGES):
-            raise IllegalAddressError
+        for start, end in HOLDING_RANGES:
+            if start <= address and address + count <= end:
+                return
+        raise IllegalAddressError
 
     def write(self, address: int, values: list[int]) -> None:
         """Check all values, then take them in order of address."""

@@ -5,6 +5,9 @@ not see loses its tag; seen again by the eye after, it shows that the eye betwee
 an eye sees and no track explains becomes a track without a tag.
 """
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 from firmware_sims.geometry import (
     BELTS,
     EYE_EXIT,
@@ -60,8 +63,8 @@ class Tracker:
         self._zones = (*geometry.zone_end_mm[:-1], geometry.eye_mm[EYE_EXIT])
         self._diverter_mm = geometry.diverter_mm
 
-    def advance(self, moved_mm: list[float], through: tuple[bool | None, bool | None]) -> None:
-        """Move every track; `through` tells each diverter's way, None while it moves."""
+    def advance(self, moved_mm: list[float], through: Callable[[int], bool | None]) -> None:
+        """Move every track; `through` tells a diverter's way, None while it moves."""
         gone = False
         for track in self.tracks:
             belt = track.belt
@@ -85,13 +88,14 @@ class Tracker:
         if gone:
             self.tracks = [track for track in self.tracks if not self._lost(track)]
 
-    def _meet_diverter(self, track: Track, head: float, through: tuple[bool | None, bool | None]) -> float:
+    def _meet_diverter(self, track: Track, head: float, through: Callable[[int], bool | None]) -> float:
         """Where a head gets to at a diverter, which stops it while it moves."""
         for which, place_mm in enumerate(self._diverter_mm):
             if track.head_mm < place_mm <= head:
-                if through[which] is None:
+                way = through(which)
+                if way is None:
                     return track.head_mm
-                if not through[which]:
+                if not way:
                     track.bin, track.next_eye = which + 1, NO_EYE
         return head
 
@@ -155,7 +159,7 @@ class Tracker:
     def zone(self, track: Track) -> int:
         """Zone of a track's head; 7 past the gate zone. A piece that falls into a bin stays in the zone it falls from."""
         head_mm = min(track.head_mm, self._diverter_mm[track.bin - 1] - 1.0) if track.bin else track.head_mm
-        return sum(head_mm >= end_mm for end_mm in self._zones)
+        return bisect_right(self._zones, head_mm)
 
     def gate_track(self) -> Track | None:
         """The track furthest downstream in the gate zone; cheap, for every scan."""

@@ -75,15 +75,9 @@ class Endpoint:
         """True when it must be pumped: it speaks unasked, or hangs up."""
         return self._poll is not None or self._hangs_up
 
-    @property
-    def connected(self) -> bool:
-        """True while anybody is connected."""
-        return bool(self._wires)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """What the newest connection has not taken yet."""
-        return next(reversed(self._wires)).waiting_bytes if self._wires else 0
+    def takes(self, most_waiting_bytes: int) -> bool:
+        """True while anybody is connected and less than so much waits for the newest connection."""
+        return bool(self._wires) and next(reversed(self._wires)).waiting_bytes < most_waiting_bytes
 
     def attach(self, wire: Wire) -> None:
         """A new connection; an exclusive endpoint drops the older ones, one that is off line drops the new one."""

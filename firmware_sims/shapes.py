@@ -46,8 +46,11 @@ def _inside(distance_mm: FloatArray, blur_mm: float) -> FloatArray:
 
 
 def _rotated(grid: Grid, x_mm: float, y_mm: float, angle_rad: float) -> tuple[FloatArray, FloatArray]:
-    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    """Distances along and across from a point, which spread over the grid; of what is not turned one column and one row of it."""
     dx, dy = grid.x_mm - np.float32(x_mm), grid.y_mm - np.float32(y_mm)
+    if not angle_rad:
+        return dx, dy
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
     along = dx * np.float32(cosine) + dy * np.float32(sine)
     across = dy * np.float32(cosine) - dx * np.float32(sine)
     return along, across

@@ -129,8 +129,9 @@ class SimulatedLane:
         }
         self.endpoints = {endpoint.name: endpoint for endpoint in self._make_endpoints()}
         self._pumped = [endpoint for endpoint in self.endpoints.values() if endpoint.acts]
+        self._outboxes = [device.outbox for device in (self.generator, self.detector, self.infeed_reader, self.gate_reader)]
         self._lines = self.endpoints["line_detector.lines"]
-        self._line_bytes = HEADER_BYTES + 4 * pixels
+        self._most_waiting_bytes = WAITING_LINES * (HEADER_BYTES + 4 * pixels)
         self._ends: list[Ends] = []
         self.followers: list[Callable[[], None]] = []
         self._preparing: set[int] = set()
@@ -225,13 +226,13 @@ class SimulatedLane:
         self.plc.step(STEP_S)
         self.unit.step(STEP_S)
         self.generator.step(STEP_S)
-        lines = self._lines
-        self.detector.sink_ready = lines.connected and lines.waiting_bytes < WAITING_LINES * self._line_bytes
+        self.detector.sink_ready = self._lines.takes(self._most_waiting_bytes)
         self.detector.step(STEP_S)
         self.infeed_reader.step(STEP_S)
         self.gate_reader.step(STEP_S)
-        for endpoint in self._pumped:
-            endpoint.pump()
+        if any(self._outboxes) or not (self.plc.online and self.detector.online):
+            for endpoint in self._pumped:
+                endpoint.pump()
 
     async def connect(self, name: str) -> Ends:
         """A connection inside the process to an endpoint.

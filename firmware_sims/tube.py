@@ -124,7 +124,8 @@ class Tube:
         self.hv_hours += dt_s / 3600.0
         self.on_s += dt_s
         self.temperature_c += (AMBIENT_C + 0.08 * self.kv * self.ma / 4.0 - self.temperature_c) * dt_s / 900.0
-        self._maybe_arc(dt_s)
+        if self.idle_hours > COLD_AFTER_H:
+            self._maybe_arc(dt_s)
         if self._quench_s > 0:
             self._quench_s -= dt_s
         else:
@@ -142,12 +143,13 @@ class Tube:
             self.ma += max(-ma_step, min(ma_step, ma_goal - self.ma))
 
     def _maybe_arc(self, dt_s: float) -> None:
+        """What a tube does that was cold when it was switched on, until it is warm."""
         share = self.kv / self.rating.kv
-        cold = self.idle_hours > COLD_AFTER_H and self.on_s < WARM_UP_S and share > 0.75
+        cold = self.on_s < WARM_UP_S and share > 0.75
         unseasoned = self.idle_hours > UNSEASONED_AFTER_H and self.on_s < SEASONING_S * share and share > 0.5
         if (cold or unseasoned) and self._rng.random() < ARCS_PER_S_WHEN_COLD * dt_s:
             self.arc()
-        elif self.on_s > WARM_UP_S and not unseasoned and self.idle_hours > COLD_AFTER_H and share > 0.75:
+        elif self.on_s > WARM_UP_S and not unseasoned and share > 0.75:
             self.idle_hours = 0.0
 
     def _show(self) -> None:

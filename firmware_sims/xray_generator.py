@@ -40,7 +40,7 @@ class RefusedError(Exception):
 
 
 class XrayGenerator(ABC):
-    """One generator. `feed` takes request bytes and returns answers; `poll` gives unsolicited frames."""
+    """One generator. `feed` takes request bytes and returns answers; `poll` gives the unsolicited frames that wait in `outbox`."""
 
     faults: tuple[str, ...] = (
         "arc",
@@ -59,7 +59,7 @@ class XrayGenerator(ABC):
         self.uptime_ms = 0.0
         self.boot_count = 1
         self._reader = RequestReader()
-        self._unsolicited: list[bytes] = []
+        self.outbox: list[bytes] = []
         self._boot_left_s = 0.0
         self._muted = False
         self._known_faults: set[str] = set()
@@ -99,9 +99,8 @@ class XrayGenerator(ABC):
 
     def poll(self) -> list[bytes]:
         """Frames sent without being asked since the last call."""
-        if not self._unsolicited:
-            return []
-        sent, self._unsolicited = self._unsolicited, []
+        sent = self.outbox.copy()
+        self.outbox.clear()
         return sent
 
     def step(self, dt_s: float) -> None:

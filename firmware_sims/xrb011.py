@@ -103,4 +103,4 @@ class Xrb011(XrayGenerator):
         super().step(dt_s)
 
     def _tell_fault(self) -> None:
-        self._unsolicited.append(encode("22", *self._status()))
+        self.outbox.append(encode("22", *self._status()))

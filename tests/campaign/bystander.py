@@ -30,8 +30,8 @@ class Bystander:
     def __init__(self, station: Callable[[], VirtualStation], *, kv: float, wrong: list[str]) -> None:
         self._station, self._kv, self._wrong = station, kv, wrong
         self._lane = station().simulated
-        self._state: LaneState | None = None
         self._standing_s = self._lit_with_access_s = 0.0
+        self._take_state(None)
         self._seen: set[str] = set()
         self._spoilt_s: defaultdict[int, float] = defaultdict(float)
         self.steps: Counter[str] = Counter()
@@ -47,14 +47,11 @@ class Bystander:
     def _look(self) -> None:
         station, world = self._station(), self._lane.world
         state = None if station.mains.off or station.lane_task.done() else station.lane.view().state
-        self.steps["dead" if state is None else state.value] += 1
-        limit_s = STANDS_WITHIN_S.get(state)
-        if limit_s is None or (state is LaneState.FROZEN and self._state is not state):
-            self._standing_s = 0.0
-        self._state = state
-        self._standing_s += STEP_S
-        runs = world.beam_on or world.uv.level_mw_per_cm2 > 0.0 or any(belt.speed_mm_s for belt in world.belts)
-        if limit_s is not None and self._standing_s > limit_s and runs:
+        if state is not self._state:
+            self._take_state(state)
+        self.steps[self._state_name] += 1
+        self._standing_s = STEP_S if self._limit_s is None else self._standing_s + STEP_S
+        if self._limit_s is not None and self._standing_s > self._limit_s and self._runs():
             speeds = [round(belt.speed_mm_s) for belt in world.belts]
             self._say(f"moves or shines although {state}", f"belts {speeds}, beam {world.beam_on}, light {world.uv.level_mw_per_cm2:g}")
         lit = world.access & UV_ZONES and world.uv.level_mw_per_cm2 > 0.0
@@ -63,6 +60,17 @@ class Bystander:
             self._say("light on hands", f"access {world.access:#b}")
         if world.beam_on:
             self._look_at_picture()
+
+    def _take_state(self, state: LaneState | None) -> None:
+        """Of a state all that stays the same until the next one."""
+        self._state, self._state_name = state, "dead" if state is None else state.value
+        self._limit_s = STANDS_WITHIN_S.get(state)
+        if state is LaneState.FROZEN:
+            self._standing_s = 0.0
+
+    def _runs(self) -> bool:
+        world = self._lane.world
+        return world.beam_on or world.uv.level_mw_per_cm2 > 0.0 or any(belt.speed_mm_s for belt in world.belts)
 
     def _look_at_picture(self) -> None:
         """Count the time for which a piece's picture is taken by a sick detector or with another voltage."""

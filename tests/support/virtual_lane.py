@@ -153,7 +153,7 @@ class VirtualStation:
     views: list[LaneView]
     target_mj_per_cm2: float
     lane_task: asyncio.Task[Any]
-    world_task: asyncio.Task[Any]
+    world_task: asyncio.Future[None]
     _requests: int = field(default=0)
 
     def do(self, **request: Any) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class VirtualStation:
             self.store.close()
 
 
-async def ended(task: asyncio.Task[Any]) -> None:
+async def ended(task: asyncio.Future[Any]) -> None:
     """Cancel a task and wait for its end; what it failed with is raised."""
     task.cancel()
     (result,) = await asyncio.gather(task, return_exceptions=True)
@@ -329,15 +329,28 @@ async def start(
         staff=Staff(store, clock, *PEOPLE),
         views=views,
         target_mj_per_cm2=recipe.target_mj_per_cm2,
-        world_task=after.world_task if after else loop.create_task(_step_forever(sim)),
+        world_task=after.world_task if after else _stepping(sim, loop),
         lane_task=loop.create_task(lane.run()),
     )
 
 
-async def _step_forever(sim: SimulatedLane) -> None:
-    loop = asyncio.get_running_loop()
+def _stepping(sim: SimulatedLane, loop: VirtualLoop) -> asyncio.Future[None]:
+    """Step the world until what is returned is cancelled; a step that fails ends it. By timers, which cost less than a task that sleeps."""
+    stepping: asyncio.Future[None] = loop.create_future()
     due_s = loop.time()
-    while True:
-        sim.step()
+
+    def step() -> None:
+        nonlocal due_s
+        if stepping.done():
+            return
+        try:
+            sim.step()
+        except Exception as error:  # noqa: BLE001 - whoever looks at the world's task hears of it
+            stepping.set_exception(error)
+            return
         due_s += STEP_S
-        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        # Not the step itself: whoever's timer is due at the same moment and was set before goes first.
+        loop.call_later(due_s - loop.time(), loop.call_soon, step)
+
+    loop.call_soon(step)
+    return stepping

@@ -54,21 +54,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nothing: the loop never sleeps, so that nobody needs to wake it."""
 
     def _run_once(self) -> None:
-        """Do what is ready; when nothing is, jump to the next timer first."""
+        """Do what is ready, and again what that has made ready, until told to stop; when nothing is, jump to the next timer."""
         ready, timers = self._ready, self._timers
-        if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-            if not timers:
-                raise RuntimeError("the virtual loop has nothing left to wait for")
-            self._now_s = max(self._now_s, timers[0][0])
-        due_s = self._now_s + RESOLUTION_S
-        while timers and timers[0][0] < due_s:
-            ready.append(heapq.heappop(timers)[2])
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+        while True:
+            if not ready:
+                while timers and timers[0][2].cancelled():
+                    heapq.heappop(timers)
+                if not timers:
+                    raise RuntimeError("the virtual loop has nothing left to wait for")
+                self._now_s = max(self._now_s, timers[0][0])
+            due_s = self._now_s + RESOLUTION_S
+            while timers and timers[0][0] < due_s:
+                ready.append(heapq.heappop(timers)[2])
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            if self._stopping:
+                return
 
 
 class VirtualClock:

@@ -21,7 +21,7 @@ def test_gate_reader_reads_before_the_gate_eye():
     bench = Bench()
     bench.go()
     bench.feed_tagged(1)
-    bench.until(lambda: bool(bench.r2._sent))
+    bench.until(lambda: bool(bench.r2.outbox))
     assert bench.head() < 5800.0 - 100.0
     assert bench.r2.poll() == [b"]C0EE473124829VN\r\n"]
 

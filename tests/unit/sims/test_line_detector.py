@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from firmware_sims.line_detector import LineDetector
-from firmware_sims.lsp1 import CommandLines, LineHeader, encode_line, payload_of, reseal_line
+from firmware_sims.lsp1 import CommandLines, LineHeader, encode_line, payloads_of, reseal_line
 from firmware_sims.test_piece import draw_test_piece
 
 U32 = 1 << 32
@@ -80,12 +80,12 @@ def counts(messages: list[bytes]) -> np.ndarray:
 def test_published_vectors():
     header = LineHeader(flags=1, acquisition=7, line=258, encoder=74565, time_us=5_000_000, pixels=4, lost_before=0, boot=3)
     pixels = np.array([[45000, 44990, 20000, 1000], [45000, 45010, 30000, 1001]], dtype=np.uint16)
-    assert encode_line(header, payload_of(pixels)).hex(" ").upper() == (
+    assert encode_line(header, payloads_of(pixels[:, None])[0]).hex(" ").upper() == (
         "58 4C 49 4E 01 01 02 10 00 00 00 07 00 00 01 02 00 01 23 45 00 00 00 00 00 4C 4B 40 00 04 00 00 00 03 00 00 "
         "3F 08 F7 D3 C8 AF BE AF 20 4E E8 03 C8 AF D2 AF 30 75 E9 03"
     )
     header = LineHeader(flags=0, acquisition=U32 - 1, line=0, encoder=U32 - 1, time_us=1 << 40, pixels=1, lost_before=65535, boot=65535)
-    assert encode_line(header, payload_of(np.array([[0], [65535]], dtype=np.uint16))).hex(" ").upper() == (
+    assert encode_line(header, payloads_of(np.array([[[0]], [[65535]]], dtype=np.uint16))[0]).hex(" ").upper() == (
         "58 4C 49 4E 01 00 02 10 FF FF FF FF 00 00 00 00 FF FF FF FF 00 00 01 00 00 00 00 00 00 01 "
         "FF FF FF FF 00 00 BD FC 1E 65 00 00 FF FF"
     )
