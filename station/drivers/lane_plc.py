@@ -121,7 +121,16 @@ class LanePlcDriver(UnitDriver):
     async def read_events(self) -> LaneEvents:
         """Read registers 200-309 as evidence; two transactions."""
         async with self._unit.lock:
-            reading = await self._unit.read_evidence(EVENTS)
+            return self._lane_events(await self._unit.read_evidence(EVENTS))
+
+    async def read_lane(self) -> tuple[LaneStatus, LaneEvents]:
+        """Read both blocks as evidence of one heartbeat, the events last; three transactions."""
+        async with self._unit.lock:
+            status = await self._unit.read_evidence(STATUS)
+            events = await self._unit.read_evidence(EVENTS, after=status)
+            return self._lane_status(status), self._lane_events(events)
+
+    def _lane_events(self, reading: Reading) -> LaneEvents:
         values = reading.values
         return LaneEvents(
             read_at_s=reading.read_at_s,
