@@ -7,7 +7,7 @@ the difference between the two devices at the same instant: it stays constant as
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 
 JUMP_MS = 120.0
@@ -103,10 +103,10 @@ class ClockPairing:
                     self._drop_before_a_jump()
 
     def _drop_before_a_jump(self) -> None:
-        pairs = list(self._pairs)
-        newest, earlier = pairs[-_FAST:], pairs[-_FAST - _SLOW : -_FAST]
+        newest_first = list(islice(reversed(self._pairs), _FAST + _SLOW))
+        newest, earlier = newest_first[:_FAST], newest_first[_FAST:]
         if len(earlier) >= _FAST and abs(_difference(newest) - _difference(earlier)) > self._jump_ms:
-            self._pairs = deque(newest, maxlen=self._pairs.maxlen)
+            self._pairs = deque(reversed(newest), maxlen=self._pairs.maxlen)
 
 
 def _difference(pairs: Sequence[tuple[float, float]]) -> float:

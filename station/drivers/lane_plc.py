@@ -1,9 +1,10 @@
 """The lane PLC over Modbus TCP (contract: lane PLC registers; device codes). Implements `station.ports.lane_plc.LanePlc`."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from station.drivers.modbus_unit import COMMON, Reading
-from station.drivers.registers import Block, Register, Values
+from station.drivers.registers import Block, Register
 from station.drivers.unit_driver import UnitDriver
 from station.ports.lane_plc import STACK_RED, CommandResult, Eye, EyeEdge, LaneEvents, LaneStatus, PassedPiece
 
@@ -67,6 +68,9 @@ STANDS_BY_ITSELF = frozenset({CommandResult.ACCEPTED, CommandResult.FROZEN, Comm
 
 NOT_LATCHED = "did not set its freeze latch"
 
+RINGS_KEPT = 32
+"""Rings whose entries are kept: most polls find them as they were. There are two for each lane of a station."""
+
 HIGHEST = {"diverter_1": 2, "diverter_2": 2, "gate": 3, "freeze_latch": 1}
 """Enumerated values of the status block and their highest code."""
 
@@ -117,24 +121,30 @@ class LanePlcDriver(UnitDriver):
     async def read_events(self) -> LaneEvents:
         """Read registers 200-309 as evidence; two transactions."""
         async with self._unit.lock:
-            reading = await self._unit.read_evidence(EVENTS)
+            return self._lane_events(await self._unit.read_evidence(EVENTS))
+
+    async def read_lane(self) -> tuple[LaneStatus, LaneEvents]:
+        """Read both blocks as evidence of one heartbeat, the events last; three transactions."""
+        async with self._unit.lock:
+            status = await self._unit.read_evidence(STATUS)
+            events = await self._unit.read_evidence(EVENTS, after=status)
+            return self._lane_status(status), self._lane_events(events)
+
+    def _lane_events(self, reading: Reading) -> LaneEvents:
         values = reading.values
         return LaneEvents(
             read_at_s=reading.read_at_s,
             uptime_ms=values.one("uptime"),
             boot_count=values.one("boot_count"),
-            edges=self._edges(values),
-            passed=tuple(PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in _oldest_first(values, "passed")),
+            edges=self._edges(values.many("edges")),
+            passed=_passed_of(values.many("passed")),
         )
 
-    def _edges(self, values: Values) -> tuple[EyeEdge, ...]:
-        edges = []
-        for seq, where, encoder in _oldest_first(values, "edges"):
-            eye, direction = where & 0xFF, where >> 8
-            if eye > LAST_EYE or direction > TRAILING:
-                self._unit.reject(f"reports an edge of eye {eye} in direction {direction}")
-            edges.append(EyeEdge(seq=seq, eye=eye, leading=direction == LEADING, encoder=encoder))
-        return tuple(edges)
+    def _edges(self, values: tuple[int, ...]) -> tuple[EyeEdge, ...]:
+        try:
+            return _edges_of(values)
+        except ValueError as error:
+            self._unit.reject(str(error))
 
     def _lane_status(self, reading: Reading) -> LaneStatus:
         values = reading.values
@@ -208,9 +218,27 @@ class LanePlcDriver(UnitDriver):
             return await self._unit.write_judged(PERMIT, tag, challenge, valid_ms)
 
 
-def _oldest_first(values: Values, ring: str) -> list[tuple[int, ...]]:
-    """Entries of a ring by sequence number (u16, wraps), all-zero entries left out."""
-    rows = [row for row in values.rows(ring, 3) if any(row)]
+@lru_cache(maxsize=RINGS_KEPT)
+def _edges_of(values: tuple[int, ...]) -> tuple[EyeEdge, ...]:
+    """The ring of edges; raises `ValueError` for one that the map does not name."""
+    edges = []
+    for seq, where, encoder in _oldest_first(values):
+        eye, direction = where & 0xFF, where >> 8
+        if eye > LAST_EYE or direction > TRAILING:
+            raise ValueError(f"reports an edge of eye {eye} in direction {direction}")
+        edges.append(EyeEdge(seq=seq, eye=eye, leading=direction == LEADING, encoder=encoder))
+    return tuple(edges)
+
+
+@lru_cache(maxsize=RINGS_KEPT)
+def _passed_of(values: tuple[int, ...]) -> tuple[PassedPiece, ...]:
+    """The ring of pieces that passed the gate."""
+    return tuple(PassedPiece(seq=seq, tag=tag, challenge=challenge) for seq, tag, challenge in _oldest_first(values))
+
+
+def _oldest_first(values: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """A ring's entries, three values each, by sequence number (u16, wraps); all-zero entries left out."""
+    rows = [row for at in range(0, len(values), 3) if any(row := values[at : at + 3])]
     if not rows:
         return rows
     anchor = rows[0][0]

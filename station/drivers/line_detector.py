@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError
 from station.drivers.line_frames import LineDecoder, number_gaps
@@ -204,11 +205,11 @@ class LineDetectorDriver:
 
     def _block(self, decoder: LineDecoder) -> LineBlock | None:
         lines = decoder.take()
-        if np.any(lines["boot"] != self._boot):
+        if (lines["boot"] != self._boot).any():
             self._reject("restarted")
-        wanted = lines[lines["acquisition"] == self._acquisition] if self._acquisition else lines[:0]
+        wanted = _only(lines, lines["acquisition"] == self._acquisition) if self._acquisition else lines[:0]
         new, lost_before = number_gaps(wanted["number"].astype(np.int64), wanted["lost"].astype(np.uint16), self._last_line)
-        kept = wanted[new]
+        kept = _only(wanted, new)
         if not len(kept):
             return None
         self._last_line = int(kept["number"][-1])
@@ -271,3 +272,8 @@ class LineDetectorDriver:
         if not text.isdecimal() or int(text) > highest:
             self._reject(f"gives {name} as {text!r}")
         return int(text)
+
+
+def _only(lines: npt.NDArray[np.void], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.void]:
+    """The chosen lines; as a rule those are all, and nothing is copied."""
+    return lines if chosen.all() else lines[chosen]

@@ -1,7 +1,9 @@
 """Lines of `LSP/1`, port B, without any input or output (docs/reference/lsp1.md, "Port B: lines")."""
 
+import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,11 @@ MAGIC = b"XLIN"
 VERSION, ENERGIES, BITS = 1, 2, 16
 HEADER_BYTES, CRC_OFFSET = 40, 36
 U16_MAX = 0xFFFF
+_PROOF = struct.Struct(">4sBxBB 20x H 6x I")
+"""What every header must say: magic, version, energies, bits and pixels; and its CRC."""
 
 
+@lru_cache(maxsize=8)
 def line_layout(pixels: int) -> np.dtype[Any]:
     """One message of `pixels` per energy: 40 + 4 x pixels bytes; the header big-endian, the pixels little-endian."""
     return np.dtype(
@@ -56,35 +61,28 @@ class LineDecoder:
         buffer, size = self._buffer, self.line_bytes
         runs, at = [], 0
         while at + size <= len(buffer):
-            records = np.frombuffer(buffer, layout, count=(len(buffer) - at) // size, offset=at)
-            good = self._leading_good(records, memoryview(buffer)[at:])
+            whole = (len(buffer) - at) // size
+            good = self._leading_good(memoryview(buffer)[at : at + whole * size])
             if good:
-                runs.append(records[:good])
+                runs.append(np.frombuffer(buffer, layout, count=good, offset=at))
                 at += good * size
-            if good < len(records):
+            if good < whole:
                 found = buffer.find(MAGIC, at + 1)
                 step = (found if found >= 0 else max(at + 1, len(buffer) - len(MAGIC) + 1)) - at
                 self.garbage_bytes += step
                 at += step
         self._buffer = buffer[at:]
+        if len(runs) == 1:
+            return runs[0]
         return np.concatenate(runs) if runs else np.empty(0, layout)
 
-    def _leading_good(self, records: npt.NDArray[np.void], data: memoryview) -> int:
-        heads = (
-            (records["magic"] == MAGIC)
-            & (records["version"] == VERSION)
-            & (records["energies"] == ENERGIES)
-            & (records["bits"] == BITS)
-            & (records["pixels"] == self.pixels)
-        )
-        good = len(records) if heads.all() else int(np.argmin(heads))
-        crcs, size = records["crc"].tolist(), self.line_bytes
-        for index in range(good):
-            start = index * size
-            crc = zlib.crc32(data[start + HEADER_BYTES : start + size], zlib.crc32(data[start : start + CRC_OFFSET]))
-            if crc != crcs[index]:
-                return index
-        return good
+    def _leading_good(self, lines: memoryview) -> int:
+        size = self.line_bytes
+        for start in range(0, len(lines), size):
+            crc = zlib.crc32(lines[start + HEADER_BYTES : start + size], zlib.crc32(lines[start : start + CRC_OFFSET]))
+            if _PROOF.unpack_from(lines, start) != (MAGIC, VERSION, ENERGIES, BITS, self.pixels, crc):
+                return start // size
+        return len(lines) // size
 
 
 def number_gaps(

@@ -123,19 +123,23 @@ class ModbusUnit:
         await self._master.write_one(HEARTBEAT.address, self._heartbeat)
         return self._heartbeat
 
-    async def read_evidence(self, block: Block) -> Reading:
+    async def read_evidence(self, block: Block, *, after: Reading | None = None) -> Reading:
         """Read a block as evidence: echo of a heartbeat written just before, untorn, from the unit that was connected.
 
+        `after` is the reading directly before: its heartbeat proves this block too, which may not be older than it (decision 0164).
         The caller holds the lock. Raises `DeviceProtocolError`; nothing of a block that fails is used.
         """
-        for _ in range(TORN_READS):
-            heartbeat = await self.beat()
+        for torn in range(TORN_READS):
+            if after is None or torn:
+                await self.beat()
             started_s = self._clock.monotonic_s()
             data = await self._master.read_input(block.address, block.words)
             read_at_s = (started_s + self._clock.monotonic_s()) / 2
             values = block.decode(data)
-            self._prove(block, values, heartbeat)
+            self._prove(block, values)
             if values.one("head_seq") == values.one("tail_seq"):
+                if after is not None:
+                    self._prove_order(after.values, values)
                 if block.address == 0:
                     self._prove_alive(values, read_at_s)
                 return Reading(values=values, read_at_s=read_at_s)
@@ -143,9 +147,9 @@ class ModbusUnit:
             f"{self._device} tore the block at {block.address} {TORN_READS} times", consequence="Nothing of it is used", remedy=REMEDY
         )
 
-    def _prove(self, block: Block, values: Values, heartbeat: int) -> None:
-        if values.one("heartbeat_echo") != heartbeat:
-            self.reject(f"echoed heartbeat {values.one('heartbeat_echo')} instead of {heartbeat}")
+    def _prove(self, block: Block, values: Values) -> None:
+        if values.one("heartbeat_echo") != self._heartbeat:
+            self.reject(f"echoed heartbeat {values.one('heartbeat_echo')} instead of {self._heartbeat}")
         if block.address == 0:
             if values.one("magic") != self._magic:
                 self.reject(f"is another device (magic {values.one('magic'):#06x} instead of {self._magic:#06x})")
@@ -157,6 +161,10 @@ class ModbusUnit:
                 self.reject(f"was exchanged (serial {values.one('serial')} instead of {self._identity[0]})")
         if self._identity is not None and values.one("boot_count") != self._identity[1]:
             self.reject(f"restarted (boot {values.one('boot_count')} instead of {self._identity[1]})")
+
+    def _prove_order(self, before: Values, values: Values) -> None:
+        if (values.one("uptime") - before.one("uptime")) % UPTIME_WRAP >= UPTIME_WRAP // 2:
+            self.reject(f"gave a block of its {values.one('uptime')} ms after one of its {before.one('uptime')} ms")
 
     def _prove_alive(self, values: Values, read_at_s: float) -> None:
         beat, uptime_ms = values.one("device_heartbeat"), values.one("uptime")

@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError
 
@@ -62,24 +63,26 @@ class Block:
 
     registers: Sequence[Register]
     _layout: struct.Struct = field(init=False, repr=False)
-    _names: tuple[tuple[str, int, int], ...] = field(init=False, repr=False)
+    _places: dict[str, slice] = field(init=False, repr=False)
     _divisors: dict[str, int] = field(init=False, repr=False)
     _reals: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check that nothing overlaps or is missing, and compile the layout."""
         at = self.registers[0].address
-        names, reals, position = [], [], 0
+        places: dict[str, slice] = {}
+        reals: list[int] = []
+        position = 0
         for register in self.registers:
             if register.address != at:
                 raise ValueError(f"{register.name} stands at {register.address}, but {at} is next")
             at += register.words
             values = register.repeat * len(register.kinds)
-            names.append((register.name, position, position + values))
+            places[register.name] = slice(position, position + values)
             reals += [position + index for index, kind in enumerate(register.kinds * register.repeat) if kind == "f32"]
             position += values
         object.__setattr__(self, "_layout", struct.Struct(">" + "".join(register.format for register in self.registers)))
-        object.__setattr__(self, "_names", tuple(names))
+        object.__setattr__(self, "_places", places)
         object.__setattr__(self, "_reals", tuple(reals))
         object.__setattr__(self, "_divisors", {register.name: register.divisor for register in self.registers})
 
@@ -102,26 +105,27 @@ class Block:
         raw = self._layout.unpack(data)
         if not all(math.isfinite(raw[at]) for at in self._reals):
             raise DeviceProtocolError("A reading holds a value that is not a number", consequence="It is dropped")
-        return Values({name: raw[start:end] for name, start, end in self._names}, self._divisors)
+        return Values(raw, self._places, self._divisors)
 
 
 class Values:
-    """One decoded block by register name; raw values."""
+    """One decoded block by register name; raw values, and where each register's stand among them."""
 
-    __slots__ = ("_by_name", "_divisors")
+    __slots__ = ("_divisors", "_places", "_raw")
 
-    def __init__(self, by_name: Mapping[str, tuple[Number, ...]], divisors: Mapping[str, int]) -> None:
-        self._by_name = by_name
+    def __init__(self, raw: tuple[Any, ...], places: Mapping[str, slice], divisors: Mapping[str, int]) -> None:
+        self._raw = raw
+        self._places = places
         self._divisors = divisors
 
     def one(self, name: str) -> int:
         """A single integer."""
-        (value,) = self._by_name[name]
+        (value,) = self._raw[self._places[name]]
         return int(value)
 
     def real(self, name: str) -> float:
         """A single float."""
-        (value,) = self._by_name[name]
+        (value,) = self._raw[self._places[name]]
         return float(value)
 
     def scaled(self, name: str) -> float:
@@ -130,7 +134,8 @@ class Values:
 
     def many(self, name: str) -> tuple[int, ...]:
         """All integers of an array or structure in wire order."""
-        return tuple(map(int, self._by_name[name]))
+        values: tuple[int, ...] = self._raw[self._places[name]]
+        return values
 
     def rows(self, name: str, width: int) -> list[tuple[int, ...]]:
         """An array of structures, `width` values each."""

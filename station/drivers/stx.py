@@ -4,10 +4,11 @@ CS = ((-sum of the bytes after STX up to and including the last comma) & 0x7F) |
 proves little: every write is read back. Over TCP the frame has no CS (protocol facts, "Spellman STX family").
 """
 
+import re
 from dataclasses import dataclass
 
-STX, ETX, COMMA = 0x02, 0x03, 0x2C
-FIRST_PRINTABLE, LAST_PRINTABLE = 0x20, 0x7E
+STX, ETX, COMMA = b"\x02", b"\x03", 0x2C
+_MARKS = re.compile(b"(" + STX + b"|" + ETX + b")")
 COMMAND_DIGITS = 2
 MAX_COMMAND = 99
 CAP_BYTES = 256
@@ -32,7 +33,7 @@ def encode(command: int, *arguments: int, with_checksum: bool = True) -> bytes:
     if not 0 <= command <= MAX_COMMAND:
         raise ValueError(f"STX commands have two digits, {command} has not")
     body = ",".join([f"{command:02d}", *map(str, arguments)]).encode("ascii") + b","
-    return bytes([STX]) + body + (bytes([checksum(body)]) if with_checksum else b"") + bytes([ETX])
+    return STX + body + (bytes([checksum(body)]) if with_checksum else b"") + ETX
 
 
 class StxDecoder:
@@ -40,7 +41,7 @@ class StxDecoder:
 
     def __init__(self, *, with_checksum: bool = True) -> None:
         self._with_checksum = with_checksum
-        self._frame: bytearray | None = None
+        self._frame: bytes | None = None
         self.rejected = 0
         self.noise = 0
 
@@ -52,24 +53,25 @@ class StxDecoder:
     def feed(self, data: bytes) -> list[StxFrame]:
         """Bytes in, whole frames out; never buffers more than `CAP_BYTES`."""
         frames = []
-        for byte in data:
-            if byte == STX:
+        for part in _MARKS.split(data):
+            if part == STX:
                 self.rejected += self._frame is not None
-                self._frame = bytearray()
+                self._frame = b""
             elif self._frame is None:
-                self.noise += 1
-            elif byte == ETX:
-                frame = self._parse(bytes(self._frame))
+                self.noise += len(part)
+            elif part == ETX:
+                frame = self._parse(self._frame)
                 self._frame = None
                 if frame is None:
                     self.rejected += 1
                 else:
                     frames.append(frame)
-            elif len(self._frame) >= CAP_BYTES:
+            elif (over := len(self._frame) + len(part) - CAP_BYTES) > 0:
                 self._frame = None
                 self.rejected += 1
+                self.noise += over - 1
             else:
-                self._frame.append(byte)
+                self._frame += part
         return frames
 
     def _parse(self, content: bytes) -> StxFrame | None:
@@ -78,7 +80,7 @@ class StxDecoder:
             body = content[:-1]
             if not body or content[-1] != checksum(body):
                 return None
-        if len(body) <= COMMAND_DIGITS or body[-1] != COMMA or not all(FIRST_PRINTABLE <= byte <= LAST_PRINTABLE for byte in body):
+        if len(body) <= COMMAND_DIGITS or body[-1] != COMMA or not (body.isascii() and body.decode("ascii").isprintable()):
             return None
         command, *arguments = body[:-1].decode("ascii").split(",")
         if len(command) != COMMAND_DIGITS or not command.isdigit():

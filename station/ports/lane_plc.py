@@ -162,6 +162,10 @@ class LanePlc(Protocol):
         """Read the event block as evidence."""
         ...
 
+    async def read_lane(self) -> tuple[LaneStatus, LaneEvents]:
+        """Read both blocks as evidence, each in a transaction of its own; the events are not older than the status."""
+        ...
+
     async def command(self, command: Command, argument: int = 0) -> CommandResult:
         """Select, operate, and return the unit's result (never raises for a refusal)."""
         ...

@@ -15,6 +15,7 @@ from station.workflow.views import DecisionRequest, DeviceHealth, FreezeProgress
 
 GATE_WORDS = {0: "closed", 1: "open", 2: "moving", 3: "jammed"}
 DEVICE_NAMES = ("lane_plc", "xray_generator", "line_detector", "disinfection_unit", "barcode_reader", "gate_reader")
+ALL_WELL = tuple(DeviceHealth(name=name, ok=True, detail="") for name in DEVICE_NAMES)
 RATE_WINDOW = 50
 TIMINGS_KEPT = 5000
 
@@ -135,8 +136,7 @@ def _request(equipment: Equipment, journey: Journey, pending: Pending) -> Decisi
 
 def _devices(session: LaneSession | None, state: LaneState, detail: str, lost: dict[str, str]) -> tuple[DeviceHealth, ...]:
     if session is not None:
-        all_well = tuple(DeviceHealth(name=name, ok=True, detail="") for name in DEVICE_NAMES)
-        return (DeviceHealth(name="lane", ok=True, detail=say(Says.DRAINS)), *all_well) if session.drains else all_well
+        return (DeviceHealth(name="lane", ok=True, detail=say(Says.DRAINS)), *ALL_WELL) if session.drains else ALL_WELL
     if state is LaneState.STARTING:
         return (DeviceHealth(name="lane", ok=True, detail=detail),)
     return (

@@ -184,9 +184,8 @@ async def _settle_what_left(equipment: Equipment, journey: Journey) -> tuple[Pas
     plc = equipment.devices.plc
     passed = (await plc.read_events()).passed
     # After the ring, or a head that comes between the two would look like a tail that has gone.
-    status = await plc.read_status()
-    edges = (await plc.read_events()).edges
-    at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=edges, b5_encoder=status.encoders[4])
+    status, events = await plc.read_lane()
+    at_exit = exit_eye(covered=status.eye(Eye.EXIT), edges=events.edges, b5_encoder=status.encoders[4])
     await journey.settle_permits(passed, at_exit)
     return passed
 

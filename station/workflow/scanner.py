@@ -115,14 +115,16 @@ class LineStore:
 
     def between(self, first: int, last: int) -> LineBlock | None:
         """All kept lines with `first` <= encoder < `last` (both u32), joined; None when there is none."""
-        chosen = []
-        for block in self._blocks:
-            offset = ((block.encoders - np.uint32(first)).astype(np.int64)) & 0xFFFFFFFF
-            mask = offset < ((last - first) & 0xFFFFFFFF)
-            if mask.any():
-                chosen.append((block, mask))
-        if not chosen:
+        if not self._blocks:
             return None
+        # Looked at together: there are a thousand blocks, most of them of two or three lines.
+        blocks = list(self._blocks)
+        starts = np.cumsum([0, *(len(block.encoders) for block in blocks)])
+        inside = np.concatenate([block.encoders for block in blocks]) - np.uint32(first) < np.uint32((last - first) & 0xFFFFFFFF)
+        touched = np.flatnonzero(np.logical_or.reduceat(inside, starts[:-1])).tolist()
+        if not touched:
+            return None
+        chosen = [(blocks[at], inside[starts[at] : starts[at + 1]]) for at in touched]
         return LineBlock(
             acquisition=self.acquisition,
             boot=chosen[0][0].boot,

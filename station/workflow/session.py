@@ -154,8 +154,7 @@ class LaneSession:
         plc, clock = self.equipment.devices.plc, self.equipment.clock
         due_s = clock.monotonic_s()
         while True:
-            status = await plc.read_status()
-            events = await plc.read_events()
+            status, events = await plc.read_lane()
             # Behind a gate that was shut before and is shut now, the exit eye sees something else than a piece that left.
             self._gate_stayed_shut = self.status is not None and self.status.gate == status.gate == GATE_CLOSED
             self.status = status

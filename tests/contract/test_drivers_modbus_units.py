@@ -19,6 +19,10 @@ READS_INPUTS = 4
 UPTIME_AT = 2 + 2 * 20
 """Behind function and byte count: register 20."""
 
+EVENTS_BYTES = 2 + 2 * 110
+EVENTS_UPTIME_AT = 2 + 2 * 3
+"""Likewise register 203 of the block that starts at 200."""
+
 UPTIME_MS = 4_711_000
 
 
@@ -55,8 +59,15 @@ def valid_but_wrong(peer: ModbusPeer) -> dict[str, Mischief]:
 class ModbusSuite(AskedSuite):
     peer: ModbusPeer
 
+    quiet_readings = 3
+    """So many readings without a new device heartbeat are not yet 2 s of the peer's time apart."""
+
+    async def read(self, driver: Any) -> Any:
+        """The newest block of a poll."""
+        return await driver.read_status()
+
     async def probe(self, driver: Any) -> object:
-        return (await driver.read_status()).uptime_ms
+        return (await self.read(driver)).uptime_ms
 
     def truth(self, host: Host) -> object:
         assert isinstance(host.device, ModbusPeer)
@@ -76,7 +87,7 @@ class ModbusSuite(AskedSuite):
     async def notices_a_reboot(self, driver: Any, host: Host) -> None:
         host.device.reboot()
         with pytest.raises(DeviceProtocolError, match="restarted"):
-            await driver.read_status()
+            await self.read(driver)
 
     async def test_a_stuck_heartbeat_echo_is_no_evidence(self, rig: tuple[Any, Host]):
         driver, host = rig
@@ -89,7 +100,7 @@ class ModbusSuite(AskedSuite):
 
         self.peer.refresh = refresh  # type: ignore[method-assign]
         with pytest.raises(DeviceProtocolError, match="heartbeat"):
-            await driver.read_status()
+            await self.read(driver)
         del self.peer.refresh  # type: ignore[method-assign]
         await self.works_again(driver, host)
 
@@ -102,10 +113,10 @@ class ModbusSuite(AskedSuite):
             self.peer.inputs[8] = 5
 
         self.peer.refresh = refresh  # type: ignore[method-assign]
-        for _ in range(3):
-            await driver.read_status()
+        for _ in range(self.quiet_readings):
+            await self.read(driver)
         with pytest.raises(DeviceProtocolError, match="heartbeat up"):
-            await driver.read_status()
+            await self.read(driver)
         del self.peer.refresh  # type: ignore[method-assign]
         await self.works_again(driver, host)
 
@@ -114,7 +125,7 @@ class ModbusSuite(AskedSuite):
         driver, _ = rig
         self.peer.inputs[address] = value
         with pytest.raises(DeviceProtocolError):
-            await driver.read_status()
+            await self.read(driver)
         with pytest.raises(DeviceUnreachableError):
             await driver.heartbeat()
 
@@ -129,15 +140,15 @@ class ModbusSuite(AskedSuite):
                 self.peer.inputs[self.peer.blocks[0][1]] ^= 1
 
         self.peer.refresh = refresh  # type: ignore[method-assign]
-        assert await driver.read_status()
+        assert await self.read(driver)
         tears[0] = 3
         with pytest.raises(DeviceProtocolError, match="tore"):
-            await driver.read_status()
-        assert await driver.read_status()
+            await self.read(driver)
+        assert await self.read(driver)
 
     async def test_heartbeats_and_readings_from_two_tasks(self, rig: tuple[Any, Host]):
         driver, _ = rig
-        await asyncio.gather(*[driver.heartbeat() if n % 2 else driver.read_status() for n in range(40)])
+        await asyncio.gather(*[driver.heartbeat() if n % 2 else self.read(driver) for n in range(40)])
 
     async def test_select_before_operate(self, rig: tuple[Any, Host]):
         driver, _ = rig
@@ -154,7 +165,7 @@ class ModbusSuite(AskedSuite):
         assert (101, (1000).to_bytes(2, "big")) in self.peer.writes
 
 
-class TestLanePlcOverTcp(ModbusSuite):
+class LanePlcSuite(ModbusSuite):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[tuple[LanePlcDriver, Host]]:
         self.peer = LanePeer()
@@ -164,6 +175,8 @@ class TestLanePlcOverTcp(ModbusSuite):
             yield driver, host
             await driver.close()
 
+
+class TestLanePlcOverTcp(LanePlcSuite):
     async def test_writes_are_one_transaction_each(self, rig: tuple[LanePlcDriver, Host]):
         driver, _ = rig
         self.peer.inputs[7] = 1
@@ -300,6 +313,81 @@ class TestLanePlcOverTcp(ModbusSuite):
         host.harm(lambda answer, _before: [(0, answer[:2] + b"\0\1" + answer[4:])])
         with pytest.raises(DeviceProtocolError, match="not Modbus"):
             await driver.heartbeat()
+
+
+class TestBothBlocksOfTheLanePlc(LanePlcSuite):
+    """A poll reads both blocks by one heartbeat: nothing of it is believed that would not be believed alone."""
+
+    quiet_readings = 2
+
+    async def read(self, driver: Any) -> Any:
+        _, events = await driver.read_lane()
+        return events
+
+    def plausible(self) -> tuple[Mischief, object]:
+        def later_events(head: bytes, pdu: bytes) -> tuple[bytes, bytes]:
+            return head, pdu if len(pdu) != EVENTS_BYTES else pdu[:EVENTS_UPTIME_AT] + UPTIME_MS.to_bytes(4, "big") + pdu[
+                EVENTS_UPTIME_AT + 4 :
+            ]
+
+        return reframed(self.peer, later_events), UPTIME_MS
+
+    async def test_one_heartbeat_proves_both_blocks(self, rig: tuple[LanePlcDriver, Host]):
+        driver, host = rig
+        self.peer.writes.clear()
+        answered = host.answered
+        status, events = await driver.read_lane()
+        assert [address for address, _ in self.peer.writes] == [100]
+        assert host.answered == answered + 3
+        assert (status.uptime_ms, events.uptime_ms) == (1000 * (self.peer.served - 1), 1000 * self.peer.served)
+
+    async def test_mischief_in_the_third_answer_is_never_believed(self, rig: tuple[LanePlcDriver, Host]):
+        await self.never_believed(*rig, {**self.fatal(), **self.wrong_but_valid()}, skip=2)
+
+    @pytest.mark.parametrize(("address", "what"), [(201, "echoed heartbeat"), (202, "restarted"), (203, "after one of its"), (309, "tore")])
+    async def test_the_events_prove_themselves(self, rig: tuple[LanePlcDriver, Host], address: int, what: str):
+        """By an echo that stood still, another boot, an uptime before the status', a block torn in two."""
+        driver, host = rig
+        original = self.peer.refresh
+
+        def refresh() -> None:
+            original()
+            self.peer.put(20, ">I", 70_000 + self.peer.served)
+            self.peer.put(203, ">I", 70_000 + self.peer.served)
+            self.peer.inputs[address] -= 1
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        with pytest.raises(DeviceProtocolError, match=what):
+            await driver.read_lane()
+        del self.peer.refresh  # type: ignore[method-assign]
+        await self.works_again(driver, host)
+
+    async def test_events_that_were_torn_are_read_again_by_a_heartbeat_of_their_own(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        original, tears = self.peer.refresh, [0, 1]
+
+        def refresh() -> None:
+            original()
+            self.peer.inputs[309] ^= tears.pop(0) if tears else 0
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        self.peer.writes.clear()
+        status, events = await driver.read_lane()
+        assert len(self.peer.writes) == 2
+        assert events.uptime_ms == status.uptime_ms + 2000
+
+    async def test_an_uptime_that_wraps_between_the_blocks_goes_on(self, rig: tuple[LanePlcDriver, Host]):
+        driver, _ = rig
+        original = self.peer.refresh
+
+        def refresh() -> None:
+            original()
+            self.peer.put(20, ">I", 2**32 - 1)
+            self.peer.put(203, ">I", 5)
+
+        self.peer.refresh = refresh  # type: ignore[method-assign]
+        status, events = await driver.read_lane()
+        assert (status.uptime_ms, events.uptime_ms) == (2**32 - 1, 5)
 
 
 class UnitSuite(ModbusSuite):

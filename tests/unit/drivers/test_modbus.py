@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.domain.errors import DeviceProtocolError, DeviceUnreachableError, RequestNotTakenError, StationError
-from station.drivers.modbus import ModbusMaster
+from station.drivers.modbus import ModbusMaster, crc16
 from tests.support.virtual_time import run_virtual
 from tests.support.waiting import until
 from tests.unit.drivers.scripted_wire import ScriptedWire
@@ -25,6 +25,11 @@ def crc(data: bytes) -> bytes:
         for _ in range(8):
             value = value >> 1 ^ 0xA001 if value & 1 else value >> 1
     return data + value.to_bytes(2, "little")
+
+
+@given(st.binary(max_size=256))
+def test_the_crc_is_the_standards(data: bytes):
+    assert data + crc16(data).to_bytes(2, "little") == crc(data)
 
 
 async def rtu(wire: ScriptedWire) -> ModbusMaster:
