@@ -54,20 +54,21 @@ class Contact:
 class Commands:
     """Select before operate: the operate carries the select's sequence number and follows within 2 s of device time."""
 
-    __slots__ = ("_age_ms", "accepted_seq", "result", "selected", "words")
+    __slots__ = ("_age_ms", "_selected", "accepted_seq", "result", "words")
 
     def __init__(self) -> None:
         self.words = [0, 0, 0, 0]
         self.accepted_seq = 0
         self.result = NONE
-        self.selected: tuple[int, int, int] | None = None
+        self._selected: tuple[int, int, int] | None = None
         self._age_ms = 0.0
 
     def step(self, dt_ms: float) -> None:
-        """Let the selection, which there is, grow old."""
-        self._age_ms += dt_ms
-        if self._age_ms > SELECT_MS:
-            self.selected = None
+        """Let a selection grow old."""
+        if self._selected is not None:
+            self._age_ms += dt_ms
+            if self._age_ms > SELECT_MS:
+                self._selected = None
 
     def write(self, offset: int, values: list[int]) -> tuple[int, int] | None:
         """Take words written at 110 + offset; the (code, argument) to do now, or None.
@@ -78,12 +79,12 @@ class Commands:
         if offset < 3:
             code, argument, seq, operate = self.words
             if offset + len(values) == 4 and operate and operate == seq:
-                self.accepted_seq, self.result, self.selected = seq, NOT_SELECTED, None
+                self.accepted_seq, self.result, self._selected = seq, NOT_SELECTED, None
                 return None
-            self.selected, self._age_ms = (code, argument, seq), 0.0
+            self._selected, self._age_ms = (code, argument, seq), 0.0
             return None
         seq = values[0]
-        selected, self.selected = self.selected, None
+        selected, self._selected = self._selected, None
         self.accepted_seq = seq
         if selected is None or selected[2] != seq:
             self.result = NOT_SELECTED

@@ -63,10 +63,8 @@ class Firmware(ABC):
         self.uptime_ms += dt_ms
         self.scan = self.scan % 0xFFFF + 1
         self.contact.step(dt_ms)
-        if self.commands.selected is not None:
-            self.commands.step(dt_ms)
-        if self.packml.acting_left_ms > 0.0:
-            self.packml.step(dt_ms)
+        self.commands.step(dt_ms)
+        self.packml.step(dt_ms)
         return True
 
     def jump_clock(self, ms: float) -> None:

@@ -186,7 +186,7 @@ class LanePlc(Firmware):
             falling=falling,
             moved_mm=self._moved_mm[4],
             front=tracker.gate_track() if tracker.tracks else None,
-            armed=gate.busy and self.gate_armed,
+            armed=self.gate_armed,
         )
 
     def _way(self, which: int) -> bool | None:
@@ -238,8 +238,8 @@ class LanePlc(Firmware):
         if self.gate.b5_inhibited:
             world.belts[4].target_mm_s = 0
         if not self.freeze_latch:
-            for flap, through in zip(world.diverters, self.diverter_set, strict=True):
-                flap.target = 1.0 if through else 0.0
+            world.set_diverter(1, through=bool(self.diverter_set[0]))
+            world.set_diverter(2, through=bool(self.diverter_set[1]))
         self._b2_still_ms = 0.0 if world.belts[1].speed_mm_s else self._b2_still_ms + dt_ms
         closed = world.interlock_a and world.interlock_b and not world.estop_pressed
         if not closed:

@@ -41,11 +41,11 @@ ACTING_MS = 100.0
 class PackML:
     """The state and the time it takes to pass through an acting state (100 ms)."""
 
-    __slots__ = ("acting_left_ms", "state")
+    __slots__ = ("_left_ms", "state")
 
     def __init__(self) -> None:
         self.state = STOPPED
-        self.acting_left_ms = 0.0
+        self._left_ms = 0.0
 
     def command(self, command: int) -> bool:
         """Do a command; False, and nothing changed, where the table has no such entry."""
@@ -59,11 +59,12 @@ class PackML:
         if target is None:
             return False
         self.state = target
-        self.acting_left_ms = ACTING_MS
+        self._left_ms = ACTING_MS
         return True
 
     def step(self, dt_ms: float) -> None:
-        """Let the acting state, in which it is, run out."""
-        self.acting_left_ms -= dt_ms
-        if self.acting_left_ms <= 0.0:
-            self.state = ACTING[self.state]
+        """Let an acting state run out."""
+        if self._left_ms > 0.0:
+            self._left_ms -= dt_ms
+            if self._left_ms <= 0.0:
+                self.state = ACTING[self.state]

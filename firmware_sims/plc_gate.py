@@ -88,11 +88,6 @@ class GateControl:
         self.permit = None
 
     @property
-    def busy(self) -> bool:
-        """True while there is a permit, or an opening under way."""
-        return self.permit is not None or bool(self.active_tag)
-
-    @property
     def reading(self) -> int:
         """The gate register: closed, open, moving or jammed."""
         gate = self._world.gate
@@ -126,7 +121,7 @@ class GateControl:
             self._step_open(dt_ms, eyes=eyes, rising=rising, falling=falling, moved_mm=moved_mm, armed=armed)
         self._since_shut_ms += dt_ms
         self._watch_flap(dt_ms)
-        shut = gate.position <= 0.0
+        shut = gate.shut_fully
         self.b5_inhibited = bool(
             (at_eye and self._at_mm >= AT_GATE_MM and not (self.active_tag and gate.open_fully))
             or (not shut and not self.active_tag and (at_eye or (eyes >> EYE_EXIT & 1 and self._since_shut_ms > SHUTTING_MS)))

@@ -129,7 +129,7 @@ class SimulatedLane:
         }
         self.endpoints = {endpoint.name: endpoint for endpoint in self._make_endpoints()}
         self._pumped = [endpoint for endpoint in self.endpoints.values() if endpoint.acts]
-        self._outboxes = [device.outbox for device in (self.generator, self.detector, self.infeed_reader, self.gate_reader)]
+        self._talkers = (self.generator, self.detector, self.infeed_reader, self.gate_reader)
         self._lines = self.endpoints["line_detector.lines"]
         self._most_waiting_bytes = WAITING_LINES * (HEADER_BYTES + 4 * pixels)
         self._ends: list[Ends] = []
@@ -230,7 +230,7 @@ class SimulatedLane:
         self.detector.step(STEP_S)
         self.infeed_reader.step(STEP_S)
         self.gate_reader.step(STEP_S)
-        if any(self._outboxes) or not (self.plc.online and self.detector.online):
+        if any(talker.outbox for talker in self._talkers) or not (self.plc.online and self.detector.online):
             for endpoint in self._pumped:
                 endpoint.pump()
 

@@ -126,20 +126,20 @@ class ModbusUnit:
     async def read_evidence(self, block: Block, *, after: Reading | None = None) -> Reading:
         """Read a block as evidence: echo of a heartbeat written just before, untorn, from the unit that was connected.
 
-        `after` is the reading directly before: its heartbeat proves this block too, which may not be older than it (decision 0164).
+        `after` is the reading directly before: its heartbeat proves this block too, unless the block is torn, or older than that reading
+        by the unit's own clock; then it is read again by a heartbeat of its own (decision 0164).
         The caller holds the lock. Raises `DeviceProtocolError`; nothing of a block that fails is used.
         """
-        for torn in range(TORN_READS):
-            if after is None or torn:
+        for again in range(TORN_READS):
+            own_heartbeat = after is None or again > 0
+            if own_heartbeat:
                 await self.beat()
             started_s = self._clock.monotonic_s()
             data = await self._master.read_input(block.address, block.words)
             read_at_s = (started_s + self._clock.monotonic_s()) / 2
             values = block.decode(data)
             self._prove(block, values)
-            if values.one("head_seq") == values.one("tail_seq"):
-                if after is not None:
-                    self._prove_order(after.values, values)
+            if values.one("head_seq") == values.one("tail_seq") and (own_heartbeat or _in_order(after, values)):
                 if block.address == 0:
                     self._prove_alive(values, read_at_s)
                 return Reading(values=values, read_at_s=read_at_s)
@@ -161,10 +161,6 @@ class ModbusUnit:
                 self.reject(f"was exchanged (serial {values.one('serial')} instead of {self._identity[0]})")
         if self._identity is not None and values.one("boot_count") != self._identity[1]:
             self.reject(f"restarted (boot {values.one('boot_count')} instead of {self._identity[1]})")
-
-    def _prove_order(self, before: Values, values: Values) -> None:
-        if (values.one("uptime") - before.one("uptime")) % UPTIME_WRAP >= UPTIME_WRAP // 2:
-            self.reject(f"gave a block of its {values.one('uptime')} ms after one of its {before.one('uptime')} ms")
 
     def _prove_alive(self, values: Values, read_at_s: float) -> None:
         beat, uptime_ms = values.one("device_heartbeat"), values.one("uptime")
@@ -253,3 +249,8 @@ class ModbusUnit:
             if result in {CommandResult.NONE, CommandResult.ACCEPTED}:
                 self.reject(f"never took {command.name} (sequence {seq})")
             return result
+
+
+def _in_order(before: Reading | None, values: Values) -> bool:
+    """True when the block was not made before that reading, by the unit's own clock."""
+    return before is None or (values.one("uptime") - before.values.one("uptime")) % UPTIME_WRAP < UPTIME_WRAP // 2

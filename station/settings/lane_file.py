@@ -68,7 +68,7 @@ class ModbusDevice(BaseModel):
 
     endpoint: Endpoint
     unit: int = Field(ge=1, le=247)
-    watchdog_ms: int = Field(default=1000, ge=100, le=1000)
+    watchdog_ms: int = Field(default=1000, ge=300, le=1000)
 
 
 class DisinfectionUnit(ModbusDevice):

@@ -102,7 +102,7 @@ def _straddled(pieces: Sequence[Mover], edge_mm: float) -> bool:
 def _leads_through(pieces: Sequence[Mover], diverter_mm: float, may_pass: Callable[[Mover], bool]) -> bool:
     """True for the foremost piece whose tail is not past the diverter yet: it belongs to that one alone, and to none that may not pass.
 
-    What may not pass and is on it, too, keeps it to its bin.
+    What may not pass and is on it, too, keeps it to its bin, even under the tail of one that may: that one is held, at worst.
     """
     before = [p for p in pieces if p.tail_mm < diverter_mm + SCAN_MARGIN_MM]
     front = max(before, key=lambda p: p.head_mm, default=None)

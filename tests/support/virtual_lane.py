@@ -345,9 +345,12 @@ def _stepping(sim: SimulatedLane, loop: VirtualLoop) -> asyncio.Future[None]:
             return
         try:
             sim.step()
-        except Exception as error:  # noqa: BLE001 - whoever looks at the world's task hears of it
+        except BaseException as error:
+            # Whoever looks at the world's task hears of it; a test's own end and a pressed key end the loop, too.
             stepping.set_exception(error)
-            return
+            if isinstance(error, Exception):
+                return
+            raise
         due_s += STEP_S
         # Not the step itself: whoever's timer is due at the same moment and was set before goes first.
         loop.call_later(due_s - loop.time(), loop.call_soon, step)

@@ -97,7 +97,7 @@ WRONG: list[tuple[str, str, str, str, str, str]] = [
     ("baudrate", "devices/lane-1.toml", "ttyUSB0?baudrate=9600", "ttyUSB0?baudrate=fast", "generator.endpoint", "serial:PATH"),
     ("profile", "devices/lane-1.toml", 'profile = "XRV"', 'profile = "XRX"', "generator.profile: 'XRX'", "'XRV' or 'XRB011'"),
     ("kV beyond scale", "devices/lane-1.toml", "kv = 140.0", "kv = 161.0", "generator:", "full_scale_kv"),
-    ("watchdog", "devices/lane-1.toml", "unit = 1\nwatchdog_ms = 1000", "unit = 1\nwatchdog_ms = 0", "plc.watchdog_ms: 0", "100"),
+    ("watchdog", "devices/lane-1.toml", "unit = 1\nwatchdog_ms = 1000", "unit = 1\nwatchdog_ms = 0", "plc.watchdog_ms: 0", "300"),
     ("beam out of place", "devices/lane-1.toml", "beam_mm = 1600.0", "beam_mm = 2300.0", "geometry:", "rise along the lane"),
     ("four belts", "devices/lane-1.toml", ", 5100.0]", "]", "geometry.belt_starts_mm", ""),
     ("missing", "devices/lane-1.toml", "gate = 5800.0\n", "", "geometry.eyes_mm.gate: is missing", ""),

@@ -146,9 +146,10 @@ def test_no_undecided_or_held_piece_is_ever_led_through(pieces: list[Mover], lan
         (decided.diverter_1_through, GEOMETRY.diverter_1_mm, "branch_1"),
         (decided.diverter_2_through, GEOMETRY.diverter_2_mm, "branch_2"),
     ):
-        front = max((p for p in pieces if p.tail_mm < edge_mm), key=lambda p: p.head_mm, default=None)
-        if through and front is not None and front.head_mm >= edge_mm:
-            assert getattr(front, branch) is Branch.THROUGH
+        for piece in pieces:
+            if through and piece.tail_mm < edge_mm <= piece.head_mm:
+                assert getattr(piece, branch) is Branch.THROUGH
+                assert piece.uv_announced or branch == "branch_2"
 
 
 @given(st.lists(movers, max_size=6), conditions)
