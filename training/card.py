@@ -20,6 +20,7 @@ from station.screening.baselines import DARKNESS
 from station.screening.evaluation_lines import figure
 from station.screening.manifest import Manifest, load_model
 from training import card_failures, card_plots
+from training.ablations import untested
 from training.card_goals import goals_table
 from training.evaluate import FOLDER, SHIPPED, model_of
 from training.unseen_mail import generator
@@ -248,10 +249,11 @@ def _left_out(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*head, "Each by a model of its own that was trained without it:", "", *table(("class", "threats", "AUROC", "darkness"), rows)]
 
 
-def _ablations(found: Mapping[str, Any] | None) -> list[str]:
+def _ablations(found: Mapping[str, Any] | None, data: bytes) -> list[str]:
     head = ["## What parts of the score are worth", ""]
+    not_measured = NOT_MEASURED.lower().rstrip(".")
     if found is None:
-        return [*head, NOT_MEASURED, ""]
+        return [*head, *table(("", "worth"), [(name, not_measured) for name in untested(data, ())])]
     columns = [
         (title, part, key)
         for title, part, key in (
@@ -265,6 +267,7 @@ def _ablations(found: Mapping[str, Any] | None) -> list[str]:
     ]
     whole = ("the whole score", *(figure(found[part][key]) for _, part, key in columns))
     rows = [(name, *(figure(found[part]["baselines"][name][key]) for _, part, key in columns)) for name in found["parts"]]
+    rows += [(name, *(not_measured for _ in columns)) for name in untested(data, found["parts"])]
     of = {"boxed": "boxed pictures", "pairs": "pairs", "mail": "threats in mail"}
     sizes = ", ".join(f"{found[part][key]['n']} {of[part]}" for part, key in {part: key for _, part, key in columns}.items())
     said = f"Measured on a part of what stands above ({sizes}), so that only the differences are to be compared."
@@ -296,7 +299,7 @@ def card(manifest: Manifest, data: bytes, found: Mapping[str, Any]) -> str:
         *_coverage(found.get("coverage")),
         *_pictures(found.get("pictures"), found.get("pairs")),
         *_left_out(found["left_out"]),
-        *_ablations(found.get("ablate")),
+        *_ablations(found.get("ablate"), data),
         "## Where it fails",
         "",
         words(

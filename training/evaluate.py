@@ -33,7 +33,7 @@ from station.screening.pair_evaluation import pair_report, score_pairs
 from station.screening.palette import AUTO
 from station.screening.picture_scores import MODEL, score_pictures
 from station.screening.pipeline import Reader
-from training.ablations import ablated
+from training.ablations import ablated, untested
 from training.mail_coverage import coverage_lines, coverage_report
 from training.mail_report import mail_lines, mail_report, part_report, visible
 from training.unseen_mail import ALPHA, UNSEEN_SEED, Generator, Scored, ScoreFile, blocks, generator, score_mail
@@ -180,7 +180,8 @@ def ablate(options: argparse.Namespace) -> int:
     models = {MODEL: data, **variants}
     others = (*variants, DARKNESS)
     scorers = {name: Reader(manifest, OnnxModel(one), alpha=ALPHA) for name, one in models.items()}
-    found: dict[str, Any] = {"model": {"name": manifest.name, "sha256": manifest.model_sha256}, "parts": list(variants)}
+    model = {"name": manifest.name, "sha256": manifest.model_sha256}
+    found: dict[str, Any] = {"model": model, "parts": list(variants), "not_measured": untested(data, variants)}
     lines = []
     if options.manifest is not None:
         labels = read_labels(options.manifest, options.images or options.manifest.parent)
@@ -201,6 +202,7 @@ def ablate(options: argparse.Namespace) -> int:
         found["mail"] = {"generation": source.version, "seed": options.seed, **part}
         columns = (("AUROC", "auroc_within_kind", "auroc_within_kind"), ("found at 5 %", "tpr_within_kind", "tpr_within_kind"))
         lines += _effects("mail", found["mail"], columns)
+    lines += [f"not measured: {name}" for name in found["not_measured"]]
     print("\n".join(lines))
     write(file, found)
     return EXIT_DONE

@@ -25,7 +25,7 @@ from training.check import checked, report
 from training.losses import Losses, losses
 from training.network import HeatNet, Read
 from training.pieces import Stored
-from training.score import fit_score
+from training.score import fit_score, rescored
 
 PEAK, LEAST = 6e-4, 1e-5
 WARM_SHARE = 0.04
@@ -204,13 +204,21 @@ def _signals() -> Iterator[list[int]]:
 
 
 def train(
-    pieces: Sequence[Stored], held: Sequence[Stored], plan: Plan, *, work: Path, resume: bool, start: HeatNet | None
+    pieces: Sequence[Stored],
+    held: Sequence[Stored],
+    apart: Sequence[Stored],
+    plan: Plan,
+    *,
+    work: Path,
+    resume: bool,
+    start: HeatNet | None,
 ) -> tuple[HeatNet, int] | None:
     """Train from weights of photographs, on from `start`, or from `checkpoint.pt` in `work`; None if a signal stopped it.
 
     What comes out is the averaged network, ready to be exported, and how many crops it has learned from.
 
     `log.jsonl` there gets a line now and then: losses, rate, pace; and `plan.checks` times what `training.check` says of held pieces.
+    The score is fitted on all of `held`; `apart`, which hold a class that is left out, have no say in it and are measured beside it.
     Weights after a number of steps repeat from the seed on one processor; how many steps a machine makes in its minutes does not.
     """
     torch.set_num_threads(plan.threads)
@@ -221,7 +229,9 @@ def train(
         _resume(state, checkpoint, device)
     log = _Log(work / "log.jsonl", fresh=not resume)
     half = _half_precision(device)
-    log.tell({"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "from_step": state.step})
+    log.tell(
+        {"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "apart": len(apart), "from_step": state.step}
+    )
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
     saved_s = told_s = state.trained_s
     checks = math.floor(_share(state, plan) * plan.checks)
@@ -255,9 +265,11 @@ def train(
     if stop:
         log.tell({"step": state.step, "stopped_by": signal.Signals(stop[0]).name})
         return None
-    whole = checked(state.average, held, device, workers=plan.workers)
+    whole, unknown = (checked(state.average, some, device, workers=plan.workers) for some in (held, apart))
     net = state.average.cpu().eval()
     whole = fit_score(net, whole)
+    if unknown:
+        log.tell({"left_out": report([*(one for one in whole if not one.threat), *rescored(net, unknown)])})
     log.tell({"step": state.step, "samples": state.samples, "final": report(whole)})
     return net, state.samples
 

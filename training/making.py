@@ -77,12 +77,12 @@ def trained(
 ) -> tuple[HeatNet, About]:
     """Draw the sets, train on them and keep the weights: the network as it was kept, and what it was learned from."""
     folders = drawn(work, seed=plan.seed, mail=mail, bags=bags, jobs=jobs)
-    pieces, held = (
+    pieces, held, apart = (
         list(chain.from_iterable(parts))
         for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=leave_out) for folder in folders), strict=True)
     )
     begun, before = (None, About(data_sha256="", crops=0)) if start is None else load_weights(start)
-    ended = train(pieces, held, plan, work=work, start=begun, resume=resume)
+    ended = train(pieces, held, apart, plan, work=work, start=begun, resume=resume)
     if ended is None:
         sys.exit("stopped; the same command with --resume goes on from here")
     net, crops = ended

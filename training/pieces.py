@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ ByteArray = npt.NDArray[np.uint8]
 INDEX_FILE = "index.npz"
 LOCAL_HEADER = 30
 HELD_EVERY = 20
-"""Every so manyth piece of a set is never trained on: what is checked during training stands on those."""
+"""Every so manyth piece of a set is never trained on: what is checked during training, and the fit of the score, stand on those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,14 @@ class Stored:
     def taken(self) -> Conditions:
         """The conditions that were drawn for it."""
         return from_json(self.conditions)
+
+
+class Split(NamedTuple):
+    """A set's pieces: those to train on, those held to check and to fit the score on, and held ones with what is left out, to measure."""
+
+    trained: list[Stored]
+    held: list[Stored]
+    apart: list[Stored]
 
 
 def forbidden(labels: ByteArray) -> npt.NDArray[np.bool_]:
@@ -158,8 +167,10 @@ def _array(file: Path, name: str) -> tuple[int, tuple[int, ...], np.dtype[np.gen
         return data.tell(), shape, kind
 
 
-def split(pieces: Sequence[Stored], *, leave_out: str | None = None) -> tuple[list[Stored], list[Stored]]:
-    """Those to train on and those held apart; of the first, none that holds anything of the class `leave_out`."""
+def split(pieces: Sequence[Stored], *, leave_out: str | None = None) -> Split:
+    """Every `HELD_EVERY`th piece is held; whatever holds anything of the class `leave_out` is neither trained on nor fitted on."""
     bit = 0 if leave_out is None else 1 << CLASSES.index(leave_out)
-    trained = [one for at, one in enumerate(pieces) if at % HELD_EVERY and not one.classes & bit and one.threat != leave_out]
-    return trained, list(pieces[::HELD_EVERY])
+    has_it = [bool(one.classes & bit) or one.threat == leave_out for one in pieces]
+    trained = [one for at, one in enumerate(pieces) if at % HELD_EVERY and not has_it[at]]
+    held, apart = ([one for at, one in enumerate(pieces) if at % HELD_EVERY == 0 and has_it[at] is left] for left in (False, True))
+    return Split(trained, held, apart)

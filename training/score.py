@@ -49,5 +49,11 @@ def fit_score(net: HeatNet, found: Sequence[Checked]) -> list[Checked]:
     with torch.no_grad():
         net.piece_weights.copy_(least + functional.softplus(raw))
         net.piece_bias.fill_(biases.mean())
+    return rescored(net, found)
+
+
+def rescored(net: HeatNet, found: Sequence[Checked]) -> list[Checked]:
+    """The same pieces, at least one, with the logits that `net` makes of their terms now."""
+    with torch.no_grad():
         logits = net.piece(torch.tensor([one.terms for one in found]))
     return [replace(one, logit=float(logit)) for one, logit in zip(found, logits, strict=True)]

@@ -41,6 +41,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
     parser.add_argument("--freeze", type=int, help="pieces behind the freeze score, as many as one takes unless said; 0 for none")
     options = parser.parse_args()
+    if options.leave_out and (options.weights or options.start):
+        parser.error(
+            "--leave-out goes with neither --weights nor --start: what those weights were trained and fitted on may hold the class"
+        )
     if 0 < options.per_kind < MIN_CALIBRATION:
         parser.error(f"--per-kind {options.per_kind}: no threshold stands on fewer than {MIN_CALIBRATION} pieces of a kind")
     return options

@@ -138,14 +138,35 @@ def stored(kind: str, threat: str, classes: tuple[str, ...] = ()) -> Stored:
     )
 
 
-def test_what_is_held_apart_is_never_trained_on_and_a_class_can_be_left_out():
-    pieces = [stored("packet", "blade", ("blade",)), stored("packet", "bomb", ("bomb", "shield")), stored("packet", "")] * 40
-    trained, held = split(pieces)
-    assert len(trained) + len(held) == len(pieces)
-    assert len(held) == len(pieces) // HELD_EVERY
-    without, same = split(pieces, leave_out="shield")
-    assert same == held
-    assert Counter(one.threat for one in without) == {"blade": Counter(one.threat for one in trained)["blade"], "": 38}
+def classes_of(piece: Stored) -> set[str]:
+    return {name for at, name in enumerate(CLASSES) if piece.classes >> at & 1}
+
+
+def test_what_is_held_is_never_trained_on_and_a_class_left_out_is_neither_trained_nor_fitted_on():
+    # the number of a set's sorts and HELD_EVERY have no divisor in common, so that every sort is among what is held
+    sorts = [
+        ("blade", ("blade",)),
+        ("bomb", ("bomb", "shield")),
+        ("", ()),
+        ("shield", ()),
+        ("bomb", ("bomb",)),
+        ("powder", ("powder",)),
+        ("", ()),
+    ]
+    pieces = [stored("packet", threat, classes) for threat, classes in sorts * 40]
+    whole = split(pieces)
+    assert len(whole.trained) + len(whole.held) == len(pieces)
+    assert len(whole.held) == len(pieces) // HELD_EVERY
+    assert whole.apart == []
+    without = split(pieces, leave_out="shield")
+    has_it = [one for one in whole.held if one.threat == "shield" or "shield" in classes_of(one)]
+    assert without.apart == has_it
+    assert {one.threat for one in has_it} == {"bomb", "shield"}
+    assert without.held == [one for one in whole.held if one not in has_it]
+    for seen in (without.trained, without.held):
+        assert {one.threat for one in seen} == {"blade", "bomb", "powder", ""}
+        assert not any("shield" in classes_of(one) for one in seen)
+    assert Counter(one.threat for one in without.trained)["blade"] == Counter(one.threat for one in whole.trained)["blade"]
 
 
 def test_classes_of_generator_masks_and_words_come_in_one_order():
