@@ -33,10 +33,10 @@ $(READY): requirements/dev.lock requirements/uv.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# A browser for the browser tests and its shell, with which most of them take half of the processor's time; a foreign Modbus master; a compiler
-# for the tests of faulty disks. Tests that need one say so where it cannot be had.
+# A browser for the browser tests, a foreign Modbus master, a compiler for the tests of faulty disks; tests that need one say so where it cannot
+# be had.
 programs: $(READY)
-	@.ci/programs chromium chromium-headless-shell mbpoll gcc libc6-dev
+	@.ci/programs chromium mbpoll gcc libc6-dev
 
 # Once, before many processes begin at the same moment and each compiles the same modules; what is wrong with a module its own run says.
 compiled: $(READY)

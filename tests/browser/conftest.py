@@ -32,16 +32,11 @@ def _program(playwright: Playwright) -> str:
     return program
 
 
-def _program_without_windows(playwright: Playwright) -> str:
-    """Chromium's own shell around the same pages, where it is installed: it takes half of the processor's time, but knows no tabs."""
-    return (not os.environ.get("KT1_CHROMIUM") and shutil.which("chromium-headless-shell")) or _program(playwright)
-
-
 # Not for the session: while Playwright's own loop runs in this thread, no asynchronous test can.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_program_without_windows(playwright), args=list(_ARGS))
+        browser = playwright.chromium.launch(executable_path=_program(playwright), args=list(_ARGS))
         yield browser
         browser.close()
 
