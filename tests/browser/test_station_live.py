@@ -74,7 +74,7 @@ def test_a_shift_at_the_console(live: tuple[LiveDemo, Page], browser: Browser):
     page.goto("/review")
     page.locator(f'[data-piece="{gun}"]').click()
     expect(page.locator("#about")).to_contain_text(gun)
-    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true", timeout=LANE_UP_MS)
     page.keyboard.press("F3")
     expect(page.locator("#reject")).to_be_enabled()
     assert demo.piece(gun)["state"] == "in_review"
