@@ -1,168 +1,26 @@
-"""Lane PLC and disinfection unit against a correct peer and a hostile one, over a real socket and a real pty."""
+"""The lane PLC against a correct peer and a hostile one, over a real socket."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError, StationError
-from station.drivers.disinfection_unit import DisinfectionUnitDriver
 from station.drivers.lane_plc import LanePlcDriver
-from station.ports.lane_plc import Command, CommandResult, EyeEdge, PassedPiece
-from tests.contract.adversary import DEADLINE_S, QUIET_S, AskedSuite, Host, Mischief, pty_host, tcp_host
-from tests.contract.driver_peers import LanePeer, ModbusPeer, UnitPeer
+from station.ports.lane_plc import CommandResult, EyeEdge, PassedPiece
+from tests.contract.adversary import DEADLINE_S, Host, Mischief, tcp_host
+from tests.contract.driver_peers import LanePeer
+from tests.contract.modbus_suite import UPTIME_MS, ModbusSuite, reframed
 from tests.support.clocks import LoopClock
 
 RUNNING = (200,) * 5
-READS_INPUTS = 4
-UPTIME_AT = 2 + 2 * 20
-"""Behind function and byte count: register 20."""
-
 EVENTS_BYTES = 2 + 2 * 110
 EVENTS_UPTIME_AT = 2 + 2 * 3
 """Likewise register 203 of the block that starts at 200."""
 
-UPTIME_MS = 4_711_000
-
 
 def lane_driver(endpoint: str) -> LanePlcDriver:
     return LanePlcDriver(endpoint, 1, clock=LoopClock(), deadline_s=DEADLINE_S)
-
-
-def unit_driver(endpoint: str) -> DisinfectionUnitDriver:
-    return DisinfectionUnitDriver(endpoint, 2, clock=LoopClock(), deadline_s=DEADLINE_S, quiet_s=QUIET_S)
-
-
-def reframed(peer: ModbusPeer, change: Callable[[bytes, bytes], tuple[bytes, bytes]]) -> Mischief:
-    """An answer that is valid on the wire (CRC, lengths), but another one."""
-
-    def mischief(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
-        return [(0, peer.frame(*change(*peer.unframe(answer))))]
-
-    return mischief
-
-
-def valid_but_wrong(peer: ModbusPeer) -> dict[str, Mischief]:
-    return {
-        "wrong unit": reframed(peer, lambda head, pdu: (head[:-1] + bytes([head[-1] + 1]), pdu)),
-        "wrong function": reframed(peer, lambda head, pdu: (head, bytes([pdu[0] ^ 7]) + pdu[1:])),
-        "wrong count": reframed(peer, lambda head, pdu: (head, bytes([pdu[0], max(0, pdu[1] - 2)]) + pdu[2:-2])),
-        "count too large": reframed(peer, lambda head, pdu: (head, bytes([pdu[0], pdu[1] + 2 & 0xFF]) + pdu[2:] + b"\0\0")),
-        "wrong echo": reframed(peer, lambda head, pdu: (head, pdu[:4] + bytes([pdu[4] ^ 0xFF]) + pdu[5:])),
-        "other content": reframed(peer, lambda head, pdu: (head, pdu[:2] + bytes(byte ^ 0xA5 for byte in pdu[2:]))),
-        "exception": reframed(peer, lambda head, pdu: (head, bytes([pdu[0] | 0x80, 4]))),
-        "empty": reframed(peer, lambda head, pdu: (head, pdu[:1])),
-    }
-
-
-class ModbusSuite(AskedSuite):
-    peer: ModbusPeer
-
-    quiet_readings = 3
-    """So many readings without a new device heartbeat are not yet 2 s of the peer's time apart."""
-
-    async def read(self, driver: Any) -> Any:
-        """The newest block of a poll."""
-        return await driver.read_status()
-
-    async def probe(self, driver: Any) -> object:
-        return (await self.read(driver)).uptime_ms
-
-    def truth(self, host: Host) -> object:
-        assert isinstance(host.device, ModbusPeer)
-        return 1000 * host.device.served
-
-    def wrong_but_valid(self) -> dict[str, Mischief]:
-        return valid_but_wrong(self.peer)
-
-    def plausible(self) -> tuple[Mischief, object]:
-        """A reading whose CRC, counters and echo are right: no register proves another one's value."""
-
-        def other_uptime(head: bytes, pdu: bytes) -> tuple[bytes, bytes]:
-            return head, pdu if pdu[0] != READS_INPUTS else pdu[:UPTIME_AT] + UPTIME_MS.to_bytes(4, "big") + pdu[UPTIME_AT + 4 :]
-
-        return reframed(self.peer, other_uptime), UPTIME_MS
-
-    async def notices_a_reboot(self, driver: Any, host: Host) -> None:
-        host.device.reboot()
-        with pytest.raises(DeviceProtocolError, match="restarted"):
-            await self.read(driver)
-
-    async def test_a_stuck_heartbeat_echo_is_no_evidence(self, rig: tuple[Any, Host]):
-        driver, host = rig
-        stuck = self.peer.inputs[9]
-        original = self.peer.refresh
-
-        def refresh() -> None:
-            original()
-            self.peer.inputs[9] = stuck
-
-        self.peer.refresh = refresh  # type: ignore[method-assign]
-        with pytest.raises(DeviceProtocolError, match="heartbeat"):
-            await self.read(driver)
-        del self.peer.refresh  # type: ignore[method-assign]
-        await self.works_again(driver, host)
-
-    async def test_a_program_that_stands_still_is_noticed(self, rig: tuple[Any, Host]) -> None:
-        driver, host = rig
-        original = self.peer.refresh
-
-        def refresh() -> None:
-            original()
-            self.peer.inputs[8] = 5
-
-        self.peer.refresh = refresh  # type: ignore[method-assign]
-        for _ in range(self.quiet_readings):
-            await self.read(driver)
-        with pytest.raises(DeviceProtocolError, match="heartbeat up"):
-            await self.read(driver)
-        del self.peer.refresh  # type: ignore[method-assign]
-        await self.works_again(driver, host)
-
-    @pytest.mark.parametrize(("address", "value"), [(0, 0x1234), (1, 2), (17, 0), (3, 1)])
-    async def test_another_device_is_no_evidence(self, rig: tuple[Any, Host], address: int, value: int):
-        driver, _ = rig
-        self.peer.inputs[address] = value
-        with pytest.raises(DeviceProtocolError):
-            await self.read(driver)
-        with pytest.raises(DeviceUnreachableError):
-            await driver.heartbeat()
-
-    async def test_a_torn_block_is_read_again_and_then_refused(self, rig: tuple[Any, Host]):
-        driver, _ = rig
-        original, tears = self.peer.refresh, [1]
-
-        def refresh() -> None:
-            original()
-            if tears[0]:
-                tears[0] -= 1
-                self.peer.inputs[self.peer.blocks[0][1]] ^= 1
-
-        self.peer.refresh = refresh  # type: ignore[method-assign]
-        assert await self.read(driver)
-        tears[0] = 3
-        with pytest.raises(DeviceProtocolError, match="tore"):
-            await self.read(driver)
-        assert await self.read(driver)
-
-    async def test_heartbeats_and_readings_from_two_tasks(self, rig: tuple[Any, Host]):
-        driver, _ = rig
-        await asyncio.gather(*[driver.heartbeat() if n % 2 else self.read(driver) for n in range(40)])
-
-    async def test_select_before_operate(self, rig: tuple[Any, Host]):
-        driver, _ = rig
-        assert await driver.command(Command.JOG, 3) is CommandResult.ACCEPTED
-        select, operate = [write for write in self.peer.writes if write[0] in {110, 113}][-2:]
-        assert select == (110, bytes([0, 23, 0, 3]) + operate[1])
-        self.peer.inputs[7] = 99
-        self.peer.on_write = lambda _address, _data: None  # type: ignore[method-assign]
-        with pytest.raises(DeviceProtocolError, match="result 99"):
-            await driver.command(Command.START)
-
-    async def test_connecting_is_off_first_and_sets_the_watchdog(self, rig: tuple[Any, Host]):
-        assert self.peer.writes[0] == (127, b"\0\0")
-        assert (101, (1000).to_bytes(2, "big")) in self.peer.writes
 
 
 class LanePlcSuite(ModbusSuite):
@@ -392,74 +250,6 @@ class TestBothBlocksOfTheLanePlc(LanePlcSuite):
         self.peer.refresh = refresh  # type: ignore[method-assign]
         status, events = await driver.read_lane()
         assert (status.uptime_ms, events.uptime_ms) == (2**32 - 1, 5)
-
-
-class UnitSuite(ModbusSuite):
-    async def test_reads_the_map(self, rig: tuple[DisinfectionUnitDriver, Host]):
-        driver, _ = rig
-        put = self.peer.put
-        put(22, ">HIHhHIIHIHHI", 3, 1500, 1, -55, 421, 9000, 11000, 15, 12345, 40, 12, 7)
-        put(39, ">IIIIIH", 11, 22, 412, 1000, 5000, 1)
-        put(83, ">H20I", 500, *range(20, 0, -1))
-        status = await driver.read_status()
-        assert (status.phase, status.temperature_c, status.humidity_percent) == (3, -5.5, 42.1)
-        assert (status.lamp_bits, status.lamp_hours, status.ozone_ppb) == (15, 1234.5, 40)
-        (slot,) = status.slots
-        assert (slot.tag, slot.nonce, slot.dose_mj_per_cm2, slot.entered_ms, slot.left_ms, slot.verdict) == (11, 22, 41.2, 1000, 5000, 1)
-        assert (status.sample_seq, status.samples_uw_per_cm2) == (500, tuple(range(1, 21)))
-        put(49, ">H", 3)
-        with pytest.raises(DeviceProtocolError, match="verdict 3"):
-            await driver.read_status()
-
-    async def test_writes_and_reads_back(self, rig: tuple[DisinfectionUnitDriver, Host]):
-        driver, _ = rig
-        await driver.set_lamps(on=True)
-        await driver.set_dose_target(40.04)
-        await driver.announce_next(tag=9, nonce=0xFFFFFFFF)
-        assert self.peer.holdings[127] == 1
-        assert self.peer.held(125, ">I") == (400,)
-        assert (120, bytes.fromhex("00000009 ffffffff")) in self.peer.writes
-        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({127: 1})  # type: ignore[method-assign]
-        self.peer.inputs[7] = 3
-        with pytest.raises(DeviceRefusedError, match="wrong state"):
-            await driver.set_lamps(on=False)
-
-    async def test_an_unknown_phase_is_refused(self, rig: tuple[DisinfectionUnitDriver, Host]):
-        driver, _ = rig
-        self.peer.inputs[22] = 7
-        with pytest.raises(DeviceProtocolError, match="phase 7"):
-            await driver.read_status()
-
-
-class TestDisinfectionUnitOverTcp(UnitSuite):
-    @pytest.fixture
-    async def rig(self) -> AsyncIterator[tuple[DisinfectionUnitDriver, Host]]:
-        self.peer = UnitPeer()
-        async with tcp_host(self.peer) as host:
-            driver = unit_driver(host.endpoint)
-            await driver.connect()
-            yield driver, host
-            await driver.close()
-
-
-class TestDisinfectionUnitOverRtu(UnitSuite):
-    @pytest.fixture
-    async def rig(self) -> AsyncIterator[tuple[DisinfectionUnitDriver, Host]]:
-        self.peer = UnitPeer(serial_line=True)
-        async with pty_host(self.peer) as host:
-            driver = unit_driver(host.endpoint)
-            await driver.connect()
-            yield driver, host
-            await driver.close()
-
-    async def test_a_stale_read_back_is_found_out(self, rig: tuple[DisinfectionUnitDriver, Host]):
-        driver, host = rig
-        await driver.set_lamps(on=True)
-        stale = host.before = self.peer.frame(b"\x02", bytes([3, 2, 0, 1]))
-        self.peer.on_write = lambda _address, _data: self.peer.holdings.update({127: 0})  # type: ignore[method-assign]
-        host.harm(lambda answer, _before: [(0, stale), (0.01, answer)], skip=1)
-        with pytest.raises(StationError):
-            await driver.set_lamps(on=True)
 
 
 async def test_an_unreachable_device_is_named():
