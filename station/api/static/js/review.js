@@ -273,9 +273,10 @@ async function decide(outcome) {
   const body = { outcome, scan_sha256: detail.scan?.sha256 ?? null, note: parts.note.value };
   busy = true;
   permit();
+  /** @type {any} */
+  let answer = null;
   const done = await attempt(async () => {
-    const answer = await post(`/reviews/${encodeURIComponent(piece)}/decision`, body);
-    tell(`${piece}: ${answer.awaiting_second_person ? t("reason-awaiting-second-person") : t(`piece-state-${answer.state}`)}`);
+    answer = await post(`/reviews/${encodeURIComponent(piece)}/decision`, body);
   });
   busy = false;
   if (done) {
@@ -283,6 +284,8 @@ async function decide(outcome) {
     chosen = next;
     detail = null;
     detailFailure = "";
+    // Not before the page has gone on: whoever reads it may choose the same piece again at once.
+    tell(`${piece}: ${answer.awaiting_second_person ? t("reason-awaiting-second-person") : t(`piece-state-${answer.state}`)}`);
   }
   await refreshQueue();
 }
