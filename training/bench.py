@@ -14,6 +14,7 @@ from firmware_sims.lsp1 import HEADER_BYTES
 from firmware_sims.mail import Piece
 from station.ports.screening import RawScan
 from station.ports.xray import DetectorInfo
+from training.kinds import announced
 
 MARGIN_MM = 24.0
 STEP_UNITS = 64
@@ -83,7 +84,7 @@ class Bench:
         return payload.reshape(count, 2, -1).transpose(1, 0, 2).astype(np.uint16)
 
     def scan(self, piece: Piece) -> RawScan:
-        """The raw scan of one piece, lying anywhere between two lines."""
+        """The raw scan of one piece, lying anywhere between two lines, with the kind that tracking would announce."""
         belt = self._belt
         # the detector keeps what it saw by serial number
         belt.piece = replace(piece, serial=self._number)
@@ -108,5 +109,5 @@ class Bench:
             speed_error_share=0.0,
             beam_error_share=0.0,
             calibration_age_s=0.0,
-            kind=piece.kind,
+            kind=announced(piece.kind),
         )

@@ -1,4 +1,4 @@
-"""Score fresh synthetic pieces through the simulated detector: calibration scores per kind, detection per threat, baselines.
+"""Score fresh synthetic pieces through the simulated detector: calibration scores per announced kind, detection per threat, baselines.
 
 Pieces come from seeds that training never saw. The figures are self-graded: the same generator drew the training pieces; its version is
 named with them.
@@ -20,10 +20,11 @@ from station.screening import conformal, resampling
 from station.screening.anomaly_model import OnnxModel
 from station.screening.features import attenuation
 from station.screening.image import one_thread
-from station.screening.manifest import Manifest
+from station.screening.manifest import ANNOUNCED_KINDS, UNKNOWN_KIND, Manifest
 from station.screening.pipeline import Reader
 from station.screening.spots import THREAT_CLASSES
 from training.bench import Bench
+from training.kinds import MAIL_KINDS, drawn_sort, threats_of
 
 GENERATION = NEWEST_GENERATION
 DRAWN = GENERATIONS[GENERATION]
@@ -56,7 +57,7 @@ def bare_manifest(sha256: str) -> Manifest:
 
 @dataclass(slots=True)
 class Scored:
-    """Scores of many pieces, with what they truly were and what plain darkness says."""
+    """Scores of many pieces, with the kind they are announced as, what is forbidden in them, and what plain darkness says."""
 
     kinds: list[str] = field(default_factory=list)
     threats: list[str] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A piece to draw: its own stream of numbers, kind, and what is forbidden in it (None: nothing)."""
+    """A piece to draw: its own stream of numbers, the kind it is announced as, and what is forbidden in it (None: nothing)."""
 
     stream: tuple[int, ...]
     kind: str
@@ -82,8 +83,9 @@ class Order:
     def drawn(self) -> Piece:
         """The piece."""
         rng = np.random.default_rng(self.stream)
+        sort = drawn_sort(rng, DRAWN, self.kind, self.threat)
         name = "-".join(str(one) for one in self.stream)
-        return draw_piece(rng, serial=1, piece_id=f"CAL-{name}", kind=self.kind, threat_kind=self.threat, generation=GENERATION)
+        return draw_piece(rng, serial=1, piece_id=f"CAL-{name}", kind=sort, threat_kind=self.threat, generation=GENERATION)
 
 
 def scored(model: Path, orders: Sequence[Order], *, seed: int, jobs: int) -> Scored:
@@ -110,7 +112,7 @@ def _scored_part(model: Path, part: tuple[int, Sequence[Order]]) -> Scored:
         read = reader.read(scan)
         dark = attenuation((scan.he[::4, ::4] - scan.dark_he[::4]) / np.maximum(scan.air_he - scan.dark_he, 3000)[::4])
         ordered = np.sort(dark.ravel())
-        result.kinds.append(piece.kind)
+        result.kinds.append(order.kind)
         result.threats.append(piece.threat_kind or "")
         result.scores.append(read.score)
         result.darkness.append(float(ordered[-max(1, int(DARK_SHARE * ordered.size)) :].mean()))
@@ -121,9 +123,7 @@ def _scored_part(model: Path, part: tuple[int, Sequence[Order]]) -> Scored:
 
 def mail_orders(seed: int, count: int) -> list[Order]:
     """Benign pieces, kinds as mail brings them; for the freeze score, which needs very many."""
-    kinds, shares = list(DRAWN.kind_shares), np.asarray(list(DRAWN.kind_shares.values()))
-    chosen = np.random.default_rng(seed).choice(len(kinds), count, p=shares / shares.sum())
-    return [Order(stream=(seed, at), kind=kinds[int(kind)]) for at, kind in enumerate(chosen)]
+    return [Order(stream=(seed, at), kind=UNKNOWN_KIND) for at in range(count)]
 
 
 def freeze_score(scores: list[float]) -> float | None:
@@ -137,9 +137,9 @@ def freeze_score(scores: list[float]) -> float | None:
     return float(np.nextafter(ordered[-1 - len(scores) // 10_000], 2.0))
 
 
-def benign_orders(seed: int, per_kind: int) -> list[Order]:
-    """`per_kind` benign pieces of each kind, in turn."""
-    return [Order(stream=(seed, at, number), kind=kind) for number in range(per_kind) for at, kind in enumerate(DRAWN.kind_shares)]
+def benign_orders(seed: int, per_kind: int, kinds: Sequence[str] = ANNOUNCED_KINDS) -> list[Order]:
+    """`per_kind` benign pieces of each kind, in turn; of unknown kind are pieces as mail brings them."""
+    return [Order(stream=(seed, at, number), kind=kind) for number in range(per_kind) for at, kind in enumerate(kinds)]
 
 
 def threat_orders(seed: int, per_threat: int) -> list[Order]:
@@ -147,8 +147,8 @@ def threat_orders(seed: int, per_threat: int) -> list[Order]:
     return [
         Order(stream=(seed, at, CLASSES.index(threat) + 1, number), kind=kind, threat=threat)
         for number in range(per_threat)
-        for at, kind in enumerate(DRAWN.kind_shares)
-        for threat in DRAWN.threat_shares[kind]
+        for at, kind in enumerate(MAIL_KINDS)
+        for threat in threats_of(DRAWN, kind)
     ]
 
 
@@ -158,11 +158,8 @@ def auroc(benign: np.ndarray, threat: np.ndarray) -> float:
 
 
 def calibration_scores(scored: Scored) -> dict[str, list[float]]:
-    """Benign scores per kind, sorted; `unknown` holds all of them."""
-    result = {"unknown": sorted(round(float(score), 7) for score in scored.chosen(threat=False))}
-    for kind in DRAWN.kind_shares:
-        result[kind] = sorted(round(float(score), 7) for score in scored.chosen(kind=kind, threat=False))
-    return result
+    """Benign scores of each kind that tracking may announce, sorted; `unknown` has pieces of its own, as mail brings them."""
+    return {kind: sorted(round(float(score), 7) for score in scored.chosen(kind=kind, threat=False)) for kind in ANNOUNCED_KINDS}
 
 
 def detection(calibration: dict[str, list[float]], test: Scored, *, alpha: float) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from station.cli.errors import EXIT_DONE, report_errors
 from station.domain.errors import ConfigurationError
 from station.screening.baselines import DARKNESS
 from station.screening.evaluation_lines import figure
-from station.screening.manifest import Manifest, load_model
+from station.screening.manifest import ANNOUNCED_KINDS, Manifest, load_model
 from training import card_failures, card_plots
 from training.ablations import untested
 from training.card_goals import goals_table
 from training.evaluate import FOLDER, SHIPPED, model_of
+from training.kinds import MAIL_KINDS
+from training.mail_report import not_cleared_lines
 from training.unseen_mail import generator
 
 CARD = Path("docs/reference/model.md")
@@ -71,6 +73,12 @@ def measured(folder: Path, manifest: Manifest) -> dict[str, Any]:
                 consequence="the card would speak of another model",
                 remedy="Measure again, or name the model with --model",
             )
+    if strange := sorted(set(found["mail"]["by_kind"]) - set(MAIL_KINDS)):
+        raise ConfigurationError(
+            f"{folder / 'mail.json'} tells {', '.join(strange)} apart, which no announcement names",
+            consequence="the card would judge by thresholds that no station has",
+            remedy="Measure again: python -m training.evaluate mail",
+        )
     return {**found, "left_out": left}
 
 
@@ -88,7 +96,7 @@ def _what(manifest: Manifest, data: bytes) -> list[str]:
     graph = onnx.load_from_string(data).graph
     weights = sum(int(one.ByteSize()) for one in graph.initializer)
     freeze = "none" if manifest.freeze_score is None else f"{manifest.freeze_score:.4f}"
-    counts = ", ".join(f"{kind} {len(scores)}" for kind, scores in sorted(manifest.calibration.items()))
+    counts = ", ".join(f"{kind} {len(manifest.own_scores(kind))}" for kind in ANNOUNCED_KINDS)
     return [
         "## What it is",
         "",
@@ -139,7 +147,7 @@ def _mail(found: Mapping[str, Any]) -> list[str]:
         words(
             f"Generation {found['generation']}, seed {found['seed']}; self-graded, since the same generator drew what",
             f"the model learned from.{below}",
-            "Each kind has its own threshold, as in the station; 95 % bootstrap intervals over pieces.",
+            "Each kind, as tracking announces it, has its own threshold, as in the station; 95 % bootstrap intervals over pieces.",
         ),
         "",
         *table(("", "benign", "threats", "AUROC", "found at 5 %", "darkness", "P", "model − darkness"), rows),
@@ -148,6 +156,7 @@ def _mail(found: Mapping[str, Any]) -> list[str]:
         f"With the model's own thresholds (alpha {point['alpha']:g}); held counts the findings that need no model too:",
         "",
         *table(("", "pieces", "alarmed", "held"), [(n, str(r["held"]["n"]), figure(r["alarmed"]), figure(r["held"])) for n, r in held]),
+        *(line for says in not_cleared_lines(point["not_cleared"]) for line in (says, "")),
         f"![Share of each class that alarms](../{PICTURES}/classes.png)",
         "",
     ]
@@ -188,6 +197,7 @@ def _coverage(found: Mapping[str, Any] | None) -> list[str]:
         f"The model's thresholds on benign mail of seed {found['seed']}, beside the 95 % beta-binomial interval of the number held:",
         "",
         *table(("kind", "alpha", "n", "m", "held", "must hold", "holds", "within"), rows),
+        *(line for says in not_cleared_lines(found["not_cleared"]) for line in (says, "")),
         f"![Share of unseen benign pieces held](../{PICTURES}/coverage.png)",
         "",
         f"The unseen pieces split at random into 500 and the rest, {found['splits'][0]['draws']} times: splits within that interval.",

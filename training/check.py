@@ -18,7 +18,11 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One piece: group (its kind, or `pictures`), what is forbidden in it, its logit and its terms, darkness, how its cells are ranked."""
+    """One piece.
+
+    Its group (the kind it is announced as, or `pictures`), what is forbidden in it, its logit and its terms, darkness, how its cells are
+    ranked.
+    """
 
     group: str
     threat: str

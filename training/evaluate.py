@@ -2,7 +2,8 @@
 
     python -m training.evaluate mail [--per-kind 600] [--per-threat 60]       mail of unseen seeds through the simulated detector
     python -m training.evaluate left-out CLASS --model DIR                    a class that the model in DIR was trained without
-    python -m training.evaluate coverage                                      false alarms on the benign pieces that `mail` scored
+    python -m training.evaluate coverage                                      false alarms on the benign pieces that `mail` scored,
+                                                                              and on as many of unknown kind
     python -m training.evaluate ablate --pairs CSV --manifest CSV --images DIR --per-kind 40
                                                                               parts of the score switched off
 
@@ -90,15 +91,21 @@ def model_of(folder: Path) -> tuple[Manifest, bytes]:
 
 
 def scored_mail(
-    options: argparse.Namespace, manifest: Manifest, models: Mapping[str, bytes], scores: Path, *, only: str = ""
+    options: argparse.Namespace,
+    manifest: Manifest,
+    models: Mapping[str, bytes],
+    scores: Path,
+    *,
+    only: str = "",
+    unknown: bool = False,
 ) -> tuple[list[Scored], Generator]:
-    """Scores of the pieces that the options ask for."""
+    """Scores of the pieces that the options ask for; benign ones of `unknown` kind too where that is asked."""
     source = generator(options.generation)
     if only and not any(only in threats for threats in source.threats.values()):
         known = ", ".join(sorted({threat for threats in source.threats.values() for threat in threats}))
         raise ConfigurationError(f"Mail of generation {source.version} has no class {only!r}", remedy=f"Give one of {known}")
-    head = {"format": 1, "model": manifest.model_sha256, "scorers": sorted(models), "generation": source.version, "seed": options.seed}
-    wanted = blocks(source, per_kind=options.per_kind, per_threat=options.per_threat, only=only)
+    head = {"format": 2, "model": manifest.model_sha256, "scorers": sorted(models), "generation": source.version, "seed": options.seed}
+    wanted = blocks(source, per_kind=options.per_kind, per_threat=options.per_threat, only=only, unknown=unknown)
     file = ScoreFile(prepared(scores), head)
     with contextlib.closing(file), bar("Bưu gửi / pieces") as progress:
         pieces = score_mail(manifest, models, wanted, source=source, seed=options.seed, file=file, jobs=options.jobs, progress=progress)
@@ -150,7 +157,7 @@ def coverage(options: argparse.Namespace) -> int:
     """False alarms on unseen benign mail."""
     manifest, data = model_of(options.model)
     file = prepared(options.json)
-    pieces, source = scored_mail(options, manifest, {MODEL: data}, options.scores)
+    pieces, source = scored_mail(options, manifest, {MODEL: data}, options.scores, unknown=True)
     found = {"generation": source.version, "seed": options.seed, **coverage_report(pieces, manifest, draws=options.draws)}
     print("\n".join(coverage_lines(found)))
     write(file, found)

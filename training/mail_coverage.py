@@ -2,7 +2,7 @@
 
 *The thresholds as they are*: the manifest's own calibration against unseen pieces, one draw; it fails when unseen mail is another
 population. *Many draws*: unseen pieces split at random into calibration and test, thousands of times; it fails when rank, ties or the
-comparison are wrong.
+comparison are wrong. Both go by the kind as it is announced; pieces of unknown kind are their own, as mail brings them.
 """
 
 import math
@@ -13,8 +13,9 @@ from station.domain.clearance import MIN_CALIBRATION
 from station.domain.errors import ConfigurationError
 from station.screening import conformal
 from station.screening.coverage import ALPHAS, CONFIDENCE, held_interval, measure_coverage, split_source
-from station.screening.manifest import UNKNOWN_KIND, Manifest
+from station.screening.manifest import Manifest
 from station.screening.picture_scores import MODEL
+from training.mail_report import not_cleared_lines
 from training.unseen_mail import Scored
 
 FEWEST = MIN_CALIBRATION + 50
@@ -24,12 +25,11 @@ SEED = 7
 
 
 def benign_scores(pieces: Sequence[Scored]) -> dict[str, list[float]]:
-    """The model's scores of benign pieces, per kind and of all together."""
-    scores: dict[str, list[float]] = {UNKNOWN_KIND: []}
+    """The model's scores of benign pieces per kind."""
+    scores: dict[str, list[float]] = {}
     for one in pieces:
         if not one.threat:
             scores.setdefault(one.kind, []).append(one.scores[MODEL])
-            scores[UNKNOWN_KIND].append(one.scores[MODEL])
     return scores
 
 
@@ -83,6 +83,8 @@ def split(kind: str, unseen: Sequence[float], alpha: float, draws: int) -> dict[
 def coverage_report(pieces: Sequence[Scored], manifest: Manifest, *, draws: int) -> dict[str, Any]:
     """Both questions for every kind and alpha; `holds` when every split does and no row of the thresholds as they are is broken.
 
+    A kind without scores enough for a threshold of its own has no promise to keep: it is named in `not_cleared`, with how many it has.
+
     Raises:
         ConfigurationError: too few benign pieces to split.
     """
@@ -90,15 +92,17 @@ def coverage_report(pieces: Sequence[Scored], manifest: Manifest, *, draws: int)
     large = {kind: scores for kind, scores in sorted(unseen.items()) if len(scores) >= FEWEST}
     if not large:
         raise ConfigurationError(
-            f"{len(unseen[UNKNOWN_KIND])} unseen benign pieces are too few to be split",
+            f"{', '.join(f'{kind} {len(scores)}' for kind, scores in sorted(unseen.items()))} unseen benign pieces are too few to be split",
             consequence="coverage was not measured",
-            remedy=f"Score at least {FEWEST} in all, better of each kind (--per-kind)",
+            remedy=f"Score at least {FEWEST} of each kind (--per-kind)",
         )
-    measured = [(kind, alpha) for kind in sorted(unseen) if unseen[kind] for alpha in ALPHAS]
-    shipped = [as_shipped(kind, manifest.scores_for(kind), unseen[kind], alpha, len(measured)) for kind, alpha in measured]
+    not_cleared = {kind: count for kind in sorted(unseen) if (count := len(manifest.own_scores(kind))) < MIN_CALIBRATION}
+    measured = [(kind, alpha) for kind in sorted(unseen) if kind not in not_cleared for alpha in ALPHAS]
+    shipped = [as_shipped(kind, manifest.own_scores(kind), unseen[kind], alpha, len(measured)) for kind, alpha in measured]
     splits = [split(kind, scores, alpha, draws) for kind, scores in large.items() for alpha in ALPHAS]
     return {
         "model": {"name": manifest.name, "sha256": manifest.model_sha256},
+        "not_cleared": not_cleared,
         "as_shipped": shipped,
         "splits": splits,
         "holds": all(row["holds"] for row in splits) and not any(row["broken"] for row in shipped),
@@ -115,6 +119,7 @@ def coverage_lines(found: Mapping[str, Any]) -> list[str]:
         f"  {'FAIL' if row['broken'] else 'pass' if row['holds'] else 'outside, as one of many may be'}"
         for row in found["as_shipped"]
     ]
+    lines += [f"  {says}" for says in not_cleared_lines(found["not_cleared"])]
     lines.append("Random splits of the unseen pieces into calibration and test")
     lines += [
         f"  {row['kind']:18s} alpha {row['alpha']:.2f}  n {row['n']:5d}  m {row['m']:5d}  {row['draws']} draws"

@@ -1,7 +1,7 @@
 """What the scores of unseen mail say: per kind, group and class of forbidden thing, beside scores that need no learning.
 
-Every figure comes twice: pooled, with one threshold for all kinds, and within kinds, where each kind has its own threshold, as the
-station decides.
+Every figure comes twice: pooled, with one threshold for all kinds, and within kinds as they are announced, where each kind has its own
+threshold, as the station decides.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from station.domain.clearance import MIN_CALIBRATION
+from station.domain.errors import ConfigurationError
 from station.screening import conformal
 from station.screening.baselines import DARK_AREA, DARKNESS, RANDOM, P
 from station.screening.evaluation_lines import figure
@@ -58,8 +60,24 @@ def curve(pieces: Sequence[Scored], scorer: str) -> dict[str, list[float]]:
 
 
 def operating_point(pieces: Sequence[Scored], manifest: Manifest, *, alpha: float = ALPHA) -> dict[str, Any]:
-    """What the manifest's own thresholds do: `alarmed` by the model, `held` by it or by a finding that needs no model."""
-    limits = {kind: conformal.threshold(manifest.scores_for(kind), alpha) for kind in {one.kind for one in pieces}}
+    """What the manifest's own thresholds do: `alarmed` by the model, `held` by it or by a finding that needs no model.
+
+    A kind without scores enough for a threshold of its own is one that the model clears nothing of: it is named in `not_cleared`, with how
+    many it has, and its pieces are left out.
+
+    Raises:
+        ConfigurationError: no kind has enough.
+    """
+    kinds = sorted({one.kind for one in pieces})
+    not_cleared = {kind: count for kind in kinds if (count := len(manifest.own_scores(kind))) < MIN_CALIBRATION}
+    limits = {kind: conformal.threshold(manifest.own_scores(kind), alpha) for kind in kinds if kind not in not_cleared}
+    if not limits:
+        raise ConfigurationError(
+            f"Model {manifest.name} has {MIN_CALIBRATION} calibration scores of no kind of piece that was measured",
+            consequence="it clears nothing, so that its thresholds were not measured",
+            remedy=f"Calibrate it on {MIN_CALIBRATION} pieces or more of each kind as tracking announces it",
+        )
+    pieces = [one for one in pieces if one.kind in limits]
     alarmed = np.asarray([one.scores[MODEL] >= limits[one.kind] for one in pieces])
     held = alarmed | np.asarray([bool(one.findings) for one in pieces])
 
@@ -82,6 +100,7 @@ def operating_point(pieces: Sequence[Scored], manifest: Manifest, *, alpha: floa
 
     return {
         "alpha": alpha,
+        "not_cleared": not_cleared,
         **by(outcome, threat=False),
         **by(outcome, threat=True),
         "benign_by_kind": by(lambda one: one.kind, threat=False),
@@ -167,7 +186,15 @@ def mail_lines(found: Mapping[str, Any]) -> list[str]:
     point = found["operating_point"]
     lines.append(f"at the model's own thresholds (alpha {point['alpha']:g}):")
     lines += [f"  {name:22s} alarmed {figure(row['alarmed'])}, held {figure(row['held'])}" for name, row in _outcomes(point)]
-    return lines
+    return lines + [f"  {says}" for says in not_cleared_lines(point["not_cleared"])]
+
+
+def not_cleared_lines(not_cleared: Mapping[str, int]) -> list[str]:
+    """A line for each kind that the model clears nothing of."""
+    return [
+        f"{kind}: {count} calibration scores of its own, {MIN_CALIBRATION} are needed: the model clears nothing of it, it is left out"
+        for kind, count in not_cleared.items()
+    ]
 
 
 def _outcomes(point: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -11,6 +11,7 @@ from firmware_sims.mail import NEWEST_GENERATION
 from training import calibrate, export
 from training.batches import BAGS
 from training.encoder import BEGUN_WITH
+from training.kinds import MAIL_KINDS
 from training.loop import Plan, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
@@ -47,7 +48,7 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
     print(f"{len(content)} bytes, off from torch by at most {export.check(net, content):.1e}")
     model.write_bytes(content)
     benign = calibrate.scored(model, calibrate.benign_orders(calibrate.CALIBRATION_SEED, per_kind), seed=1, jobs=jobs)
-    orders = calibrate.benign_orders(calibrate.TEST_SEED, max(1, per_kind // 3))
+    orders = calibrate.benign_orders(calibrate.TEST_SEED, max(1, per_kind // 3), MAIL_KINDS)
     orders += calibrate.threat_orders(calibrate.TEST_SEED, per_threat)
     test = calibrate.scored(model, orders, seed=2, jobs=jobs)
     scores = calibrate.calibration_scores(benign)

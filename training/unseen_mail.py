@@ -25,11 +25,12 @@ from station.screening.correction import correct_scan
 from station.screening.features import to_grid
 from station.screening.findings import find
 from station.screening.image import one_thread
-from station.screening.manifest import Manifest
+from station.screening.manifest import UNKNOWN_KIND, Manifest
 from station.screening.measure import measure
 from station.screening.pipeline import Reader, reading_window
 from training.bench import Bench
 from training.conditions import NOMINAL
+from training.kinds import MAIL_KINDS, drawn_sort, threats_of
 from training.make_dataset import shown
 from training.visibility import visibility
 
@@ -42,17 +43,18 @@ FLAT, PARCELS = "envelopes and packets", "parcels"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """What one generation of mail draws: kinds, and the forbidden things of each kind."""
+    """What one generation of mail draws: kinds as they are announced, and the forbidden things of each kind."""
 
     version: int
     kinds: tuple[str, ...]
     threats: Mapping[str, tuple[str, ...]]
 
     def draw(self, seed: int, kind: str, threat: str, number: int) -> Piece:
-        """One piece; `threat` is empty for none."""
+        """One piece; `threat` is empty for none. Its `kind` is the generator's sort, drawn as mail brings them."""
         rng = np.random.default_rng((seed, number, zlib.crc32(kind.encode()), zlib.crc32(threat.encode())))
+        sort = drawn_sort(rng, GENERATIONS[self.version], kind, threat or None)
         piece_id = f"UNSEEN-{kind}-{threat or 'benign'}-{number}"
-        return draw_piece(rng, serial=number + 1, piece_id=piece_id, kind=kind, threat_kind=threat or None, generation=self.version)
+        return draw_piece(rng, serial=number + 1, piece_id=piece_id, kind=sort, threat_kind=threat or None, generation=self.version)
 
 
 def generator(version: int | None = None) -> Generator:
@@ -66,8 +68,7 @@ def generator(version: int | None = None) -> Generator:
         known = ", ".join(map(str, sorted(GENERATIONS)))
         raise ConfigurationError(f"There is no mail of generation {chosen}", remedy=f"Give one of {known}")
     drawn = GENERATIONS[chosen]
-    kinds = tuple(drawn.kind_shares)
-    return Generator(version=chosen, kinds=kinds, threats={kind: tuple(drawn.threat_shares.get(kind, ())) for kind in kinds})
+    return Generator(version=chosen, kinds=MAIL_KINDS, threats={kind: tuple(threats_of(drawn, kind)) for kind in MAIL_KINDS})
 
 
 def visibility_of(piece: Piece) -> float:
@@ -96,9 +97,12 @@ class Block:
         return f"{self.kind}/{self.threat}/{self.first}+{self.count}"
 
 
-def blocks(source: Generator, *, per_kind: int, per_threat: int, only: str = "") -> list[Block]:
-    """Benign pieces of every kind, and every forbidden thing (or `only` one) in every kind that carries it."""
-    wanted = [(kind, "", per_kind) for kind in source.kinds]
+def blocks(source: Generator, *, per_kind: int, per_threat: int, only: str = "", unknown: bool = False) -> list[Block]:
+    """Benign pieces of every kind, and every forbidden thing (or `only` one) in every kind that carries it.
+
+    Asked for with `unknown`: as many benign pieces that nobody announced, which come as mail brings them.
+    """
+    wanted = [(kind, "", per_kind) for kind in (*source.kinds, *([UNKNOWN_KIND] if unknown else []))]
     wanted += [(kind, threat, per_threat) for kind in source.kinds for threat in source.threats[kind] if only in {"", threat}]
     return [
         Block(kind=kind, threat=threat, first=first, count=min(BLOCK, count - first))
@@ -109,7 +113,7 @@ def blocks(source: Generator, *, per_kind: int, per_threat: int, only: str = "")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """One piece: the truth, the score of each scorer, the findings that need no model, how visible the forbidden thing is.
+    """One piece: the kind it is announced as, the score of each scorer, the findings that need no model, how visible what is forbidden is.
 
     `visibility` is the detectability that the generator's physics gives it in the nominal scanner, 0 for a benign piece.
     """
@@ -146,7 +150,7 @@ def score_block(manifest: Manifest, models: Mapping[str, bytes], version: int, s
         scores |= plain_scores(le, he).scores
         scores[RANDOM] = float(chance(piece.piece_id).random())
         scored = Scored(
-            kind=piece.kind,
+            kind=block.kind,
             threat=block.threat,
             number=number,
             visibility=visibility_of(piece) if block.threat else 0.0,

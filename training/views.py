@@ -13,6 +13,7 @@ from station.screening.features import model_input
 from training.augment import pictured
 from training.batches import BAGS
 from training.conditions import detected
+from training.kinds import announced
 from training.pieces import Stored, forbidden
 from training.survey import darkness
 
@@ -24,7 +25,7 @@ SIDE = 16
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A piece as it is read: channels (4, rows, columns), classes of the cells, darkness."""
+    """A piece as it is read: channels (4, rows, columns), classes of the cells, darkness; `group` is the kind it is announced as."""
 
     group: str
     threat: str
@@ -47,7 +48,9 @@ def _seen(at: int, piece: Stored) -> list[View]:
     t = piece.crop(slice(None), slice(None))
     t = np.pad(t, ((0, 0), *((AIR, AIR + -(side + 2 * AIR) % SIDE) for side in piece.shape)), constant_values=1.0)
     t = detected(t, piece.taken(), rng)
-    scans = {piece.kind: t, "pictures": pictured(t, rng)} if piece.kind == BAGS else {piece.kind: t}
+    scans = {announced(piece.kind): t}
+    if piece.kind == BAGS:
+        scans["pictures"] = pictured(t, rng)
     mask = np.zeros((t.shape[1] // 4, t.shape[2] // 4), np.uint8)
     own = piece.labels()
     mask[AIR // 4 : AIR // 4 + own.shape[0], AIR // 4 : AIR // 4 + own.shape[1]] = np.where(forbidden(own), own, 0)

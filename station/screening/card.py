@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from station.screening.manifest import UNKNOWN_KIND, Manifest
+from station.domain.clearance import MIN_CALIBRATION
+from station.screening.manifest import ANNOUNCED_KINDS, Manifest
 
 CAUTION = (
     "All figures are of synthetic mail from the generator that also drew the training pieces: self-graded.",
@@ -19,6 +20,10 @@ def _figure(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "not measured"
 
 
+def _count(kind: str, count: int) -> str:
+    return f"{kind} {count}" if count >= MIN_CALIBRATION else f"{kind} {count}, too few to clear any"
+
+
 def _table(title: str, shares: object) -> list[str]:
     if not isinstance(shares, Mapping):
         return []
@@ -29,12 +34,12 @@ def card_lines(manifest: Manifest) -> list[str]:
     """The card, a line each; figures that the manifest lacks are named as not measured."""
     known: Mapping[str, Any] = manifest.metrics
     freeze = "none" if manifest.freeze_score is None else f"{manifest.freeze_score:.4f}"
-    counts = ", ".join(f"{kind} {len(scores)}" for kind, scores in sorted(manifest.calibration.items()) if kind != UNKNOWN_KIND)
+    counts = ", ".join(_count(kind, len(manifest.own_scores(kind))) for kind in ANNOUNCED_KINDS)
     return [
         f"Model {manifest.name}, SHA-256 {manifest.model_sha256}",
         f"signed: {'yes' if manifest.signed else 'no'}; fitted on: {manifest.fitted_site or 'synthetic pieces'}",
         f"drawn by generator version {manifest.generator_version}, training data SHA-256 {manifest.training_data_sha256}",
-        f"calibration: {len(manifest.calibration[UNKNOWN_KIND])} benign pieces ({counts})",
+        f"benign pieces behind the thresholds, by kind as announced: {counts}",
         f"freeze score: {freeze} from {manifest.freeze_n} benign pieces",
         f"lower 95 % bound of detection of projected threats: {_figure(manifest.detection_lower_95)}",
         "",

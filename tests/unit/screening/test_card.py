@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from station.screening.card import card_lines
 from station.screening.manifest import load_model
 from tests.support.screening_models import SHIPPED
@@ -12,6 +14,14 @@ def test_the_shipped_models_card_names_what_matters():
     assert "darkness alone" in card
     assert "blade" in card
     assert len(data) < 8 * 1024 * 1024
+
+
+def test_the_card_counts_by_the_kinds_that_are_announced():
+    manifest, _ = load_model(SHIPPED)
+    counts = "by kind as announced: envelope 600, packet 600, parcel 1200, unknown 2400"
+    assert any(line.endswith(counts) for line in card_lines(manifest))
+    few = replace(manifest, calibration={**manifest.calibration, "packet": manifest.calibration["packet"][:499]})
+    assert any("packet 499, too few to clear any, parcel" in line for line in card_lines(few))
 
 
 def test_the_shipped_calibration_supports_every_kind():

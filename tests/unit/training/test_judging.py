@@ -1,6 +1,7 @@
 """Judging a model: scores are kept and never mixed, figures mean what they say, the card speaks of one model alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from station.screening.pipeline import Reader
 from tests.support.screening_models import SHIPPED, sound_model
 from training.ablations import PARTS, ablated, without
 from training.card import card, measured
-from training.mail_coverage import coverage_report
+from training.kinds import MAIL_KINDS
+from training.mail_coverage import coverage_lines, coverage_report
 from training.mail_report import mail_lines, mail_report
 from training.unseen_mail import Block, Scored, ScoreFile, blocks, generator, scan_of, score_block
 
@@ -36,7 +38,7 @@ def mail_of(manifest: Manifest, *, benign: int = 12, shift: float = 0.0) -> list
     """Benign pieces that score as the calibration does, and threats of which the first half scores far above it."""
     rng = np.random.default_rng(4)
     pieces = []
-    for kind in ("envelope", "packet", "document_parcel", "small_parcel"):
+    for kind in MAIL_KINDS:
         drawn = rng.choice(manifest.scores_for(kind), benign) + rng.uniform(0, 1e-9, benign)
         pieces += [piece(kind, "", number, float(score + shift)) for number, score in enumerate(drawn)]
         pieces += [piece(kind, "blade", number, 1.5 if number < 5 else 0.0, visibility=float(number)) for number in range(10)]
@@ -93,6 +95,7 @@ def test_blocks_hold_every_kind_and_class_and_one_class_alone_if_asked():
         (kind, threat) for kind in source.kinds for threat in source.threats[kind]
     }
     assert {block.threat for block in blocks(source, per_kind=1, per_threat=1, only="handgun")} == {"", "handgun"}
+    assert [block.kind for block in blocks(source, per_kind=1, per_threat=0, unknown=True)] == [*source.kinds, "unknown"]
     with pytest.raises(ConfigurationError, match="generation 99"):
         generator(99)
 
@@ -100,7 +103,8 @@ def test_blocks_hold_every_kind_and_class_and_one_class_alone_if_asked():
 def test_only_threats_above_the_floor_count(shipped: tuple[Manifest, bytes]):
     pieces = mail_of(shipped[0])
     everything, seen = (mail_report(pieces, shipped[0], floor=floor) for floor in (0.0, 5.0))
-    assert (everything["below_floor"], seen["below_floor"]) == (0, 20)
+    assert (everything["below_floor"], seen["below_floor"]) == (0, 15)
+    assert set(everything["by_kind"]) == set(MAIL_KINDS)
     whole = everything["groups"]["all kinds"]
     assert whole["tpr_within_kind"]["mean"] == pytest.approx(0.5)
     assert whole["auroc_within_kind"]["mean"] == pytest.approx(0.5, abs=0.02)
@@ -109,19 +113,45 @@ def test_only_threats_above_the_floor_count(shipped: tuple[Manifest, bytes]):
     point = everything["operating_point"]
     assert point["threats"]["alarmed"]["mean"] == pytest.approx(0.5)
     assert [row["threat"] for row in point["failures"] if row["threat"]] == ["blade", "blade"]
-    assert "20 lie below" in mail_lines({"generation": 1, "seed": 5, **seen})[0]
+    assert "15 lie below" in mail_lines({"generation": 1, "seed": 5, **seen})[0]
 
 
 def test_coverage_holds_for_the_same_population_and_fails_for_another(shipped: tuple[Manifest, bytes]):
     manifest = shipped[0]
-    same = coverage_report(mail_of(manifest, benign=150), manifest, draws=200)
+    same = coverage_report(mail_of(manifest, benign=560), manifest, draws=200)
     assert same["holds"]
-    assert {row["kind"] for row in same["splits"]} == {"unknown"}
-    other = coverage_report(mail_of(manifest, benign=150, shift=0.2), manifest, draws=200)
+    assert {row["kind"] for row in same["splits"]} == {row["kind"] for row in same["as_shipped"]} == set(MAIL_KINDS)
+    assert {row["n"] for row in same["as_shipped"] if row["kind"] == "parcel"} == {1200}
+    other = coverage_report(mail_of(manifest, benign=560, shift=0.2), manifest, draws=200)
     assert not other["holds"]
     assert all(row["holds"] for row in other["splits"])
     with pytest.raises(ConfigurationError, match="too few to be split"):
         coverage_report(mail_of(manifest, benign=50), manifest, draws=200)
+
+
+def test_a_kind_with_too_few_scores_of_its_own_borrows_no_threshold(shipped: tuple[Manifest, bytes]):
+    manifest = replace(shipped[0], calibration={**shipped[0].calibration, "packet": shipped[0].calibration["packet"][:499]})
+    pieces = mail_of(manifest)
+    point = mail_report(pieces, manifest, floor=0.0)["operating_point"]
+    assert point["not_cleared"] == {"packet": 499}
+    assert set(point["benign_by_kind"]) == {"envelope", "parcel"}
+    assert point["threats"]["held"]["n"] == 20
+    lines = mail_lines({"generation": 1, "seed": 5, **mail_report(pieces, manifest, floor=0.0)})
+    assert lines[-1].strip().startswith("packet: 499 calibration scores of its own, 500 are needed")
+    found = coverage_report(mail_of(manifest, benign=560), manifest, draws=100)
+    assert {row["kind"] for row in found["as_shipped"]} == {"envelope", "parcel"}
+    assert found["not_cleared"] == {"packet": 499}
+    assert any("packet: 499" in line for line in coverage_lines(found))
+    packets = [one for one in pieces if one.kind == "packet"]
+    with pytest.raises(ConfigurationError, match="of no kind of piece that was measured"):
+        mail_report(packets, manifest, floor=0.0)
+
+
+def test_pieces_of_unknown_kind_are_held_against_its_own_scores(shipped: tuple[Manifest, bytes]):
+    pieces = [piece("unknown", "", number, 2.0) for number in range(560)] + mail_of(shipped[0])
+    rows = {row["kind"]: row for row in coverage_report(pieces, shipped[0], draws=100)["as_shipped"] if row["alpha"] == 0.05}
+    # neither do other kinds count as unknown, nor are these among the others
+    assert (rows["unknown"]["m"], rows["unknown"]["held"], rows["parcel"]["m"]) == (560, 560, 12)
 
 
 def test_a_part_is_switched_off_and_nothing_else(shipped: tuple[Manifest, bytes]):
@@ -150,6 +180,12 @@ def test_the_card_says_what_was_not_measured_and_refuses_another_model(shipped: 
     assert "| pairs: AUROC | ≥ 0.86 | – | not measured |" in text
     assert "| mail, parcels: found at 5 % | ≥ 0.85 | 0.500 [" in text
     assert manifest.model_sha256 in text
+    assert "envelope 600, packet 600, parcel 1200, unknown 2400" in text
+    by_sorts = {**report, "by_kind": {"small_parcel": report["by_kind"]["parcel"]}}
+    (tmp_path / "mail.json").write_text(json.dumps(by_sorts), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="tells small_parcel apart, which no announcement names"):
+        measured(tmp_path, manifest)
+    (tmp_path / "mail.json").write_text(json.dumps(report), encoding="utf-8")
     (tmp_path / "coverage.json").write_text(json.dumps({"model": {"sha256": "0" * 64}}), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="measured with model 000000000000"):
         measured(tmp_path, manifest)
