@@ -83,20 +83,23 @@ def side_by_side(
 def _least_detection(
     measured: Sequence[MeasuredPiece], calibration: Mapping[str, Sequence[float]], threshold: Callable[[str], float]
 ) -> float | None:
-    """The lowest bound of the kinds that have scores enough to be cleared, those of all kinds together being `unknown`'s."""
+    """The lowest bound of the kinds that have scores enough to be cleared, and of unknown kind.
+
+    A piece that nobody announced may be of any kind, and is judged by the threshold of all together: so are all pieces for its bound.
+    """
     clearing = {kind for kind, scores in calibration.items() if len(scores) >= MIN_CALIBRATION} - {UNKNOWN_KIND}
-    parts = [measured, *([piece for piece in measured if piece.kind == kind] for kind in clearing)]
-    bounds = [_detection_bound(part, threshold) for part in parts]
+    bounds = [_detection_bound(measured, threshold(UNKNOWN_KIND))]
+    bounds += [_detection_bound([piece for piece in measured if piece.kind == kind], threshold(kind)) for kind in clearing]
     known = [bound for bound in bounds if bound is not None]
     return min(known) if len(known) == len(bounds) else None
 
 
-def _detection_bound(measured: Sequence[MeasuredPiece], threshold: Callable[[str], float]) -> float | None:
+def _detection_bound(measured: Sequence[MeasuredPiece], threshold: float) -> float | None:
     """Wilson's lower bound of the share that alarms, each class of threats counting the same; None without a projection.
 
     Cautious: all projections into one piece count as one, and fewer where the weights of the classes differ (Kish's effective number).
     """
-    rows = [(threat.threat_class, threat.new >= threshold(piece.kind)) for piece in measured for threat in piece.threats]
+    rows = [(threat.threat_class, threat.new >= threshold) for piece in measured for threat in piece.threats]
     if not rows:
         return None
     count = Counter(name for name, _ in rows)
@@ -107,7 +110,10 @@ def _detection_bound(measured: Sequence[MeasuredPiece], threshold: Callable[[str
 
 
 def threshold_of(calibration: Mapping[str, Sequence[float]], alpha: float) -> Callable[[str], float]:
-    """The new model's threshold of each kind, as the station will set it."""
+    """The new model's threshold of each kind, as the station will set it.
+
+    A kind with too few scores gets that of all kinds together, by which people are shown where to look, and nothing of it is cleared.
+    """
 
     def of(kind: str) -> float:
         own = calibration.get(kind, ())

@@ -14,6 +14,7 @@ from station.screening.site_scoring import SiteScores
 HIGHEST = 5
 """How many benign pieces with the highest scores are named, for people to look at again."""
 BOUNDS = {"auroc": site_judgement.WORSE_AUROC, "found": site_judgement.WORSE_FOUND, "class": site_judgement.WORSE_CLASS}
+_BORROWED = "ngưỡng chung chỉ để xem / the threshold of all kinds only shows where to look"
 _PARTS = (("fitting", site_scoring.FITTING), ("calibrating", site_scoring.CALIBRATING), ("measuring", site_scoring.MEASURING))
 _ROWS = (
     ("auroc", "AUROC"),
@@ -108,6 +109,6 @@ def _threshold(kind: str, one: Mapping[str, Any]) -> str:
     says = (
         "đủ để tự thông qua / enough to clear"
         if one["may_clear"]
-        else f"chưa đủ {MIN_CALIBRATION}: người quyết định / fewer than {MIN_CALIBRATION}: people decide"
+        else f"chưa đủ {MIN_CALIBRATION}: người quyết định / fewer than {MIN_CALIBRATION}: people decide, {_BORROWED}"
     )
     return f"  {kind:16s} n = {one['n']:5d}  {one['threshold']:.4f}  {says}"

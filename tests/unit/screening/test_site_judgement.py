@@ -81,6 +81,16 @@ def test_a_kind_that_hides_threats_is_not_proved_by_another_that_shows_them():
     assert bound(envelope=600, packet=600) is None
 
 
+def test_a_piece_that_nobody_announced_is_proved_by_the_threshold_that_it_gets():
+    """Its threshold is that of all kinds together, which lies higher than an envelope's own."""
+    calibration = {"unknown": np.linspace(0, 0.9, 1200).tolist(), "envelope": np.linspace(0, 0.2, 600).tolist()}
+    threats = (Threat(threat_class="blade", old=0.0, new=0.5),)
+    given = [MeasuredPiece(name=f"E{n}", kind="envelope", old=0, new=0, threats=threats) for n in range(300)]
+    found = side_by_side(given, calibration, alpha=0.05, old_threshold=lambda _: 0.5)
+    assert found["new"]["alarms_on_threats"]["mean"] == 1.0
+    assert found["detection_lower_95"] == pytest.approx(wilson_low(0.0, 300), abs=1e-9)
+
+
 def test_a_class_that_is_unlearned_is_named():
     found = measured(gain=0.2)
     found["by_class"]["blade"]["difference"] = {"mean": -0.2, "lo": -0.3, "hi": -0.1, "n": 60}
