@@ -5,6 +5,7 @@ from typing import Any
 
 from station.domain.clearance import MIN_CALIBRATION
 from station.screening.manifest import ANNOUNCED_KINDS, Manifest
+from station.screening.spots import THREAT_CLASSES
 
 CAUTION = (
     "All figures are of synthetic mail from the generator that also drew the training pieces: self-graded.",
@@ -22,6 +23,17 @@ def _figure(value: object) -> str:
 
 def _count(kind: str, count: int) -> str:
     return f"{kind} {count}" if count >= MIN_CALIBRATION else f"{kind} {count}, too few to clear any"
+
+
+def _classes(manifest: Manifest) -> list[str]:
+    """Of which classes the bound of detection speaks."""
+    if manifest.detection_lower_95 is None:
+        return []
+    measured = manifest.metrics.get("classes_measured")
+    if not isinstance(measured, list):
+        return ["  measured with classes that are not named: fit the model again to know which"]
+    others = [name for name in THREAT_CLASSES if name not in measured]
+    return [f"  measured with {', '.join(map(str, measured)) or 'no class'}; nothing is claimed of {', '.join(others) or 'any other'}"]
 
 
 def _table(title: str, shares: object) -> list[str]:
@@ -42,6 +54,7 @@ def card_lines(manifest: Manifest) -> list[str]:
         f"benign pieces behind the thresholds, by kind as announced: {counts}",
         f"freeze score: {freeze} from {manifest.freeze_n} benign pieces",
         f"lower 95 % bound of detection of projected threats: {_figure(manifest.detection_lower_95)}",
+        *_classes(manifest),
         "",
         f"measured on {known.get('benign', 0)} benign and {known.get('threats', 0)} threat pieces at alpha {known.get('alpha', '?')}:",
         f"AUROC {_figure(known.get('auroc'))} (darkness alone {_figure(known.get('auroc_darkness'))})",

@@ -76,6 +76,7 @@ def manifest_content(
             "benign_alarmed": benign["mean"],
             "threats": measured["projections"],
             "threats_alarmed": threats["mean"],
+            "classes_measured": sorted(measured["by_class"]),
             "delivered_model_sha256": delivered.model_sha256,
             "report_sha256": hashlib.sha256(report).hexdigest(),
         },

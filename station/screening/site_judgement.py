@@ -5,7 +5,7 @@ Whole pieces are drawn again, with all that was projected into them; both models
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -16,6 +16,7 @@ from station.domain.clearance import MIN_CALIBRATION
 from station.screening import conformal, resampling
 from station.screening.manifest import UNKNOWN_KIND
 from station.screening.site_scoring import MeasuredPiece
+from station.screening.spots import THREAT_CLASSES
 
 Floats = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -32,8 +33,9 @@ def side_by_side(
     """Figures of `old` and `new` and their `difference`, each `{"mean", "lo", "hi", "n"}`, and the same of each class of threat.
 
     `auroc` and `found` (at 5 % false alarms on these very pieces) are within kinds; `paired_win` is how often a piece scores higher with a
-    threat than without; `alarms_on_threats` and `alarms_on_benign` are at each model's own threshold. `detection_lower_95` is the bound of
-    the new model's detection at its threshold, in the kind where it is lowest of those that it would be allowed to clear.
+    threat than without; `alarms_on_threats` and `alarms_on_benign` are at each model's own threshold. `detection_by_kind` is the bound of
+    the new model's detection at its threshold in each kind that it would be allowed to clear, and how many projections of which class it
+    was measured with; `detection_lower_95` is the lowest of them. Of the classes in `not_measured` nothing is known.
     """
     rows = [(piece, threat) for piece in measured for threat in (None, *piece.threats)]
     weights = resampling.scene_weights([piece.name for piece, _ in rows])
@@ -76,22 +78,35 @@ def side_by_side(
             for name, figures in by_class.items()
         },
     }
-    result["detection_lower_95"] = _least_detection(measured, calibration, thresholds["new"])
+    result["detection_by_kind"] = detection = _detection_by_kind(measured, calibration, thresholds["new"])
+    bounds = [one["lower_95"] for one in detection.values()]
+    result["detection_lower_95"] = None if None in bounds else min(bounds)
+    result["not_measured"] = not_measured(by_class)
     return result
 
 
-def _least_detection(
+def not_measured(measured: Collection[str]) -> list[str]:
+    """Classes of threats that the station has words for and that are not among the measured ones."""
+    return [name for name in THREAT_CLASSES if name not in measured]
+
+
+def _detection_by_kind(
     measured: Sequence[MeasuredPiece], calibration: Mapping[str, Sequence[float]], threshold: Callable[[str], float]
-) -> float | None:
-    """The lowest bound of the kinds that have scores enough to be cleared, and of unknown kind.
+) -> dict[str, dict[str, Any]]:
+    """The bound of unknown kind, and of each kind that has scores enough to be cleared.
 
     A piece that nobody announced may be of any kind, and is judged by the threshold of all together: so are all pieces for its bound.
     """
-    clearing = {kind for kind, scores in calibration.items() if len(scores) >= MIN_CALIBRATION} - {UNKNOWN_KIND}
-    bounds = [_detection_bound(measured, threshold(UNKNOWN_KIND))]
-    bounds += [_detection_bound([piece for piece in measured if piece.kind == kind], threshold(kind)) for kind in clearing]
-    known = [bound for bound in bounds if bound is not None]
-    return min(known) if len(known) == len(bounds) else None
+    clearing = sorted({kind for kind, scores in calibration.items() if len(scores) >= MIN_CALIBRATION} - {UNKNOWN_KIND})
+    parts = {UNKNOWN_KIND: measured, **{kind: [piece for piece in measured if piece.kind == kind] for kind in clearing}}
+    return {
+        kind: {
+            "lower_95": _detection_bound(part, threshold(kind)),
+            "pieces": len(part),
+            "classes": dict(sorted(Counter(threat.threat_class for piece in part for threat in piece.threats).items())),
+        }
+        for kind, part in parts.items()
+    }
 
 
 def _detection_bound(measured: Sequence[MeasuredPiece], threshold: float) -> float | None:

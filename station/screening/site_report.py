@@ -62,6 +62,7 @@ def report_of(
             "rule": site_split.LIBRARY_RULE,
             "fitting": [entry.thing_id for entry in libraries[0].entries],
             "measuring": [entry.thing_id for entry in libraries[1].entries],
+            "not_in_library": site_judgement.not_measured({entry.threat_class for entry in libraries[1].entries}),
             "projections": {"fitting": site_scoring.THREATS_TO_FIT, "measuring": site_scoring.THREATS_TO_MEASURE},
         },
         "calibration": {
@@ -93,8 +94,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         "Điểm cao nhất, nên xem lại / highest scores, look at these again: "
         + ", ".join(f"{one['piece']} {one['score']:.3f}" for one in report["highest_benign"]),
     ]
-    bound = measured["detection_lower_95"]
-    lines.append(f"Cận dưới 95 % phát hiện / lower 95 % bound of detection: {'–' if bound is None else f'{bound:.3f}'}")
+    lines += _claim(measured, report["threats"]["not_in_library"])
     if report["objections"]:
         return [*lines, *(f"KHÔNG ĐƯỢC DÙNG / MAY NOT TAKE EFFECT: {one}" for one in report["objections"])]
     return lines
@@ -103,6 +103,30 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
 def _row(label: str, *figures: Mapping[str, Any]) -> str:
     cells = ["–" if one["mean"] is None else f"{one['mean']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]" for one in figures]
     return f"{label:36s} {cells[0]:>24s} {cells[1]:>24s} {cells[2]:>26s}"
+
+
+def _claim(measured: Mapping[str, Any], not_in_library: Sequence[str]) -> list[str]:
+    """The bound of detection, of which kinds and classes it speaks, and of which it does not."""
+    lines = [
+        f"Cận dưới 95 % phát hiện / lower 95 % bound of detection: {_bound(measured['detection_lower_95'])}",
+        *(
+            f"  {kind:16s} {_bound(one['lower_95'])}  "
+            + (", ".join(f"{name} {count}" for name, count in one["classes"].items()) or "không có hình chiếu / no projection")
+            for kind, one in measured["detection_by_kind"].items()
+        ),
+    ]
+    elsewhere = [name for name in measured["not_measured"] if name not in not_in_library]
+    for names, why in (
+        (not_in_library, "không có trong thư viện vật cấm / not in the threat library"),
+        (elsewhere, "không vừa bưu gửi nào / fitted into no piece"),
+    ):
+        if names:
+            lines.append(f"CHƯA ĐO, không khẳng định gì / NOT MEASURED, nothing is claimed ({why}): {', '.join(names)}")
+    return lines
+
+
+def _bound(bound: float | None) -> str:
+    return "–" if bound is None else f"{bound:.3f}"
 
 
 def _threshold(kind: str, one: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ from station.domain.errors import ConfigurationError, ConflictError, NotFoundErr
 from station.screening.drift import TRIP_KEY
 from station.screening.manifest import load_model
 from station.screening.site_report import report_lines
+from station.screening.spots import THREAT_CLASSES
 from station.settings import Configuration, edit, load
 from station.storage.sqlite import DirectoryLock
 from tests.support import screening_models as models
@@ -114,6 +115,14 @@ def test_the_report_names_all_that_the_candidate_stands_on(fitted: tuple[Path, F
     assert report["objections"] == []
     told = "\n".join(report_lines(report))
     assert "fewer than 500: people decide" in told
+    # half of the classes that the station has words for cannot be projected, and the report claims nothing of them
+    missing = ["ammunition", "initiator", "sheet_explosive", "bulk_explosive", "aerosol", "lithium_pack"]
+    assert report["threats"]["not_in_library"] == missing
+    assert f"not in the threat library): {', '.join(missing)}" in told
+    measured = set(report["measured"]["by_class"])
+    assert set(report["measured"]["not_measured"]) == set(THREAT_CLASSES) - measured
+    assert manifest["metrics"]["classes_measured"] == sorted(measured)
+    assert set(report["measured"]["detection_by_kind"]["unknown"]["classes"]) == measured
     assert "đang dùng / in use" in told
     assert model_place(load(file)).folder == file.parent / "model"
 

@@ -24,6 +24,17 @@ def test_the_card_counts_by_the_kinds_that_are_announced():
     assert any("packet 499, too few to clear any, parcel" in line for line in card_lines(few))
 
 
+def test_the_card_says_of_which_threats_the_bound_of_detection_speaks():
+    manifest, _ = load_model(SHIPPED)
+    assert not any("nothing is claimed" in line for line in card_lines(manifest))
+    proved = replace(manifest, detection_lower_95=0.93, metrics={"classes_measured": ["blade", "shield"]})
+    (line,) = [line for line in card_lines(proved) if "nothing is claimed" in line]
+    assert "measured with blade, shield; nothing is claimed of handgun, bomb," in line
+    assert line.endswith("lithium_pack")
+    older = replace(proved, metrics={})
+    assert any("classes that are not named" in line for line in card_lines(older))
+
+
 def test_the_shipped_calibration_supports_every_kind():
     manifest, _ = load_model(SHIPPED)
     for kind in ("envelope", "packet", "document_parcel", "small_parcel", "unknown"):

@@ -91,6 +91,24 @@ def test_a_piece_that_nobody_announced_is_proved_by_the_threshold_that_it_gets()
     assert found["detection_lower_95"] == pytest.approx(wilson_low(0.0, 300), abs=1e-9)
 
 
+def test_the_bound_speaks_of_the_kinds_and_classes_that_it_was_measured_with():
+    scores = {kind: np.linspace(0, 0.4, 600).tolist() for kind in ("unknown", "envelope", "parcel")}
+    sheet, gun = (Threat(threat_class=name, old=0.0, new=0.9) for name in ("shield", "handgun"))
+    given = [MeasuredPiece(name=f"E{n}", kind="envelope", old=0, new=0, threats=(sheet,)) for n in range(40)]
+    given += [MeasuredPiece(name=f"P{n}", kind="parcel", old=0, new=0, threats=(sheet, gun)) for n in range(50)]
+    found = side_by_side(given, scores, alpha=0.05, old_threshold=lambda _: 0.5)
+    parts = found["detection_by_kind"]
+    assert {kind: one["classes"] for kind, one in parts.items()} == {
+        "unknown": {"handgun": 50, "shield": 90},
+        "envelope": {"shield": 40},
+        "parcel": {"handgun": 50, "shield": 50},
+    }
+    assert [one["pieces"] for one in parts.values()] == [90, 40, 50]
+    assert found["detection_lower_95"] == min(one["lower_95"] for one in parts.values()) == parts["envelope"]["lower_95"]
+    assert len(found["not_measured"]) == 10
+    assert not {"shield", "handgun"} & set(found["not_measured"])
+
+
 def test_a_class_that_is_unlearned_is_named():
     found = measured(gain=0.2)
     found["by_class"]["blade"]["difference"] = {"mean": -0.2, "lo": -0.3, "hi": -0.1, "n": 60}
