@@ -29,7 +29,6 @@ from training.kinds import MAIL_KINDS, drawn_sort, threats_of
 GENERATION = NEWEST_GENERATION
 DRAWN = GENERATIONS[GENERATION]
 CALIBRATION_SEED, TEST_SEED, FREEZE_SEED = 20_001, 30_001, 40_001
-FREEZE_PIECES = 20_000
 DARK_SHARE = 0.02
 BENCH_PIECES = 200
 
@@ -124,17 +123,6 @@ def _scored_part(model: Path, part: tuple[int, Sequence[Order]]) -> Scored:
 def mail_orders(seed: int, count: int) -> list[Order]:
     """Benign pieces, kinds as mail brings them; for the freeze score, which needs very many."""
     return [Order(stream=(seed, at), kind=UNKNOWN_KIND) for at in range(count)]
-
-
-def freeze_score(scores: list[float]) -> float | None:
-    """The score that at most 1 in 5 000 benign pieces reach; None when fewer than 20 000 were scored.
-
-    The bound is on the upper 95 % limit's safe side: at most count / 10 000 pieces lie at or above it.
-    """
-    if len(scores) < FREEZE_PIECES:
-        return None
-    ordered = sorted(scores)
-    return float(np.nextafter(ordered[-1 - len(scores) // 10_000], 2.0))
 
 
 def benign_orders(seed: int, per_kind: int, kinds: Sequence[str] = ANNOUNCED_KINDS) -> list[Order]:

@@ -17,6 +17,7 @@ import onnx
 from station.cli.errors import EXIT_DONE, report_errors
 from station.domain.errors import ConfigurationError
 from station.screening.baselines import DARKNESS
+from station.screening.card import freeze_words
 from station.screening.evaluation_lines import figure
 from station.screening.manifest import ANNOUNCED_KINDS, Manifest, load_model
 from training import card_failures, card_plots
@@ -95,7 +96,6 @@ def table(head: Row, rows: Sequence[Row]) -> list[str]:
 def _what(manifest: Manifest, data: bytes) -> list[str]:
     graph = onnx.load_from_string(data).graph
     weights = sum(int(one.ByteSize()) for one in graph.initializer)
-    freeze = "none" if manifest.freeze_score is None else f"{manifest.freeze_score:.4f}"
     counts = ", ".join(f"{kind} {len(manifest.own_scores(kind))}" for kind in ANNOUNCED_KINDS)
     return [
         "## What it is",
@@ -110,7 +110,7 @@ def _what(manifest: Manifest, data: bytes) -> list[str]:
         words(
             f"Trained on synthetic mail of generator version {manifest.generator_version} (data",
             f"SHA-256 `{manifest.training_data_sha256}`); {_begun_with(manifest)} Fitted on: {manifest.fitted_site or 'no site'}.",
-            f"Benign pieces behind the thresholds: {counts}. Freeze score: {freeze}, from {manifest.freeze_n} benign pieces.",
+            f"Benign pieces behind the thresholds: {counts}. Freeze score: {freeze_words(manifest)}.",
         ),
         "",
     ]

@@ -31,6 +31,12 @@ def sorts_of(drawn: Generation, kind: str, threat: str | None = None) -> list[st
     ]
 
 
+def kind_shares(drawn: Generation) -> dict[str, float]:
+    """How often mail brings each kind."""
+    whole = sum(drawn.kind_shares.values())
+    return {kind: sum(drawn.kind_shares[sort] for sort in sorts_of(drawn, kind)) / whole for kind in MAIL_KINDS}
+
+
 def threats_of(drawn: Generation, kind: str) -> Sequence[str]:
     """Forbidden things that some sort of a kind carries."""
     return [name for name in CLASSES if sorts_of(drawn, kind, name)]

@@ -11,7 +11,8 @@ from firmware_sims.mail import NEWEST_GENERATION
 from training import calibrate, export
 from training.batches import BAGS
 from training.encoder import BEGUN_WITH
-from training.kinds import MAIL_KINDS
+from training.freeze import freeze_score
+from training.kinds import MAIL_KINDS, kind_shares
 from training.loop import Plan, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
@@ -55,6 +56,8 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
     metrics = calibrate.detection(scores, test, alpha=ALPHA)
     print(json.dumps(metrics, indent=1))
     frozen = calibrate.scored(model, calibrate.mail_orders(calibrate.FREEZE_SEED, freeze), seed=calibrate.FREEZE_SEED, jobs=jobs).scores
+    found = freeze_score(frozen)
+    metrics |= {"encoder_begun_with": BEGUN_WITH, "freeze": None if found is None else found.said(kind_shares(calibrate.DRAWN))}
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model, out / export.MODEL_FILE)
     export.write_manifest(
@@ -62,13 +65,13 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
         {
             "name": NAME,
             "calibration": scores,
-            "freeze_score": calibrate.freeze_score(frozen),
+            "freeze_score": None if found is None else found.score,
             "freeze_n": len(frozen),
             "generator_version": calibrate.GENERATION,
             "training_data_sha256": data_sha256,
             "fitted_site": None,
             "detection_lower_95": None,
-            "metrics": metrics | {"encoder_begun_with": BEGUN_WITH},
+            "metrics": metrics,
         },
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from firmware_sims.mail_catalogue import CLASSES
 from station.domain.clearance import MIN_CALIBRATION
+from training import freeze
 
 
 def _options() -> argparse.Namespace:
@@ -54,7 +55,6 @@ def main() -> None:
     """Command line."""
     options = _options()
     # Whoever makes pieces and batches imports this module as its own main one, and needs nothing of what trains.
-    from training import calibrate  # noqa: PLC0415
     from training.loop import CHECKPOINT, Plan  # noqa: PLC0415
     from training.making import finish, trained  # noqa: PLC0415
     from training.weights import load_weights  # noqa: PLC0415
@@ -94,7 +94,7 @@ def main() -> None:
             data_sha256=about.data_sha256,
             per_kind=options.per_kind,
             per_threat=options.per_threat,
-            freeze=calibrate.FREEZE_PIECES if options.freeze is None else options.freeze,
+            freeze=freeze.PIECES if options.freeze is None else options.freeze,
             jobs=jobs,
         )
 

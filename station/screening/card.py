@@ -21,6 +21,24 @@ def _figure(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "not measured"
 
 
+def freeze_words(manifest: Manifest) -> str:
+    """The score from which a piece stops the lane, and what is known of how often harmless pieces reach it."""
+    if manifest.freeze_score is None:
+        return f"none, from {manifest.freeze_n} benign pieces"
+    score, known = f"{manifest.freeze_score:.4f}", manifest.metrics.get("freeze")
+    if not isinstance(known, Mapping):
+        return f"{score}, from {manifest.freeze_n} benign pieces; how often such pieces reach it is not stated"
+    kinds = ", ".join(f"{_one_in(share)} of kind {kind}" for kind, share in known["upper_by_kind"].items())
+    return (
+        f"{score}; at most {known['above']} of {known['pieces']} benign pieces reached it, so that with {100 * known['confidence']:g} % "
+        f"confidence at most {_one_in(known['upper'])} of such mail do, and of one kind alone at most {kinds}"
+    )
+
+
+def _one_in(share: float) -> str:
+    return f"1 in {int(1 / share)}"
+
+
 def _count(kind: str, count: int) -> str:
     return f"{kind} {count}" if count >= MIN_CALIBRATION else f"{kind} {count}, too few to clear any"
 
@@ -45,14 +63,13 @@ def _table(title: str, shares: object) -> list[str]:
 def card_lines(manifest: Manifest) -> list[str]:
     """The card, a line each; figures that the manifest lacks are named as not measured."""
     known: Mapping[str, Any] = manifest.metrics
-    freeze = "none" if manifest.freeze_score is None else f"{manifest.freeze_score:.4f}"
     counts = ", ".join(_count(kind, len(manifest.own_scores(kind))) for kind in ANNOUNCED_KINDS)
     return [
         f"Model {manifest.name}, SHA-256 {manifest.model_sha256}",
         f"signed: {'yes' if manifest.signed else 'no'}; fitted on: {manifest.fitted_site or 'synthetic pieces'}",
         f"drawn by generator version {manifest.generator_version}, training data SHA-256 {manifest.training_data_sha256}",
         f"benign pieces behind the thresholds, by kind as announced: {counts}",
-        f"freeze score: {freeze} from {manifest.freeze_n} benign pieces",
+        f"freeze score: {freeze_words(manifest)}",
         f"lower 95 % bound of detection of projected threats: {_figure(manifest.detection_lower_95)}",
         *_classes(manifest),
         "",
