@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import nn
 
 from station.screening import site_fit
@@ -38,27 +38,15 @@ from training.network import (
     TOP_PLAIN,
     HeatNet,
 )
+from training.onnx_graph import Graph
 
 OPSET = 17
 MODEL_FILE = "heat-net.onnx"
 SIDE_MULTIPLE = 16
 
 
-class _Graph:
-    """Nodes and weights in the making."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, values: np.ndarray) -> str:
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def node(self, operator: str, inputs: list[str], name: str, outputs: int = 1, **attributes: Any) -> str:
-        names = [name] if outputs == 1 else [f"{name}.{index}" for index in range(outputs)]
-        self.nodes.append(helper.make_node(operator, inputs, names, name=name, **attributes))
-        return names[0]
+class _Graph(Graph):
+    """A graph that knows the network's layers."""
 
     def convolution(self, source: str, name: str, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None, *, more: int = 0) -> str:
         """`more` outputs than the layer has are 0."""
@@ -93,35 +81,6 @@ class _Graph:
 
     def block(self, source: str, name: str, block: nn.Sequential) -> str:
         return self.node("Relu", [self.convolution(source, name, block[0], block[1])], f"{name}.relu")
-
-    def doubled(self, source: str, name: str) -> str:
-        scales = self.constant(f"{name}.scales", np.asarray([1, 1, 2, 2], np.float32))
-        return self.node(
-            "Resize",
-            [source, "", scales],
-            name,
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
-
-    def mean(self, source: str, name: str, size: int, stride: int = 1) -> str:
-        """Mean over size × size, what lies outside being 0."""
-        pads = [size // 2] * 4
-        how = {"kernel_shape": [size, size], "strides": [stride, stride], "pads": pads, "count_include_pad": 1}
-        return self.node("AveragePool", [source], name, **how)
-
-    def part(self, source: str, name: str, *, axis: int, start: int, end: int) -> str:
-        bounds = (("from", start), ("to", end), ("axis", axis))
-        return self.node("Slice", [source, *(self.constant(f"{name}.{what}", np.asarray([at], np.int64)) for what, at in bounds)], name)
-
-    def top(self, source: str, name: str, count: int) -> str:
-        """The highest of (1, n), in falling order."""
-        return self.node("TopK", [source, self.constant(f"{name}.k", np.asarray([count], np.int64))], name, outputs=2, axis=1)
-
-    def weighted_mean(self, source: str, name: str, weight: float) -> str:
-        mean = self.node("ReduceMean", [source], f"{name}.mean", axes=[1], keepdims=0)
-        return self.node("Mul", [mean, self.constant(f"{name}.w", np.asarray([weight], np.float32))], name)
 
 
 def build(net: HeatNet) -> onnx.ModelProto:
@@ -187,7 +146,8 @@ def _plain_scores(graph: _Graph) -> tuple[str, str]:
     """Darkness and dense material of each cell, and smoothed."""
     plain = graph.part("channels", "plain", axis=1, start=2, end=4)
     plain = graph.node("AveragePool", [plain], "plain.pool", kernel_shape=[4, 4], strides=[4, 4])
-    return plain, graph.mean(graph.mean(plain, "plain.smooth0", 5), "plain.smooth1", 5)
+    smooth = graph.mean(plain, "plain.smooth0", 5, air_outside=True)
+    return plain, graph.mean(smooth, "plain.smooth1", 5, air_outside=True)
 
 
 def _placed(graph: _Graph, plain: str, smooth: str) -> str:

@@ -62,9 +62,12 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def pooled(values: Tensor, size: int, stride: int = 1) -> Tensor:
-    """Mean over size × size cells; what lies outside counts as 0."""
-    return functional.avg_pool2d(values, size, stride=stride, padding=size // 2, count_include_pad=True)
+def pooled(values: Tensor, size: int, stride: int = 1, *, air_outside: bool = False) -> Tensor:
+    """Mean over size × size, of the cells that the picture has; `air_outside` counts as 0 what lies beyond it.
+
+    Air has no darkness and no dense material, but a logit of 0 is no air: it is a chance of one half, hotter than nearly every cell.
+    """
+    return functional.avg_pool2d(values, size, stride=stride, padding=size // 2, count_include_pad=air_outside)
 
 
 def top_mean(values: Tensor, cells: int) -> Tensor:
@@ -116,7 +119,7 @@ class HeatNet(nn.Module):
         learned = self.merge1(self.beside1(cells) + functional.interpolate(self.lift2(two_cells), scale_factor=2.0, mode="nearest"))
         # a few channels are pooled twice as quickly when they do not lie channels last
         plain = functional.avg_pool2d(channels[:, 2:4].contiguous(), 4)
-        smooth = pooled(pooled(plain, 5), 5)
+        smooth = pooled(pooled(plain, 5, air_outside=True), 5, air_outside=True)
         features = torch.cat([learned, plain, smooth], dim=1)
         logits = pooled(functional.conv2d(features, self.head_weights().view(1, -1, 1, 1), self.head.bias), 3)
         heat = logits + PLAIN_IN_HEAT * smooth.sum(dim=1, keepdim=True)
