@@ -109,11 +109,17 @@ def _what(manifest: Manifest, data: bytes) -> list[str]:
         "",
         words(
             f"Trained on synthetic mail of generator version {manifest.generator_version} (data",
-            f"SHA-256 `{manifest.training_data_sha256}`); {_begun_with(manifest)} Fitted on: {manifest.fitted_site or 'no site'}.",
+            f"SHA-256 `{manifest.training_data_sha256}`){_without(manifest)}; {_begun_with(manifest)}",
+            f"Fitted on: {manifest.fitted_site or 'no site'}.",
             f"Benign pieces behind the thresholds: {counts}. Freeze score: {freeze_words(manifest)}.",
         ),
         "",
     ]
+
+
+def _without(manifest: Manifest) -> str:
+    left_out = manifest.metrics.get("left_out")
+    return f", **without any piece that holds {left_out}**" if left_out else ""
 
 
 def _begun_with(manifest: Manifest) -> str:

@@ -128,9 +128,26 @@ def mail(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def require_left_out(manifest: Manifest, threat: str) -> None:
+    """Refuse a model that has seen the class.
+
+    Raises:
+        ConfigurationError: its manifest does not say that it was trained without it.
+    """
+    said = manifest.metrics.get("left_out")
+    if said != threat:
+        says = f"was trained without {said}" if said else "does not say that a class was left out of its training"
+        raise ConfigurationError(
+            f"Model {manifest.name} {says}",
+            consequence=f"what it makes of {threat} tells nothing of a class that it does not know",
+            remedy=f"Train one: python -m training.train --out DIR --work build/no-{threat} --leave-out {threat}",
+        )
+
+
 def left_out(options: argparse.Namespace) -> int:
-    """A class that the model never saw. The command takes it on trust that the model was trained without it."""
+    """A class that the model never saw, as its manifest says."""
     manifest, data = model_of(options.model)
+    require_left_out(manifest, options.threat)
     floor, file = floor_of(options), prepared(options.json or FOLDER / f"left-out-{options.threat}.json")
     scores = options.scores or FOLDER / f"left-out-{options.threat}.jsonl"
     pieces, source = scored_mail(options, manifest, {MODEL: data}, scores, only=options.threat)
@@ -146,7 +163,7 @@ def left_out(options: argparse.Namespace) -> int:
         "by_kind": {kind: part_report([one for one in carried if one.kind == kind]) for kind in sorted(kinds)},
     }
     dark = found["baselines"][DARKNESS]
-    print(f"{options.threat}, which the model is said not to know: {found['threats']} threats, {found['benign']} benign pieces")
+    print(f"{options.threat}, which the model does not know: {found['threats']} threats, {found['benign']} benign pieces")
     print(f"AUROC within kinds {figure(found['auroc_within_kind'])}, found at 5 % {figure(found['tpr_within_kind'])}")
     print(f"darkness {figure(dark['auroc_within_kind'])}; model minus darkness {figure(dark['model_better_by']['auroc_within_kind'])}")
     write(file, found)

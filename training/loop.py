@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from station.domain.errors import ConfigurationError
 from training.batches import Batch, Batches, made_ahead
 from training.check import checked, report
 from training.losses import Losses, losses
@@ -38,6 +39,8 @@ AVERAGED = 0.999
 SAVE_EVERY_S, TELL_EVERY_S = 120.0, 30.0
 CHECKED_PIECES = 240
 CHECKPOINT = "checkpoint.pt"
+LEFT_OUT = "left_out"
+"""Where a checkpoint says which class was left out, None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Plan:
 
     A batch has `times` as many crops as on a processor, and the rate grows with their square root. It is learned from `echoes` times, each
     time turned otherwise: where batches are what is waited for, the same ones teach more (Choi et al. 2019, "Faster neural network training
-    with data echoing"). Held pieces are read `checks` times.
+    with data echoing"). Held pieces are read `checks` times. `leave_out` is the class of which no piece is learned from.
     """
 
     seed: int
@@ -57,6 +60,7 @@ class Plan:
     times: int = 1
     echoes: int = 1
     checks: int = 10
+    leave_out: str | None = None
 
 
 @dataclass(slots=True)
@@ -99,11 +103,29 @@ def _begun(device: torch.device, plan: Plan, start: HeatNet | None) -> _State:
     return _State(net.train(), average, torch.optim.AdamW(groups, lr=LEAST, fused=True))
 
 
-def _save(state: _State, file: Path) -> None:
+def _save(state: _State, file: Path, plan: Plan) -> None:
     part = file.with_suffix(".part")
     content = {name: getattr(state, name).state_dict() for name in ("net", "average", "optimiser")}
-    torch.save({**content, "step": state.step, "samples": state.samples, "trained_s": state.trained_s}, part)
+    numbers = {"step": state.step, "samples": state.samples, "trained_s": state.trained_s}
+    torch.save({**content, **numbers, LEFT_OUT: plan.leave_out}, part)
     part.replace(file)
+
+
+def left_out_of(checkpoint: Path) -> str | None:
+    """The class that was left out of the run that a checkpoint is of.
+
+    Raises:
+        ConfigurationError: the checkpoint does not say.
+    """
+    content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if LEFT_OUT not in content:
+        raise ConfigurationError(
+            f"--resume: {checkpoint} does not say which class was left out of it: it is of before this was kept",
+            consequence="the run could go on with another one",
+            remedy="Leave --resume out to begin anew",
+        )
+    found: str | None = content[LEFT_OUT]
+    return found
 
 
 def _resume(state: _State, file: Path, device: torch.device) -> None:
@@ -229,9 +251,8 @@ def train(
         _resume(state, checkpoint, device)
     log = _Log(work / "log.jsonl", fresh=not resume)
     half = _half_precision(device)
-    log.tell(
-        {"device": str(device), "bfloat16": half, "pieces": len(pieces), "held": len(held), "apart": len(apart), "from_step": state.step}
-    )
+    sizes = {"pieces": len(pieces), "held": len(held), "apart": len(apart)}
+    log.tell({"device": str(device), "bfloat16": half, **sizes, "leave_out": plan.leave_out, "from_step": state.step})
     chosen = [held[at] for at in np.random.default_rng(plan.seed).permutation(len(held))[:CHECKED_PIECES]]
     saved_s = told_s = state.trained_s
     checks = math.floor(_share(state, plan) * plan.checks)
@@ -256,12 +277,12 @@ def train(
                 log.tell(_progress(state, means, plan))
             if state.trained_s - saved_s > SAVE_EVERY_S:
                 saved_s = state.trained_s
-                _save(state, checkpoint)
+                _save(state, checkpoint, plan)
             if checks < math.floor(_share(state, plan) * plan.checks) < plan.checks:
                 checks += 1
                 log.tell({"step": state.step, "check": report(checked(state.average, chosen, device, workers=plan.workers))})
                 now = time.perf_counter()
-    _save(state, checkpoint)
+    _save(state, checkpoint, plan)
     if stop:
         log.tell({"step": state.step, "stopped_by": signal.Signals(stop[0]).name})
         return None

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from firmware_sims.mail import NEWEST_GENERATION
 from training import calibrate, export
+from training.about import About, refuse_other
 from training.batches import BAGS
 from training.encoder import BEGUN_WITH
 from training.freeze import freeze_score
 from training.kinds import MAIL_KINDS, kind_shares
-from training.loop import Plan, train
+from training.loop import CHECKPOINT, Plan, left_out_of, train
 from training.make_dataset import Recipe, make
 from training.network import HeatNet
 from training.pieces import read_set, split
-from training.weights import WEIGHTS_FILE, About, load_weights, save_weights
+from training.weights import WEIGHTS_FILE, load_weights, save_weights
 
 NAME = "heat-net-2"
 ALPHA = 0.05
@@ -42,7 +43,7 @@ def digest(folders: list[Path], before: str = "") -> str:
     return total.hexdigest()
 
 
-def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
+def finish(net: HeatNet, out: Path, work: Path, *, about: About, per_kind: int, per_threat: int, freeze: int, jobs: int) -> None:
     """Export, calibrate, measure, sign; `out` is touched when all is known, so that a failure leaves the model there as it was."""
     model = work / export.MODEL_FILE
     content = export.build(net).SerializeToString()
@@ -57,18 +58,22 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
     print(json.dumps(metrics, indent=1))
     frozen = calibrate.scored(model, calibrate.mail_orders(calibrate.FREEZE_SEED, freeze), seed=calibrate.FREEZE_SEED, jobs=jobs).scores
     found = freeze_score(frozen)
-    metrics |= {"encoder_begun_with": BEGUN_WITH, "freeze": None if found is None else found.said(kind_shares(calibrate.DRAWN))}
+    metrics |= {
+        "encoder_begun_with": BEGUN_WITH,
+        "left_out": about.left_out,
+        "freeze": None if found is None else found.said(kind_shares(calibrate.DRAWN)),
+    }
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model, out / export.MODEL_FILE)
     export.write_manifest(
         out,
         {
-            "name": NAME,
+            "name": NAME if about.left_out is None else f"{NAME} without {about.left_out}",
             "calibration": scores,
             "freeze_score": None if found is None else found.score,
             "freeze_n": len(frozen),
             "generator_version": calibrate.GENERATION,
-            "training_data_sha256": data_sha256,
+            "training_data_sha256": about.data_sha256,
             "fitted_site": None,
             "detection_lower_95": None,
             "metrics": metrics,
@@ -76,20 +81,26 @@ def finish(net: HeatNet, out: Path, work: Path, *, data_sha256: str, per_kind: i
     )
 
 
-def trained(
-    plan: Plan, work: Path, *, mail: int, bags: int, leave_out: str | None, start: Path | None, resume: bool, jobs: int
-) -> tuple[HeatNet, About]:
-    """Draw the sets, train on them and keep the weights: the network as it was kept, and what it was learned from."""
+def trained(plan: Plan, work: Path, *, mail: int, bags: int, start: Path | None, resume: bool, jobs: int) -> tuple[HeatNet, About]:
+    """Draw the sets, train on them and keep the weights: the network as it was kept, and what it was learned from.
+
+    Raises:
+        ConfigurationError: of the checkpoint or of the weights to start from another class was left out; nothing was drawn then.
+    """
+    if resume:
+        checkpoint = work / CHECKPOINT
+        refuse_other(left_out_of(checkpoint), plan.leave_out, what=f"--resume: {checkpoint}", anew="no --resume")
+    begun, before = (None, About(data_sha256="", crops=0, left_out=plan.leave_out)) if start is None else load_weights(start)
+    refuse_other(before.left_out, plan.leave_out, what=f"--start {start}", anew="no --start")
     folders = drawn(work, seed=plan.seed, mail=mail, bags=bags, jobs=jobs)
     pieces, held, apart = (
         list(chain.from_iterable(parts))
-        for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=leave_out) for folder in folders), strict=True)
+        for parts in zip(*(split(read_set(folder, jobs=jobs), leave_out=plan.leave_out) for folder in folders), strict=True)
     )
-    begun, before = (None, About(data_sha256="", crops=0)) if start is None else load_weights(start)
     ended = train(pieces, held, apart, plan, work=work, start=begun, resume=resume)
     if ended is None:
         sys.exit("stopped; the same command with --resume goes on from here")
     net, crops = ended
-    about = About(data_sha256=digest(folders, before.data_sha256), crops=before.crops + crops)
+    about = About(data_sha256=digest(folders, before.data_sha256), crops=before.crops + crops, left_out=plan.leave_out)
     save_weights(work / WEIGHTS_FILE, net, about)
     return load_weights(work / WEIGHTS_FILE)

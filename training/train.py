@@ -4,7 +4,7 @@
 
 Runs in its own environment (`training/requirements.txt`, with the project's root on the path). Sets, checkpoint, log and weights lie in
 `--work` and are taken up there: sets are drawn once, `--resume` goes on from the last checkpoint (one every two minutes), `--weights`
-leaves training out. `docs/reference/training.md` says what takes how long.
+leaves training out. Whatever a run goes on from must have left out the same class. `docs/reference/training.md` says what takes how long.
 """
 
 import argparse
@@ -14,7 +14,9 @@ from pathlib import Path
 
 from firmware_sims.mail_catalogue import CLASSES
 from station.domain.clearance import MIN_CALIBRATION
+from station.domain.errors import ConfigurationError
 from training import freeze
+from training.about import read_about, refuse_other
 
 
 def _options() -> argparse.Namespace:
@@ -42,18 +44,41 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-threat", type=int, default=24, help="test pieces of each threat in each kind")
     parser.add_argument("--freeze", type=int, help="pieces behind the freeze score, as many as one takes unless said; 0 for none")
     options = parser.parse_args()
-    if options.leave_out and (options.weights or options.start):
-        parser.error(
-            "--leave-out goes with neither --weights nor --start: what those weights were trained and fitted on may hold the class"
-        )
+    try:
+        _refuse_other_weights(options)
+    except ConfigurationError as error:
+        parser.error(said(error))
     if 0 < options.per_kind < MIN_CALIBRATION:
         parser.error(f"--per-kind {options.per_kind}: no threshold stands on fewer than {MIN_CALIBRATION} pieces of a kind")
     return options
 
 
+def _refuse_other_weights(options: argparse.Namespace) -> None:
+    """Refuse weights of which another class was left out than the options say, or which do not say; before anything is drawn."""
+    for name, file in (("--start", options.start), ("--weights", options.weights)):
+        if file is None:
+            continue
+        recorded = read_about(file).left_out
+        # weights that are only exported may speak for themselves
+        asked = recorded if name == "--weights" and options.leave_out is None else options.leave_out
+        refuse_other(recorded, asked, what=f"{name} {file}", anew=f"no {name}")
+
+
+def said(error: ConfigurationError) -> str:
+    """What is wrong, why that matters, what to do."""
+    return f"{error.what} ({error.consequence}). {error.remedy}"
+
+
 def main() -> None:
     """Command line."""
     options = _options()
+    try:
+        _made(options)
+    except ConfigurationError as error:
+        sys.exit(said(error))
+
+
+def _made(options: argparse.Namespace) -> None:
     # Whoever makes pieces and batches imports this module as its own main one, and needs nothing of what trains.
     from training.loop import CHECKPOINT, Plan  # noqa: PLC0415
     from training.making import finish, trained  # noqa: PLC0415
@@ -75,13 +100,13 @@ def main() -> None:
             times=options.times,
             echoes=options.echoes,
             checks=options.checks,
+            leave_out=options.leave_out,
         )
         net, about = trained(
             plan,
             options.work,
             mail=options.mail,
             bags=options.bags,
-            leave_out=options.leave_out,
             start=options.start,
             resume=options.resume,
             jobs=jobs,
@@ -91,7 +116,7 @@ def main() -> None:
             net,
             options.out,
             options.work,
-            data_sha256=about.data_sha256,
+            about=about,
             per_kind=options.per_kind,
             per_threat=options.per_threat,
             freeze=freeze.PIECES if options.freeze is None else options.freeze,

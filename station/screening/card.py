@@ -68,6 +68,7 @@ def card_lines(manifest: Manifest) -> list[str]:
         f"Model {manifest.name}, SHA-256 {manifest.model_sha256}",
         f"signed: {'yes' if manifest.signed else 'no'}; fitted on: {manifest.fitted_site or 'synthetic pieces'}",
         f"drawn by generator version {manifest.generator_version}, training data SHA-256 {manifest.training_data_sha256}",
+        *([f"trained without any piece that holds {known['left_out']}"] if known.get("left_out") else []),
         f"benign pieces behind the thresholds, by kind as announced: {counts}",
         f"freeze score: {freeze_words(manifest)}",
         f"lower 95 % bound of detection of projected threats: {_figure(manifest.detection_lower_95)}",

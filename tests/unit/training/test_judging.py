@@ -1,5 +1,6 @@
 """Judging a model: scores are kept and never mixed, figures mean what they say, the card speaks of one model alone."""
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,14 @@ import pytest
 
 from station.domain.errors import ConfigurationError
 from station.screening.anomaly_model import OnnxModel
+from station.screening.card import card_lines
 from station.screening.features import model_input
 from station.screening.manifest import Manifest, load_model
 from station.screening.pipeline import Reader
 from tests.support.screening_models import SHIPPED, sound_model
 from training.ablations import PARTS, ablated, without
 from training.card import card, measured
+from training.evaluate import left_out, require_left_out
 from training.kinds import MAIL_KINDS
 from training.mail_coverage import coverage_lines, coverage_report
 from training.mail_report import mail_lines, mail_report
@@ -152,6 +155,19 @@ def test_pieces_of_unknown_kind_are_held_against_its_own_scores(shipped: tuple[M
     rows = {row["kind"]: row for row in coverage_report(pieces, shipped[0], draws=100)["as_shipped"] if row["alpha"] == 0.05}
     # neither do other kinds count as unknown, nor are these among the others
     assert (rows["unknown"]["m"], rows["unknown"]["held"], rows["parcel"]["m"]) == (560, 560, 12)
+
+
+def test_a_class_is_unknown_only_to_a_model_whose_manifest_says_so(shipped: tuple[Manifest, bytes]):
+    with pytest.raises(ConfigurationError, match="does not say that a class was left out"):
+        left_out(argparse.Namespace(model=SHIPPED, threat="blade"))
+    without_powder, data = replace(shipped[0], metrics={**shipped[0].metrics, "left_out": "powder"}), shipped[1]
+    with pytest.raises(ConfigurationError, match="was trained without powder") as told:
+        require_left_out(without_powder, "blade")
+    assert "--leave-out blade" in told.value.remedy
+    require_left_out(without_powder, "powder")
+    report = {"generation": 1, "seed": 5, **mail_report(mail_of(without_powder), without_powder, floor=0.0)}
+    assert "trained without any piece that holds powder" in card_lines(without_powder)
+    assert "**without any piece that holds powder**" in card(without_powder, data, {"mail": report, "left_out": []})
 
 
 def test_a_part_is_switched_off_and_nothing_else(shipped: tuple[Manifest, bytes]):
