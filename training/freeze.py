@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scipy import stats
+
 PIECES = 20_000
 """As few as a freeze score may stand on."""
 WANTED = 1 / 5_000
 """The share of harmless pieces that may reach it."""
 CONFIDENCE = 0.95
-_HALVINGS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,32 +40,15 @@ class FreezeScore:
         }
 
 
-def chance_of_at_most(count: int, pieces: int, share: float) -> float:
-    """That at most `count` of `pieces` are of those that make up `share`, 0 < `share` < 1 (binomial)."""
-    logs = (
-        math.lgamma(pieces + 1)
-        - math.lgamma(one + 1)
-        - math.lgamma(pieces - one + 1)
-        + one * math.log(share)
-        + (pieces - one) * math.log1p(-share)
-        for one in range(count + 1)
-    )
-    return math.fsum(math.exp(one) for one in logs)
-
-
 def upper_bound(count: int, pieces: int) -> float:
     """The share of all pieces that, with `CONFIDENCE`, is not exceeded where `count` of `pieces` were seen (Clopper and Pearson)."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if chance_of_at_most(count, pieces, middle) > 1 - CONFIDENCE else (low, middle)
-    return high
+    return float(stats.beta.ppf(CONFIDENCE, count + 1, pieces - count))
 
 
 def most_above(pieces: int) -> int | None:
     """How many of the sample may reach the score for the bound to be `WANTED` or less; None where the sample is too small for any."""
     count = 0
-    while chance_of_at_most(count, pieces, WANTED) <= 1 - CONFIDENCE:
+    while stats.binom.cdf(count, pieces, WANTED) <= 1 - CONFIDENCE:
         count += 1
     return count - 1 if count else None
 

@@ -9,7 +9,7 @@ from firmware_sims.mail import GENERATIONS, NEWEST_GENERATION
 from station.screening.card import card_lines
 from station.screening.manifest import load_model
 from tests.support.screening_models import SHIPPED
-from training.freeze import CONFIDENCE, PIECES, WANTED, FreezeScore, chance_of_at_most, freeze_score, most_above, upper_bound
+from training.freeze import CONFIDENCE, PIECES, WANTED, FreezeScore, freeze_score, most_above, upper_bound
 from training.kinds import kind_shares
 
 
@@ -33,7 +33,6 @@ def test_how_many_may_reach_it_follows_from_the_size_alone():
         assert above is not None
         assert upper_bound(above, count) <= WANTED < upper_bound(above + 1, count)
     assert upper_bound(0, PIECES) == pytest.approx(1 - 0.05 ** (1 / PIECES))
-    assert chance_of_at_most(2, PIECES, WANTED) == pytest.approx(0.238, abs=1e-3)
 
 
 def test_it_lies_above_every_piece_of_the_least_sample_and_needs_that_many():
