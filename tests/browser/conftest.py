@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect, sync_playwright
 
 from station.api.cookies import SESSION
+from station.domain.piece import PieceState
 from tests.e2e.programs import wait_until
 from tests.support.api_station import Desk
 
@@ -23,7 +24,6 @@ _ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-
 
 def _program(playwright: Playwright) -> str:
     program = os.environ.get("KT1_CHROMIUM") or shutil.which("chromium") or playwright.chromium.executable_path
@@ -102,6 +102,30 @@ def leave_unanswered(page: Page, *patterns: str) -> list[Route]:
     for pattern in patterns:
         page.route(pattern, hang)
     return came
+
+
+def let_pass(page: Page, pattern: str, routes: list[Route]) -> None:
+    """Let those that hang, and all that come after them, have their answers."""
+    page.route(pattern, lambda route: route.continue_())
+    for route in routes:
+        route.continue_()
+
+
+def settle(page: Page) -> None:
+    """Whatever the page has asked for until now has been seen: a question of its own has come back since."""
+    page.evaluate("() => fetch('/api/v1/session')")
+
+
+def open_review(page: Page) -> None:
+    page.goto("/review")
+    expect(page.locator(".queue-item, #queue-empty").first).to_be_visible()
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def state_of(desk: Desk, piece_id: str) -> PieceState:
+    piece = desk.store.read(lambda view: view.piece(piece_id))
+    assert piece is not None
+    return piece.state
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from station.domain.reasons import Reason
 from station.domain.review import ReviewDecision
 from station.domain.vault import ImageLookedAt
 from station.workflow.views import LaneState
-from tests.browser.conftest import come_in
+from tests.browser.conftest import come_in, open_review, state_of
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
@@ -21,18 +21,6 @@ pytestmark = pytest.mark.browser
 LISTS = ("**/api/v1/reviews?*", "**/api/v1/alarms?*", "**/api/v1/lanes/*/recent?*")
 GLANCE_MS = 200
 """For so long somebody must look before it counts."""
-
-
-def open_review(page: Page) -> None:
-    page.goto("/review")
-    expect(page.locator(".queue-item, #queue-empty").first).to_be_visible()
-    expect(page.locator("#stale")).to_be_hidden()
-
-
-def state(desk: Desk, piece_id: str) -> PieceState:
-    piece = desk.store.read(lambda view: view.piece(piece_id))
-    assert piece is not None
-    return piece.state
 
 
 def test_the_start_page_leads_on(desk: Desk, page: Page) -> None:
@@ -58,7 +46,7 @@ def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page:
     expect(page.locator("#message")).to_contain_text("Hãy bấm Nhận thẩm định trước")
     page.keyboard.press("Enter")
     expect(page.locator("#clear")).to_be_enabled()
-    assert state(desk, first) is PieceState.IN_REVIEW
+    assert state_of(desk, first) is PieceState.IN_REVIEW
     page.locator("#note").fill("hóa đơn")
     page.keyboard.press("F7")
     expect(page.locator("#viewer .heat")).to_be_visible()
@@ -70,7 +58,7 @@ def test_a_held_piece_is_claimed_looked_at_and_cleared_by_keys(desk: Desk, page:
     expect(page.locator("#message")).to_contain_text("không nghi vấn")
     expect(page.locator("#about")).to_contain_text(second)
     expect(page.locator(f'[data-piece="{first}"]')).to_have_count(0)
-    assert state(desk, first) is PieceState.CLEARED
+    assert state_of(desk, first) is PieceState.CLEARED
     facts = [row.evidence for row in desk.store.read(lambda view: view.evidence(first))]
     look = next(fact for fact in facts if isinstance(fact, ImageLookedAt))
     assert (look.person, look.scan_sha256) == ("operator", sha256)
@@ -96,7 +84,7 @@ def test_two_people_on_two_screens(desk: Desk, context: BrowserContext, page: Pa
     expect(page.locator("#clear")).to_be_enabled()
     page.locator("#clear").click()
     expect(page.locator("#queue-empty")).to_be_visible()
-    assert state(desk, piece_id) is PieceState.CLEARED
+    assert state_of(desk, piece_id) is PieceState.CLEARED
 
 
 def test_hold_reject_and_giving_back(desk: Desk, page: Page) -> None:
@@ -106,7 +94,7 @@ def test_hold_reject_and_giving_back(desk: Desk, page: Page) -> None:
     expect(page.locator("#release")).to_be_enabled()
     page.keyboard.press("F6")
     expect(page.locator("#claim")).to_be_enabled()
-    assert state(desk, piece_id) is PieceState.HELD
+    assert state_of(desk, piece_id) is PieceState.HELD
     page.keyboard.press("F3")
     expect(page.locator("#hold")).to_be_enabled()
     page.keyboard.press("F4")
@@ -115,7 +103,7 @@ def test_hold_reject_and_giving_back(desk: Desk, page: Page) -> None:
     expect(page.locator("#reject")).to_be_enabled()
     page.keyboard.press("F9")
     expect(page.locator("#queue-empty")).to_be_visible()
-    assert state(desk, piece_id) is PieceState.REJECTED
+    assert state_of(desk, piece_id) is PieceState.REJECTED
 
 
 def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: Page) -> None:
@@ -137,10 +125,10 @@ def test_urgent_and_marked_pieces_come_first_and_arrows_move(desk: Desk, page: P
         page.locator(f'[data-piece="{piece_id}"]').press(key)
         expect(page.locator("#about")).to_contain_text(str(piece_id))
         expect(page.locator("#claim")).to_be_enabled()
-        assert {state(desk, each) for each in (plain, marked, urgent)} == {PieceState.HELD}
+        assert {state_of(desk, each) for each in (plain, marked, urgent)} == {PieceState.HELD}
     page.keyboard.press("Enter")
     expect(page.locator("#release")).to_be_enabled()
-    assert state(desk, str(order[1])) is PieceState.IN_REVIEW
+    assert state_of(desk, str(order[1])) is PieceState.IN_REVIEW
     page.locator("#release").click()
     expect(page.locator("#claim")).to_be_enabled()
     page.locator(f'[data-piece="{marked}"]').click()

@@ -171,6 +171,15 @@ export function post(path, body) {
 }
 
 /**
+ * Do what is right when it is said, and may not be any more a moment later: it is never repeated by itself.
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+export function postOnce(path, body) {
+  return send(path, write("POST", body));
+}
+
+/**
  * Do what must be done whoever is logged in by now: in that person's name.
  * @param {string} path
  * @param {unknown} body

@@ -1,9 +1,9 @@
 // The reviewer's page: held pieces, the lease on one of them, its picture and history, and the decision.
 
-import { get, may, post, who } from "./calls.js";
+import { get, may, post, postOnce, who } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { factWords } from "./facts.js";
-import { useKeys } from "./keys.js";
+import { SETTLE_MS, useKeys } from "./keys.js";
 import { listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
@@ -23,8 +23,16 @@ let queueOld = false;
 let more = false;
 /** @type {string | null} */
 let chosen = null;
+/** The piece that was asked for while the page was busy: it is turned to afterwards. @type {string | null} */
+let wish = null;
 /** @type {any} */
 let detail = null;
+/** How often a piece was asked for, and which of these answers is on screen. */
+let asked = 0;
+let newest = 0;
+/** Which piece and scan are on screen, and since when. */
+let shownKey = "";
+let shownSince = 0;
 /** @type {string | null} */
 let detailReadAt = null;
 /** Why it could not be read, or not again since then. */
@@ -107,6 +115,11 @@ function mine() {
 
 function show() {
   if (!parts.queue) return;
+  const key = detail ? `${detail.piece_id} ${detail.scan?.sha256}` : "";
+  if (key !== shownKey) {
+    shownKey = key;
+    shownSince = performance.now();
+  }
   keep(parts.queue, [queue, chosen, queueReadAt === null, queueOld, more], queueParts);
   keep(parts.about, [detail, chosen, detailFailure], aboutParts);
   keep(parts.history, detail?.evidence ?? [], () =>
@@ -175,12 +188,13 @@ function permit() {
   if (!parts.queue) return;
   const fresh = !isStale() && !busy;
   const ours = fresh && mine();
+  const decides = ours && performance.now() - shownSince >= SETTLE_MS;
   parts.claim.disabled = !(fresh && detail && !mine() && ["held", "in_review"].includes(detail.state));
   parts.release.disabled = !ours;
-  parts.clear.disabled = !(ours && !detail.restricted && detail.scan && viewer.ready);
-  parts.hold.disabled = !ours;
-  parts.reject.disabled = !ours;
-  parts.second_opinion.disabled = !ours;
+  parts.clear.disabled = !(decides && !detail.restricted && detail.scan && viewer.shows(detail.piece_id, detail.scan.sha256));
+  parts.hold.disabled = !decides;
+  parts.reject.disabled = !decides;
+  parts.second_opinion.disabled = !decides;
 }
 
 const refreshQueue = oneAtATime(async () => {
@@ -200,6 +214,8 @@ const refreshQueue = oneAtATime(async () => {
 });
 
 async function refreshDetail() {
+  asked += 1;
+  const number = asked;
   const wanted = chosen;
   let seen = null;
   let failure = "";
@@ -211,31 +227,50 @@ async function refreshDetail() {
       failure = error instanceof Error ? error.message : String(error);
     }
   }
-  // Another piece may have been chosen while the answer was on its way.
-  if (wanted === chosen) {
-    detail = seen;
-    detailFailure = failure;
-    if (!failure) detailReadAt = new Date().toISOString();
-    show();
-  }
+  // Another piece may have been chosen while the answer was on its way, or a newer answer have come before it.
+  if (wanted !== chosen || number < newest) return;
+  newest = number;
+  detail = seen;
+  detailFailure = failure;
+  if (!failure) detailReadAt = new Date().toISOString();
+  show();
 }
 
 /** @param {string} pieceId */
 async function choose(pieceId) {
-  if (pieceId === chosen || busy) return;
-  if (mine()) await release();
+  wish = pieceId === chosen ? null : pieceId;
+  if (!busy) await goOn();
+}
+
+/** Turn to the piece that was asked for; one's own is given back before. */
+async function goOn() {
+  if (wish === null) return;
+  if (mine()) {
+    busy = true;
+    permit();
+    await attempt(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/release`));
+    busy = false;
+  }
+  turnTo(wish ?? chosen);
+  await refreshDetail();
+}
+
+/** @param {string | null} pieceId */
+function turnTo(pieceId) {
+  wish = null;
   chosen = pieceId;
+  // What was asked before is older than what made the page turn.
+  newest = asked + 1;
   detail = null;
   detailFailure = "";
   parts.note.value = "";
   show();
-  await refreshDetail();
 }
 
 /** @param {number} by */
 function step(by) {
   if (queue.length === 0) return;
-  const at = queue.findIndex((piece) => piece.piece_id === chosen);
+  const at = queue.findIndex((piece) => piece.piece_id === (wish ?? chosen));
   const next = queue[Math.min(queue.length - 1, Math.max(0, at + by))];
   choose(next.piece_id);
 }
@@ -250,44 +285,37 @@ async function release() {
   await act(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/release`));
 }
 
-/** @param {() => Promise<unknown>} work */
+/**
+ * Until what came of it is on screen nothing else is begun: the next press would not know what it does.
+ * @param {() => Promise<unknown>} work
+ */
 async function act(work) {
   busy = true;
   permit();
-  const done = await attempt(work);
-  busy = false;
+  await attempt(work);
   await refreshQueue();
-  return done;
+  busy = false;
+  permit();
+  await goOn();
 }
 
 /** @param {"clear" | "hold" | "reject" | "second_opinion"} outcome */
 async function decide(outcome) {
   permit();
   if (parts[outcome].disabled || !detail) {
-    if (detail) tell(t(!mine() ? "ui-claim-first" : detail.restricted ? "ui-restricted" : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
+    if (detail) tell(t(busy ? "ui-not-yet" : !mine() ? "ui-claim-first" : detail.restricted ? "ui-restricted" : !detail.scan ? "problem-no-scan-to-clear" : "ui-not-yet"), true);
     return;
   }
   const piece = detail.piece_id;
   const at = queue.findIndex((each) => each.piece_id === piece);
   const next = queue[at + 1]?.piece_id ?? queue[at - 1]?.piece_id ?? null;
   const body = { outcome, scan_sha256: detail.scan?.sha256 ?? null, note: parts.note.value };
-  busy = true;
-  permit();
-  /** @type {any} */
-  let answer = null;
-  const done = await attempt(async () => {
-    answer = await post(`/reviews/${encodeURIComponent(piece)}/decision`, body);
-  });
-  busy = false;
-  if (done) {
-    parts.note.value = "";
-    chosen = next;
-    detail = null;
-    detailFailure = "";
-    // Not before the page has gone on: whoever reads it may choose the same piece again at once.
+  await act(async () => {
+    const answer = await post(`/reviews/${encodeURIComponent(piece)}/decision`, body);
+    // Before it is told: whoever reads it may choose the same piece again at once.
+    turnTo(wish ?? next);
     tell(`${piece}: ${answer.awaiting_second_person ? t("reason-awaiting-second-person") : t(`piece-state-${answer.state}`)}`);
-  }
-  await refreshQueue();
+  });
 }
 
 await openPage({ title: "ui-review", current: "review", build });
@@ -312,7 +340,7 @@ for (const kind of ["keydown", "pointerdown", "pointermove"]) {
 viewer.picture.addEventListener("load", () => permit());
 whileSeen(REFRESH_MS, refreshQueue);
 refreshQueue();
-// The lease is renewed only while somebody works here: who goes away gives the piece back.
+// The lease is renewed only while somebody works here: who goes away gives the piece back. A renewal that came after a decision would take the piece anew.
 setInterval(async () => {
-  if (mine() && performance.now() - lastInput < 2 * RENEW_MS) await attempt(() => post(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));
+  if (mine() && !busy && performance.now() - lastInput < 2 * RENEW_MS) await attempt(() => postOnce(`/reviews/${encodeURIComponent(detail.piece_id)}/claim`));
 }, RENEW_MS);

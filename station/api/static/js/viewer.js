@@ -9,7 +9,7 @@ const GLANCE_MS = 200;
 // A picture that could not be had is asked for again, and no more often.
 const RETRY_MS = 2000;
 
-/** One viewer. `ready` is true only when the picture that is named is really on screen. */
+/** One viewer. `ready` is true only when the picture that is named is really on screen; `shows` says so of one picture. */
 export class Viewer {
   constructor() {
     this.picture = h("img", { class: "scan", alt: "" });
@@ -107,6 +107,15 @@ export class Viewer {
     this.#setHeat(false);
     this.picture.removeAttribute("src");
     this.#empty(message);
+  }
+
+  /**
+   * True while this very scan is on screen.
+   * @param {string} pieceId
+   * @param {string} sha256
+   */
+  shows(pieceId, sha256) {
+    return this.ready && this.key === `${pieceId} ${sha256}`;
   }
 
   /**

@@ -1,0 +1,141 @@
+"""Answers in another order than asked, and presses while a question is on its way: nothing is lost, doubled, or about another piece."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from station.domain.piece import PieceState
+from tests.browser.conftest import leave_unanswered, let_pass, open_review, settle, state_of
+from tests.support.api_station import Desk
+
+pytestmark = pytest.mark.browser
+
+QUEUE = "**/api/v1/reviews?*"
+
+
+def held_pieces(desk: Desk, count: int) -> list[str]:
+    """Pieces in the order of the queue."""
+    found = []
+    for _ in range(count):
+        desk.clock.forward(1)
+        found.append(desk.put_piece()[0])
+    return found
+
+
+def queued(page: Page, piece_id: str) -> Any:
+    return page.locator(f'.queue-item[data-piece="{piece_id}"]')
+
+
+def claim(page: Page) -> None:
+    page.keyboard.press("F3")
+    expect(page.locator("#clear")).to_be_enabled()
+
+
+def hold_first_answer(page: Page, path: str) -> Callable[[], None]:
+    """Let the first question for it hang, and no other; what gives it the answer as it is now."""
+    answer = page.request.get(path)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(f"**{path}", hold)
+    return lambda: held[0].fulfill(response=answer)
+
+
+def test_what_is_pressed_while_a_decision_is_on_its_way_is_neither_lost_nor_doubled(desk: Desk, page: Page) -> None:
+    first, second, third = held_pieces(desk, 3)
+    open_review(page)
+    expect(page.locator("#about")).to_contain_text(first)
+    claim(page)
+    deciding = leave_unanswered(page, "**/decision")
+    with page.expect_request("**/decision"):
+        page.keyboard.press("F2")
+    page.keyboard.press("F2")
+    queued(page, third).click()
+    settle(page)
+    assert len(deciding) == 1
+    asking = leave_unanswered(page, QUEUE)
+    deciding[0].continue_()
+    # What was decided is not on screen any more, however long the next piece takes.
+    expect(page.locator("#message")).to_contain_text(f"{first}: không nghi vấn")
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "false")
+    expect(page.locator("#about")).not_to_contain_text(first)
+    let_pass(page, QUEUE, asking)
+    expect(page.locator("#about")).to_contain_text(third)
+    expect(page.locator("#claim")).to_be_enabled()
+    assert [state_of(desk, each) for each in (first, second, third)] == [PieceState.CLEARED, PieceState.HELD, PieceState.HELD]
+
+
+def test_an_answer_that_was_overtaken_changes_nothing(desk: Desk, page: Page) -> None:
+    _, second = held_pieces(desk, 2)
+    open_review(page)
+    give_old_answer = hold_first_answer(page, f"/api/v1/pieces/{second}")
+    queued(page, second).click()
+    desk.feed.publish("piece", "{}")
+    expect(page.locator("#about")).to_contain_text(second)
+    claim(page)
+    page.evaluate(
+        """() => {
+          window.lost = 0;
+          const release = document.getElementById('release');
+          new MutationObserver(() => { window.lost += release.disabled; }).observe(release, {attributes: true});
+        }"""
+    )
+    give_old_answer()
+    with page.expect_response(f"**/api/v1/pieces/{second}"):
+        desk.feed.publish("piece", "{}")
+    settle(page)
+    assert page.evaluate("window.lost") == 0
+
+
+def test_a_piece_of_one_s_own_is_given_back_before_the_next_is_turned_to(desk: Desk, page: Page) -> None:
+    first, second, third = held_pieces(desk, 3)
+    open_review(page)
+    expect(page.locator("#claim")).to_be_enabled()
+    asking = leave_unanswered(page, QUEUE)
+    with page.expect_response("**/claim"):
+        page.keyboard.press("F3")
+    # The page does not show yet that it has been claimed.
+    queued(page, second).click()
+    let_pass(page, QUEUE, asking)
+    expect(page.locator("#about")).to_contain_text(second)
+    assert state_of(desk, first) is PieceState.HELD
+    claim(page)
+    giving_back = leave_unanswered(page, "**/release")
+    with page.expect_request("**/release"):
+        queued(page, first).click()
+    page.keyboard.press("F2")
+    queued(page, third).click()
+    let_pass(page, "**/release", giving_back)
+    expect(page.locator("#about")).to_contain_text(third)
+    assert {state_of(desk, each) for each in (first, second, third)} == {PieceState.HELD}
+
+
+def test_a_key_that_was_meant_for_one_piece_does_not_decide_the_next(desk: Desk, page: Page) -> None:
+    first, second = held_pieces(desk, 2)
+    # Claimed already, in another tab perhaps.
+    assert desk.post(f"/reviews/{second}/claim", person="operator").is_success
+    open_review(page)
+    expect(page.locator("#about")).to_contain_text(first)
+    claim(page)
+    page.evaluate(
+        """() => {
+          const viewer = document.getElementById('viewer');
+          const press = () => document.body.dispatchEvent(new KeyboardEvent('keydown', {code: 'F2', bubbles: true}));
+          new MutationObserver(() => viewer.dataset.ready === 'true' && press()).observe(viewer, {attributes: true});
+        }"""
+    )
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("Chưa được")
+    expect(page.locator("#about")).to_contain_text(second)
+    expect(page.locator("#clear")).to_be_enabled()
+    assert [state_of(desk, each) for each in (first, second)] == [PieceState.CLEARED, PieceState.IN_REVIEW]
+    page.keyboard.press("F2")
+    expect(page.locator("#queue-empty")).to_be_visible()
+    assert state_of(desk, second) is PieceState.CLEARED
