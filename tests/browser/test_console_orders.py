@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from station.domain.piece import PieceState
+from station.workflow.views import LaneState
 from tests.browser.conftest import leave_unanswered, let_pass, open_review, settle, state_of
-from tests.support.api_station import Desk
+from tests.support.api_station import LANE, Desk
 
 pytestmark = pytest.mark.browser
 
@@ -139,3 +140,39 @@ def test_a_key_that_was_meant_for_one_piece_does_not_decide_the_next(desk: Desk,
     page.keyboard.press("F2")
     expect(page.locator("#queue-empty")).to_be_visible()
     assert state_of(desk, second) is PieceState.CLEARED
+
+
+def test_nothing_is_live_before_it_has_been_told(desk: Desk, page: Page) -> None:
+    greeting = "retry: 10\nevent: reset\ndata: {}\n\n"
+    page.route("**/api/v1/events", lambda route: route.fulfill(content_type="text/event-stream", body=greeting))
+    with page.expect_request("**/api/v1/events"):
+        page.goto(f"/lane/{LANE}")
+    # It listens again only after it has heard all of that.
+    with page.expect_request("**/api/v1/events"):
+        pass
+    assert page.locator("#stale").is_visible()
+    page.unroute("**/api/v1/events")
+    expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_a_lane_s_newest_word_stands_on_the_first_page_and_an_old_one_is_called_old(desk: Desk, page: Page) -> None:
+    give_old_answer = hold_first_answer(page, "/api/v1/lanes")
+    page.goto("/")
+    expect(page.locator("#lanes")).to_contain_text("Đang chạy")
+    desk.lane.show(state=LaneState.FROZEN)
+    expect(page.locator("#lanes")).to_contain_text("Giữ nguyên hiện trạng")
+    page.evaluate(
+        """() => {
+          const lanes = document.getElementById('lanes');
+          window.back = false;
+          new MutationObserver(() => { window.back ||= lanes.textContent.includes('Đang chạy'); }).observe(lanes, {childList: true});
+        }"""
+    )
+    give_old_answer()
+    # It is asked for after the lanes.
+    expect(page.locator("#review-card")).to_contain_text("0")
+    assert page.evaluate("window.back") is False
+    desk.lane.stale = True
+    expect(page.locator("#lanes")).to_contain_text("DỮ LIỆU CŨ")
+    desk.lane.stale = False
+    expect(page.locator("#lanes")).not_to_contain_text("DỮ LIỆU CŨ")

@@ -5,13 +5,12 @@ import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { SETTLE_MS, useKeys } from "./keys.js";
 import { lanePicture, stateMark } from "./lane_picture.js";
-import { listen, soon } from "./live.js";
+import { LANE_STALE_S, listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, attempt, isStale, openPage, refreshAlarms, showStale, switchLanguage, tell } from "./shell.js";
 import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
 
-const LANE_STALE_S = 2;
 const REFRESH_MS = 5000;
 const RECENT = 5;
 

@@ -2,6 +2,8 @@
 
 import { may, renewSession } from "./calls.js";
 
+/** A lane that has told nothing for so long is old, however alive the station is. */
+export const LANE_STALE_S = 2;
 const STALE_MS = 2000;
 const REOPEN_MS = 6000;
 
@@ -56,18 +58,15 @@ export function listen(listener) {
       reopened = true;
     });
     stream.addEventListener("lane", (event) => {
-      heard();
       listener.lane?.(JSON.parse(event.data));
     });
+    // It ends each of the station's messages: not before is all that the message tells of on screen.
     stream.addEventListener("tick", (event) => {
       heard();
       listener.tick?.(JSON.parse(event.data));
     });
     for (const type of ["piece", "alarm", "freeze", "reset", "resumed"]) {
-      stream.addEventListener(type, () => {
-        heard();
-        listener.changed?.(type);
-      });
+      stream.addEventListener(type, () => listener.changed?.(type));
     }
   }
 

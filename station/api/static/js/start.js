@@ -3,7 +3,7 @@
 import { get, may } from "./calls.js";
 import { h, keep } from "./dom.js";
 import { useKeys } from "./keys.js";
-import { listen, soon } from "./live.js";
+import { LANE_STALE_S, listen, soon } from "./live.js";
 import { oneAtATime, whileSeen } from "./pace.js";
 import { acknowledge, openPage, refreshAlarms, showStale, switchLanguage } from "./shell.js";
 import { figure, t } from "./words.js";
@@ -12,6 +12,10 @@ const REFRESH_MS = 5000;
 
 /** @type {Map<string, any>} */
 const lanes = new Map();
+/** Lanes of which the stream has told while the list was asked for: the list's own word is older. @type {Set<string>} */
+const told = new Set();
+/** Lanes that have told nothing for long. @type {string[]} */
+let old = [];
 /** @type {number | null} */
 let held = null;
 let loaded = false;
@@ -36,7 +40,7 @@ function build(/** @type {HTMLElement} */ main) {
 function show() {
   if (!list) return;
   const shown = [...lanes.values()].map((lane) => [lane.lane_id, lane.state, lane.pieces.length, Math.round(lane.pieces_per_hour), lane.devices.filter((/** @type {any} */ device) => !device.ok).map((/** @type {any} */ device) => device.name)]);
-  keep(list, [shown, loaded, failed], () => {
+  keep(list, [shown, old, loaded, failed], () => {
     if (!may("see-lanes")) return [h("li", { class: "quiet", id: "lanes-not-yours" }, t("ui-lanes-not-yours"))];
     if (failed && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-no-answer"))];
     if (!loaded && lanes.size === 0) return [h("li", { class: "quiet" }, t("ui-loading"))];
@@ -50,6 +54,7 @@ function show() {
           { class: "card", href: `/lane/${encodeURIComponent(id)}`, "data-key": id },
           h("strong", {}, id),
           h("span", { class: "big-state", "data-state": state }, t(`lane-state-${state}`)),
+          old.includes(id) ? h("span", { class: "finding" }, t("ui-stale")) : null,
           h("span", {}, t("ui-pieces-on-lane", { count: pieces })),
           h("span", {}, t("ui-per-hour", { count: figure(rate, 0) })),
           lost.length ? h("span", { class: "finding" }, `▲ ${lost.join(", ")}`) : null,
@@ -64,9 +69,10 @@ function show() {
 
 const refresh = oneAtATime(async () => {
   try {
+    told.clear();
     const found = may("see-lanes") ? (await get("/lanes")).items : [];
-    lanes.clear();
-    for (const lane of found) lanes.set(lane.lane_id, lane);
+    for (const id of [...lanes.keys()]) if (!told.has(id)) lanes.delete(id);
+    for (const lane of found) if (!told.has(lane.lane_id)) lanes.set(lane.lane_id, lane);
     loaded = true;
     failed = false;
   } catch {
@@ -86,7 +92,12 @@ await openPage({ title: "ui-start", current: "start", build });
 // Before anything is asked for: a question that hangs must not keep the page from being live.
 listen({
   lane: (view) => {
+    told.add(view.lane_id);
     lanes.set(view.lane_id, view);
+    show();
+  },
+  tick: (data) => {
+    old = Object.keys(data.lane_age_s).filter((id) => data.lane_age_s[id] > LANE_STALE_S);
     show();
   },
   changed: (type) => {
