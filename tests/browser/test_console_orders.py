@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from station.domain.piece import PieceState
+from station.domain.review import OperatorDecision
 from station.workflow.views import LaneState
 from tests.browser.conftest import leave_unanswered, let_pass, open_review, settle, state_of
 from tests.support.api_station import LANE, Desk
@@ -140,6 +141,42 @@ def test_a_key_that_was_meant_for_one_piece_does_not_decide_the_next(desk: Desk,
     page.keyboard.press("F2")
     expect(page.locator("#queue-empty")).to_be_visible()
     assert state_of(desk, second) is PieceState.CLEARED
+
+
+def test_a_scan_on_the_lane_is_decided_once_and_only_when_it_is_on_screen(desk: Desk, page: Page) -> None:
+    first, sha256 = desk.put_piece(state=PieceState.SCANNED)
+    desk.ask_operator(first, str(sha256))
+    page.goto(f"/lane/{LANE}")
+    expect(page.locator("#clear")).to_be_enabled()
+    decided: list[Any] = []
+
+    def take(route: Route) -> None:
+        decided.append(route.request.post_data_json)
+        route.fulfill(json={"exercise": False, "awaiting_second_person": False})
+
+    # The lane's next snapshot takes its time.
+    page.route("**/decision", take)
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_have_text(f"{first}: không nghi vấn")
+    for key in ("F2", "F4"):
+        page.keyboard.press(key)
+    settle(page)
+    assert [(one["piece_id"], one["scan_sha256"], one["decision"]) for one in decided] == [(first, sha256, "clear")]
+    expect(page.locator("#message")).to_have_text(f"{first}: không nghi vấn")
+    page.unroute("**/decision")
+    pictures = leave_unanswered(page, "**/view.png*")
+    second, sha256 = desk.put_piece(state=PieceState.SCANNED)
+    desk.ask_operator(second, str(sha256))
+    expect(page.locator("#request")).to_contain_text(second)
+    expect(page.locator("#hold")).to_be_enabled()
+    assert page.locator("img.scan").evaluate("image => image.naturalWidth") == 0
+    page.keyboard.press("F2")
+    expect(page.locator("#message")).to_contain_text("Chưa được")
+    let_pass(page, "**/view.png*", pictures)
+    expect(page.locator("#clear")).to_be_enabled()
+    page.keyboard.press("F2")
+    expect(page.locator("#request")).to_contain_text("Không có ảnh nào chờ quyết định")
+    assert desk.lane.asked == [("decide", second, 1, sha256, OperatorDecision.CLEAR, "operator")]
 
 
 def test_nothing_is_live_before_it_has_been_told(desk: Desk, page: Page) -> None:

@@ -12,6 +12,7 @@ import { Viewer } from "./viewer.js";
 import { figure, said, t, timeOf } from "./words.js";
 
 const REFRESH_MS = 5000;
+const AGAIN_MS = 1000;
 const RECENT = 5;
 
 const lane = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -35,7 +36,9 @@ let told = "";
 let failure = "";
 let laneOld = false;
 let streamOld = true;
-let busy = false;
+/** The request whose decision is on its way, and the one that has its answer: it goes with the next snapshot. */
+let deciding = "";
+let answered = "";
 /** @type {Record<string, any>} */
 let parts = {};
 
@@ -201,7 +204,10 @@ function tellShown({ piece_id, visit }) {
   told = key;
   // After the second frame it has been painted.
   requestAnimationFrame(() => requestAnimationFrame(async () => {
-    if (!(await attempt(() => post(`${path}/exercise/shown`, { piece_id, visit })))) told = "";
+    if (await attempt(() => post(`${path}/exercise/shown`, { piece_id, visit }))) return;
+    setTimeout(() => {
+      if (told === key) told = "";
+    }, AGAIN_MS);
   }));
 }
 
@@ -277,10 +283,10 @@ function recentRow(piece) {
 /** What may be pressed now. Freezing may always. */
 function permit() {
   const request = view?.request;
-  const fresh = !streamOld && !laneOld && !busy;
+  const fresh = !streamOld && !laneOld && !deciding && answered !== requestKey;
   const settled = performance.now() - requestSince >= SETTLE_MS;
   const revealing = view?.exercise && !view.exercise.confirmed && view.exercise.piece_id === request?.piece_id;
-  parts.clear.disabled = !(request && fresh && settled && viewer.ready && !request.restricted && !revealing);
+  parts.clear.disabled = !(request && fresh && settled && viewer.shows(request.piece_id, request.scan_sha256) && !request.restricted && !revealing);
   parts.hold.disabled = !(request && fresh && !request.restricted && !revealing);
 }
 
@@ -288,18 +294,24 @@ function permit() {
 async function decide(decision) {
   permit();
   if (parts[decision].disabled || !view?.request) {
-    if (view?.request) tell(t(whyNot(view.request)), true);
+    // A second tap on what is being decided, or has just been, is no news.
+    if (view?.request && ![deciding, answered].includes(requestKey)) tell(t(whyNot(view.request)), true);
     return;
   }
   const { piece_id, visit, scan_sha256 } = view.request;
-  busy = true;
+  const key = requestKey;
+  deciding = key;
   permit();
   await attempt(async () => {
     const answer = await post(`${path}/decision`, { piece_id, visit, scan_sha256, decision });
-    if (answer.awaiting_second_person) tell(`${piece_id}: ${t("reason-awaiting-second-person")}`);
-    else if (!answer.exercise) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
+    if (answer.awaiting_second_person) {
+      tell(`${piece_id}: ${t("reason-awaiting-second-person")}`);
+      return;
+    }
+    answered = key;
+    if (!answer.exercise) tell(`${piece_id}: ${t(decision === "clear" ? "ui-cleared" : "ui-held")}`);
   });
-  busy = false;
+  deciding = "";
   permit();
 }
 
