@@ -179,6 +179,28 @@ def test_a_scan_on_the_lane_is_decided_once_and_only_when_it_is_on_screen(desk: 
     assert desk.lane.asked == [("decide", second, 1, sha256, OperatorDecision.CLEAR, "operator")]
 
 
+def test_a_start_that_was_lost_is_not_said_again_by_itself_and_a_stop_is(desk: Desk, page: Page, complaints: list[str]) -> None:
+    said: list[str] = []
+
+    def lose_first(route: Route) -> None:
+        command = (route.request.post_data_json or {})["command"]
+        said.append(command)
+        if said.count(command) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/commands", lose_first)
+    page.goto(f"/lane/{LANE}")
+    page.locator("[data-command=start]").click()
+    expect(page.locator("#message")).to_contain_text("Trạm không trả lời")
+    page.locator("[data-command=stop]").click()
+    expect(page.locator("#lane-state")).to_have_text("Đã dừng")
+    assert said == ["start", "stop", "stop"]
+    assert all("ERR_FAILED" in text for text in complaints)
+    complaints.clear()
+
+
 def test_nothing_is_live_before_it_has_been_told(desk: Desk, page: Page) -> None:
     greeting = "retry: 10\nevent: reset\ndata: {}\n\n"
     page.route("**/api/v1/events", lambda route: route.fulfill(content_type="text/event-stream", body=greeting))

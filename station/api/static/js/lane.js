@@ -1,6 +1,6 @@
 // The operator's page of one lane: what it does now, the scan that waits, and the decision on it.
 
-import { get, may, post, postWhoever } from "./calls.js";
+import { get, may, post, postOnce, postWhoever } from "./calls.js";
 import { h, keep, say } from "./dom.js";
 import { FreezePanel } from "./freeze.js";
 import { SETTLE_MS, useKeys } from "./keys.js";
@@ -79,7 +79,7 @@ function build(/** @type {HTMLElement} */ main) {
       "div",
       { class: "commands" },
       ...["start", "stop", "clear-access", "purge"].map((command) =>
-        h("button", { type: "button", "data-command": command, onclick: () => attempt(() => post(`${path}/commands`, { command })) }, t(`ui-command-${command}`)),
+        h("button", { type: "button", "data-command": command, onclick: () => give(command) }, t(`ui-command-${command}`)),
       ),
     ),
   };
@@ -313,6 +313,12 @@ async function decide(decision) {
   });
   deciding = "";
   permit();
+}
+
+/** @param {string} command */
+function give(command) {
+  // Whether nobody stands in the lane is known when it is said; a stop is right later too.
+  return attempt(() => (command === "stop" ? post : postOnce)(`${path}/commands`, { command }));
 }
 
 async function freeze() {
