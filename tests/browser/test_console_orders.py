@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from station.domain.piece import PieceState
-from station.domain.review import OperatorDecision
+from station.domain.reasons import Reason
+from station.domain.review import OperatorDecision, ReviewDecision
 from station.workflow.views import LaneState
-from tests.browser.conftest import leave_unanswered, let_pass, open_review, settle, state_of
+from tests.browser.conftest import come_in, leave_unanswered, let_pass, open_review, settle, state_of
+from tests.support.accounts import PASSWORD
 from tests.support.api_station import LANE, Desk
 
 pytestmark = pytest.mark.browser
@@ -235,3 +237,42 @@ def test_a_lane_s_newest_word_stands_on_the_first_page_and_an_old_one_is_called_
     expect(page.locator("#lanes")).to_contain_text("DỮ LIỆU CŨ")
     desk.lane.stale = False
     expect(page.locator("#lanes")).not_to_contain_text("DỮ LIỆU CŨ")
+
+
+def test_another_language_that_comes_late_disturbs_nobody_who_types(
+    desk: Desk, context: BrowserContext, page: Page, complaints: list[str]
+) -> None:
+    piece_id, _ = desk.put_piece(reasons=(Reason.OPAQUE_AREA,))
+    come_in(context, desk, "lan", confirmed=False)
+    open_review(page)
+    claim(page)
+
+    def switch(language: str) -> list[Route]:
+        words = leave_unanswered(page, f"**/locales/{language}.json")
+        with page.expect_request(f"**/locales/{language}.json"):
+            page.keyboard.press("F8")
+        return words
+
+    page.locator("#note").focus()
+    page.keyboard.type("a")
+    words = switch("en")
+    page.keyboard.type("b")
+    words[0].continue_()
+    expect(page.locator("#claim")).to_contain_text("Claim")
+    page.keyboard.type("c")
+    words = switch("vi")
+    page.keyboard.press("F2")
+    expect(page.locator("#confirm-password")).to_be_focused()
+    words[0].continue_()
+    expect(page.locator("html")).to_have_attribute("lang", "vi")
+    assert page.locator("#confirm").evaluate("dialog => dialog.matches(':modal')")
+    tries: list[str] = []
+    page.on("request", lambda request: tries.append(request.url) if request.url.endswith("/step-up") else None)
+    page.keyboard.type(PASSWORD)
+    page.evaluate("() => { for (const _ of [1, 2]) document.querySelector('#confirm form').requestSubmit(); }")
+    expect(page.locator("#message")).to_contain_text("Chờ người duyệt thứ hai")
+    assert len(tries) == 1
+    facts = [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id))]
+    assert [fact.note for fact in facts if isinstance(fact, ReviewDecision)] == ["abc"]
+    assert [text for text in complaints if "403" not in text] == []
+    complaints.clear()

@@ -16,6 +16,7 @@ const parts = {
   rest: h("div", { class: "message", id: "rest", role: "status", hidden: true }),
   message: h("div", { class: "message", id: "message", role: "status", hidden: true }),
   help: h("dialog", { class: "help", id: "help" }),
+  settling: h("dialog", { class: "help", id: "settling" }),
   confirm: h("dialog", { class: "help", id: "confirm" }),
   main: h("main", { id: "main" }),
 };
@@ -30,6 +31,9 @@ let settled = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let settling;
 let acknowledging = false;
+let switching = false;
+/** The password is being asked for. @type {Promise<boolean> | null} */
+let asking = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let messageTimer;
 /** @type {() => void} */
@@ -46,17 +50,11 @@ export async function openPage(page) {
   useConfirmation(askPassword);
   rebuildPage = () => {
     document.title = `${t(page.title)} – KT1`;
-    document.body.replaceChildren(
-      h("a", { class: "skip", href: "#main" }, t("ui-skip")),
-      header(page.current),
-      parts.stale,
-      parts.alarms,
-      parts.rest,
-      parts.message,
-      parts.main,
-      parts.help,
-      parts.confirm,
-    );
+    const dialogs = [parts.help, parts.settling, parts.confirm];
+    // A dialog that leaves the page, for however short, would stay open and out of reach.
+    for (const child of [...document.body.children]) if (!dialogs.includes(child)) child.remove();
+    document.body.prepend(h("a", { class: "skip", href: "#main" }, t("ui-skip")), header(page.current), parts.stale, parts.alarms, parts.rest, parts.message, parts.main);
+    document.body.append(...dialogs.filter((dialog) => !dialog.isConnected));
     say(parts.stale, t("ui-stale"));
     parts.main.replaceChildren();
     page.build(parts.main);
@@ -97,23 +95,37 @@ function header(current) {
 
 /** Change to the other language without losing what is on screen. */
 export async function switchLanguage() {
-  // A dialog that the page is built under would stay open and out of reach.
-  if (parts.confirm.open) return;
-  parts.help.close();
+  // Nobody's words change while they write the password or a note.
+  if (switching || parts.confirm.open || parts.settling.open) return;
+  switching = true;
   try {
     await useLanguage(lang() === "vi" ? "en" : "vi");
+    parts.help.close();
+    const name = document.activeElement?.id || document.activeElement?.getAttribute("data-key");
     rebuildPage();
-    document.getElementById("language")?.focus();
+    // Whoever went on typing meanwhile goes on typing there.
+    const again = name && (document.getElementById(name) ?? document.querySelector(`[data-key="${CSS.escape(name)}"]`));
+    if (again instanceof HTMLElement) again.focus();
   } catch {
     tell(t("ui-no-answer"), true);
   }
+  switching = false;
 }
 
-/** Ask for the password once more; true when the station took it. */
+/** Ask for the password once more, once for all who need it now; true when the station took it. */
 function askPassword() {
+  asking ??= confirmed().finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+/** @returns {Promise<boolean>} */
+function confirmed() {
   return new Promise((/** @type {(done: boolean) => void} */ resolve) => {
     const password = h("input", { type: "password", id: "confirm-password", autocomplete: "current-password", required: true, maxlength: 128 });
     const wrong = h("p", { class: "message bad", id: "confirm-message", role: "alert", hidden: true });
+    const go = h("button", { type: "submit", id: "confirm-go" }, t("ui-confirm"));
     let done = false;
     const form = h(
       "form",
@@ -121,21 +133,26 @@ function askPassword() {
         class: "door",
         onsubmit: async (/** @type {Event} */ event) => {
           event.preventDefault();
+          // Each one counts as a try.
+          if (go.disabled) return;
+          go.disabled = true;
           try {
             await post("/session/step-up", { password: password.value });
             done = true;
-            parts.confirm.close();
+            // It may have been closed, and opened for something else, meanwhile.
+            if (form.isConnected) parts.confirm.close();
           } catch (error) {
             wrong.hidden = false;
             say(wrong, `⚠ ${error instanceof Error ? error.message : String(error)}`);
             password.select();
           }
+          go.disabled = false;
         },
       },
       h("h2", {}, t("ui-confirm")),
       h("label", { for: "confirm-password" }, t("ui-confirm-explained", { person: who().display_name }), password),
       wrong,
-      h("div", { class: "lease" }, h("button", { type: "submit", id: "confirm-go" }, t("ui-confirm")), h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
+      h("div", { class: "lease" }, go, h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
     );
     parts.confirm.replaceChildren(form);
     parts.confirm.addEventListener("close", () => resolve(done), { once: true });
@@ -280,22 +297,28 @@ function permitAcknowledging() {
  */
 function sayWhatBecame(alarm) {
   const note = h("textarea", { id: "settle-note", required: true, maxlength: 1000, rows: 3 });
+  const go = h("button", { type: "submit", id: "settle-go" }, t("ui-settle"));
   const form = h(
     "form",
     {
       class: "door",
       onsubmit: async (/** @type {Event} */ event) => {
         event.preventDefault();
-        if (await attempt(() => post(`/alarms/${alarm.alarm_id}/settle`, { note: note.value }))) parts.confirm.close();
+        if (go.disabled) return;
+        go.disabled = true;
+        const done = await attempt(() => post(`/alarms/${alarm.alarm_id}/settle`, { note: note.value }));
+        go.disabled = false;
+        // It may have been closed, and opened for another alarm, meanwhile.
+        if (done && form.isConnected) parts.settling.close();
         await refreshAlarms();
       },
     },
     h("h2", {}, t("ui-settle")),
     h("label", { for: "settle-note" }, t("ui-settle-explained", { subject: alarm.subject }), note),
-    h("div", { class: "lease" }, h("button", { type: "submit", id: "settle-go" }, t("ui-settle")), h("button", { type: "button", onclick: () => parts.confirm.close() }, t("ui-close"))),
+    h("div", { class: "lease" }, go, h("button", { type: "button", onclick: () => parts.settling.close() }, t("ui-close"))),
   );
-  parts.confirm.replaceChildren(form);
-  parts.confirm.showModal();
+  parts.settling.replaceChildren(form);
+  parts.settling.showModal();
   note.focus();
 }
 
