@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
+from station.domain.freeze import FreezeOrigin
 from station.domain.piece import PieceState
 from station.domain.reasons import Reason
 from station.domain.review import OperatorDecision, ReviewDecision
+from station.workflow.freeze_steps import begin_freeze, end_freeze
 from station.workflow.views import LaneState
 from tests.browser.conftest import come_in, leave_unanswered, let_pass, open_review, settle, state_of
 from tests.support.accounts import PASSWORD
-from tests.support.api_station import LANE, Desk
+from tests.support.api_station import CHECKLIST, LANE, Desk
 
 pytestmark = pytest.mark.browser
 
@@ -275,4 +277,33 @@ def test_another_language_that_comes_late_disturbs_nobody_who_types(
     facts = [row.evidence for row in desk.store.read(lambda view: view.evidence(piece_id))]
     assert [fact.note for fact in facts if isinstance(fact, ReviewDecision)] == ["abc"]
     assert [text for text in complaints if "403" not in text] == []
+    complaints.clear()
+
+
+def test_who_was_present_at_one_freeze_is_not_said_of_the_next(desk: Desk, page: Page, complaints: list[str]) -> None:
+    def freeze() -> None:
+        how = {"origin": FreezeOrigin.CONSOLE, "suspects": (), "on_belts": ()}
+        desk.write(lambda uow: begin_freeze(uow, LANE, desk.clock.utc_now(), person="an", **how))
+        desk.lane.show(state=LaneState.FROZEN, frozen=True)
+
+    page.goto(f"/lane/{LANE}")
+    freeze()
+    expect(page.locator("#freeze-title")).to_contain_text("lần 1")
+    page.locator("#freeze-present").fill("Nguyễn Lan")
+    for step in CHECKLIST.steps:
+        desk.post(f"/lanes/{LANE}/freeze/steps", {"number": 1, "step": step.id})
+    for person in ("an", "minh"):
+        desk.clock.forward(61)
+        assert desk.post(f"/lanes/{LANE}/unfreeze", {"number": 1, "present": ["Lan"], "note": ""}, person=person).is_success
+    # That it is over cannot be asked.
+    page.route("**/freeze", lambda route: route.abort())
+    assert desk.write(lambda uow: end_freeze(uow, LANE, 1, CHECKLIST, desk.clock.utc_now()))
+    desk.lane.show(state=LaneState.STOPPED, frozen=False)
+    expect(page.locator("#freeze-panel")).to_be_hidden()
+    settle(page)
+    page.unroute("**/freeze")
+    freeze()
+    expect(page.locator("#freeze-title")).to_contain_text("lần 2")
+    expect(page.locator("#freeze-present")).to_have_value("")
+    assert all("ERR_FAILED" in text for text in complaints)
     complaints.clear()

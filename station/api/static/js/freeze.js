@@ -28,6 +28,8 @@ export class FreezePanel {
     /** @type {string | null} */
     this.readAt = null;
     this.failure = "";
+    /** The freeze about which was typed. @type {number | null} */
+    this.number = null;
     this.frozen = false;
     this.busy = false;
     /** The steps as they are on screen, and whether they have stood there for long enough to be seen. */
@@ -92,16 +94,21 @@ export class FreezePanel {
     } catch {
       return;
     }
-    this.present = this.note = this.names.value = this.remark.value = "";
+    this.forget();
     tell(t("ui-freeze-over"));
+  }
+
+  /** What was typed was about another freeze. */
+  forget() {
+    this.present = this.note = this.names.value = this.remark.value = "";
   }
 
   async read() {
     try {
       const seen = await get(`${this.path}/freeze`);
-      if (this.freeze?.number !== undefined && seen.number !== this.freeze?.number) {
-        // What was typed was about another freeze.
-        this.present = this.note = this.names.value = this.remark.value = "";
+      if (seen.number !== null) {
+        if (this.number !== null && seen.number !== this.number) this.forget();
+        this.number = seen.number;
       }
       this.freeze = this.frozen ? seen : null;
       this.readAt = new Date().toISOString();
