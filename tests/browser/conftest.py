@@ -25,6 +25,10 @@ _ARGS = (
     "--disable-sync",
 )
 
+# A page asks again every five seconds: an expectation waits for longer than that, on a busy machine too.
+expect.set_options(timeout=15_000)
+
+
 def _program(playwright: Playwright) -> str:
     program = os.environ.get("KT1_CHROMIUM") or shutil.which("chromium") or playwright.chromium.executable_path
     if not Path(program).exists():

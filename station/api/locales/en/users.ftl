@@ -3,6 +3,7 @@ ui-nav-users = Users
 ui-users = Users
 ui-users-refused = This page is for administrators and auditors. Your roles do not include it; ask an administrator if they should.
 ui-users-read = Read at { $time }
+ui-users-moved = The list has only just changed. Look again, then press once more.
 ui-key-row-up = Row before
 ui-key-row-down = Next row
 ui-try-again = Try again

@@ -3,6 +3,7 @@ ui-nav-users = Người dùng
 ui-users = Người dùng
 ui-users-refused = Trang này dành cho người quản trị và kiểm toán. Vai trò của bạn không có quyền xem; nếu cần, hãy hỏi người quản trị.
 ui-users-read = Đọc lúc { $time }
+ui-users-moved = Danh sách vừa thay đổi. Hãy nhìn lại rồi bấm lần nữa.
 ui-key-row-up = Dòng trước
 ui-key-row-down = Dòng sau
 ui-try-again = Thử lại

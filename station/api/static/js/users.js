@@ -2,7 +2,7 @@
 
 import { CallError, get, loadSession, may, patch, post, who } from "./calls.js";
 import { h, keep, say } from "./dom.js";
-import { useKeys } from "./keys.js";
+import { SETTLE_MS, useKeys } from "./keys.js";
 import { drawSheet, openForm, sheetIsOpen } from "./sheets.js";
 import { acknowledge, attempt, openPage, switchLanguage, tell } from "./shell.js";
 import { openAddingToken, tokenRow } from "./tokens.js";
@@ -21,6 +21,10 @@ let tokens = [];
 let readAt = null;
 let failure = "";
 let asked = 0;
+/** Which of the answers is on screen. */
+let newest = 0;
+/** Since when the rows stand where they stand. */
+let listSince = 0;
 let busy = false;
 let lastInput = performance.now();
 /** @type {Record<string, any>} */
@@ -94,7 +98,9 @@ function show() {
     if (failure) return [h("p", { class: "finding", id: "users-failed" }, `⚠ ${readAt ? t("ui-list-old", { time: timeOf(readAt) }) : t("ui-list-failed")}: ${failure} `, h("button", { type: "button", id: "users-again", "data-key": "users-again", onclick: refresh }, t("ui-try-again")))];
     return [h("p", { class: "quiet", id: "users-read" }, readAt ? t("ui-users-read", { time: timeOf(readAt) }) : t("ui-loading"))];
   });
+  const before = parts.users.dataset.shown;
   keep(parts.users, [users, readAt !== null, lang()], () => (readAt === null ? [] : [table(["ui-login", "ui-user-name", "ui-user-roles", "ui-user-clearance", "ui-user-state"], users.map(userRow))]));
+  if (parts.users.dataset.shown !== before) listSince = performance.now();
   keep(parts.tokens, [tokens, readAt !== null, lang()], () => {
     if (readAt === null) return [];
     if (tokens.length === 0) return [h("p", { class: "quiet", id: "tokens-none" }, t("ui-tokens-none"))];
@@ -132,13 +138,25 @@ function userRow(user) {
 
 /** @param {any} user */
 function acts(user) {
-  const button = (/** @type {string} */ what, /** @type {() => void} */ act, more = {}) =>
+  const button = (/** @type {string} */ what, /** @type {(event: MouseEvent) => void} */ act, more = {}) =>
     h("button", { type: "button", "data-act": what, "data-key": `${what}-${user.user_id}`, "aria-label": `${t(`ui-act-${what}`)}: ${user.login}`, onclick: act, ...more }, t(`ui-act-${what}`));
   return [
     button("change", () => openChanging(user, (after, ended) => whenChanged(user, after, ended)), { "data-row": true }),
-    user.disabled ? button("enable", () => enable(user)) : button("disable", () => openDisabling(user)),
-    user.disabled ? null : button("link", () => makeLink(user)),
+    user.disabled ? button("enable", aimed(() => enable(user))) : button("disable", () => openDisabling(user)),
+    user.disabled ? null : button("link", aimed(() => makeLink(user))),
   ];
+}
+
+/**
+ * What is done at once, without a form that names the person: a click that was meant for what stood there before must not hit it.
+ * @param {() => void} act
+ */
+function aimed(act) {
+  return (/** @type {MouseEvent} */ event) => {
+    // A key presses the button that has the focus, wherever it stands by now.
+    if (event.detail > 0 && performance.now() - listSince < SETTLE_MS) tell(t("ui-users-moved"), true);
+    else act();
+  };
 }
 
 /**
@@ -170,20 +188,16 @@ function openDisabling(user) {
 }
 
 /** @param {any} user */
-function enable(user) {
-  return once(() => patch(`/users/${encodeURIComponent(user.user_id)}`, { disabled: false }));
+async function enable(user) {
+  await attempt(() => patch(`/users/${encodeURIComponent(user.user_id)}`, { disabled: false }));
+  await refresh();
 }
 
-/** @param {any} user */
-function makeLink(user) {
-  return once(async () => tellLink(await post(`/users/${encodeURIComponent(user.user_id)}/password-link`)));
-}
-
-/** @param {() => Promise<unknown>} work */
-async function once(work) {
+/** One at a time: the next one's sheet would take the place of a link that is told only once. @param {any} user */
+async function makeLink(user) {
   if (busy) return;
   busy = true;
-  await attempt(work);
+  await attempt(async () => tellLink(await post(`/users/${encodeURIComponent(user.user_id)}/password-link`)));
   busy = false;
   await refresh();
 }
@@ -194,13 +208,15 @@ async function refresh() {
   try {
     const [people, programs] = await Promise.all([get("/users"), get("/tokens")]);
     // An answer that was overtaken is older than what is on screen.
-    if (number !== asked) return;
+    if (number < newest) return;
+    newest = number;
     users = people.items;
     tokens = programs.items;
     readAt = new Date().toISOString();
     failure = "";
   } catch (error) {
-    if (number !== asked) return;
+    if (number < newest) return;
+    newest = number;
     failure = error instanceof Error ? error.message : String(error);
     if (error instanceof CallError && error.code === "not-permitted") {
       users = [];
