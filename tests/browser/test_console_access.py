@@ -9,7 +9,7 @@ from station.api.cookies import BROWSER, SESSION
 from station.domain.access import Role
 from station.domain.piece import PieceState, Secrecy
 from station.domain.reasons import Reason
-from tests.browser.conftest import come_in, hold_session
+from tests.browser.conftest import come_in, hold_session, leave_unanswered, let_pass, open_review
 from tests.support.accounts import PASSWORD, run
 from tests.support.api_station import LANE, Desk
 
@@ -33,9 +33,14 @@ def test_who_logs_in_gets_the_page_that_was_asked_for_and_who_logs_out_is_out(
     expect(page.locator("#login")).to_be_focused()
     log_in(page, "lan", "một mật khẩu khác")
     expect(page.locator("#message")).to_contain_text("Tên đăng nhập hoặc mật khẩu không đúng")
-    page.locator("#language").click()
+    words = leave_unanswered(page, "**/locales/en.json")
+    with page.expect_request("**/locales/en.json"):
+        page.locator("#language").click()
+    page.locator("#password").focus()
+    let_pass(page, "**/locales/en.json", words)
     expect(page.locator("#language")).to_have_attribute("lang", "vi")
-    # What was typed stays.
+    # What was typed stays, and what is still being typed goes on in the same field.
+    expect(page.locator("#password")).to_be_focused()
     expect(page.locator("#login")).to_have_value("lan")
     expect(page.locator("#password")).to_have_value("một mật khẩu khác")
     log_in(page, "lan", "another password")
@@ -56,6 +61,22 @@ def test_who_logs_in_gets_the_page_that_was_asked_for_and_who_logs_out_is_out(
     complaints.clear()
 
 
+def test_who_logs_out_does_not_wait_for_what_is_told_of_the_pictures(desk: Desk, page: Page, complaints: list[str]) -> None:
+    desk.put_piece()
+    leave_unanswered(page, "**/looked?*")
+    page.clock.install()
+    open_review(page)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
+    page.clock.run_for(1_000)
+    with page.expect_request("**/looked?*"):
+        page.locator("#log-out").press("Enter")
+    page.clock.run_for(3_000)
+    expect(page).to_have_url(re.compile("/login$"))
+    # What the page asked while the session ended was refused.
+    assert all("401" in text for text in complaints)
+    complaints.clear()
+
+
 @pytest.mark.parametrize("next_page", ["//evil.example/x", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/login"])
 def test_log_in_never_leads_elsewhere(desk: Desk, context: BrowserContext, page: Page, next_page: str) -> None:
     context.clear_cookies()
@@ -70,7 +91,7 @@ def test_a_session_that_ends_leads_to_the_log_in_page_and_back(desk: Desk, page:
     page.goto(f"/lane/{LANE}")
     expect(page.locator("#lane-state")).to_have_text("Đang chạy")
     desk.clock.forward(31 * 60)
-    expect(page).to_have_url(re.compile("/login\\?next=%2Flane%2Flane-1$"), timeout=15_000)
+    expect(page).to_have_url(re.compile("/login\\?next=%2Flane%2Flane-1$"))
     log_in(page, "operator", PASSWORD)
     expect(page.locator("#lane-state")).to_have_text("Đang chạy")
     complaints.clear()

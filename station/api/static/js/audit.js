@@ -31,6 +31,7 @@ let failure = "";
 /** What was asked when the list on screen was read; what is chosen since then waits for the next reading. */
 let question = new URLSearchParams();
 let number = 0;
+let proofs = 0;
 let busy = false;
 /** @type {Record<string, any>} */
 let parts = {};
@@ -231,7 +232,10 @@ async function openProof(fact) {
   const path = `/audit/leaves/${fact.leaf_index}/proof`;
   /** @type {any} */
   let proof = null;
-  if (!(await attempt(async () => (proof = await get(path)))) || sheetIsOpen()) return;
+  proofs += 1;
+  const mine = proofs;
+  // Only that of the fact that was asked for last, and not over what stands there by now.
+  if (!(await attempt(async () => (proof = await get(path)))) || mine !== proofs || sheetIsOpen()) return;
   const name = `kt1-leaf-${fact.leaf_index}.json`;
   const hash = (/** @type {string} */ label, /** @type {string} */ id, /** @type {string} */ value) => h("p", {}, `${t(label)}: `, h("code", { id }, value));
   openSheet({

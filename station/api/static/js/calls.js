@@ -6,12 +6,16 @@ const BASE = "/api/v1";
 const NO_CONTENT = 204;
 // A report of a year reads a million facts.
 const SLOW_MS = 310000;
+// Whoever goes is not kept waiting by what is still to be told.
+const LAST_WORD_MS = 2000;
 
 /** Whoever is logged in goes: what must be told in their name is told now. */
 export const LEAVING = "kt1-leaving";
 
 /** @type {any} */
 let session = null;
+/** Somebody is logging out: they go to the log-in page, and nobody comes back from there to this one. */
+let leaving = false;
 /** @type {Promise<unknown>} */
 let lastTold = Promise.resolve();
 /** @type {() => Promise<boolean>} */
@@ -68,8 +72,8 @@ export function useConfirmation(ask) {
 }
 
 /** Log in, and come back to this page. */
-export function toLogIn() {
-  location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+function toLogIn() {
+  location.replace(leaving ? "/login" : `/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 /**
@@ -135,7 +139,10 @@ export async function keepFile(path, name) {
   const answer = await ask(path, {}, SLOW_MS);
   if (!answer.ok) return refuse(await answer.json().catch(() => ({})));
   const kept = name ?? answer.headers.get("Content-Disposition")?.match(/filename="([^"]+)"/)?.[1] ?? "kt1";
-  keepBlob(await answer.blob(), kept);
+  const file = await answer.blob().catch(() => {
+    throw new CallError(t("ui-no-answer"), "no-answer");
+  });
+  keepBlob(file, kept);
   return kept;
 }
 
@@ -244,9 +251,16 @@ export async function enter(path, body) {
 /** Go out. What is still to be told of the pictures is told before. */
 export async function leave() {
   dispatchEvent(new Event(LEAVING));
-  await lastTold;
-  await send("/session", write("DELETE", undefined));
-  location.replace("/login");
+  await Promise.race([lastTold, new Promise((resolve) => setTimeout(resolve, LAST_WORD_MS))]);
+  // What else this page asks meanwhile is refused by then, or not yet.
+  leaving = true;
+  try {
+    await send("/session", write("DELETE", undefined));
+  } catch (error) {
+    leaving = false;
+    throw error;
+  }
+  toLogIn();
 }
 
 /**

@@ -13,24 +13,29 @@ export async function openDoor(page) {
   neverFromAside();
   await untilAnswered(loadWords);
   const message = h("p", { class: "message bad", id: "message", role: "alert", hidden: true });
+  /** @type {any} */
+  let go;
+  let busy = false;
   const build = () => {
     document.title = `${t(page.title)} – KT1`;
-    const go = h("button", { type: "submit", id: "go" }, t(page.go));
+    go = h("button", { type: "submit", id: "go", disabled: busy }, t(page.go));
     const form = h(
       "form",
       {
         class: "door",
         onsubmit: async (/** @type {Event} */ event) => {
           event.preventDefault();
-          go.disabled = true;
+          if (busy) return;
+          busy = go.disabled = true;
           message.hidden = true;
           try {
             await page.submit();
           } catch (error) {
             message.hidden = false;
             say(message, `⚠ ${error instanceof Error ? error.message : String(error)}`);
-            go.disabled = false;
-            form.querySelector("input[type=password]")?.select();
+            busy = go.disabled = false;
+            const password = document.querySelector("input[type=password]");
+            if (password instanceof HTMLInputElement) password.select();
           }
         },
       },
@@ -54,11 +59,14 @@ export async function openDoor(page) {
       return;
     }
     const typed = [...document.querySelectorAll("input")].map((input) => ({ id: input.id, value: input.value }));
+    const focused = document.activeElement?.id;
     build();
     for (const { id, value } of typed) {
       const input = document.getElementById(id);
       if (input instanceof HTMLInputElement) input.value = value;
     }
+    // Whoever went on typing meanwhile goes on typing there: the rest of a password must not stand in another field.
+    if (focused) document.getElementById(focused)?.focus();
   };
   build();
 }

@@ -283,8 +283,10 @@ async function sayOfShift(what, more) {
 }
 
 async function handOver() {
-  if (!(await sayOfShift("hand-over", { note: parts.note.value }))) return;
-  parts.note.value = "";
+  const note = parts.note.value;
+  if (!(await sayOfShift("hand-over", { note }))) return;
+  // What was typed meanwhile has not been said.
+  if (parts.note.value === note) parts.note.value = "";
   await make(report);
 }
 
