@@ -8,7 +8,7 @@ from station.domain.freeze import FreezeOrigin
 from station.domain.piece import Secrecy
 from station.workflow.freeze_steps import begin_freeze, end_freeze
 from station.workflow.views import FreezeProgress, LaneState
-from tests.browser.conftest import come_in, leave_unanswered
+from tests.browser.conftest import come_in, leave_unanswered, let_pass, settle
 from tests.support.accounts import PASSWORD
 from tests.support.api_station import CHECKLIST, LANE, Desk
 
@@ -85,7 +85,10 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
         expect(page.locator("#all-clear-form")).to_be_hidden()
         expect(page.locator("#freeze-said")).to_contain_text("Đã có 1 trên 2")
         # The second person sees nothing of the first one's.
-        second.wait_for_timeout(1500)
+        for _ in range(2):
+            # It asks again only once it has shown what it was answered.
+            with second.expect_request(f"**/lanes/{LANE}/freeze"):
+                pass
         expect(second.locator("#freeze-said")).to_have_text("")
         give(second, by_key=True)
         for one in (page, second):
@@ -98,10 +101,14 @@ def test_from_frozen_to_free_by_two_people(desk: Desk, browser: Browser, page: P
         page.locator("#language").click()
         expect(page.locator("#freeze-title")).to_have_text("■ Frozen in place, number 1")
         # A lane that starts again with its station is frozen all the same, and nobody may be told otherwise.
+        asked = leave_unanswered(second, f"**/lanes/{LANE}/freeze")
         desk.lane.show(state=LaneState.STARTING, frozen=False, freeze=None)
         for one in (page, second):
             expect(one.locator("#freeze-panel")).to_be_hidden()
-        second.wait_for_timeout(1000)
+        settle(second)
+        let_pass(second, f"**/lanes/{LANE}/freeze", asked)
+        assert all(route.request.response() for route in asked)
+        settle(second)
         expect(second.locator("#message")).not_to_contain_text("Làn vẫn dừng")
         desk.lane.show(state=LaneState.FROZEN, frozen=True, freeze=FreezeProgress(latched=True, key_on=True, all_clear=True))
         for one in (page, second):
@@ -127,4 +134,5 @@ def test_a_freeze_that_cannot_be_read_is_asked_for_once_at_a_time(desk: Desk, pa
     page.clock.run_for(5_000)
     # Each one that waits takes one of the browser's few connections, and the next freeze needs one.
     expect(page.locator("#freeze-panel")).to_be_visible()
+    settle(page)
     assert len(unanswered) == 1

@@ -13,7 +13,7 @@ from station.domain.review import OperatorDecision
 from station.domain.test_piece import TestPieceRun, TestValue, TrendWarning
 from station.workflow.lane_alarms import alarm_of_stop
 from station.workflow.views import DeviceHealth, LaneCommand, LaneState
-from tests.browser.conftest import leave_unanswered
+from tests.browser.conftest import leave_unanswered, settle
 from tests.support.api_station import LANE, START, Desk
 
 pytestmark = pytest.mark.browser
@@ -144,7 +144,7 @@ def test_letters_and_composed_keys_never_decide(desk: Desk, page: Page) -> None:
         "() => document.body.dispatchEvent(new KeyboardEvent('keydown', {code: 'F2', key: 'F2', isComposing: true, bubbles: true}))"
     )
     page.keyboard.press("Control+F2")
-    page.wait_for_timeout(300)
+    settle(page)
     assert desk.lane.asked == []
 
 
@@ -208,7 +208,7 @@ def test_old_data_is_loud_and_nothing_can_be_cleared(desk: Desk, page: Page) -> 
     expect(page.locator("#stale")).to_contain_text("DỮ LIỆU CŨ")
     expect(page.locator("#clear")).to_be_disabled()
     page.keyboard.press("F2")
-    page.wait_for_timeout(200)
+    settle(page)
     assert desk.lane.asked == []
     expect(page.locator("#freeze")).to_be_enabled()
     desk.lane.stale = False
@@ -348,6 +348,7 @@ def test_everything_of_the_lane_fits_a_small_screen(desk: Desk, page: Page) -> N
     open_lane(page)
     expect(page.locator("#alarms")).to_contain_text("Gọi công an")
     expect(page.locator("#recent li")).to_have_count(5)
+    expect(page.locator("#viewer")).to_have_attribute("data-ready", "true")
     size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
     assert size[0] <= 1366
     assert size[1] <= 768

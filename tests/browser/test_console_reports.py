@@ -85,7 +85,7 @@ def test_a_supervisor_reads_a_shift_opens_a_number_takes_files_and_hands_over(
     page.locator("#report-kind").select_option("day")
     held_back[0].continue_()
     expect(page.locator("#report-title")).to_have_text("Month report 2026-11")
-    assert page.url.endswith("/reports?kind=month&date=2026-11-01")
+    expect(page).to_have_url(f"{desk.server.url}/reports?kind=month&date=2026-11-01")
     expect(page.locator("#report-date")).to_have_value("2026-11-22")
     page.locator("#report-make").press("Enter")
     expect(page.locator("#report-failed")).to_contain_text("There is no such period, or it has not begun")

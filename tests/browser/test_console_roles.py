@@ -60,7 +60,7 @@ def test_each_role_is_offered_what_it_may_do_and_told_what_it_may_not(
 ) -> None:
     come_as(context, page, desk, Role.AUDITOR)
     open_lane(page, decide=0, freeze=0, command=0, pictures=False)
-    expect(page.locator("#recent li")).to_have_count(1)
+    expect(page.locator("#recent li[data-piece]")).to_have_count(1)
     page.keyboard.press("F9")
     expect(page.locator("#message")).to_contain_text("hãy báo người tại làn")
     page.goto("/review")
