@@ -1,6 +1,7 @@
 """What several contract tests begin with."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ from station.storage.backup_files import PART
 from station.storage.store import SqliteStore
 from tests.support.backups import used_site
 from tests.support.store_facts import opened
+from tests.support.unhurried import UnhurriedLoop
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A driver and its peer share the loop of a test: deadlines between them must not hang on how busy the machine is."""
+    return {"unhurried": UnhurriedLoop} if item.path.name.startswith("test_drivers_") else {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture
