@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pytest
 
 from station.domain.errors import StationError
+from station.drivers.link import Link
 from tests.support.waiting import until
 
 Mischief = Callable[[bytes, bytes], Sequence[tuple[float, bytes]]]
@@ -313,7 +314,10 @@ class AdversarialSuite(ABC):
 
 
 class AskedSuite(AdversarialSuite):
-    """For a device that answers requests: an answer must belong to its own."""
+    """For a device that answers requests: an answer must belong to its own. `link` is the one that answers come over."""
+
+    @abstractmethod
+    def link(self, driver: Any) -> Link: ...
 
     def fatal(self) -> dict[str, Mischief]:
         return {**super().fatal(), "previous": previous}
@@ -365,7 +369,7 @@ class AskedSuite(AdversarialSuite):
     async def test_unasked_bytes_are_no_answer(self, rig: tuple[Any, Host]):
         driver, host = rig
         host.push(host.before)
-        await asyncio.sleep(0.01)
+        await until(lambda: bool(self.link(driver)._reader._buffer), look_every_s=0.001)
         with contextlib.suppress(StationError):
             assert await self.probe(driver) == self.truth(host)
         await self.works_again(driver, host)

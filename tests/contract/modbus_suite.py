@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from station.domain.errors import DeviceProtocolError, DeviceUnreachableError
+from station.drivers.link import Link
 from station.ports.lane_plc import Command, CommandResult
 from tests.contract.adversary import AskedSuite, Host, Mischief
 from tests.contract.driver_peers import ModbusPeer
@@ -45,6 +46,9 @@ class ModbusSuite(AskedSuite):
 
     quiet_readings = 3
     """So many readings without a new device heartbeat are not yet 2 s of the peer's time apart."""
+
+    def link(self, driver: Any) -> Link:
+        return driver._unit._master._link
 
     async def read(self, driver: Any) -> Any:
         """The newest block of a poll."""

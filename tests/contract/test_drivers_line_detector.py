@@ -10,6 +10,7 @@ import pytest
 
 from station.domain.errors import DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
 from station.drivers.line_detector import LineDetectorDriver
+from station.drivers.link import Link
 from tests.contract.adversary import DEADLINE_S, AskedSuite, Host, Mischief, tcp_host
 from tests.contract.driver_peers import DetectorPeer, SilentPeer
 from tests.support.waiting import until
@@ -47,6 +48,9 @@ class TestLineDetector(AskedSuite):
             self.info = await driver.connect()
             yield driver, host
             await driver.close()
+
+    def link(self, driver: Any) -> Link:
+        return driver._command
 
     async def probe(self, driver: Any) -> object:
         return await driver.temperature_c()

@@ -8,6 +8,7 @@ import pytest
 
 from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
 from station.drivers.xray_generator import XrayGeneratorDriver
+from station.drivers.link import Link
 from tests.contract.adversary import DEADLINE_S, QUIET_S, AskedSuite, Host, Mischief, pty_host
 from tests.contract.driver_peers import StxPeer, Xrb011Peer, XrvPeer, stx
 from tests.support.clocks import LoopClock
@@ -66,6 +67,9 @@ def too_large(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
 
 class StxSuite(AskedSuite):
     """Both models; `lie` is an answer to the monitors' command that says `LIE_COUNTS`."""
+
+    def link(self, driver: Any) -> Link:
+        return driver._line._link
 
     peer: StxPeer
     ma_at_full_counts: float
