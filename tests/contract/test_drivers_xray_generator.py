@@ -2,26 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from station.domain.errors import ConfigurationError, DeviceProtocolError, DeviceRefusedError, DeviceUnreachableError
-from station.drivers.xray_generator import XrayGeneratorDriver
 from station.drivers.link import Link
+from station.drivers.xray_generator import XrayGeneratorDriver
 from tests.contract.adversary import DEADLINE_S, QUIET_S, AskedSuite, Host, Mischief, pty_host
 from tests.contract.driver_peers import StxPeer, Xrb011Peer, XrvPeer, stx
-from tests.support.clocks import LoopClock
+from tests.support.clocks import LoopClock, SetClock
 
 
-class FastClock(LoopClock):
-    """Station time that runs a thousand times as fast."""
-
-    def monotonic_s(self) -> float:
-        return 1000 * asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 1000)
+def rests_only() -> SetClock:
+    """Station time in which nothing takes time but resting: how often the tube is looked at does not hang on the machine."""
+    return SetClock(datetime(2026, 11, 21, tzinfo=UTC))
 
 
 WARM_UP_AND_ON = ["10,1638", "10,2252", "10,2866", "10,4095"]
@@ -68,12 +64,12 @@ def too_large(answer: bytes, _before: bytes) -> list[tuple[float, bytes]]:
 class StxSuite(AskedSuite):
     """Both models; `lie` is an answer to the monitors' command that says `LIE_COUNTS`."""
 
-    def link(self, driver: Any) -> Link:
-        return driver._line._link
-
     peer: StxPeer
     ma_at_full_counts: float
     lie: str
+
+    def link(self, driver: Any) -> Link:
+        return driver._line._link
 
     async def probe(self, driver: Any) -> object:
         return round((await driver.read_status()).ma / self.ma_at_full_counts * 4095)
@@ -179,7 +175,7 @@ class TestXrv(StxSuite):
 
     async def test_a_cold_tube_is_warmed_up_first(self, rig: tuple[XrayGeneratorDriver, Host]):
         await rig[0].close()
-        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        driver = generator(rig[1].endpoint, clock=rests_only(), idle_days=1.0)
         await driver.connect()
         await driver.set_point(kv=160, ma=1)
         before = len(self.peer.commands)
@@ -209,7 +205,7 @@ class TestXrv(StxSuite):
 
     async def test_a_warm_up_that_was_cut_off_begins_anew(self, rig: tuple[XrayGeneratorDriver, Host]):
         await rig[0].close()
-        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        driver = generator(rig[1].endpoint, clock=rests_only(), idle_days=1.0)
         await driver.connect()
         await driver.set_point(kv=160, ma=1)
         self.peer.arcs = True
@@ -224,7 +220,7 @@ class TestXrv(StxSuite):
     async def test_a_warm_up_whose_link_falls_silent_says_so(self, rig: tuple[XrayGeneratorDriver, Host]):
         """Not that the OFF after it found no link any more."""
         await rig[0].close()
-        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        driver = generator(rig[1].endpoint, clock=rests_only(), idle_days=1.0)
         await driver.connect()
         rig[1].harm(lambda _answer, _before: [], skip=SWITCHED_ON)
         with pytest.raises(DeviceUnreachableError, match="did not answer"):
@@ -236,7 +232,7 @@ class TestXrv(StxSuite):
 
     async def test_a_tube_that_arcs_goes_a_step_back_and_then_gives_up(self, rig: tuple[XrayGeneratorDriver, Host]):
         await rig[0].close()
-        driver = generator(rig[1].endpoint, clock=FastClock(), idle_days=1.0)
+        driver = generator(rig[1].endpoint, clock=rests_only(), idle_days=1.0)
         await driver.connect()
         self.peer.arcs = True
         with pytest.raises(DeviceRefusedError, match="arced 11 times"):
@@ -277,7 +273,7 @@ class TestXrb011(StxSuite):
 
     async def test_each_step_of_a_warm_up_sets_the_watchdog(self, rig: tuple[XrayGeneratorDriver, Host]):
         await rig[0].close()
-        driver = generator(rig[1].endpoint, model="XRB011", clock=FastClock(), idle_days=1.0)
+        driver = generator(rig[1].endpoint, model="XRB011", clock=rests_only(), idle_days=1.0)
         await driver.connect()
         before = len(self.peer.commands)
         with pytest.raises(DeviceRefusedError, match="arced"):
