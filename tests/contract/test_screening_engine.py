@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from station.ports.xray import raw_sha256
 from station.screening.anomaly_model import InlineScreening
 from station.screening.worker import WorkerScreening
 from tests.support.screening_models import KEYS, SHIPPED, raw_scan, sound_model, write_model
+from tests.support.waiting import until
 
 
 @pytest.fixture(params=["worker", "inline"])
@@ -127,7 +130,7 @@ async def test_both_engines_read_alike(tmp_path: Path):
         await inline.close()
 
 
-async def test_a_killed_worker_fails_that_read_and_comes_back():
+async def test_a_killed_worker_fails_that_read_and_comes_back(monkeypatch: pytest.MonkeyPatch):
     engine = WorkerScreening(SHIPPED, alpha=0.05, time_limit_s=60)
     try:
         await engine.start()
@@ -136,9 +139,16 @@ async def test_a_killed_worker_fails_that_read_and_comes_back():
         pid = engine.worker_pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
+        asked, ask = threading.Event(), engine._ask
+
+        def note(*request: Any) -> bytes:
+            asked.set()
+            return ask(*request)
+
+        monkeypatch.setattr(engine, "_ask", note)
         reading = asyncio.ensure_future(engine.read(scan))
-        done, _ = await asyncio.wait({reading}, timeout=0.3)
-        assert not done
+        await until(asked.is_set)
+        assert not reading.done()
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(ScreeningError):
             await reading
