@@ -31,22 +31,28 @@ from tests.support.vaults import vault
 def test_a_backup_holds_what_was_acknowledged_and_no_secret(site: Configuration, tmp_path: Path):
     store = open_store(site)
     known: list[int] = []
-    enough, stop = threading.Event(), threading.Event()
+    enough, more, stop = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
         while not stop.is_set():
             number = len(known)
             store.write(lambda uow, n=number: uow.announce(announcement(f"P{n}"), at())).result()
             known.append(number)
+            more.set()
             if number == 20:
                 enough.set()
+
+    def meanwhile(_done: int, _all: int) -> None:
+        """Something more is acknowledged while the backup is made."""
+        more.clear()
+        assert more.wait(60)
 
     writer = threading.Thread(target=work)
     writer.start()
     try:
         assert enough.wait(60)
         before = len(known)
-        made = backed_up(site, tmp_path / "backups")
+        made = backed_up(site, tmp_path / "backups", progress=meanwhile)
         after = len(known)
     finally:
         stop.set()

@@ -1,6 +1,7 @@
 """A station that has run, its backups, and what becomes of its data."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,8 +45,10 @@ def used_site(tmp_path: Path) -> Configuration:
     return configuration
 
 
-def backed_up(site: Configuration, to: Path, *, hours: float = 0.0, keep: int | None = None) -> MadeBackup:
-    return make_backup(site, to, keep=keep, at=START + timedelta(hours=hours), progress=quiet)
+def backed_up(
+    site: Configuration, to: Path, *, hours: float = 0.0, keep: int | None = None, progress: Callable[[int, int], None] = quiet
+) -> MadeBackup:
+    return make_backup(site, to, keep=keep, at=START + timedelta(hours=hours), progress=progress)
 
 
 def worked_on(site: Configuration) -> None:
