@@ -363,7 +363,9 @@ def test_the_day_changes_while_images_are_put_read_moved_and_destroyed(images: F
                 images.relevel(sha256, (Secrecy.A, None)[seed // 2 % 2])
 
     def sweep() -> None:
-        while not done.is_set():
+        is_last = False
+        while not is_last:
+            is_last = done.is_set()
             needed = {sha256 for _, sha256 in put}
             for key in images.existing_keys():
                 if key.day < (clock.utc_now() - timedelta(days=2)).date():
