@@ -22,9 +22,10 @@ from station.settings import edit, load
 from station.tracking.reconciliation import source_of
 from station.tracking.signatures import Signing, load_or_create_key, public_text
 from station.tracking.verdict import LONGEST_DELAY_S
-from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, free_port, json_file, program, station, wait_until
+from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, json_file, program, station, wait_until
 from tests.support.accounts import PASSWORD, put_people, user
 from tests.support.dangers import DANGERS
+from tests.support.free_ports import free_port
 from tests.support.tracking_wire import Asking
 
 SITE = "kill-test"

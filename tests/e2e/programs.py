@@ -180,10 +180,3 @@ class Caller:
 
     def close(self) -> None:
         self._client.close()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago; for configuration files that cannot say 0."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -21,7 +21,8 @@ from station.bootstrap.audit import log_key, seal_file
 from station.clock import SystemClock
 from station.settings import edit, load, write_shipped
 from station.storage.store import SqliteReader
-from tests.e2e.programs import ROOT, free_port, wait_until
+from tests.e2e.programs import ROOT, wait_until
+from tests.support.free_ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -10,9 +10,10 @@ import pytest
 from station.settings import edit
 from tests.e2e.kill_campaign import LANE_UP_S
 from tests.e2e.killed_station import LANE, WORKING, KilledStation
-from tests.e2e.programs import free_port, station, wait_until
+from tests.e2e.programs import station, wait_until
 from tests.e2e.relay import Plug
 from tests.support.dangers import DANGERS
+from tests.support.free_ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

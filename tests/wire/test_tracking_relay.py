@@ -18,6 +18,7 @@ from station.tracking.questions import Questions
 from station.tracking.reconciliation import source_of
 from station.tracking.relay import RelaySettings
 from station.tracking.replay import PAUSED_KEY, Replay, ReplayBox
+from tests.support.free_ports import free_port
 from tests.support.outboxes import alarms, clean, delivered, publish
 from tests.support.tracking_wire import SIGNING, QuickClock, ReceiverProcess, Unruly, relaying, serving, utc_now
 from tests.support.waiting import until
@@ -65,8 +66,8 @@ async def test_a_quiet_line_is_quick_and_figures_are_right(store: SqliteStore, l
 async def test_a_receiver_that_comes_late_and_is_killed_often(store: SqliteStore, tmp_path: Path):
     directory = tmp_path / "receiver"
     publish(store, pieces=20, events=10)
-    process = await asyncio.to_thread(ReceiverProcess, directory, dies_after=7)
-    port = process.port
+    port = free_port()
+    process = await asyncio.to_thread(ReceiverProcess, directory, port=port, dies_after=7)
     async with relaying(store, process.url, speed=500.0):
         for dies_after in (29, 2, 0):
             await asyncio.to_thread(process.wait)
