@@ -22,7 +22,7 @@ from station.settings import edit, load
 from station.tracking.reconciliation import source_of
 from station.tracking.signatures import Signing, load_or_create_key, public_text
 from station.tracking.verdict import LONGEST_DELAY_S
-from tests.e2e.programs import ROOT, Caller, HandFailedError, Hands, children_of, json_file, program, station, wait_until
+from tests.e2e.programs import LISTS_LATE, ROOT, Caller, HandFailedError, Hands, children_of, json_file, program, station, wait_until
 from tests.support.accounts import PASSWORD, put_people, user
 from tests.support.dangers import DANGERS
 from tests.support.free_ports import free_port
@@ -35,8 +35,6 @@ STEP_S = 0.1
 AT_GATE_MM = 5800.0
 """A held piece whose head is here was refused at the gate (geometry of the shipped lane), and somebody must lift it out."""
 
-LISTS_LATE = 3
-"""A list is given up after six seconds: more of these one after the other, and the station has no lists."""
 DELIVERED_S = 60.0 + LONGEST_DELAY_S / 4.0
 """An event that failed often waits for its next try up to the longest back-off of station time, which runs four times as fast here."""
 GATE_STEP_S = 0.02
@@ -344,7 +342,7 @@ class KilledStation:
         assert {name: world[name] for name in DANGERS if world[name]} == {}
         for piece_id in self.hands.do("bins")["outside"]:
             assert self.station.get(f"/api/v1/pieces/{piece_id}")["state"] == "released", piece_id
-        for piece in self.station.get("/api/v1/pieces", state="released", limit=500)["items"]:
+        for piece in self.station.listed("/api/v1/pieces", state="released", limit=500):
             assert self.hands.do("where", piece_id=piece["piece_id"])["place"] == "outside", piece["piece_id"]
 
     def found_by_ring(self) -> list[str]:

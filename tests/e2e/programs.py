@@ -20,6 +20,8 @@ from station.api.cookies import SESSION
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
 POLL_S = 0.05
+LISTS_LATE = 3
+"""A list is given up after six seconds: more of these one after the other, and the station has no lists."""
 
 
 class HandFailedError(AssertionError):
@@ -158,6 +160,14 @@ class Caller:
     def fetch(self, path: str, **query: Any) -> httpx.Response:
         """Read, whatever the answer is."""
         return self._client.get(path, params=query, headers=self._who(self._reader) if path.startswith("/api/") else {})
+
+    def listed(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Read a list; one that the machine was too busy for is asked for again, as a page does."""
+        for _ in range(LISTS_LATE):
+            answer = self.fetch(path, **query)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+        return answer.raise_for_status().json()["items"]
 
     def post(self, path: str, body: dict[str, Any] | None = None, *, person: str = "") -> httpx.Response:
         who = person or self._reader
