@@ -37,7 +37,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 def site(terminal: Terminal, tmp_path: Path) -> Path:
     assert terminal.run("config", "init", tmp_path)[0] == 0
     path = tmp_path / "station.toml"
-    edit(path, {"tracking.further_signing_key_files": ["keys/new.key"], "tracking.timeout_s": 1.0})
+    edit(path, {"tracking.further_signing_key_files": ["keys/new.key"]})
     return path
 
 
