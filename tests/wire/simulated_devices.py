@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 T = TypeVar("T")
 
-START_S = 20.0
+START_S = 60.0
 
 PIXELS = 512
 
