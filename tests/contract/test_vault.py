@@ -366,13 +366,11 @@ def test_the_day_changes_while_images_are_put_read_moved_and_destroyed(images: F
         is_last = False
         while not is_last:
             is_last = done.is_set()
-            needed = {sha256 for _, sha256 in put}
             for key in images.existing_keys():
                 if key.day < (clock.utc_now() - timedelta(days=2)).date():
-                    images.destroy(key, needed | {sha256 for _, sha256 in put}, ORDER)
+                    images.destroy(key, {sha256 for _, sha256 in put}, ORDER)
 
-    lanes = [guarded(lane(number)) for number in range(2)]
-    others = [guarded(reader), guarded(sweep)]
+    lanes, others = [guarded(lane(number)) for number in range(2)], [guarded(reader), guarded(sweep)]
     for thread in (*lanes, *others):
         thread.start()
     for thread in lanes:
